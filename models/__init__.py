@@ -1,0 +1,1 @@
+"""Pure models: laws, operators and time-steppers on batches of components."""

@@ -1,0 +1,1 @@
+"""From bytes to SI: topics, codecs, units, sources, replay and the simulated plant."""

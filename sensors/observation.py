@@ -1,0 +1,77 @@
+"""What was observed, in SI units, as one frozen value for each message.
+
+The encoded form (MessagePack arrays, the tag first) is what the journal keeps for ever:
+fields may be appended with a default, never moved or removed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Quantity = Literal["stress", "strain"]
+
+
+class Observation(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+    """What every observation carries; (component, source, boot, seq) is its key."""
+
+    component: str  # "site/component"
+    source: str  # the instrument
+    boot: int  # counts the instrument's restarts
+    seq: int  # counts up by one for each component, source and boot
+    t_ns: int  # event time [ns since 1970, UTC]
+
+
+class Series(Observation, tag="series", frozen=True, array_like=True, kw_only=True, gc=False):
+    """Equidistant samples; `t_ns` is the time of the first."""
+
+    quantity: Quantity
+    rate_hz: float
+    tension: bytes  # little-endian float64, [Pa] or [m/m]
+    shear: bytes = b""  # the same length, or empty
+
+
+class Spectrum(Observation, tag="spectrum", frozen=True, array_like=True, kw_only=True, gc=False):
+    """Counted cycles; `t_ns` is the end of the interval in which they happened."""
+
+    quantity: Quantity
+    cycles: bytes  # little-endian float64, (k, 3) rows of range, mean [Pa] or [m/m], count [1]
+    shear_ratio: float = 0.0  # shear over tension, of ranges [1]
+
+
+class Inspection(
+    Observation, tag="inspection", frozen=True, array_like=True, kw_only=True, gc=False
+):
+    """A measured crack length."""
+
+    crack_length: float  # [m]
+    crack_length_sd: float  # [m], zero if not stated
+    method: str
+
+
+class Snapshot(Observation, tag="snapshot", frozen=True, array_like=True, kw_only=True, gc=False):
+    """An image, kept beside the journal under its SHA-256."""
+
+    sha256: str
+    kind: Literal["crack", "microstructure"]
+    media_type: str
+    width: int  # [pixel]
+    height: int  # [pixel]
+    pixel_size: float  # [m]
+
+
+AnyObservation = Series | Spectrum | Inspection | Snapshot
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyObservation] = msgspec.msgpack.Decoder(AnyObservation)
+
+
+def encoded(observation: AnyObservation) -> bytes:
+    """The journal's form of an observation."""
+    return _encoder.encode(observation)
+
+
+def observation(body: bytes) -> AnyObservation:
+    """The observation of a journal body; raises msgspec.DecodeError for anything else."""
+    return _decoder.decode(body)

@@ -1,0 +1,1 @@
+"""What lasts: journal, trajectories, images, checkpoints, catalogue."""

@@ -1,0 +1,1 @@
+"""The hall: composes the rooms, runs the event loop, serves HTTP and metrics."""
