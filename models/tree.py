@@ -30,8 +30,8 @@ def _rebuilt(tree: T, branches: list[Any]) -> T:
     if dataclasses.is_dataclass(tree):
         names = (f.name for f in dataclasses.fields(tree))
         return cast(T, cast(Any, type(tree))(**dict(zip(names, branches, strict=True))))
-    if tree == ():
-        return tree
+    if type(tree) is tuple:
+        return cast(T, tuple(branches))
     return cast(T, cast(Any, type(tree))._make(branches))
 
 
@@ -72,9 +72,19 @@ def rows(tree: T, index: Tensor) -> T:
     return mapped(lambda leaf: leaf.index_select(0, index), tree)
 
 
-def with_rows(tree: T, index: Tensor, replacement: T) -> T:
-    """A copy of `tree` in which the components at `index` are those of `replacement`."""
-    return mapped(lambda leaf, new: leaf.index_copy(0, index, new), tree, replacement)
+def with_rows(tree: T, index: Tensor, replacement: T, before: T | None = None) -> T:
+    """A copy of `tree` in which the components at `index` are those of `replacement`.
+
+    Leaves that `replacement` shares with `before`, the rows that `tree` has at `index`, are not
+    copied: they have not changed.
+    """
+
+    def placed(leaf: Tensor, new: Tensor, old: Tensor) -> Tensor:
+        return leaf if new is old else leaf.index_copy(0, index, new)
+
+    if before is None:
+        return mapped(lambda leaf, new: leaf.index_copy(0, index, new), tree, replacement)
+    return mapped(placed, tree, replacement, before)
 
 
 def joined(trees: Sequence[T]) -> T:

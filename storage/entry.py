@@ -26,4 +26,4 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sentence: str
     payload: bytes
     content_type: str = ""
-    properties: dict[str, str] = {}  # noqa: RUF012  msgspec copies defaults
+    properties: dict[str, str] = {}

@@ -1,0 +1,135 @@
+"""What one observation of each component does to its crack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.exposure import row_of
+from models.rainflow import Cycles
+
+
+class CrackLoad(NamedTuple):
+    """One observation for each component, all rows present; load acts before the inspection."""
+
+    t_ns: Tensor  # (n,) int64 event time [ns since 1970, UTC]
+    samples: Tensor  # (k,) ragged series [Pa]
+    companion: Tensor  # (k,) shear at the same instants [Pa]
+    sample_offset: Tensor  # (n+1,) int64
+    continues: Tensor  # (n,) bool, False: the series starts after a gap
+    blocks: Cycles  # counted cycles, ragged
+    inspected: Tensor  # (n,) bool
+    length: Tensor  # (n,) measured length, zero where not inspected [m]
+    length_sd: Tensor  # (n,) zero where not stated or not inspected [m]
+
+
+def no_load(n: int) -> CrackLoad:
+    """Nothing at all, for `n` components."""
+    none, zeros = torch.zeros(0, dtype=torch.float64), torch.zeros(n, dtype=torch.float64)
+    offset = torch.zeros(n + 1, dtype=torch.int64)
+    return CrackLoad(
+        t_ns=torch.zeros(n, dtype=torch.int64),
+        samples=none,
+        companion=none,
+        sample_offset=offset,
+        continues=torch.ones(n, dtype=torch.bool),
+        blocks=Cycles(none, none, none, none, offset),
+        inspected=torch.zeros(n, dtype=torch.bool),
+        length=zeros,
+        length_sd=zeros,
+    )
+
+
+def blocks(rows: Sequence[Sequence[Sequence[float]]]) -> Cycles:
+    """Ragged blocks from rows of (range [Pa], mean [Pa], count[, shear range [Pa]])."""
+    flat = [[*block, 0.0][:4] for row in rows for block in row]
+    table = torch.tensor(flat, dtype=torch.float64).reshape(-1, 4)
+    span, mean, count, shear = table.T.contiguous().unbind()
+    return Cycles(span, mean, count, shear, _offset(rows))
+
+
+def spectrum_load(t_ns: Tensor, cycles: Cycles) -> CrackLoad:
+    """Counted `cycles` for each component, at the times `t_ns` (n,)."""
+    return no_load(len(t_ns))._replace(t_ns=t_ns, blocks=cycles)
+
+
+def series_load(
+    t_ns: Tensor,
+    series: Sequence[Tensor],
+    companion: Sequence[Tensor] | None = None,
+    continues: bool = True,
+) -> CrackLoad:
+    """A series of samples [Pa] for each component, at the times `t_ns` (n,)."""
+    samples = torch.cat([s.to(torch.float64) for s in series])
+    shear = samples.new_zeros(len(samples)) if companion is None else torch.cat([*companion])
+    n = len(t_ns)
+    return no_load(n)._replace(
+        t_ns=t_ns,
+        samples=samples,
+        companion=shear.to(torch.float64),
+        sample_offset=_offset(series),
+        continues=torch.full((n,), continues),
+    )
+
+
+def inspection_load(t_ns: Tensor, length: Tensor, length_sd: Tensor | None = None) -> CrackLoad:
+    """A measured `length` (n,) [m] for each component; NaN: not inspected."""
+    inspected = ~torch.isnan(length)
+    sd = torch.zeros_like(length) if length_sd is None else length_sd
+    return no_load(len(t_ns))._replace(
+        t_ns=t_ns,
+        inspected=inspected,
+        length=torch.where(inspected, length, 0.0),
+        length_sd=torch.where(inspected, sd, 0.0),
+    )
+
+
+def _offset(ragged: Sequence[Sequence[object]] | Sequence[Tensor]) -> Tensor:
+    return torch.tensor([0, *(len(row) for row in ragged)]).cumsum(0)
+
+
+def merged(first: Cycles, second: Cycles) -> Cycles:
+    """The cycles of both, row by row, those of `first` before those of `second`."""
+    if second.range.numel() == 0:
+        return first
+    if first.range.numel() == 0:
+        return second
+    order = torch.cat((row_of(first.offset), row_of(second.offset))).argsort(stable=True)
+    return Cycles(
+        range=torch.cat((first.range, second.range))[order],
+        mean=torch.cat((first.mean, second.mean))[order],
+        count=torch.cat((first.count, second.count))[order],
+        shear=torch.cat((first.shear, second.shear))[order],
+        offset=first.offset + second.offset,
+    )
+
+
+def check(load: CrackLoad, n: int) -> None:
+    """Raises ValueError for a load that does not fit `n` components or is not a load."""
+    if len(load.t_ns) != n or len(load.blocks.offset) != n + 1:
+        raise ValueError(f"a load of {len(load.t_ns)} components meets a state of {n}")
+    ends = load.blocks.offset
+    if ends[0] != 0 or ends[-1] != len(load.blocks.range) or (ends.diff() < 0).any():
+        raise ValueError(f"block offsets must rise from 0 to {len(load.blocks.range)}: {ends}")
+    named = {"range": load.blocks.range, "count": load.blocks.count}
+    for name, values in named.items():
+        _require(torch.isfinite(values) & (values >= 0.0), f"block {name}", values, "≥ 0")
+    named = {"mean": load.blocks.mean, "shear": load.blocks.shear}
+    for name, values in named.items():
+        _require(torch.isfinite(values), f"block {name}", values, "finite")
+    if load.samples.numel():
+        for name, values in (("sample", load.samples), ("companion", load.companion)):
+            _require(torch.isfinite(values), name, values, "finite")
+    if load.inspected.any():
+        length, sd = load.length[load.inspected], load.length_sd[load.inspected]
+        _require(torch.isfinite(length) & (length > 0.0), "inspected length", length, "> 0")
+        _require(torch.isfinite(sd) & (sd >= 0.0), "inspected length sd", sd, "≥ 0")
+
+
+def _require(good: Tensor, name: str, values: Tensor, want: str) -> None:
+    if not good.all():
+        at = int((~good).nonzero()[0, 0])
+        raise ValueError(f"{name} {at} is {float(values[at])}, not {want}")

@@ -1,0 +1,190 @@
+"""Crack growth integrated over blocks that hold any number of cycles.
+
+The growth of one crack through a block is da/dλ = g(a), λ from 0 to 1, g the sum of
+count × growth per cycle over all that acts together. Growth that is small against the crack is
+taken in one evaluation (Euler); otherwise the crack strides in `a`, where λ(a) = ∫ da/g is
+smooth even where g becomes infinite (fast fracture), and the last stride is inverted for λ = 1.
+
+**Bit for bit.** What happens to a row must not depend on the batch it travels in, because
+recovery folds the journal again in other batches. Vectorised kernels treat the last elements of
+an array (number modulo vector length) by other code, whose powers and logarithms differ in the
+last bit. So everything transcendental is evaluated on *lanes*: contiguous one-dimensional arrays,
+filled up to whole vectors by repeating lane 0. This holds for one thread
+(`torch.set_num_threads(1)`), as more of them cut an array at other places; sums over lanes run
+in order. What remains (+ − × ÷ √ and comparisons) is exact by IEEE 754 in any code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from models.direction import equivalent
+from models.geometry import Geometry
+from models.laws import Law
+from models.retardation import Overload, Retardation
+from models.tree import mapped, rows
+
+WIDTH = 64  # lanes are a multiple of this; four times the longest unrolled vector
+STRIDE = 0.03  # longest stride, relative to the crack
+SMALL = 5e-5  # growth in strides that one evaluation may take: 1.5e-6 of the crack
+AHEAD = 1.15  # a stride aims this far beyond its first estimate, so that one mostly suffices
+MAX_STRIDES = 4096  # from 1 µm to 1 m takes 470
+NEWTON_STEPS = 6
+
+T = TypeVar("T")
+
+
+def padded(index: Tensor) -> Tensor:
+    """`index` (k,) filled up with zeros to whole vectors."""
+    return torch.cat((index, index.new_zeros(-len(index) % WIDTH)))
+
+
+class Drive(NamedTuple):
+    """What drives each lane: a block of equal cycles acting on one particle; all leaves (M,)."""
+
+    law: Law
+    geometry: Geometry
+    retardation: Retardation
+    overload: Overload
+    range: Tensor  # [Pa]
+    peak: Tensor  # [Pa], greater than zero wherever count is
+    R: Tensor  # [1]
+    shear: Tensor  # [Pa]
+    count: Tensor  # type: ignore[assignment]  # [1]; hides tuple.count
+
+    def K_max(self, a: Tensor, mixed: bool = True) -> Tensor:
+        """K_max [Pa √m] at `a` (M,); in mixed mode scaled as the equivalent range is."""
+        root = torch.sqrt(math.pi * a)
+        F = self.geometry.F(a)
+        K_max = F * self.peak * root
+        if not mixed:
+            return K_max
+        dK = F * self.range * root
+        turned = equivalent(dK, self.geometry.F_II(a) * self.shear * root)
+        return torch.where(dK > 0.0, K_max * (turned / dK), K_max)
+
+    def growth(self, a: Tensor, mixed: bool) -> Tensor:
+        """Count × growth per cycle [m] at `a` (M,)."""
+        per_cycle = self.retardation(self.law, self.K_max(a, mixed), self.R, a, self.overload)
+        return torch.where(self.count > 0.0, self.count * per_cycle, 0.0)
+
+
+class Speed(Protocol):
+    """da/dλ of several cracks at once."""
+
+    def __call__(self, a: Tensor) -> Tensor:
+        """da/dλ (k,) [m] at `a` (k,) [m]."""
+        ...
+
+    def reach(self, a: Tensor) -> Tensor:
+        """The longest stride (k,) [m] over which da/dλ varies smoothly."""
+        ...
+
+    def among(self, index: Tensor) -> Speed:
+        """The speed of the cracks at `index` alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The speed of `tracks` cracks under all their lanes; the lanes are padded."""
+
+    drive: Drive
+    track: Tensor  # (M,) int64 which crack a lane acts on
+    used: int  # lanes before the padding
+    tracks: int
+    apart: bool  # lane i acts on crack i, one each
+    mixed: bool  # whether shear acts anywhere
+
+    def __call__(self, a: Tensor) -> Tensor:
+        """da/dλ (tracks,) [m]."""
+        value = self.drive.growth(a.index_select(0, self.track), self.mixed)[: self.used]
+        if self.apart:
+            return value
+        return a.new_zeros(self.tracks).index_add_(0, self.track[: self.used], value)
+
+    def reach(self, a: Tensor) -> Tensor:
+        """A share of the crack, and of the overload zone where loads interact."""
+        if not (self.drive.retardation.interacts and self.apart):
+            return STRIDE * a
+        overload = mapped(lambda leaf: leaf[: self.used], self.drive.overload)
+        zone = rows(self.drive.retardation, torch.arange(self.used, device=a.device))
+        return torch.minimum(STRIDE * a, zone.reach(overload, a))
+
+    def among(self, index: Tensor) -> Lanes:
+        """The speed of the cracks at `index` alone."""
+        place = index.new_full((self.tracks,), -1)
+        place[index] = torch.arange(len(index), device=index.device)
+        moved = place[self.track[: self.used]]
+        chosen = (moved >= 0).nonzero().squeeze(1)
+        fill = padded(chosen)
+        track = place[self.track[fill]].clamp(min=0)
+        return Lanes(rows(self.drive, fill), track, len(chosen), len(index), self.apart, self.mixed)
+
+
+class Advance(NamedTuple):
+    """Cracks after λ = 1."""
+
+    a: Tensor  # (k,) [m], at the limit where broken
+    growth: Tensor  # (k,) [m], more exact than the difference of two lengths
+    broken: Tensor  # (k,) bool, at the limit or K_max ≥ K_c
+
+
+def advanced(a: Tensor, speed: Speed, limit: Tensor) -> Advance:
+    """The cracks `a` (k,) [m] driven by `speed` over λ = 0…1, and stopped at `limit` (k,) [m]."""
+    start = speed(a)
+    broken = (a >= limit) | torch.isinf(start)
+    small = start <= SMALL * speed.reach(a)
+    growth = torch.where(small & ~broken, start, 0.0)
+    striding = (~(small | broken)).nonzero().squeeze(1)
+    if striding.numel():
+        some = speed.among(striding)
+        far, fast = _strode(a[striding], some, limit[striding], start[striding])
+        growth = growth.index_copy(0, striding, far)
+        broken = broken.index_copy(0, striding, fast)
+    broken = broken | (a + growth >= limit)
+    after = torch.where(broken, torch.maximum(limit, a), a + growth)
+    return Advance(after, torch.where(broken, after - a, growth), broken)
+
+
+def _strode(a: Tensor, speed: Speed, limit: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Growth (k,) [m] over λ = 0…1 in strides, and which cracks break on the way."""
+    growth, broken = torch.zeros_like(a), torch.ones_like(a, dtype=torch.bool)
+    here = torch.arange(len(a), device=a.device)  # those still on their way
+    grown, left, slow = torch.zeros_like(a), torch.ones_like(a), 1.0 / start
+    for _ in range(MAX_STRIDES):
+        at = a + grown
+        span = torch.minimum(torch.minimum(speed.reach(at), AHEAD * left / slow), limit - at)
+        middle, end = (_slowness(speed(at + share * span), slow) for share in (0.5, 1.0))
+        taken = span * ((slow + 4.0 * middle + end) / 6.0)
+        done = taken >= left
+        last = grown + span * _part(slow, middle, end, (left / span).clamp(max=1e30))
+        grown = torch.where(done, last, grown + span)
+        growth, broken = growth.index_copy(0, here, grown), broken.index_copy(0, here, ~done)
+        on = (~done & (end > 0.0) & (a + grown < limit)).nonzero().squeeze(1)
+        if not on.numel():
+            break
+        left, slow = (left - taken)[on], end[on]
+        a, grown, limit, here, speed = a[on], grown[on], limit[on], here[on], speed.among(on)
+    return growth, broken
+
+
+def _slowness(speed: Tensor, before: Tensor) -> Tensor:
+    """dλ/da, bounded where a crack is about to arrest."""
+    return torch.minimum(1.0 / speed, 1e6 * before)
+
+
+def _part(f0: Tensor, fm: Tensor, f1: Tensor, target: Tensor) -> Tensor:
+    """Where in 0…1 the integral of the parabola through f0, fm, f1 reaches `target`."""
+    b, c = 4.0 * fm - 3.0 * f0 - f1, 2.0 * (f0 + f1) - 4.0 * fm
+    s = (target / ((f0 + 4.0 * fm + f1) / 6.0)).clamp(0.0, 1.0)
+    for _ in range(NEWTON_STEPS):
+        slope = f0 + s * (b + s * c)
+        value = s * (f0 + s * (b / 2.0 + s * (c / 3.0)))
+        s = (s - (value - target) / torch.maximum(slope, 1e-3 * f0)).clamp(0.0, 1.0)
+    return s

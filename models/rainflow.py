@@ -1,0 +1,270 @@
+"""Streaming four-point rainflow counting, one independent counter per component.
+
+The inner range B–C of four consecutive turning points A, B, C, D is a closed cycle when both
+B and C lie within A…D. Values are compared, not ranges, so that no rounding decides. What has
+not closed is the residue; counted as half cycles it gives, together with the closed cycles,
+the totals of the three-point rule of ASTM E1049-85, clause 5.4.4.
+
+T. Endo et al. (1968); four-point form: C. Amzallag et al., Int. J. Fatigue 16 (1994) 287,
+doi:10.1016/0142-1123(94)90343-3.
+
+Every sample is worked off as if it were the last, and all that is remembered is in `Turning`:
+how a series is cut into messages changes no bit. The last entry of the residue is the running
+extreme, which the next samples may still move.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+MIN_CAPACITY = 4  # turning points that the four-point rule looks at
+
+
+class Turning(NamedTuple):
+    """What a counter remembers; entries at and beyond `depth` are zero."""
+
+    residue: Tensor  # (n, capacity) float64 open turning points, oldest first [Pa]
+    companion: Tensor  # (n, capacity) float64 second channel at the same instants [Pa]
+    depth: Tensor  # (n,) int64 how many are valid [1]
+    gate: Tensor  # (n,) float64 a reversal smaller than this is no turning point [Pa]
+    overflows: Tensor  # (n,) int64 half cycles closed early because the residue was full [1]
+
+
+class Cycles(NamedTuple):
+    """Counted cycles as ragged rows, in the order they closed."""
+
+    range: Tensor  # (m,) float64 peak − valley, positive [Pa]
+    mean: Tensor  # (m,) float64 (peak + valley)/2 [Pa]
+    count: Tensor  # type: ignore[assignment]  # (m,) float64 1 closed, 0.5 half [1]; hides tuple's
+    shear: Tensor  # (m,) float64 companion at the peak − at the valley, signed [Pa]
+    offset: Tensor  # (n+1,) int64 row i is offset[i]:offset[i+1]
+
+
+def turning(n: int, gate: float | Tensor, capacity: int = 64) -> Turning:
+    """Counters of `n` components that have seen nothing; `gate` () or (n,) [Pa]."""
+    if capacity < MIN_CAPACITY:
+        raise ValueError(f"capacity {capacity} is below the {MIN_CAPACITY} points of the rule")
+    gates = torch.as_tensor(gate, dtype=torch.float64).expand(n).clone()
+    refused = ~(torch.isfinite(gates) & (gates >= 0))
+    if refused.any():
+        raise ValueError(f"gate {gates[refused][0].item()} is not a stress range >= 0")
+    points = torch.zeros((n, capacity), dtype=torch.float64)
+    zeros = torch.zeros(n, dtype=torch.int64)
+    return Turning(points, points.clone(), zeros, gates, zeros.clone())
+
+
+def counted(
+    state: Turning, samples: Tensor, companion: Tensor, offset: Tensor, continues: Tensor
+) -> tuple[Turning, Cycles]:
+    """The counters after `samples`, and the cycles that these closed.
+
+    `samples` and `companion` (k,) [Pa] hold the rows one after the other, row i at
+    offset[i]:offset[i+1]; `offset` (n+1,), `continues` (n,) bool. A row that does not continue
+    starts after a gap: first its open residue is closed as half cycles, and nothing pairs
+    across. A row that continues without samples is left as it is.
+
+    Raises ValueError for samples that are not finite and for shapes that do not fit.
+    """
+    samples, companion = samples.to(torch.float64), companion.to(torch.float64)
+    offset = offset.to(torch.int64).contiguous()
+    _check(state, samples, companion, offset, continues)
+    after = Turning(*(leaf.clone(memory_format=torch.contiguous_format) for leaf in state))
+    out = _room(int(state.depth.sum()) + len(samples))
+    ends = torch.zeros_like(offset)
+    _count(
+        *(leaf.numpy() for leaf in after),
+        samples.contiguous().numpy(),
+        companion.contiguous().numpy(),
+        offset.numpy(),
+        continues.contiguous().numpy(),
+        out.numpy(),
+        ends.numpy(),
+    )
+    return after, _cycles(out, ends)
+
+
+def open_half_cycles(state: Turning) -> Cycles:
+    """What the residue counts as by ASTM E1049 if nothing follows: a half for each range."""
+    out = _room(int(state.depth.sum()))
+    ends = torch.zeros(len(state.depth) + 1, dtype=torch.int64)
+    _halve(*(leaf.contiguous().numpy() for leaf in state[:4]), out.numpy(), ends.numpy())
+    return _cycles(out, ends)
+
+
+def warm() -> None:
+    """Compile, or load what was compiled before, so that the first message does not wait."""
+    series = torch.zeros(1, dtype=torch.float64)
+    offset, fresh = torch.tensor([0, 1]), torch.tensor([False])
+    state, _ = counted(turning(1, 0.0), series, series, offset, fresh)
+    open_half_cycles(state)
+
+
+def _room(most: int) -> Tensor:
+    """Columns for at most `most` cycles: range, mean, count, shear; touched as they fill."""
+    return torch.empty((4, most), dtype=torch.float64)
+
+
+def _cycles(out: Tensor, ends: Tensor) -> Cycles:
+    size, mean, count, shear = out[:, : int(ends[-1])].clone()
+    return Cycles(size, mean, count, shear, ends)
+
+
+def _check(
+    state: Turning, samples: Tensor, companion: Tensor, offset: Tensor, continues: Tensor
+) -> None:
+    """The door: beyond it compiled code trusts every index."""
+    n, k = len(state.depth), len(samples)
+    if samples.shape != (k,) or companion.shape != (k,):
+        raise ValueError(f"samples {[*samples.shape]} and companion {[*companion.shape]} differ")
+    if offset.shape != (n + 1,) or continues.shape != (n,) or continues.dtype != torch.bool:
+        raise ValueError(
+            f"{n} counters need offset [{n + 1}] and bool continues [{n}], "
+            f"not {[*offset.shape]} and {continues.dtype} {[*continues.shape]}"
+        )
+    if offset[0] != 0 or offset[-1] != k or (offset.diff() < 0).any():
+        raise ValueError(f"offset must rise from 0 to the {k} samples")
+    _check_finite("sample", samples, offset)
+    _check_finite("companion", companion, offset)
+
+
+def _check_finite(name: str, values: Tensor, offset: Tensor) -> None:
+    finite = torch.isfinite(values)
+    if finite.all():
+        return
+    at = int((~finite).nonzero()[0, 0])
+    row = int(torch.searchsorted(offset, at, right=True)) - 1
+    raise ValueError(f"{name} {at - int(offset[row])} of row {row} is {values[at].item()}")
+
+
+@njit(cache=True, nogil=True)
+def _count(
+    residue: Floats,
+    companion: Floats,
+    depth: Ints,
+    gate: Floats,
+    overflows: Ints,
+    samples: Floats,
+    shears: Floats,
+    offset: Ints,
+    continues: Bools,
+    out: Floats,
+    ends: Ints,
+) -> None:
+    """All rows one after the other; the first five and the last two arguments are written."""
+    m = 0
+    for i in range(len(depth)):
+        points, others, d, highest = residue[i], companion[i], depth[i], depth[i]
+        if not continues[i]:
+            m = _halved(points, others, d, gate[i], out, m)
+            d = 0
+        for j in range(offset[i], offset[i + 1]):
+            x = samples[j]
+            if d < 2 or _unsettled(points, d, gate[i]):
+                d = _begun(points, others, d, x, shears[j])
+                highest = max(highest, d)
+                continue
+            top = points[d - 1]
+            if x == top:
+                continue
+            if (x > top) == (top > points[d - 2]):
+                points[d - 1], others[d - 1] = x, shears[j]
+            elif abs(x - top) >= gate[i]:
+                if d == len(points):
+                    m = _emitted(points, others, 0, 0.5, out, m)
+                    d = _shifted(points, others, d)
+                    overflows[i] += 1
+                points[d], others[d] = x, shears[j]
+                d += 1
+                highest = max(highest, d)
+            else:
+                continue
+            while d >= MIN_CAPACITY and _encloses(points, d):
+                m = _emitted(points, others, d - 3, 1.0, out, m)
+                points[d - 3], others[d - 3] = points[d - 1], others[d - 1]
+                d -= 2
+        points[d:highest] = 0.0  # equal counters have equal bits, whatever they went through
+        others[d:highest] = 0.0
+        depth[i] = d
+        ends[i + 1] = m
+
+
+@njit(cache=True, nogil=True)
+def _halve(
+    residue: Floats, companion: Floats, depth: Ints, gate: Floats, out: Floats, ends: Ints
+) -> None:
+    m = 0
+    for i in range(len(depth)):
+        m = _halved(residue[i], companion[i], depth[i], gate[i], out, m)
+        ends[i + 1] = m
+
+
+@njit(cache=True, nogil=True)
+def _unsettled(points: Floats, d: int, gate: float) -> bool:
+    """Whether the two extremes so far still lie within the gate, so that none is a turn."""
+    return bool(d == 2 and abs(points[1] - points[0]) < gate)
+
+
+@njit(cache=True, nogil=True)
+def _begun(points: Floats, others: Floats, d: int, x: float, shear: float) -> int:
+    """The first two points: the extremes so far, in the order of time."""
+    if d == 2:
+        rising = points[1] > points[0]
+        if min(points[0], points[1]) <= x <= max(points[0], points[1]):
+            return 2
+        if (x > points[1]) != rising:
+            points[0], others[0] = points[1], others[1]
+        points[1], others[1] = x, shear
+        return 2
+    if d == 1 and x == points[0]:
+        return 1
+    points[d], others[d] = x, shear
+    return d + 1
+
+
+@njit(cache=True, nogil=True)
+def _encloses(points: Floats, d: int) -> bool:
+    """Whether the second and third newest points lie within the fourth and the newest."""
+    A, B, C, D = points[d - 4], points[d - 3], points[d - 2], points[d - 1]
+    if D > C:
+        return bool(D >= B and A <= C)
+    return bool(D <= B and A >= C)
+
+
+@njit(cache=True, nogil=True)
+def _shifted(points: Floats, others: Floats, d: int) -> int:
+    """Drop the oldest point."""
+    for i in range(1, d):
+        points[i - 1], others[i - 1] = points[i], others[i]
+    return d - 1
+
+
+@njit(cache=True, nogil=True)
+def _halved(points: Floats, others: Floats, d: int, gate: float, out: Floats, m: int) -> int:
+    """Every range of the residue as a half cycle, oldest first."""
+    if _unsettled(points, d, gate):
+        return m
+    for i in range(d - 1):
+        m = _emitted(points, others, i, 0.5, out, m)
+    return m
+
+
+@njit(cache=True, nogil=True)
+def _emitted(points: Floats, others: Floats, i: int, count: float, out: Floats, m: int) -> int:
+    """The cycle between points i and i+1 into column m."""
+    p, q = points[i], points[i + 1]
+    shear = others[i + 1] - others[i]
+    out[0, m] = abs(q - p)
+    out[1, m] = 0.5 * (p + q)
+    out[2, m] = count
+    out[3, m] = shear if q > p else -shear
+    return m + 1

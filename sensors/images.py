@@ -1,0 +1,221 @@
+"""Image files: what their headers say, read before anything is decoded, and their pixels.
+
+PNG (W3C, 3rd edition), JPEG (ITU-T T.81) and TIFF 6.0. Only the first image of a file counts.
+A TIFF's orientation is obeyed, as Pillow does; a JPEG is taken as it is stored.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from sensors.errors import MalformedError
+from sensors.limits import Limits
+from sensors.refusal import malformed
+
+Size = tuple[int, int]  # width, height [pixel]
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+_TIFF = {b"II": "<", b"MM": ">"}  # byte order
+_BIG_TIFF = 43
+
+_PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0…SOF15; not DHT, JPG, DAC
+_BARE = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a length: TEM, RSTn, SOI
+_SEGMENTS = 4096  # more than any camera writes before the frame header
+
+_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
+_TIFF_FORMATS = {1: "B", 3: "H", 4: "I"}  # BYTE, SHORT, LONG
+
+# What Pillow raises on damaged files, found by fuzzing its three plugins; all of it means the
+# same here. Warnings are among it where they are errors.
+_UNDECODABLE: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Warning,
+)
+
+
+def is_image(data: bytes) -> bool:
+    """Whether the first bytes are those of a PNG, a JPEG or a TIFF."""
+    return _format(data) is not None
+
+
+def probe(data: bytes, limits: Limits) -> tuple[str, int, int]:
+    """The (media type, width, height) [pixel] that an image's header states.
+
+    Raises MalformedError: reason `size` over the limits, otherwise `image`.
+    """
+    if len(data) > limits.image:
+        raise malformed("size", f"data has {len(data)} bytes, more than {limits.image}")
+    kind = _format(data)
+    if kind is None:
+        raise malformed(
+            "image",
+            f"data of {len(data)} bytes begins with {data[:8].hex() or 'nothing'}, "
+            "which is no PNG, JPEG or TIFF",
+        )
+    width, height = _SIZES[kind](data)
+    if width < 1 or height < 1:
+        raise malformed("image", f"data: {kind} of {width} × {height} pixels has no pixels")
+    if width * height > limits.pixels:
+        raise malformed(
+            "size", f"data: {kind} of {width} × {height} pixels has more than {limits.pixels}"
+        )
+    return f"image/{kind}", width, height
+
+
+def pixels(data: bytes, limits: Limits) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """The grey values (h, w) of an image: uint8, or uint16 where the file has 16 bits of grey.
+
+    Raises MalformedError: reason `size` over the limits, otherwise `image`.
+    """
+    media_type, width, height = probe(data, limits)
+    kind = media_type.removeprefix("image/")
+    Image.MAX_IMAGE_PIXELS = limits.pixels  # one number for the process; ours, whenever we decode
+    try:
+        with Image.open(io.BytesIO(data), formats=[kind.upper()]) as image:
+            if image.size != (width, height):
+                raise _undecodable(kind, f"its header says {width} × {height}, not {image.size}")
+            return _grey(image, kind)
+    except UnidentifiedImageError as exc:  # its text is an address in memory
+        raise _undecodable(kind, "what follows the header is no such image") from exc
+    except _UNDECODABLE as exc:
+        raise _undecodable(kind, f"{type(exc).__name__} {exc}") from exc
+
+
+def _undecodable(kind: str, why: str) -> MalformedError:
+    return malformed("image", f"data: {kind} cannot be decoded: {why}")
+
+
+def _grey(image: Image.Image, kind: str) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    if image.mode in ("I", "F"):
+        raise _undecodable(kind, f"grey values of mode {image.mode!r} have neither 8 nor 16 bits")
+    return np.asarray(image.convert("L")).astype(np.uint8)
+
+
+def _format(data: bytes) -> str | None:
+    if data.startswith(_PNG):
+        return "png"
+    if data.startswith(_JPEG):
+        return "jpeg"
+    order = _TIFF.get(bytes(data[:2]))
+    if order and len(data) >= 4 and struct.unpack_from(f"{order}H", data, 2)[0] in (42, _BIG_TIFF):
+        return "tiff"
+    return None
+
+
+def _cut_short(kind: str, data: bytes, what: str) -> MalformedError:
+    return malformed("image", f"data: {kind} of {len(data)} bytes ends before its {what}")
+
+
+def _png_size(data: bytes) -> Size:
+    """Width and height of the IHDR chunk, which must come first and be whole."""
+    if len(data) < 33:
+        raise _cut_short("png", data, "header chunk does")
+    length, name, width, height, depth, colour = struct.unpack_from(">I4sIIBB", data, 8)
+    if name != b"IHDR" or length != 13:
+        raise malformed(
+            "image", f"data: png begins with chunk {name!r} of {length} bytes, not IHDR"
+        )
+    if zlib.crc32(data[12:29]) != struct.unpack_from(">I", data, 29)[0]:
+        raise malformed("image", "data: png header chunk does not match its checksum")
+    if depth not in _PNG_DEPTHS.get(colour, ()):
+        raise malformed("image", f"data: png of colour type {colour} with {depth} bits")
+    return width, height
+
+
+def _jpeg_size(data: bytes) -> Size:
+    """Width and height of the first frame header, found from marker to marker."""
+    at = 2
+    for _ in range(_SEGMENTS):
+        if at + 4 > len(data):
+            raise _cut_short("jpeg", data, "frame header")
+        if data[at] != 0xFF:
+            raise malformed("image", f"data: jpeg has byte 0x{data[at]:02x} where a marker is due")
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            return _jpeg_frame(data, at)
+        if marker in (0xD9, 0xDA):
+            raise malformed("image", "data: jpeg has no frame header before its scan")
+        at += _jpeg_step(data, at, marker)
+    raise malformed("image", f"data: jpeg has no frame header in its first {_SEGMENTS} segments")
+
+
+def _jpeg_step(data: bytes, at: int, marker: int) -> int:
+    """How far it is to the next marker."""
+    if marker == 0xFF:  # padding
+        return 1
+    if marker in _BARE:
+        return 2
+    length = data[at + 2] << 8 | data[at + 3]
+    if marker == 0 or length < 2:
+        raise malformed(
+            "image", f"data: jpeg segment 0x{marker:02x} of {length} bytes cannot be one"
+        )
+    return 2 + length
+
+
+def _jpeg_frame(data: bytes, at: int) -> Size:
+    if at + 10 > len(data):
+        raise _cut_short("jpeg", data, "frame header does")
+    height, width = struct.unpack_from(">HH", data, at + 5)
+    return width, height
+
+
+def _tiff_size(data: bytes) -> Size:
+    """Width and height among the tags of the first directory."""
+    order = _TIFF[bytes(data[:2])]
+    if len(data) < 8:
+        raise _cut_short("tiff", data, "header does")
+    magic, at = struct.unpack_from(f"{order}HI", data, 2)
+    if magic == _BIG_TIFF:
+        raise malformed("image", "data: tiff is a BigTIFF (version 43), which is not read")
+    if at + 2 > len(data):
+        raise _cut_short("tiff", data, f"first directory at byte {at}")
+    tags = _tiff_tags(data, at, order)
+    if _WIDTH not in tags or _HEIGHT not in tags:
+        raise malformed("image", "data: tiff does not state its width and height")
+    width, height = tags[_WIDTH], tags[_HEIGHT]
+    return (height, width) if tags.get(_ORIENTATION, 1) in (5, 6, 7, 8) else (width, height)
+
+
+def _tiff_tags(data: bytes, at: int, order: str) -> dict[int, int]:
+    """The single whole numbers of the directory at byte `at`; of a repeated tag, the last."""
+    n = struct.unpack_from(f"{order}H", data, at)[0]
+    entries = data[at + 2 : at + 2 + 12 * n]
+    if len(entries) < 12 * n:
+        raise _cut_short("tiff", data, f"directory of {n} tags does")
+    return {
+        tag: struct.unpack_from(f"{order}{_TIFF_FORMATS[form]}", value)[0]
+        for tag, form, count, value in struct.iter_unpack(f"{order}HHI4s", entries)
+        if count == 1 and form in _TIFF_FORMATS
+    }
+
+
+_SIZES: Final[dict[str, Callable[[bytes], Size]]] = {
+    "png": _png_size,
+    "jpeg": _jpeg_size,
+    "tiff": _tiff_size,
+}

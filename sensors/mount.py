@@ -1,0 +1,50 @@
+"""What every source of messages has: a place, a name, and a running number."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TypedDict
+
+from sensors.refusal import Form
+from sensors.topics import Topics
+
+TOPICS = Topics()
+
+
+class Key(TypedDict):
+    """What every observation carries."""
+
+    component: str
+    source: str
+    boot: int
+    seq: int
+    t_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Where an instrument sits, and how it speaks."""
+
+    component: str
+    boot: int = 1
+    form: Form = "json"
+    topics: Topics = TOPICS
+
+
+class Instrument:
+    """A source that numbers what it sends."""
+
+    def __init__(self, mount: Mount, source: str) -> None:
+        self.mount, self._source = mount, source
+        self._seq = itertools.count()
+
+    def key(self, t_ns: int) -> Key:
+        """The key of the next observation, of the time `t_ns`."""
+        return Key(
+            component=self.mount.component,
+            source=self._source,
+            boot=self.mount.boot,
+            seq=next(self._seq),
+            t_ns=t_ns,
+        )

@@ -1,0 +1,293 @@
+"""aiomqtt's client with a fast, bounded way in.
+
+paho calls `recv` three times a packet, and aiomqtt makes a task for each message; both
+dominate the cost of a small one. Here the socket is read in large pieces, PUBLISH packets
+are cut out of them directly, and everything else is handed to paho byte by byte as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiomqtt
+import paho.mqtt.client as paho
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from sensors.mqtt_packets import (
+    PUBACK,
+    PUBLISH,
+    Message,
+    PacketError,
+    acknowledgements,
+    message,
+)
+from sensors.mqtt_settings import MqttSettings
+from sensors.mqtt_stream import Stream
+
+PIECE = 262_144  # bytes read from the socket at once
+TURN = 256  # packets handled before the loop gets its turn
+
+
+@dataclass(slots=True)
+class Window:
+    """What was read and not yet acknowledged, over all connections; it bounds the memory."""
+
+    max_messages: int
+    max_bytes: int
+    messages: int = 0
+    bytes: int = 0  # of payloads
+    queue: list[Message] = field(default_factory=list)  # read, not yet handed out
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may be read for now."""
+        return self.messages >= self.max_messages or self.bytes >= self.max_bytes
+
+    def release(self, messages: int, size: int) -> None:
+        """Forget messages that the caller is done with."""
+        self.messages -= messages
+        self.bytes -= size
+
+
+class QuietSocket(ssl.SSLSocket):
+    """A TLS socket that does not stay open after a failed handshake."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands, or close."""
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
+class Client(aiomqtt.Client):
+    """An aiomqtt client that fills a window instead of a queue, and stops at its bounds."""
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        context: ssl.SSLContext | None,
+        window: Window,
+        generation: int,
+        arrived: Callable[[], None],
+    ) -> None:
+        if context is not None:
+            context.sslsocket_class = QuietSocket
+        super().__init__(
+            settings.host,
+            settings.port,
+            identifier=settings.client_id,
+            username=settings.username,
+            password=settings.password,
+            keepalive=settings.keepalive_s,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=False,
+            properties=_session(settings),
+            tls_context=context,
+        )
+        self._window, self._generation, self._arrived = window, generation, arrived
+        self._stream = Stream(settings.max_packet)
+        self._paused = self._closed = False
+        self._again: asyncio.Handle | None = None
+        self._handed = b""  # of the packet that paho reads just now
+        self._client.manual_ack_set(True)
+        self._recv = self._client._sock_recv  # paho's own, which translates TLS's errors
+        self._client._sock_recv = self._served  # type: ignore[method-assign, assignment]  # no hook for it
+
+    @property
+    def paused(self) -> bool:
+        """Whether the window is full and the socket is left alone."""
+        return self._paused
+
+    async def lost(self) -> None:
+        """Wait until the connection ends; raises what ended it."""
+        await asyncio.shield(self._disconnected)
+
+    def acknowledge(self, mids: list[int]) -> None:
+        """Send the PUBACKs in one write."""
+        if mids and not self._closed and self._client._sock is not None:
+            self._client._packet_queue(PUBACK, acknowledgements(mids), 0, 1)
+
+    def resume(self) -> None:
+        """Read on if there is room again."""
+        if self._paused and not self._window.full:
+            self._paused = False
+            self._client._ping_t = 0.0
+            if (sock := self._client._sock) is not None:
+                self._loop.add_reader(sock.fileno(), self._read)
+                self._schedule()
+
+    def close(self) -> None:
+        """Close the socket whatever state it is in; aiomqtt leaves it open after a failure."""
+        self._closed = True
+        if self._again is not None:
+            self._again.cancel()
+        self._client._sock_close()
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()  # seen: the loop shall not complain about it
+
+    def _read(self) -> None:
+        if self._again is not None:
+            return  # packets are left over from the last turn
+        try:
+            piece = self._recv(PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        if not piece:
+            self._fail(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+            return
+        self._client._last_bytes_received = time.monotonic()
+        self._stream.feed(piece)
+        self._handle()
+
+    def _handle(self) -> None:
+        self._again = None
+        before = len(self._window.queue)
+        try:
+            self._cut()
+        except (PacketError, IndexError, struct.error) as exc:
+            self._broken(f"malformed packet: {exc}")
+        if len(self._window.queue) > before:
+            self._arrived()
+
+    def _cut(self) -> None:
+        stream, window, generation = self._stream, self._window, self._generation
+        for _ in range(TURN):
+            if window.full:
+                self._pause()
+                return
+            where = stream.complete()
+            if where is None:
+                return
+            first, (body, stop) = stream.data[stream.at], where
+            if first & 0xF0 == PUBLISH:
+                arrived = message(stream.data, first, body, stop, generation)
+                window.queue.append(arrived)
+                window.messages += 1
+                window.bytes += len(arrived.payload)
+                stream.at = stop
+            else:
+                packet, stream.at = stream.data[stream.at : stop], stop
+                self._hand_over(packet)
+                if self._client._sock is None:
+                    return
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._again is None:
+            self._again = self._loop.call_soon(self._handle)
+
+    def _pause(self) -> None:
+        if not self._paused and (sock := self._client._sock) is not None:
+            self._paused = True
+            self._loop.remove_reader(sock.fileno())
+
+    def _hand_over(self, packet: bytes) -> None:
+        self._handed = packet
+        rc = self._client._packet_read()
+        if rc > 0:
+            self._fail(rc)
+
+    def _served(self, size: int) -> bytes:
+        piece, self._handed = self._handed[:size], self._handed[size:]
+        if not piece:
+            raise BlockingIOError
+        return piece
+
+    def _fail(self, rc: MQTTErrorCode) -> None:
+        self._client._loop_rc_handle(rc)
+
+    def _broken(self, reason: str) -> None:
+        waited_for = self._disconnected if self._connected.done() else self._connected
+        if not waited_for.done():
+            waited_for.set_exception(aiomqtt.MqttError(reason))
+        self._client._sock_close()
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: Any,  # noqa: ANN401  paho's signature
+        flags: paho.DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if not self._connected.done():  # aiomqtt would wait for its whole timeout
+            reason = f"closed before the broker answered: {reason_code}"
+            self._connected.set_exception(aiomqtt.MqttError(reason))
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ANN401  paho's signature
+        # paho calls this in the thread that connects.
+        self._loop.call_soon_threadsafe(self._opened, sock)
+
+    def _opened(self, sock: Any) -> None:  # noqa: ANN401  plain, TLS or WebSocket
+        if self._closed:  # given up while the thread was still connecting
+            self._client._sock_close()
+        elif sock.fileno() >= 0:
+            self._loop.add_reader(sock.fileno(), self._read)
+            self._misc_task = self._loop.create_task(self._misc_loop(), name="mqtt keepalive")
+
+    async def _misc_loop(self) -> None:
+        # The broker's patience is one and a half times the keepalive.
+        period = min(1.0, self._keepalive / 4) or 1.0
+        while True:
+            if self._paused:
+                # The answer to our ping waits behind what we do not read: it is not missing.
+                self._client._ping_t = 0.0
+            if self._client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return
+            await asyncio.sleep(period)
+
+
+def _session(settings: MqttSettings) -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # untyped
+    properties.SessionExpiryInterval = settings.session_expiry_s
+    properties.MaximumPacketSize = settings.max_packet
+    return properties
+
+
+async def opened(client: Client) -> Client:
+    """Connect; on failure leave nothing open behind."""
+    try:
+        await client.__aenter__()
+        _heed_cancellation()
+        return client
+    except BaseException:
+        client.close()
+        raise
+
+
+async def closed(client: Client) -> None:
+    """Say good-bye if the broker still listens, then close."""
+    try:
+        with contextlib.suppress(aiomqtt.MqttError):
+            await client.__aexit__(None, None, None)
+    finally:
+        client.close()
+    _heed_cancellation()
+
+
+def _heed_cancellation() -> None:
+    """Raise a cancellation that aiomqtt lost.
+
+    Before Python 3.12 `asyncio.wait_for`, which it uses, forgets one that comes in the same
+    turn as the answer (python/cpython#86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

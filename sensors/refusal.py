@@ -1,0 +1,107 @@
+"""Why a payload was refused, as a sentence that names the field and the value.
+
+msgspec says what it expected and where, never what it found; the value is looked up in the
+payload again, lazily, so that only refused messages pay for it. No sentence repeats more than
+a few dozen characters of what a stranger sent, and none repeats bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from sensors.errors import MalformedError
+
+Form = Literal["json", "msgpack"]
+
+SENTENCE = 200  # longest sentence [character]
+_SHOWN = 48  # longest value in it [character]
+_SMALL = 64  # longest MessagePack value that is decoded to be shown [byte]
+
+_PLACE = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL).fullmatch
+_steps = re.compile(r"[^.\[\]]+").findall
+_UNKNOWN = "Object contains unknown field `"
+_MISSING = "Object missing required field `"
+_NAMES: dict[Form, str] = {"json": "JSON", "msgpack": "MessagePack"}
+
+_objects = {
+    "json": msgspec.json.Decoder(dict[str, msgspec.Raw]).decode,
+    "msgpack": msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode,
+}
+_arrays = {
+    "json": msgspec.json.Decoder(list[msgspec.Raw]).decode,
+    "msgpack": msgspec.msgpack.Decoder(list[msgspec.Raw]).decode,
+}
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def shown(value: object) -> str:
+    """A value for a sentence: printable, short, and bytes only by their number."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, list | tuple | dict):
+        return f"<{type(value).__name__} of {len(value)}>"
+    text = value[: _SHOWN + 1] if isinstance(value, str) else value
+    quoted = ascii(text) if isinstance(value, str) and not value.isprintable() else repr(text)
+    return quoted if len(quoted) <= _SHOWN + 2 else f"{quoted[:_SHOWN]}…"
+
+
+def malformed(reason: str, sentence: str) -> MalformedError:
+    """The error with its sentence, cut at the longest and with nothing that does not print."""
+    text = sentence if sentence.isprintable() else ascii(sentence)[1:-1]
+    cut = text if len(text) <= SENTENCE else f"{text[: SENTENCE - 1]}…"
+    return MalformedError(reason, cut)
+
+
+def refusal(error: Exception, payload: bytes, form: Form) -> MalformedError:
+    """The refusal that stands for what msgspec raised on a payload."""
+    if isinstance(error, RecursionError):
+        return malformed(form, f"payload of {len(payload)} bytes is nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return malformed(
+            form, f"payload of {len(payload)} bytes holds text that is not UTF-8: {error.reason}"
+        )
+    if not isinstance(error, msgspec.ValidationError):
+        what = str(error).removeprefix(f"{_NAMES[form]} data is malformed: ")
+        what = what.removeprefix(f"{_NAMES[form]} is malformed: ")
+        return malformed(form, f"payload of {len(payload)} bytes is not {_NAMES[form]}: {what}")
+    return invalid(str(error), lambda steps: _found(payload, form, steps))
+
+
+def invalid(text: str, value_at: Callable[[list[str]], str]) -> MalformedError:
+    """The refusal for the text of a ValidationError; `value_at` finds what is at a path."""
+    if text.startswith(_UNKNOWN):
+        return malformed("field", f"field {shown(text[len(_UNKNOWN) : -1])} is unknown")
+    if text.startswith(_MISSING):
+        return malformed("field", f"field {text[len(_MISSING) : -1]} is missing")
+    match = _PLACE(text)
+    expected, path = match.groups() if match else (text, "")
+    steps = _steps(path)
+    if not steps:
+        return malformed("type", f"{'a key' if match else 'payload'}: {expected}")
+    reason = "type" if ", got `" in expected else "value"
+    return malformed(reason, f"{path[1:]} is {value_at(steps)}: {expected}")
+
+
+def _found(payload: bytes, form: Form, steps: list[str]) -> str:
+    """What stands at a path of the payload, shown; the payload may be broken behind it."""
+    try:
+        raw = _objects[form](payload)[steps[0]]
+        for step in steps[1:]:
+            raw = _arrays[form](raw)[int(step)]
+        return _verbatim(bytes(raw)) if form == "json" else _decoded(bytes(raw))
+    except (*UNREADABLE, LookupError, ValueError):
+        return "not readable"
+
+
+def _verbatim(raw: bytes) -> str:
+    text = raw[: _SHOWN + 1].decode(errors="replace")
+    quoted = text if text.isprintable() else ascii(text)
+    return quoted if len(quoted) <= _SHOWN else f"{quoted[:_SHOWN]}…"
+
+
+def _decoded(raw: bytes) -> str:
+    return shown(msgspec.msgpack.decode(raw)) if len(raw) <= _SMALL else f"<{len(raw)} bytes>"

@@ -1,0 +1,151 @@
+"""Recorded files as the messages that sensors would have sent.
+
+| reader     | file                                                    | becomes                   |
+| ---------- | ------------------------------------------------------- | ------------------------- |
+| `virkler`  | CSV: `a_mm`, then cycles to reach it for each specimen  | spectra and inspections   |
+| `strain`   | CSV: a time and a column `…(um/m)`                      | series of 1,000 samples   |
+| `sequence` | turning points, one a line                              | series of 1,000 samples   |
+| `table`    | CSV: `component`, `time`, then cycles or crack lengths  | spectra or inspections    |
+
+`opened` picks the reader. All read line by line, and all raise MalformedError (reason
+`file`) with the line that cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from sensors.mount import TOPICS, Mount
+from sensors.recorded_file import rows, unreadable
+from sensors.recorded_series import (
+    Sampling,
+    is_strain,
+    sequence,
+    sequence_fleet,
+    strain_csv,
+    strain_fleet,
+)
+from sensors.recorded_specimens import is_virkler, virkler, virkler_fleet
+from sensors.recorded_table import COLUMNS, Columns, is_table, table, table_fleet
+from sensors.refusal import shown
+from sensors.timed import Registration, Timed
+from sensors.topics import Topics
+
+Kind = Literal["virkler", "strain", "sequence", "table"]
+KINDS: tuple[Kind, ...] = ("virkler", "strain", "sequence", "table")
+START_NS = 1_704_067_200_000_000_000  # 2024-01-01T00:00:00Z
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What a file does not say about itself."""
+
+    component: str = "replay/part-1"  # of a file that names none
+    gauge: str | None = None  # `strain`: the column, without its unit; the first if None
+    swap_day_month: bool = False  # `strain`: 2022-11-04 is the eleventh of April
+    peak_stress: float = 100e6  # `sequence`: the stress at a turning point of 1 [Pa]
+    repeats: int = 1  # `sequence`
+    start_ns: int = START_NS  # `virkler`, `sequence` [ns since 1970, UTC]
+    sampling: Sampling | None = None  # `strain`: 100 Hz, `sequence`: 10 Hz if None
+    columns: Columns = COLUMNS  # `table`
+    boot: int = 1  # the same again, and a twin refuses what it has seen before
+    topics: Topics = TOPICS
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise ValueError(f"repeats = {self.repeats} is less than 1")
+        if not self.peak_stress > 0.0:
+            raise ValueError(f"peak_stress = {self.peak_stress} is not positive")
+
+
+class Replay(NamedTuple):
+    """A file that is ready to be sent."""
+
+    kind: Kind
+    fleet: list[Registration]
+    messages: Iterator[Timed]
+
+
+def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Replay:
+    """A file's components and messages, by the reader that fits it or the one that is named.
+
+    Raises MalformedError (reason `file`), now or while the messages are read.
+    """
+    found = kind or detected(path, options.columns)
+    fleet, messages = _READERS[found](path, options)
+    return Replay(found, fleet, messages)
+
+
+def detected(path: Path, columns: Columns = COLUMNS) -> Kind:
+    """The reader that fits a file's first line; raises MalformedError (reason `file`) if none."""
+    line, header = next(rows(path), (1, []))
+    if is_virkler(header):
+        return "virkler"
+    if is_table(header, columns):
+        return "table"
+    if is_strain(header):
+        return "strain"
+    if len(header) == 1 and _is_number(header[0]):
+        return "sequence"
+    raise unreadable(
+        path,
+        line,
+        f"{shown(','.join(header))} is not the head of virkler (a_mm, N_01, …), of strain "
+        "(time, gauge (um/m)), of a sequence (one number a line) or of a table "
+        "(component, time, range, mean, count or crack_length)",
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_Opened = tuple[list[Registration], Iterator[Timed]]
+
+
+def _virkler(path: Path, options: ReplayOptions) -> _Opened:
+    messages = virkler(path, options.start_ns, boot=options.boot, topics=options.topics)
+    return virkler_fleet(path), messages
+
+
+def _mount(options: ReplayOptions) -> Mount:
+    return Mount(options.component, options.boot, "json", options.topics)
+
+
+def _strain(path: Path, options: ReplayOptions) -> _Opened:
+    messages = strain_csv(
+        path,
+        _mount(options),
+        gauge=options.gauge,
+        sampling=options.sampling or Sampling(),
+        swap_day_month=options.swap_day_month,
+    )
+    return strain_fleet(options.component), messages
+
+
+def _sequence(path: Path, options: ReplayOptions) -> _Opened:
+    messages = sequence(
+        path,
+        _mount(options),
+        options.peak_stress,
+        start_ns=options.start_ns,
+        repeats=options.repeats,
+        sampling=options.sampling or Sampling(10.0),
+    )
+    return sequence_fleet(options.component), messages
+
+
+def _table(path: Path, options: ReplayOptions) -> _Opened:
+    columns = options.columns
+    messages = table(path, columns, boot=options.boot, topics=options.topics)
+    return table_fleet(path, columns), messages
+
+
+_READERS = {"virkler": _virkler, "strain": _strain, "sequence": _sequence, "table": _table}

@@ -1,0 +1,155 @@
+"""The small tables beside the observations: components, checkpoints, arrays, aliases."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TypeVar
+from zlib import crc32
+
+import msgspec
+
+from storage.database import Database, Row, typed
+from storage.errors import CorruptError, MissingError
+
+
+class Component(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The latest registration of a component."""
+
+    name: str
+    revision: int  # the sequence number of that registration
+    offset: int  # where it stands in the journal
+    body: bytes
+
+
+class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
+    """A state on disk, and the place in the journal from where to go on."""
+
+    name: str
+    offset: int  # the first entry that the state does not contain
+    rows: dict[str, int]  # trajectory rows written up to then, of each group
+    sha256: str
+    size: int  # [byte]
+    created_ns: int
+    durable: bool  # retention may rely on it
+
+
+class _Committed(msgspec.Struct, frozen=True, array_like=True):
+    rows: int
+
+
+class _Alias(msgspec.Struct, frozen=True, array_like=True):
+    version: str
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Catalogue:
+    """Rows of a few kinds, each with a checksum; changes are durable when they return."""
+
+    def __init__(self, database: Database) -> None:
+        """Check all rows; raises CorruptError."""
+        self._database = database
+        # Here, because a row whose kind or name is damaged would later just not be found.
+        for row in database.rows("SELECT kind, name, crc32, body FROM catalogue"):
+            _require_intact(row)
+
+    def component(self, name: str) -> Component:
+        """The latest registration; raises MissingError."""
+        return self._one("component", name, Component)
+
+    def components(self) -> list[Component]:
+        """The latest registrations of all components, by name."""
+        return list(self._all("component", Component).values())
+
+    def put_component(self, connection: sqlite3.Connection, component: Component) -> None:
+        """Remember a registration, within the transaction that appends it."""
+        self._put(connection, "component", component.name, component)
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """A checkpoint by its name; raises MissingError."""
+        return self._one("checkpoint", name, Checkpoint)
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """All checkpoints, newest first."""
+        found = self._all("checkpoint", Checkpoint).values()
+        return sorted(found, key=lambda kept: (kept.offset, kept.created_ns), reverse=True)
+
+    def put_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Record a checkpoint whose file is on disk already."""
+        with self._database.transaction() as connection:
+            self._put(connection, "checkpoint", checkpoint.name, checkpoint)
+
+    def remove_checkpoint(self, name: str) -> None:
+        """Forget a checkpoint; its file goes afterwards. Raises MissingError."""
+        self._remove("checkpoint", name)
+
+    def arrays(self) -> dict[str, int]:
+        """Committed rows of every trajectory group."""
+        return {name: kept.rows for name, kept in self._all("array", _Committed).items()}
+
+    def put_array(self, name: str, rows: int) -> None:
+        """Record how many rows of a group are on disk."""
+        with self._database.transaction() as connection:
+            self._put(connection, "array", name, _Committed(rows))
+
+    def aliases(self) -> dict[tuple[str, str], str]:
+        """Versions by (model, alias)."""
+        found = self._all("alias", _Alias).items()
+        return {(name.split("@")[0], name.split("@")[1]): kept.version for name, kept in found}
+
+    def put_alias(self, model: str, alias: str, version: str) -> None:
+        """Let an alias of a model stand for a version."""
+        if "@" in model or "@" in alias:
+            raise ValueError(f"neither model {model!r} nor alias {alias!r} may hold an @")
+        with self._database.transaction() as connection:
+            self._put(connection, "alias", f"{model}@{alias}", _Alias(version))
+
+    def remove_alias(self, model: str, alias: str) -> None:
+        """Forget an alias; raises MissingError."""
+        self._remove("alias", f"{model}@{alias}")
+
+    def _put(
+        self, connection: sqlite3.Connection, kind: str, name: str, value: msgspec.Struct
+    ) -> None:
+        body = msgspec.msgpack.encode(value)
+        row = (kind, name, _crc(kind, name, body), body)
+        connection.execute("REPLACE INTO catalogue VALUES (?, ?, ?, ?)", row)
+
+    def _remove(self, kind: str, name: str) -> None:
+        with self._database.transaction() as connection:
+            gone = connection.execute(
+                "DELETE FROM catalogue WHERE kind = ? AND name = ?", (kind, name)
+            ).rowcount
+        if not gone:
+            raise MissingError(f"there is no {kind} {name!r}")
+
+    def _one(self, kind: str, name: str, form: type[S]) -> S:
+        rows = self._database.rows(
+            "SELECT crc32, body FROM catalogue WHERE kind = ? AND name = ?", (kind, name)
+        )
+        if not rows:
+            raise MissingError(f"there is no {kind} {name!r}")
+        return _decoded(kind, name, rows[0], form)
+
+    def _all(self, kind: str, form: type[S]) -> dict[str, S]:
+        rows = self._database.rows(
+            "SELECT name, crc32, body FROM catalogue WHERE kind = ? ORDER BY name", (kind,)
+        )
+        return {name: _decoded(kind, name, (crc, body), form) for name, crc, body in rows}
+
+
+def _crc(kind: str, name: str, body: bytes) -> int:
+    return crc32(body, crc32(f"{kind}\0{name}".encode()))
+
+
+def _require_intact(row: Row) -> None:
+    kind, name, crc, body = typed(row, str, str, int, bytes)
+    if crc != _crc(kind, name, body):
+        raise CorruptError(f"{kind} {name!r} in the catalogue does not match its checksum")
+
+
+def _decoded(kind: str, name: str, row: tuple[int, bytes], form: type[S]) -> S:
+    crc, body = row
+    _require_intact((kind, name, crc, body))
+    return msgspec.msgpack.decode(body, type=form)

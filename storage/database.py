@@ -1,0 +1,205 @@
+"""One SQLite file: opened durably, written in transactions, its complaints translated."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from storage.durable import disk, sync_directory
+from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.schema import APPLICATION_ID, TABLES, VERSION
+from storage.wal import lost_commits
+
+CHECKPOINT_PAGES = 8_000  # of 4 KiB: the log is folded into the file after some 32 MB
+SMALL_TABLES = ("bounds", "streams", "marks", "catalogue")  # checked in full at every opening
+
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+# What SQLite says when the disk is full, broken, gone or in use by somebody else.
+_UNAVAILABLE = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOLFS,
+}
+
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+
+Row = tuple[Any, ...]
+
+
+def typed(row: Row, *types: type) -> Row:
+    """The row, if its values are of these types; SQLite takes any value in any column."""
+    if tuple(type(value) for value in row) != types:
+        raise CorruptError(f"a row that begins with {str(row[:2])[:200]} is not as it was written")
+    return row
+
+
+def translated(exc: sqlite3.Error, path: Path) -> StorageError | None:
+    """What a complaint of SQLite means to the caller; None if it is a defect of ours."""
+    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    # Python's own complaint, which has no code, is about a text that is not UTF-8.
+    undecodable = code == 0 and isinstance(exc, sqlite3.OperationalError)
+    if code in _CORRUPT or undecodable:
+        return CorruptError(f"{path} is damaged: {exc}")
+    if code in _UNAVAILABLE:
+        return UnavailableError(f"{path} cannot be written or read: {exc}")
+    return None
+
+
+class Database:
+    """A connection that any thread may use, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, create it if there is none; raises CorruptError, UnavailableError."""
+        self.path = path
+        self._lock = threading.RLock()
+        with disk():
+            if not path.exists():
+                create(path)
+            lost = lost_commits(path.with_name(path.name + "-wal"))
+        if lost > 1:
+            raise CorruptError(f"the log of {path} is damaged, {lost} commits are beyond reach")
+        with self._translating():
+            self._connection = connection(path)
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """All rows of a query."""
+        with self._lock, self._translating():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def cursor(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[sqlite3.Cursor]:
+        """The rows of a query one by one; nobody else gets a turn meanwhile."""
+        with self._lock, self._translating():
+            cursor = self._connection.execute(sql, parameters)
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is durable afterwards, or nothing of it has happened."""
+        with self._lock, self._translating():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    with suppress(sqlite3.Error):  # the first complaint is the one to hear
+                        self._connection.execute("ROLLBACK")
+                raise
+
+    def fold(self) -> int:
+        """Fold the write-ahead log into the file; the pages that were left over in the log."""
+        with self._lock, self._translating():
+            _, pages, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return int(pages) - int(done)
+
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the structure of the whole file."""
+        with self._lock:
+            try:
+                found = self._connection.execute("PRAGMA integrity_check").fetchall()
+            except sqlite3.DatabaseError as exc:
+                return [f"{self.path} is damaged: {exc}"]
+        return [f"{self.path}: {text}" for (text,) in found if text != "ok"]
+
+    def close(self) -> None:
+        """Fold the log into the file and let go."""
+        with self._lock, self._translating():
+            self._connection.close()
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            meaning = translated(exc, self.path)
+            if meaning is None:
+                raise
+            raise meaning from exc
+        except UnicodeDecodeError as exc:  # a text, or SQLite's own complaint about a damaged one
+            raise CorruptError(f"{self.path} is damaged: {exc}") from exc
+
+
+def connection(path: Path) -> sqlite3.Connection:
+    """A connection whose commits are on disk when they return."""
+    opened = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        _identify(opened, path)  # before anything that might write
+        opened.execute("PRAGMA journal_mode=WAL")
+        opened.execute("PRAGMA synchronous=FULL")
+        opened.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        opened.execute("PRAGMA cell_size_check=ON")
+        opened.execute("PRAGMA cache_size=-16000")  # KiB
+        _inspect(opened, path)
+    except sqlite3.DatabaseError as exc:
+        opened.close()
+        # These statements are right: what is wrong with them is the file.
+        raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _identify(opened: sqlite3.Connection, path: Path) -> None:
+    application = opened.execute("PRAGMA application_id").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise CorruptError(f"{path} is not a journal: its application id is {application:#x}")
+    version = opened.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        raise StorageError(
+            f"{path} has layout {version}, this program reads layout {VERSION}: "
+            "use the release that wrote it"
+        )
+
+
+def _inspect(opened: sqlite3.Connection, path: Path) -> None:
+    """Everything that is cheap to check, whatever the size of the file."""
+    if opened.execute(_SCHEMA).fetchall() != _expected_schema():
+        raise CorruptError(f"the table definitions of {path} are not those that were written")
+    for table in SMALL_TABLES:
+        found = opened.execute(f"PRAGMA integrity_check({table})").fetchall()
+        if found != [("ok",)]:
+            raise CorruptError(f"{path}, table {table}: {found[0][0]}")
+
+
+def _expected_schema() -> list[Row]:
+    model = sqlite3.connect(":memory:")
+    try:
+        model.executescript(TABLES)
+        return model.execute(_SCHEMA).fetchall()
+    finally:
+        model.close()
+
+
+def create(path: Path) -> None:
+    """Create the tables aside: a file of this name is never half a journal."""
+    aside = path.with_name(path.name + ".new")
+    for leftover in aside.parent.glob(aside.name + "*"):
+        leftover.unlink()
+    fresh = sqlite3.connect(aside, isolation_level=None)
+    try:
+        fresh.executescript(
+            f"PRAGMA synchronous=FULL; BEGIN; {TABLES} PRAGMA user_version={VERSION};"
+            f"PRAGMA application_id={APPLICATION_ID}; COMMIT;"
+        )
+    except sqlite3.Error as exc:
+        raise translated(exc, path) or exc from exc
+    finally:
+        fresh.close()
+    aside.replace(path)
+    sync_directory(path.parent)

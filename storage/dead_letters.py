@@ -1,0 +1,145 @@
+"""Messages that were refused, kept for a look and another try; bounded in number and size."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from storage.database import Database, Row, typed
+from storage.entry import DeadLetter
+from storage.errors import CorruptError, MissingError
+
+PAYLOAD_BYTES = 1 << 20  # a longer payload is cut
+TOTAL_BYTES = 1 << 30  # the oldest make room
+
+
+class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    letter: DeadLetter
+    payload_size: int
+
+
+class KeptLetter(NamedTuple):
+    """A dead letter as it is kept."""
+
+    id: int
+    letter: DeadLetter
+    payload_size: int  # [byte] as it came; the kept payload is shorter if it was cut
+
+    @property
+    def cut(self) -> bool:
+        """Whether the payload is incomplete, so that it cannot be submitted again."""
+        return self.payload_size > len(self.letter.payload)
+
+
+class Census(NamedTuple):
+    """How much is kept."""
+
+    letters: int
+    size: int  # [byte]
+    dropped: int  # letters that made room for newer ones
+
+
+class DeadLetters:
+    """The newest dead letters, in the journal's file."""
+
+    def __init__(
+        self, database: Database, *, kept: int = 100_000, total_bytes: int = TOTAL_BYTES
+    ) -> None:
+        self._database = database
+        self._kept = kept
+        self._total_bytes = total_bytes
+        rows = database.rows("SELECT count(*), coalesce(sum(size), 0) FROM letters")
+        letters, size = typed(rows[0], int, int)
+        (dropped,) = typed(database.rows("SELECT letters_dropped FROM bounds")[0], int)
+        self.census = Census(letters, size, dropped)
+
+    def __len__(self) -> int:
+        return self.census.letters
+
+    def insert(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> Census:
+        """Add letters within a transaction; the census that holds once it is committed."""
+        kept, size, dropped = self.census
+        sequence = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
+        for i, letter in enumerate(letters, start=1 + (sequence[0] if sequence else 0)):
+            body = _body(letter)
+            row = (i, letter.reason, len(body), _crc(i, body), body)
+            connection.execute("INSERT INTO letters VALUES (?, ?, ?, ?, ?)", row)
+            kept, size = kept + 1, size + len(body)
+        return self._bounded(connection, Census(kept, size, dropped))
+
+    def get(self, id: int) -> KeptLetter:  # noqa: A002  the column's and the API's name
+        """One letter; raises MissingError."""
+        rows = self._database.rows("SELECT id, crc32, body FROM letters WHERE id = ?", (id,))
+        if not rows:
+            raise MissingError(f"there is no dead letter {id}")
+        return _kept(rows[0])
+
+    def remove(self, id: int) -> None:  # noqa: A002  the column's and the API's name
+        """Forget a letter, once it was submitted again; raises MissingError."""
+        with self._database.transaction() as connection:
+            found = connection.execute("SELECT size FROM letters WHERE id = ?", (id,)).fetchone()
+            if found is None:
+                raise MissingError(f"there is no dead letter {id}")
+            connection.execute("DELETE FROM letters WHERE id = ?", (id,))
+        self.census = self.census._replace(
+            letters=self.census.letters - 1, size=self.census.size - found[0]
+        )
+
+    def problems(self) -> list[str]:
+        """The letters that are not those that were written."""
+        found = []
+        after = 0
+        while ids := self._database.rows(
+            "SELECT id FROM letters WHERE id > ? ORDER BY id LIMIT 1000", (after,)
+        ):
+            for (letter,) in ids:
+                try:
+                    self.get(letter)
+                except CorruptError as exc:
+                    found.append(str(exc))
+            after = ids[-1][0]
+        return found
+
+    def _bounded(self, connection: sqlite3.Connection, census: Census) -> Census:
+        letters, size, dropped = census
+        if letters <= self._kept and size <= self._total_bytes:
+            return census
+        doomed = []
+        for letter, bytes_ in connection.execute("SELECT id, size FROM letters ORDER BY id"):
+            if letters <= self._kept and size <= self._total_bytes:
+                break
+            doomed.append((letter,))
+            letters, size, dropped = letters - 1, size - bytes_, dropped + 1
+        connection.executemany("DELETE FROM letters WHERE id = ?", doomed)
+        connection.execute("UPDATE bounds SET letters_dropped = ?", (dropped,))
+        return Census(letters, size, dropped)
+
+    def list(self, limit: int = 100, after: int = 0) -> list[KeptLetter]:
+        """At most `limit` letters with an id above `after`, oldest first."""
+        rows = self._database.rows(
+            "SELECT id, crc32, body FROM letters WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+        )
+        return [_kept(row) for row in rows]
+
+
+def _body(letter: DeadLetter) -> bytes:
+    size = len(letter.payload)
+    if size > PAYLOAD_BYTES:
+        letter = msgspec.structs.replace(letter, payload=letter.payload[:PAYLOAD_BYTES])
+    return msgspec.msgpack.encode(_Body(letter, size))
+
+
+def _crc(letter: int, body: bytes) -> int:
+    return crc32(body, crc32(str(letter).encode()))
+
+
+def _kept(row: Row) -> KeptLetter:
+    letter, crc, body = typed(row, int, int, bytes)
+    if crc != _crc(letter, body):
+        raise CorruptError(f"dead letter {letter} does not match its checksum")
+    kept = msgspec.msgpack.decode(body, type=_Body)
+    return KeptLetter(letter, kept.letter, kept.payload_size)

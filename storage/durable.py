@@ -1,0 +1,93 @@
+"""Files that are either wholly there or not at all, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage.errors import UnavailableError
+
+ASIDE = ".aside"  # the suffix of a file that is not yet complete
+
+
+@contextmanager
+def disk() -> Iterator[None]:
+    """Turns what the operating system complains about into UnavailableError."""
+    try:
+        yield
+    except OSError as exc:
+        raise UnavailableError(f"the disk does not obey: {exc}") from exc
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and those above it, and make their names durable."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_aside(path: Path, data: bytes | memoryview) -> Path:
+    """Write and fsync `data` beside `path`; it takes its place by `os.replace`."""
+    aside = path.with_name(path.name + ASIDE)
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    return aside
+
+
+def write_whole(path: Path, data: bytes | memoryview) -> None:
+    """Replace a file in one step: aside, fsync, rename, fsync of the directory."""
+    write_aside(path, data).replace(path)
+    sync_directory(path.parent)
+
+
+def prepare(files: Mapping[Path, bytes]) -> dict[Path, Path]:
+    """Write and fsync several files beside their places; where each lies.
+
+    A disk that fills up on the way leaves nothing behind.
+    """
+    asides: dict[Path, Path] = {}
+    try:
+        for path, data in files.items():
+            make_directory(path.parent)
+            asides[path] = write_aside(path, data)
+    except OSError:
+        for aside in asides.values():
+            aside.unlink(missing_ok=True)
+        raise
+    return asides
+
+
+def swap(asides: Mapping[Path, Path], paths: Iterable[Path]) -> None:
+    """Let prepared files take their places, and make that durable."""
+    directories = set()
+    for path in paths:
+        asides[path].replace(path)
+        directories.add(path.parent)
+    for directory in directories:
+        sync_directory(directory)
+
+
+def remove_leftovers(directory: Path) -> int:
+    """Remove what a crash left half-written, in a directory and all below it."""
+    leftovers = list(directory.rglob(f"*{ASIDE}"))
+    for path in leftovers:
+        path.unlink()
+    return len(leftovers)

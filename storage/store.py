@@ -1,0 +1,114 @@
+"""One data directory: everything that lasts, opened by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from storage.checkpoints import Checkpoints
+from storage.durable import disk, make_directory, write_whole
+from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.images import Images
+from storage.journal import Journal
+from storage.trajectories import Trajectories
+
+LAYOUT = 1  # raised by every change that an older program cannot read
+
+_LAYOUT_FILE = "layout"
+_LOCK_FILE = "lock"
+
+
+class Store:
+    """Journal, trajectories, images and checkpoints under one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open or create.
+
+        Raises UnavailableError if another process has it or the disk does not obey,
+        CorruptError for damage, StorageError for a layout of a newer release.
+        """
+        self.directory = directory
+        with ExitStack() as stack:
+            with disk():
+                make_directory(directory)
+            stack.callback(os.close, _locked(directory / _LOCK_FILE))
+            known = _known_layout(directory / _LAYOUT_FILE)
+            if known and not (directory / "journal.sqlite").exists():
+                raise CorruptError(f"{directory / 'journal.sqlite'} is gone")
+            self.journal = Journal(directory / "journal.sqlite")
+            stack.callback(self.journal.close)
+            self.trajectories = Trajectories(directory / "trajectories.zarr")
+            self.images = Images(directory / "images")
+            self.checkpoints = Checkpoints(directory / "checkpoints")
+            if not known:  # last, so that a layout file means that there is a journal
+                with disk():
+                    write_whole(directory / _LAYOUT_FILE, f"{LAYOUT}\n".encode())
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close everything and let others in; may be called twice."""
+        self._stack.close()
+
+    def verify(self) -> list[str]:
+        """Everything that is wrong on disk, one sentence each; reads all of it."""
+        problems = self.journal.verify()
+        for name in self.trajectories.groups():
+            problems += self.trajectories.verify(name)
+        for kept in self.journal.catalogue.checkpoints():
+            try:
+                self.checkpoints.read(kept.name, kept.sha256)
+            except StorageError as exc:
+                problems.append(str(exc))
+        return problems + self.images.verify()
+
+    def keep_checkpoints(self, count: int) -> list[str]:
+        """Remove all but the newest checkpoints, from the catalogue first; their names."""
+        kept = self.journal.catalogue.checkpoints()
+        for old in kept[count:]:
+            self.journal.catalogue.remove_checkpoint(old.name)
+        return self.checkpoints.keep(new.name for new in kept[:count])
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that holds the lock as long as it, or the process, lives."""
+    with disk():
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        os.close(descriptor)
+        raise UnavailableError(f"another process uses {path.parent}") from exc
+    return descriptor
+
+
+def _known_layout(path: Path) -> bool:
+    with disk():
+        text = path.read_text(errors="replace").strip() if path.exists() else ""
+    if not path.exists():
+        return False
+    layout = -1
+    with suppress(ValueError):
+        layout = int(text)
+    if layout > LAYOUT:
+        raise StorageError(
+            f"{path.parent} has layout {layout}, this program reads {LAYOUT}: "
+            "use the release that wrote it"
+        )
+    if layout != LAYOUT:
+        raise CorruptError(f"{path} holds {text!r}, not a layout")
+    return True

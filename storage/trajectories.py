@@ -1,0 +1,320 @@
+"""What was believed: a Zarr store that xarray reads while it is written.
+
+One group for each kind, with (tick, component) arrays. A block of 256 ticks is one row of shards,
+always rewritten whole: aside, fsynced, renamed. The group's `zarr.json` comes last and in one step
+moves the committed length, beyond which nobody reads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from storage.durable import (
+    disk,
+    make_directory,
+    prepare,
+    remove_leftovers,
+    swap,
+    sync_directory,
+    write_whole,
+)
+from storage.errors import CorruptError, MissingError
+from storage.group import NAMES, TIME, Group, cut, loaded, resized, written
+from storage.layout import (
+    DOCUMENT,
+    NAME_CHUNK,
+    TICKS,
+    TIME_CHUNK,
+    Field,
+    array_document,
+    encoded,
+    field_metadata,
+    name_metadata,
+    root_document,
+    time_metadata,
+)
+
+__all__ = ["TICKS", "Field", "Trajectories"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_READ = 100_000  # rows that a read returns at most, unless told otherwise
+
+
+class Trajectories:
+    """A Zarr store. One thread writes; any thread reads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create; raises UnavailableError."""
+        self._path = path
+        self._groups: dict[str, Group] = {}
+        self._written: dict[str, tuple[str, ...]] = {}  # the fields that a writer hands over
+        self._swapping = threading.Lock()  # so that no read meets half of the open block
+        with disk():
+            make_directory(path)
+            remove_leftovers(path)
+            document = path / DOCUMENT
+            if not document.exists() or document.read_bytes() != root_document():
+                write_whole(document, root_document())
+
+    def groups(self) -> list[str]:
+        """The names of the groups on disk."""
+        return sorted(path.parent.name for path in self._path.glob(f"*/{DOCUMENT}"))
+
+    def open_group(self, name: str, fields: Sequence[Field]) -> int:
+        """Open a group for writing these fields, create what is missing; its committed rows.
+
+        A field that the group holds and `fields` does not stays readable and is filled up.
+        Raises ValueError if a field is not what it was, CorruptError.
+        """
+        if not _NAME.fullmatch(name) or any(not _NAME.fullmatch(f.name) for f in fields):
+            raise ValueError(f"{name!r} {[f.name for f in fields]} are not all names for arrays")
+        wanted = {field.name: field_metadata(field) for field in fields}
+        before = self._existing(name)
+        for key in wanted.keys() & before.arrays.keys():
+            shaped = wanted[key].update_shape(before.arrays[key].shape)
+            if array_document(shaped) != array_document(before.arrays[key]):
+                raise ValueError(f"field {key!r} of group {name!r} is not what it was: {fields}")
+        since = before.open_start + TICKS * (before.committed % TICKS > 0)
+        group = resized(
+            replace(
+                before,
+                arrays={**wanted, **before.arrays},
+                since={**dict.fromkeys(wanted, since), **before.since},
+            )
+        )
+        with disk():
+            self._publish(group, {})
+        self._written[name] = tuple(wanted)
+        return group.committed
+
+    def committed(self, name: str) -> int:
+        """The rows of a group that are on disk; raises MissingError, CorruptError."""
+        return self._group(name).committed
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """The components of a group in the order of the columns."""
+        return self._group(name).members
+
+    def write(
+        self,
+        name: str,
+        start_row: int,
+        times: np.ndarray,  # (k,) int64 [ns], rising
+        members: Sequence[str],  # n, those of before first
+        columns: Mapping[str, np.ndarray],  # each (k, n)
+    ) -> int:
+        """Write the block of at most 256 rows that begins at `start_row`; the committed rows.
+
+        `start_row` is a multiple of 256 and not beyond the committed rows; a block is handed over
+        from its start, and with all rows that it has already. After UnavailableError the
+        committed rows are as before, and the same block may be written again.
+        Raises ValueError for a block that does not fit.
+        """
+        before = self._group(name)
+        self._check(before, start_row, times, members, columns)
+        after = written(before, start_row, np.asarray(times, np.int64), members)
+        files: dict[Path, bytes] = {}
+        for field, values in columns.items():
+            typed = np.asarray(values, after.arrays[field].dtype.to_native_dtype())
+            files |= encoded(after.arrays[field], after.path / field, (start_row, 0), typed)
+        files |= _time_files(after, start_row // TIME_CHUNK)
+        files |= _name_files(before, after)
+        with disk():
+            self._publish(after, files)
+        return after.committed
+
+    def read(
+        self,
+        name: str,
+        component: str,
+        fields: Sequence[str],
+        t_from_ns: int | None = None,
+        t_to_ns: int | None = None,
+        *,
+        every: int = 1,
+        limit: int = _READ,
+    ) -> dict[str, np.ndarray]:
+        """Columns of one component, `t_from_ns` ≤ time < `t_to_ns`, every so many rows.
+
+        The result holds `time` [ns] and the fields, each (rows,). Raises MissingError,
+        and CorruptError, which names the file.
+        """
+        group = self._group(name)
+        column = group.column(component)
+        rows = _rows(group.times, t_from_ns, t_to_ns, every, limit)
+        found = {TIME: group.times[rows.start : rows.stop : rows.step]}
+        return found | {field: self._column(group, field, rows, column) for field in fields}
+
+    def block(self, name: str, start_row: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Times and columns of the committed rows of the block that begins at `start_row`.
+
+        That is what a writer goes on with after a restart.
+        """
+        group = self._group(name)
+        if start_row % TICKS:
+            raise ValueError(f"row {start_row} is not the start of a block of {TICKS}")
+        rows = range(start_row, min(start_row + TICKS, group.committed))
+        fields = self._written.get(name) or tuple(_fields(group))
+        columns = {field: group.read(field, rows, slice(None)) for field in fields}
+        return group.times[rows.start : rows.stop].copy(), columns
+
+    def truncate(self, name: str, rows: int) -> None:
+        """Forget the rows from `rows` on, so that they can be written again."""
+        before = self._group(name)
+        if not 0 <= rows <= before.committed:
+            raise ValueError(f"group {name!r} has {before.committed} rows, cannot keep {rows}")
+        after = cut(before, rows)
+        with disk():
+            self._publish(after, {})
+            for field in _fields(after):
+                _remove(after.path / field / "c", -(-rows // TICKS))
+            _remove(after.path / TIME / "c", -(-rows // TIME_CHUNK))
+
+    def verify(self, name: str) -> list[str]:
+        """Everything that is wrong with a group, one sentence each; reads all of it."""
+        try:
+            group = loaded(self._path, name)
+        except CorruptError as exc:
+            return [str(exc)]
+        rows = range(group.committed)
+        problems = []
+        for field in _fields(group):
+            problems += [f"{path} is gone" for path in group.missing(field, rows, slice(None))]
+            problems += [f"{path} is damaged" for path in group.damaged(field, rows, slice(None))]
+        problems += [f"{path} is not what the group says" for path in _deviating(group)]
+        if any(later <= earlier for earlier, later in pairwise(group.times.tolist())):
+            problems.append(f"the times of group {name!r} do not rise")
+        return problems
+
+    def _column(self, group: Group, field: str, rows: range, column: int) -> np.ndarray:
+        """One column, the closed blocks unlocked, the open one between two flushes."""
+        split = len(range(rows.start, min(rows.stop, group.open_start), rows.step))
+        closed = group.read(field, rows[:split], column)
+        if split == len(rows):
+            return closed
+        with self._swapping:
+            return np.concatenate((closed, group.read(field, rows[split:], column)))
+
+    def _group(self, name: str) -> Group:
+        if name not in self._groups:
+            self._groups[name] = loaded(self._path, name)
+        return self._groups[name]
+
+    def _existing(self, name: str) -> Group:
+        try:
+            group = loaded(self._path, name)
+        except MissingError:
+            if shards := list((self._path / name).glob("*/c/*/*")):
+                raise CorruptError(f"{shards[0]} belongs to no group") from None
+            axes = {TIME: time_metadata(), NAMES: name_metadata()}
+            return Group(self._path, name, 0, (), {}, axes, np.zeros(0, np.int64), ())
+        return group
+
+    def _publish(self, group: Group, files: Mapping[Path, bytes]) -> None:
+        """Blocks first, then the shapes, and the committed length last."""
+        documents = {
+            path: data
+            for path, data in _array_documents(group).items()
+            if not path.exists() or path.read_bytes() != data
+        }
+        document = {group.path / DOCUMENT: group.document()}
+        ready = prepare({**files, **documents, **document})
+        with self._swapping:
+            swap(ready, files)
+            swap(ready, documents)
+            swap(ready, document)
+            self._groups[group.name] = group
+
+    def _check(
+        self,
+        group: Group,
+        row: int,
+        times: np.ndarray,
+        members: Sequence[str],
+        columns: Mapping[str, np.ndarray],
+    ) -> None:
+        count, end = len(times), row + len(times)
+        if row % TICKS or not 0 <= row <= group.committed or not 1 <= count <= TICKS:
+            raise ValueError(f"{count} rows at {row} are no block of {group.committed} rows")
+        if end < group.committed and count < TICKS:
+            raise ValueError(f"rows {end} to {group.committed - 1} would be lost")
+        around = np.concatenate((group.times[max(row - 1, 0) : row], times, group.times[end:][:1]))
+        if np.any(np.diff(around) <= 0):
+            raise ValueError(f"the times of rows {row} to {end - 1} do not rise")
+        known = min(len(members), len(group.members))
+        if tuple(members[:known]) != group.members[:known] or len(set(members)) < len(members):
+            raise ValueError(f"the components of group {group.name!r} may only be added to")
+        if set(columns) != set(self._written.get(group.name, ())):
+            raise ValueError(f"group {group.name!r} was not opened for {sorted(columns)}")
+        for field, values in columns.items():
+            if values.shape != (count, len(members)):
+                raise ValueError(f"{field} is {values.shape}, not {(count, len(members))}")
+
+
+def _rows(
+    times: np.ndarray, t_from_ns: int | None, t_to_ns: int | None, every: int, limit: int
+) -> range:
+    if every < 1 or limit < 0:
+        raise ValueError(f"every {every} rows, at most {limit} of them, is not a selection")
+    start = 0 if t_from_ns is None else int(np.searchsorted(times, t_from_ns))
+    stop = len(times) if t_to_ns is None else int(np.searchsorted(times, t_to_ns))
+    return range(start, max(start, stop), every)[:limit]
+
+
+def _fields(group: Group) -> list[str]:
+    return [name for name in group.arrays if name not in (TIME, NAMES)]
+
+
+def _time_files(group: Group, first: int) -> dict[Path, bytes]:
+    """The one or two files that hold the times of a block, which never spans a boundary."""
+    row = first * TIME_CHUNK
+    values = group.times[row : row + TIME_CHUNK]
+    return encoded(group.arrays[TIME], group.path / TIME, (row,), values)
+
+
+def _name_files(before: Group, after: Group) -> dict[Path, bytes]:
+    if len(after.members) == len(before.members):
+        return {}
+    start = len(before.members) // NAME_CHUNK * NAME_CHUNK
+    names = np.array(after.members[start:], dtype=np.dtypes.StringDType())
+    return encoded(after.arrays[NAMES], after.path / NAMES, (start,), names)
+
+
+def _array_documents(group: Group) -> dict[Path, bytes]:
+    return {
+        group.path / name / DOCUMENT: array_document(metadata)
+        for name, metadata in group.arrays.items()
+    }
+
+
+def _deviating(group: Group) -> list[Path]:
+    expected = _array_documents(group).items()
+    return [
+        path
+        for path, data in expected
+        if not path.exists() or json.loads(path.read_bytes()) != json.loads(data)
+    ]
+
+
+def _remove(directory: Path, first: int) -> None:
+    """Remove blocks from number `first` on: files, or directories of files."""
+    if not directory.exists():
+        return
+    for entry in directory.iterdir():
+        if int(entry.name) < first:
+            continue
+        if entry.is_dir():
+            for file in entry.iterdir():
+                file.unlink()
+            entry.rmdir()
+        else:
+            entry.unlink()
+    sync_directory(directory)

@@ -1,0 +1,297 @@
+"""Image headers and pixels."""
+
+import io
+import struct
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sensors.errors import MalformedError
+from sensors.images import is_image, pixels, probe
+from sensors.limits import Limits
+
+LIMITS = Limits()
+GREY = np.arange(7 * 11, dtype=np.uint8).reshape(7, 11) * 3  # (h, w)
+GREY_16 = GREY.astype(np.uint16) * 257
+
+
+def saved(array: np.ndarray, name: str, mode: str | None = None, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(file, name, **options)
+    return file.getvalue()
+
+
+def png(width: int, height: int, depth: int = 8, colour: int = 0) -> bytes:
+    """The header of a PNG of any size, with nothing behind it."""
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d" + body + struct.pack(">I", zlib.crc32(body))
+
+
+def tiff(order: str, *tags: tuple[int, int, int, int], magic: int = 42) -> bytes:
+    """The directory of a TIFF with (tag, type, count, value) and nothing behind it."""
+    start = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", magic, 8, len(tags))
+    formats = {1: "Bxxx", 3: "Hxx", 4: "I", 5: "I"}
+    return start + b"".join(
+        struct.pack(f"{order}HHI{formats[form]}", tag, form, n, value)
+        for tag, form, n, value in tags
+    )
+
+
+def refused(data: bytes, reason: str = "image", limits: Limits = LIMITS) -> str:
+    """The sentence of a refusal."""
+    with pytest.raises(MalformedError) as caught:
+        probe(data, limits)
+    assert caught.value.reason == reason
+    return str(caught.value)
+
+
+# --- real files -----------------------------------------------------------------------------
+
+
+def real(data: Path, folder: str, pattern: str) -> list[Path]:
+    found = sorted((data / folder).glob(pattern))
+    if not found:
+        pytest.skip(f"no {pattern} in {data / folder}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("folder", "pattern", "media_type"),
+    [
+        ("nist_steel", "*.tif", "image/tiff"),
+        ("uhcs_masks", "*.tif", "image/tiff"),
+        ("weld_cracks", "*.png", "image/png"),
+    ],
+)
+def test_a_real_image_has_the_size_and_the_grey_values_that_pillow_reads(
+    data: Path, folder: str, pattern: str, media_type: str
+) -> None:
+    for path in real(data, folder, pattern):
+        content = path.read_bytes()
+        with Image.open(path) as image:
+            assert probe(content, LIMITS) == (media_type, *image.size), path
+            expected = np.asarray(image.convert("L"))
+        np.testing.assert_array_equal(pixels(content, LIMITS), expected)
+
+
+def test_a_header_is_read_from_the_first_bytes_of_a_real_png(data: Path) -> None:
+    for path in real(data, "weld_cracks", "*.png"):
+        assert probe(path.read_bytes()[:33], LIMITS) == ("image/png", 512, 512)
+
+
+# --- made files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [("PNG", "image/png"), ("TIFF", "image/tiff")],
+)
+def test_lossless_grey_comes_back_exactly(name: str, media_type: str) -> None:
+    assert probe(saved(GREY, name), LIMITS) == (media_type, 11, 7)
+    eight = pixels(saved(GREY, name), LIMITS)
+    sixteen = pixels(saved(GREY_16, name), LIMITS)
+    assert (eight.dtype.name, sixteen.dtype.name) == ("uint8", "uint16")
+    np.testing.assert_array_equal(eight, GREY)
+    np.testing.assert_array_equal(sixteen, GREY_16)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"dpi": (300, 300)}])
+def test_jpeg_comes_back_nearly(options: dict[str, Any]) -> None:
+    data = saved(GREY, "JPEG", quality=95, **options)
+    assert probe(data, LIMITS) == ("image/jpeg", 11, 7)
+    assert np.abs(pixels(data, LIMITS).astype(int) - GREY).max() <= 12
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P"), ("TIFF", "RGB"), ("TIFF", "P")],
+)
+def test_colours_become_grey(name: str, mode: str) -> None:
+    assert np.abs(pixels(saved(GREY, name, mode), LIMITS).astype(int) - GREY).max() <= 3
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF"])
+def test_one_bit_becomes_black_and_white(name: str) -> None:
+    mask = pixels(saved(GREY > 100, name), LIMITS)
+    np.testing.assert_array_equal(mask, np.where(GREY > 100, 255, 0))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_a_compressed_tiff_is_read(compression: str) -> None:
+    np.testing.assert_array_equal(
+        pixels(saved(GREY, "TIFF", compression=compression), LIMITS), GREY
+    )
+
+
+def test_a_big_endian_tiff_is_read() -> None:
+    rows = GREY_16.astype(">u2").tobytes()
+    tags = (
+        *((256, 3, 1, 11), (257, 3, 1, 7), (258, 3, 1, 16), (259, 3, 1, 1), (262, 3, 1, 1)),
+        *((273, 4, 1, 8 + 2 + 9 * 12 + 4), (277, 3, 1, 1), (278, 3, 1, 7), (279, 4, 1, len(rows))),
+    )
+    data = tiff(">", *tags) + bytes(4) + rows
+    assert probe(data, LIMITS) == ("image/tiff", 11, 7)
+    np.testing.assert_array_equal(pixels(data, LIMITS), GREY_16)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (11, 7)), (3, (11, 7)), (6, (7, 11))])
+def test_a_turned_tiff_has_the_size_of_its_pixels(orientation: int, size: tuple[int, int]) -> None:
+    data = saved(GREY, "TIFF", tiffinfo={274: orientation})
+    assert probe(data, LIMITS)[1:] == size == pixels(data, LIMITS).shape[::-1]
+
+
+def test_floating_point_grey_values_are_refused() -> None:
+    with pytest.raises(MalformedError, match="mode 'F' have neither 8 nor 16 bits"):
+        pixels(saved(GREY.astype(np.float32), "TIFF"), LIMITS)
+
+
+# --- limits ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "fits"), [(7999, True), (8000, True), (8001, False)])
+def test_the_pixel_limit_holds_before_anything_is_decoded(width: int, fits: bool) -> None:
+    for data in (png(width, 8000), tiff("<", (256, 4, 1, width), (257, 3, 1, 8000))):
+        if fits:
+            assert probe(data, LIMITS)[1:] == (width, 8000)
+        else:
+            assert f"{width} × 8000 pixels has more than 64000000" in refused(data, "size")
+
+
+@pytest.mark.parametrize(("spare", "fits"), [(1, True), (0, True), (-1, False)])
+def test_the_byte_limit_holds_before_anything_is_read(spare: int, fits: bool) -> None:
+    data = saved(GREY, "PNG")
+    limits = Limits(image=len(data) + spare)
+    if fits:
+        assert probe(data, limits)[1:] == (11, 7)
+    else:
+        assert (
+            refused(data, "size", limits) == f"data has {len(data)} bytes, more than {limits.image}"
+        )
+
+
+def test_a_limit_above_pillows_own_is_ours_to_set() -> None:
+    data = saved(np.zeros((7, 11), np.uint8), "PNG")
+    pixels(data, Limits(pixels=500_000_000))
+    assert Image.MAX_IMAGE_PIXELS == 500_000_000
+    pixels(data, LIMITS)
+    assert LIMITS.pixels == Image.MAX_IMAGE_PIXELS
+
+
+def test_a_decompression_bomb_is_not_decoded() -> None:
+    """A few kilobytes that would become 400 MB."""
+    with pytest.raises(MalformedError, match="20000 × 20000 pixels"):
+        pixels(png(20_000, 20_000) + zlib.compress(bytes(1 << 20)), LIMITS)
+
+
+def test_a_second_width_does_not_smuggle_a_larger_image_past_the_limit() -> None:
+    tags = (
+        (256, 4, 1, 30_000),
+        (257, 4, 1, 30_000),
+        (258, 3, 1, 8),
+        (256, 4, 1, 11),
+        (257, 4, 1, 7),
+    )
+    with pytest.raises(MalformedError):
+        pixels(tiff("<", *tags) + bytes(100), LIMITS)
+
+
+# --- damaged and hostile headers ------------------------------------------------------------
+
+
+def test_other_files_are_told_by_their_first_bytes() -> None:
+    assert refused(b"") == "data of 0 bytes begins with nothing, which is no PNG, JPEG or TIFF"
+    assert "begins with 474946383961" in refused(b"GIF89a")
+    assert "begins with 3c737667" in refused(b"<svg")
+    assert not is_image(b"BM")
+
+
+def answer(data: bytes) -> object:
+    """The size, or the reason of the refusal."""
+    try:
+        return probe(data, LIMITS)[1:]
+    except MalformedError as exc:
+        return exc.reason
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF"])
+def test_a_file_cut_anywhere_is_refused_or_of_the_same_size(name: str) -> None:
+    data = saved(GREY, name)
+    assert {answer(data[:n]) for n in range(len(data))} == {(11, 7), "image"}
+
+
+def test_a_png_whose_header_is_not_what_it_says_is_refused() -> None:
+    data = bytearray(png(11, 7))
+    data[19] ^= 1
+    assert "does not match its checksum" in refused(bytes(data))
+    assert "begins with chunk b'IDAT'" in refused(png(11, 7).replace(b"IHDR", b"IDAT"))
+    assert "colour type 5 with 8 bits" in refused(png(11, 7, colour=5))
+    assert "colour type 2 with 4 bits" in refused(png(11, 7, depth=4, colour=2))
+
+
+@pytest.mark.parametrize("size", [(0, 7), (11, 0)])
+def test_an_image_without_pixels_is_refused(size: tuple[int, int]) -> None:
+    tags = ((256, 3, 1, size[0]), (257, 3, 1, size[1]))
+    assert "has no pixels" in refused(png(*size))
+    assert "has no pixels" in refused(tiff(">", *tags))
+
+
+def test_a_big_tiff_is_refused_by_name() -> None:
+    assert "BigTIFF (version 43)" in refused(b"II\x2b\x00\x08\x00\x00\x00" + bytes(16))
+    assert "BigTIFF (version 43)" in refused(b"MM\x00\x2b\x00\x08\x00\x00" + bytes(16))
+
+
+def test_a_tiff_that_points_outside_itself_is_refused() -> None:
+    assert "first directory at byte 4294967295" in refused(b"II\x2a\x00" + b"\xff" * 4)
+    assert "directory of 65535 tags" in refused(b"II\x2a\x00\x08\x00\x00\x00\xff\xff" + bytes(99))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        (),
+        ((256, 3, 1, 11),),
+        ((256, 5, 1, 11), (257, 3, 1, 7)),  # a fraction
+        ((256, 3, 2, 11), (257, 3, 1, 7)),  # two widths
+    ],
+)
+def test_a_tiff_without_a_width_and_a_height_is_refused(
+    tags: tuple[tuple[int, int, int, int], ...],
+) -> None:
+    assert "does not state its width and height" in refused(tiff("<", *tags))
+
+
+def test_a_jpeg_without_a_frame_is_refused() -> None:
+    start = b"\xff\xd8\xff\xe0\x00\x04ab"
+    assert "ends before its frame header" in refused(start)
+    assert "byte 0x00 where a marker is due" in refused(start + bytes(9))
+    assert "no frame header before its scan" in refused(start + b"\xff\xda\x00\x02")
+    assert "no frame header before its scan" in refused(start + b"\xff\xd9\x00\x02")
+    assert "segment 0xdb of 1 bytes" in refused(start + b"\xff\xdb\x00\x01")
+    assert "segment 0x00 of 8 bytes" in refused(start + b"\xff\x00\x00\x08" + bytes(8))
+
+
+def test_a_jpeg_with_padding_before_a_marker_is_read() -> None:
+    data = saved(GREY, "JPEG")
+    assert probe(data[:2] + b"\xff" * 100 + data[2:], LIMITS) == ("image/jpeg", 11, 7)
+
+
+def test_sixteen_megabytes_of_padding_take_no_time() -> None:
+    start = time.perf_counter()
+    assert "in its first 4096 segments" in refused(b"\xff\xd8" + b"\xff" * (LIMITS.image - 2))
+    assert "in its first 4096 segments" in refused(b"\xff\xd8\xff\xe0\x00\x02" * 100_000)
+    assert time.perf_counter() - start < 1.0
+
+
+def test_pixels_that_end_too_early_are_refused() -> None:
+    for name in ("PNG", "JPEG", "TIFF"):
+        data = saved(np.resize(GREY, (64, 64)), name)
+        with pytest.raises(MalformedError, match="cannot be decoded") as caught:
+            pixels(data[: len(data) - 300], LIMITS)
+        assert caught.value.reason == "image"
+        assert "0x7" not in str(caught.value), "no addresses of this process"

@@ -1,0 +1,373 @@
+import asyncio
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sensors.errors import BrokerError
+from sensors.mqtt import Message, MqttSettings, MqttSource
+from sensors.mqtt_packets import CONNACK, PUBLISH, publish
+from sensors.publisher import Publisher
+from tests.brokers import Broker, Certificate, FakeBroker, free_port
+
+SECRET = "correct horse battery staple"
+LIMIT_S = 10.0
+
+
+class Log:
+    """What the source said about its connection; None stands for a connection."""
+
+    def __init__(self) -> None:
+        self.entries: list[BrokerError | None] = []
+        self._news = asyncio.Event()
+
+    def __call__(self, error: BrokerError | None) -> None:
+        self.entries.append(error)
+        self._news.set()
+
+    @property
+    def errors(self) -> list[str]:
+        return [str(error) for error in self.entries if error is not None]
+
+    async def failures(self, n: int = 1) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while len(self.errors) < n:
+                self._news.clear()
+                await self._news.wait()
+
+
+@pytest.fixture
+async def log() -> Log:
+    return Log()
+
+
+def settings(port: int, **changes: Any) -> MqttSettings:
+    quick = MqttSettings(port=port, client_id="source", backoff_s=(0.02, 0.2))
+    return dataclasses.replace(quick, **changes)
+
+
+@asynccontextmanager
+async def ready(s: MqttSettings, log: Log | None = None) -> AsyncIterator[MqttSource]:
+    async with MqttSource(s, ["t/#"], on_change=log or (lambda _: None)) as source:
+        async with asyncio.timeout(LIMIT_S):
+            await source.ready()
+        yield source
+
+
+@asynccontextmanager
+async def publisher(port: int, **changes: Any) -> AsyncIterator[Publisher]:
+    async with Publisher(settings(port, client_id="publisher", **changes)) as p:
+        yield p
+
+
+def numbered(numbers: Iterable[int]) -> list[Message]:
+    return [Message(f"t/{i % 3}", str(i).encode()) for i in numbers]
+
+
+def numbers(messages: Iterable[Message]) -> list[int]:
+    return [int(m.payload) for m in messages]
+
+
+async def taken(source: MqttSource, n: int, *, acknowledge: bool = True) -> list[Message]:
+    """The next messages, at least `n`."""
+    messages: list[Message] = []
+    async with asyncio.timeout(LIMIT_S):
+        async for batch in source.batches():
+            messages += batch
+            if acknowledge:
+                source.acknowledge(batch)
+            if len(messages) >= n:
+                break
+    return messages
+
+
+async def until_all(source: MqttSource, wanted: set[int]) -> None:
+    """Take until every number has been seen, however often."""
+    async with asyncio.timeout(LIMIT_S):
+        async for batch in source.batches():
+            source.acknowledge(batch)
+            wanted -= set(numbers(batch))
+            if not wanted:
+                return
+
+
+async def test_messages_come_in_order_and_in_bounded_batches(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        async with (
+            ready(settings(broker.port, max_batch=10)) as source,
+            publisher(broker.port) as p,
+        ):
+            await p.flood(numbered(range(95)))
+            seen: list[int] = []
+            async for batch in source.batches():
+                assert 1 <= len(batch) <= 10
+                seen += numbers(batch)
+                source.acknowledge(batch)
+                if len(seen) == 95:
+                    break
+            assert seen == list(range(95))
+            assert source.unacknowledged == 0
+
+
+async def test_a_message_brings_its_content_type_and_properties(tmp_path: Path) -> None:
+    properties = {"source": "microscope-1", "pixel_size": "1e-6"}
+    with Broker(tmp_path) as broker:
+        async with ready(settings(broker.port)) as source, publisher(broker.port) as p:
+            await p.publish("t/x", b"PNG", content_type="image/png", properties=properties)
+            await p.publish("t/y", b"", qos=0)
+            image, empty = await taken(source, 2)
+    assert (image.topic, image.payload, image.content_type) == ("t/x", b"PNG", "image/png")
+    assert dict(image.properties) == properties
+    assert (empty.topic, empty.payload, empty.content_type) == ("t/y", b"", "")
+    assert not empty.properties
+
+
+async def test_a_message_larger_than_any_buffer_arrives_whole(tmp_path: Path) -> None:
+    image = bytes(range(256)) * 12_000
+    with Broker(tmp_path) as broker:
+        async with ready(settings(broker.port)) as source, publisher(broker.port) as p:
+            await p.publish("t/image", image)
+            await p.publish("t/after", b"1")
+            messages = await taken(source, 2)
+    assert [m.payload for m in messages] == [image, b"1"]
+
+
+async def test_what_was_acknowledged_does_not_come_again_and_the_rest_does(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        async with publisher(broker.port) as p:
+            async with ready(settings(broker.port)) as source:
+                await p.flood(numbered(range(10)))
+                first = await taken(source, 10, acknowledge=False)
+                source.acknowledge(first[:6])
+            await p.flood(numbered([10]))  # while nobody is there
+            async with ready(settings(broker.port)) as source:
+                assert numbers(await taken(source, 5)) == [6, 7, 8, 9, 10]
+            await p.flood(numbered([11]))
+            async with ready(settings(broker.port)) as source:
+                assert numbers(await taken(source, 1)) == [11]
+
+
+async def test_a_stopped_and_started_broker_loses_nothing(tmp_path: Path, log: Log) -> None:
+    with Broker(tmp_path) as broker:
+        async with ready(settings(broker.port), log) as source, publisher(broker.port) as p:
+            await p.flood(numbered(range(100)))
+            held = await taken(source, 100, acknowledge=False)
+            source.acknowledge(held[:50])
+            broker.stop()
+            await log.failures()
+            assert not source.connected
+            more = asyncio.create_task(p.flood(numbered(range(100, 200))))
+            broker.start()
+            await until_all(source, set(range(50, 200)))
+            assert await more == 100
+            assert source.connected
+            assert source.reconnects == 1
+    assert log.entries[0] is None
+    assert log.entries[-1] is None
+
+
+async def test_a_token_of_an_earlier_connection_acknowledges_nothing(
+    tmp_path: Path, log: Log
+) -> None:
+    with Broker(tmp_path) as broker:
+        async with publisher(broker.port) as p:
+            async with ready(settings(broker.port), log) as source:
+                await p.flood(numbered(range(5)))
+                old = await taken(source, 5, acknowledge=False)
+                broker.stop()
+                await log.failures()
+                broker.start()
+                again = await taken(source, 5, acknowledge=False)
+                assert [m.token & 0x3FFFF for m in again] == [m.token & 0x3FFFF for m in old]
+                assert source.unacknowledged == 10
+                source.acknowledge(old)
+                assert source.unacknowledged == 5
+            async with ready(settings(broker.port)) as source:
+                assert numbers(await taken(source, 5)) == [0, 1, 2, 3, 4]
+
+
+async def test_a_killed_broker_that_forgot_us_is_subscribed_to_again(
+    tmp_path: Path, log: Log
+) -> None:
+    with Broker(tmp_path) as broker:
+        async with ready(settings(broker.port), log) as source:
+            broker.kill()
+            await log.failures()
+            broker.start()
+            async with asyncio.timeout(LIMIT_S):
+                await source.ready()
+            async with publisher(broker.port) as p:
+                await p.flood(numbered(range(3)))
+                assert numbers(await taken(source, 3)) == [0, 1, 2]
+
+
+async def paused(source: MqttSource) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not source.paused:
+            await asyncio.sleep(0)
+
+
+async def test_a_stalled_consumer_holds_the_window_and_loses_nothing(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        narrow = settings(broker.port, max_inflight_messages=300, max_batch=70)
+        async with ready(narrow) as source, publisher(broker.port) as p:
+            await p.flood(numbered(range(5000)))
+            await paused(source)
+            assert source.unacknowledged == 300
+            seen: list[int] = []
+            async for batch in source.batches():
+                assert source.unacknowledged <= 300
+                seen += numbers(batch)
+                source.acknowledge(batch)
+                if len(seen) >= 5000:
+                    break
+            assert seen == list(range(5000))
+            assert source.connections == 1
+
+
+@pytest.mark.parametrize(("size", "held"), [(999, 11), (1000, 10), (1001, 10)])
+async def test_the_window_is_bounded_in_bytes_too(tmp_path: Path, size: int, held: int) -> None:
+    with Broker(tmp_path) as broker:
+        narrow = settings(broker.port, max_inflight_bytes=10_000)
+        async with ready(narrow) as source, publisher(broker.port) as p:
+            await p.flood(Message("t/x", bytes(size)) for _ in range(50))
+            await paused(source)
+            assert source.unacknowledged == held
+            assert len(await taken(source, 50)) == 50
+
+
+async def test_a_broker_that_is_not_read_is_not_taken_for_dead(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        narrow = settings(broker.port, max_inflight_messages=5, keepalive_s=1)
+        async with ready(narrow) as source, publisher(broker.port) as p:
+            await p.flood(numbered(range(100)))
+            await paused(source)
+            await asyncio.sleep(3.2)  # the claim is about time: three times the keepalive
+            assert source.connections == 1
+            assert numbers(await taken(source, 100)) == list(range(100))
+            assert source.connections == 1
+
+
+async def test_a_full_window_waits_for_room_before_it_connects_again(
+    tmp_path: Path, log: Log
+) -> None:
+    with Broker(tmp_path) as broker:
+        narrow = settings(broker.port, max_inflight_messages=5, keepalive_s=1)
+        async with ready(narrow, log) as source, publisher(broker.port) as p:
+            await p.flood(numbered(range(20)))
+            await paused(source)
+            held = await taken(source, 5, acknowledge=False)
+            broker.stop()
+            await log.failures()  # noticed by the ping that cannot be sent
+            broker.start()
+            source.acknowledge(held)
+            await until_all(source, set(range(20)))
+
+
+async def test_an_absent_broker_is_reported_and_awaited(tmp_path: Path, log: Log) -> None:
+    port = free_port()
+    async with MqttSource(settings(port), ["t/#"], on_change=log) as source:
+        await log.failures(2)
+        assert source.connections == 0
+        assert f"127.0.0.1:{port}" in log.errors[0]
+        with Broker(tmp_path, port=port):
+            async with asyncio.timeout(LIMIT_S):
+                await source.ready()
+    assert log.entries[-1] is None
+
+
+async def test_a_wrong_password_is_reported_and_written_nowhere(
+    tmp_path: Path, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Broker(tmp_path, credentials=("twin", "another")) as broker:
+        wrong = settings(broker.port, username="twin", password=SECRET)
+        async with (
+            MqttSource(wrong, ["t/#"], on_change=log) as source,
+            Publisher(dataclasses.replace(wrong, client_id="p"), on_change=log) as p,
+        ):
+            await log.failures(4)
+            assert not source.connected
+            assert not p.connected
+    assert all("uthori" in error or "password" in error for error in log.errors), log.errors
+    assert SECRET not in caplog.text + repr(wrong) + repr(log.errors) + repr(source)
+
+
+async def test_the_right_password_over_tls_is_let_in(tmp_path: Path) -> None:
+    certificate = Certificate(tmp_path)
+    credentials = ("twin", SECRET)
+    with Broker(tmp_path, credentials=credentials, certificate=certificate) as broker:
+        s = settings(broker.port, username="twin", password=SECRET, tls_ca=certificate.certificate)
+        async with ready(s) as source:
+            async with Publisher(dataclasses.replace(s, client_id="p")) as p:
+                await p.flood(Message("t/x", bytes(2000)) for _ in range(500))
+            assert len(await taken(source, 500)) == 500
+
+
+async def test_a_certificate_of_a_stranger_is_refused(tmp_path: Path, log: Log) -> None:
+    (tmp_path / "other").mkdir()
+    certificate, other = Certificate(tmp_path), Certificate(tmp_path / "other")
+    with Broker(tmp_path, certificate=certificate) as broker:
+        s = settings(broker.port, tls_ca=other.certificate)
+        async with (
+            MqttSource(s, ["t/#"], on_change=log),
+            Publisher(dataclasses.replace(s, client_id="p"), on_change=log),
+        ):
+            await log.failures(2)
+    assert all("certificate" in error for error in log.errors), log.errors
+
+
+async def test_a_broker_that_hangs_up_is_reported_at_once(log: Log) -> None:
+    async with (
+        FakeBroker(greeting=b"") as broker,
+        MqttSource(settings(broker.port), ["t/#"], on_change=log),
+    ):
+        while not broker.received:
+            await asyncio.sleep(0)
+        broker.hang_up()
+        await log.failures()
+    assert "closed before the broker answered" in log.errors[0]
+
+
+async def test_a_malformed_packet_ends_the_connection_with_a_sentence(log: Log) -> None:
+    greeting = bytes((CONNACK, 3, 0, 0, 0)) + bytes((PUBLISH, 3, 0, 200, 65))
+    async with (
+        FakeBroker(greeting) as broker,
+        MqttSource(settings(broker.port), ["t/#"], on_change=log) as source,
+    ):
+        await log.failures(2)
+        assert source.connections >= 1
+    assert any("malformed packet" in error for error in log.errors)
+
+
+@pytest.mark.parametrize(("code", "is_refused"), [(0x01, False), (0x7F, False), (0x87, True)])
+async def test_a_refused_subscription_is_reported(code: int, is_refused: bool, log: Log) -> None:
+    suback = bytes((0x90, 4, 0, 1, 0, code))
+    async with (
+        FakeBroker(bytes((CONNACK, 3, 0, 0, 0)) + suback) as broker,
+        MqttSource(settings(broker.port), ["t/#"], on_change=log) as source,
+    ):
+        if is_refused:
+            await log.failures(2)
+            assert "'t/#' refused: Not authorized" in log.errors[0]
+        else:
+            async with asyncio.timeout(LIMIT_S):
+                await source.ready()
+            assert not log.errors
+
+
+async def test_a_flood_leaves_turns_to_others() -> None:
+    flood = b"".join(publish(m, 1, qos=0, retain=False) for m in numbered(range(3000)))
+    async with FakeBroker(bytes((CONNACK, 3, 0, 0, 0)) + flood) as broker:
+        async with MqttSource(settings(broker.port, max_batch=5000), ["t/#"]) as source:
+            sizes: list[int] = []
+            async for batch in source.batches():
+                sizes.append(len(batch))
+                source.acknowledge(batch)
+                if sum(sizes) == 3000:
+                    break
+    assert max(sizes) <= 1000

@@ -1,0 +1,68 @@
+"""Units."""
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sensors.errors import MalformedError
+from sensors.units import KSI, LENGTH, STRAIN, STRESS, Unit, length_unit, load_unit
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "pascal"),
+    [("Pa", 2.0, 2.0), ("kPa", 2.0, 2e3), ("MPa", 48.28, 48.28e6), ("GPa", 0.2, 2e8)],
+)
+def test_stress_becomes_pascal(name: str, value: float, pascal: float) -> None:
+    quantity, unit = load_unit(name)
+    assert quantity == "stress"
+    assert unit.si(value) == pascal
+
+
+def test_a_ksi_follows_from_the_pound_the_inch_and_standard_gravity() -> None:
+    pound, inch, gravity = Fraction("0.45359237"), Fraction("0.0254"), Fraction("9.80665")
+    exact = 1000 * pound * gravity / inch**2
+    assert float(exact) == KSI == STRESS["ksi"].si(1.0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("um/m", 250.0), ("m/m", 250e-6)])
+def test_strain_becomes_a_ratio(name: str, value: float) -> None:
+    quantity, unit = load_unit(name)
+    assert (quantity, unit.si(value)) == ("strain", 0.00025)
+
+
+@pytest.mark.parametrize(("name", "value"), [("m", 0.0123), ("mm", 12.3), ("um", 12300.0)])
+def test_a_length_becomes_the_float_that_its_decimals_name(name: str, value: float) -> None:
+    assert length_unit(name).si(value) == 0.0123
+
+
+def test_an_inch_is_exact() -> None:
+    assert length_unit("in").si(1.0) == 0.0254
+    assert length_unit("in").si(100.0) == 2.54
+
+
+@given(
+    value=st.floats(-1e9, 1e9, allow_subnormal=False),  # torch flushes subnormals to zero
+    unit=st.sampled_from([*STRESS.values(), *STRAIN.values(), *LENGTH.values()]),
+)
+def test_there_and_back_is_the_same_value(value: float, unit: Unit) -> None:
+    assert math.isclose(unit.si(unit.wire(value)), value, rel_tol=4e-16, abs_tol=1e-300)
+
+
+@pytest.mark.parametrize("name", ["", "mpa", "MPA", "psi", "N/mm2", "µm/m", "um\\m", "mm", " MPa"])
+def test_another_unit_of_load_is_refused_with_those_accepted(name: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        load_unit(name)
+    assert caught.value.reason == "unit"
+    assert str(caught.value) == (
+        f"unit {name!r} is not a unit of stress or strain (Pa, kPa, MPa, GPa, ksi, um/m, m/m)"
+    )
+
+
+def test_another_unit_of_length_is_refused_with_those_accepted() -> None:
+    with pytest.raises(
+        MalformedError, match=r"unit 'MPa' is not a unit of length \(m, mm, um, in\)"
+    ):
+        length_unit("MPa")

@@ -1,0 +1,92 @@
+"""One directory, one process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.catalogue import Checkpoint
+from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.layout import Field
+from storage.store import Store
+from tests.storage.conftest import NOW, entry
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_store_is_laid_out_as_documented(tmp_path: Path) -> None:
+    with Store(tmp_path / "data") as store:
+        store.journal.append([entry(1)], now_ns=NOW)
+        store.trajectories.open_group("crack", [Field("crack_length", "m", "crack length")])
+    names = {path.name for path in (tmp_path / "data").iterdir()}
+    assert names == {
+        *("journal.sqlite", "trajectories.zarr", "images", "checkpoints"),
+        *("layout", "lock"),
+    }
+
+
+def test_two_processes_cannot_share_a_directory(tmp_path: Path) -> None:
+    command = "import sys; from pathlib import Path; from storage.store import Store\n"
+    command += "Store(Path(sys.argv[1]))"
+    with Store(tmp_path):
+        with pytest.raises(UnavailableError, match="another process"):
+            Store(tmp_path)
+        other = subprocess.run(
+            [sys.executable, "-c", command, str(tmp_path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert f"UnavailableError: another process uses {tmp_path}" in other.stderr
+    Store(tmp_path).close()
+
+
+def test_closing_twice_is_harmless(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.close()
+    store.close()
+
+
+def test_a_lost_journal_is_reported_and_not_made_anew(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    (tmp_path / "journal.sqlite").unlink()
+    for _ in range(2):
+        with pytest.raises(CorruptError, match=r"journal\.sqlite is gone"):
+            Store(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "match"),
+    [
+        ("2\n", StorageError, "layout 2"),
+        ("0\n", CorruptError, "'0'"),
+        ("", CorruptError, "''"),
+        ("one", CorruptError, "'one'"),
+    ],
+)
+def test_a_layout_that_is_not_ours_is_refused(
+    tmp_path: Path, text: str, error: type[StorageError], match: str
+) -> None:
+    Store(tmp_path).close()
+    (tmp_path / "layout").write_text(text)
+    with pytest.raises(error, match=match):
+        Store(tmp_path)
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        for offset in (1, 2, 3):
+            file = store.checkpoints.write(f"c-{offset}", {"a": np.zeros(2)})
+            store.journal.catalogue.put_checkpoint(
+                Checkpoint(file.name, offset, {}, file.sha256, file.size, NOW, durable=True)
+            )
+        assert store.keep_checkpoints(2) == ["c-1"]
+        assert [kept.name for kept in store.journal.catalogue.checkpoints()] == ["c-3", "c-2"]
+        assert store.verify() == []
+        (tmp_path / "checkpoints" / "c-2.safetensors").unlink()
+        assert store.verify() == ["there is no checkpoint 'c-2'"]

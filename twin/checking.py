@@ -1,0 +1,44 @@
+"""Verification of everything on disk, with the service stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from storage.errors import StorageError
+from storage.store import Store
+from twin.errors import SettingsError
+
+
+def checked(directory: Path) -> dict[str, Any]:
+    """What is there, and a sentence for everything that is wrong with it."""
+    if not directory.is_dir():
+        raise SettingsError(f"there is no data directory {directory}")
+    try:
+        store = Store(directory)
+    except StorageError as exc:
+        return {"directory": str(directory), "problems": [str(exc)]}
+    with store:
+        problems = store.journal.verify() + store.images.verify() + _checkpoints(store)
+        for group in store.trajectories.groups():
+            problems += store.trajectories.verify(group)
+        return {
+            "directory": str(directory),
+            "journal_lines": store.journal.end - store.journal.start,
+            "components": len(store.journal.catalogue.components()),
+            "dead_letters": len(store.journal.dead_letters),
+            "images": len(store.images),
+            "checkpoints": [c.name for c in store.journal.catalogue.checkpoints()],
+            "rows": {g: store.trajectories.committed(g) for g in store.trajectories.groups()},
+            "problems": problems,
+        }
+
+
+def _checkpoints(store: Store) -> list[str]:
+    found = []
+    for entry in store.journal.catalogue.checkpoints():
+        try:
+            store.checkpoints.read(entry.name, entry.sha256)
+        except StorageError as exc:
+            found.append(str(exc))
+    return found

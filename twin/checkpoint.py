@@ -1,0 +1,98 @@
+"""A fleet as tensors and a page of JSON, and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models import tree
+from twin.cohort import Cohort, Feed, newcomers
+from twin.component import Component
+from twin.fleet import Clock, Fleet, Place
+
+FORMAT = 1
+
+
+def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
+    """Every leaf of every cohort, under `cohort/path`."""
+    return {
+        f"{key}/{path}": leaf.numpy()
+        for key, cohort in fleet.cohorts.items()
+        for path, leaf in tree.leaves(_content(cohort))
+    }
+
+
+def metadata(fleet: Fleet, clock: Clock) -> bytes:
+    """Everything else, as JSON."""
+    page = {
+        "format": FORMAT,
+        "offset": fleet.offset,
+        "rows": fleet.rows,
+        "watermark_ns": fleet.watermark_ns,
+        "recorded_ns": fleet.recorded_ns,
+        "record_every_ns": clock.record_every_ns,
+        "lateness_ns": clock.lateness_ns,
+        "members": fleet.members,
+        "cohorts": {key: cohort.members for key, cohort in fleet.cohorts.items()},
+        "templates": {key: _template(fleet, c).name for key, c in fleet.cohorts.items()},
+        "components": [c.model_dump(mode="json") for c in fleet.components.values()],
+    }
+    return msgspec.json.encode(page)
+
+
+def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
+    """The fleet that `tensors` and `metadata` describe; raises ValueError if they do not fit."""
+    meta = msgspec.json.decode(page)
+    if meta["format"] != FORMAT:
+        raise ValueError(f"checkpoint format {meta['format']} is not {FORMAT}")
+    components = {c["name"]: Component(**c) for c in meta["components"]}
+    cohorts = {
+        key: _cohort(key, tuple(members), components[meta["templates"][key]], values)
+        for key, members in meta["cohorts"].items()
+    }
+    return Fleet(
+        cohorts=cohorts,
+        places={
+            name: Place(key, row)
+            for key, cohort in cohorts.items()
+            for row, name in enumerate(cohort.members)
+            if name
+        },
+        components=components,
+        members=tuple(meta["members"]),
+        offset=meta["offset"],
+        rows=meta["rows"],
+        watermark_ns=meta["watermark_ns"],
+        recorded_ns=meta["recorded_ns"],
+    )
+
+
+def _content(cohort: Cohort) -> tuple[Any, ...]:
+    return (cohort.state, cohort.feed, cohort.remaining, cohort.limit_passed)
+
+
+def _cohort(
+    key: str, members: tuple[str, ...], template: Component, values: dict[str, NDArray[Any]]
+) -> Cohort:
+    own = {
+        name.removeprefix(f"{key}/"): torch.from_numpy(np.array(array))
+        for name, array in values.items()
+        if name.startswith(f"{key}/")
+    }
+    empty = newcomers([template])
+    state, feed, remaining, passed = tree.filled(_content(empty), own)
+    if not isinstance(feed, Feed):
+        raise ValueError(f"checkpoint of cohort {key} has no feed")
+    return replace(
+        empty, members=members, state=state, feed=feed, remaining=remaining, limit_passed=passed
+    )
+
+
+def _template(fleet: Fleet, cohort: Cohort) -> Component:
+    """A member that says which laws the cohort steps with."""
+    return next(fleet.components[name] for name in cohort.members if name)

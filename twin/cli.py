@@ -1,0 +1,248 @@
+"""The command `twin`.
+
+Exit codes: 0 done · 1 something is wrong with what was looked at · 2 a setting, a file or an
+argument cannot be used · 3 the broker or the service cannot be reached · 4 no such thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads collapse
+
+import typer
+from rich.console import Console
+
+from sensors.errors import BrokerError, SensorError
+from storage.errors import MissingError, StorageError
+from twin import logs
+from twin.errors import SettingsError, TwinError, UnknownError
+from twin.settings import settings as read_settings
+
+WRONG, UNUSABLE, UNREACHABLE, MISSING = 1, 2, 3, 4
+CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (SettingsError, UNUSABLE),
+    (UnknownError, MISSING),
+    (MissingError, MISSING),
+    (BrokerError, UNREACHABLE),
+    (ConnectionError, UNREACHABLE),
+    (SensorError, UNUSABLE),
+    (StorageError, WRONG),
+    (TwinError, WRONG),
+)
+
+app = typer.Typer(
+    help="A streaming digital twin for structural health monitoring.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+letters = typer.Typer(help="Messages that were refused.", no_args_is_help=True)
+app.add_typer(letters, name="dead-letters")
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (TOML).")]
+DataDir = Annotated[Path, typer.Option("--data-dir", "-d", help="Where the data are.")]
+Url = Annotated[str, typer.Option(help="Where the service answers.")]
+Token = Annotated[str | None, typer.Option(envvar="TWIN_TOKEN", help="Bearer token.")]
+Broker = Annotated[str, typer.Option(help="Broker, host:port.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def main() -> None:
+    """Run a command; errors become one sentence and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except BaseExceptionGroup as group:
+        _fail(_innermost(group))
+    except tuple(kind for kind, _ in CODES) as exc:
+        _fail(exc)
+
+
+def _innermost(exc: BaseException) -> BaseException:
+    return _innermost(exc.exceptions[0]) if isinstance(exc, BaseExceptionGroup) else exc
+
+
+def _fail(exc: BaseException) -> None:
+    for kind, code in CODES:
+        if isinstance(exc, kind):
+            Console(stderr=True).print(f"twin: {exc}", style="red", markup=False, highlight=False)
+            sys.exit(code)
+    raise exc
+
+
+def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401  whatever it returns
+    return asyncio.run(coroutine)
+
+
+def _print(answer: object) -> None:
+    sys.stdout.write(json.dumps(answer, indent=2, default=str) + "\n")
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the service."""
+    from twin.serving import serve as run
+
+    logs.configure()
+    _run(run(read_settings(config)))
+
+
+@app.command()
+def demo(
+    duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    parts: Annotated[int, typer.Option(min=1, max=10_000, help="Parts of the plant.")] = 24,
+    speed: Annotated[float, typer.Option(min=0.1, help="Event seconds a second.")] = 60.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of HTTP.")] = 8080,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", help="Keep the data here; else in a temporary place."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the plant.")] = 0,
+) -> None:
+    """Run broker, simulated plant and service, all in one."""
+    from twin.demo import DemoOptions
+    from twin.demo import demo as run
+
+    logs.configure(pretty=True, level=30)
+    _run(run(DemoOptions(duration, parts, speed, port, data_dir, seed)))
+
+
+@app.command()
+def simulate(
+    broker: Broker = "127.0.0.1:1883",
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+    parts: Annotated[int, typer.Option(min=1, max=10_000, help="Parts of the plant.")] = 24,
+    speed: Annotated[float, typer.Option(min=0.1, help="Event seconds a second.")] = 1.0,
+    duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the plant.")] = 0,
+    register: Annotated[bool, typer.Option(help="Register the parts through HTTP.")] = True,
+    root: Annotated[str, typer.Option(help="First levels of the topics.")] = "twin/v1",
+) -> None:
+    """Publish what a simulated plant would, to a running service."""
+    from twin.playing import Stage, simulated
+
+    stage = Stage.of(broker, url if register else None, token, root)
+    _print(_run(simulated(stage, parts=parts, seed=seed, speed=speed, duration_s=duration)))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recorded file.", exists=True, dir_okay=False)],
+    broker: Broker = "127.0.0.1:1883",
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+    speed: Annotated[float, typer.Option(help="Event seconds a second; 0: at once.")] = 0.0,
+    kind: Annotated[str | None, typer.Option(help="Format; recognised if not given.")] = None,
+    component: Annotated[
+        str | None, typer.Option(help="Component, where the file names none.")
+    ] = None,
+    peak_stress: Annotated[
+        float | None, typer.Option(help="Peak stress of a sequence [Pa].")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Passes of a sequence.")] = 1,
+    swap_day_month: Annotated[bool, typer.Option(help="Dates have day and month swapped.")] = False,
+    limit_s: Annotated[
+        float | None, typer.Option(help="Stop after so much event time [s].")
+    ] = None,
+    register: Annotated[bool, typer.Option(help="Register the components through HTTP.")] = True,
+    root: Annotated[str, typer.Option(help="First levels of the topics.")] = "twin/v1",
+) -> None:
+    """Publish a recorded file as MQTT traffic, to a running service."""
+    from twin.playing import Recording, Stage, replayed
+
+    recording = Recording(file, kind, component, peak_stress, repeats, swap_day_month, limit_s)
+    stage = Stage.of(broker, url if register else None, token, root)
+    _print(_run(replayed(stage, recording, speed=speed)))
+
+
+@app.command()
+def check(
+    data_dir: DataDir = Path("twin-data"),
+    config: Config = None,
+    json_output: AsJson = False,
+) -> None:
+    """Verify everything on disk, with the service stopped; exit code 1 if something is damaged."""
+    from twin.checking import checked
+
+    directory = read_settings(config).storage.directory if config else data_dir
+    report = checked(directory)
+    if json_output:
+        _print(report)
+    else:
+        for key, value in report.items():
+            typer.echo(f"{key}: {value}")
+    if report["problems"]:
+        raise typer.Exit(WRONG)
+
+
+@app.command()
+def rebuild(
+    data_dir: DataDir = Path("twin-data"),
+    config: Config = None,
+    out: Annotated[Path | None, typer.Option(help="New store; default: swap in place.")] = None,
+) -> None:
+    """Fold the journal again in event-time order into a new store, with the service stopped."""
+    from twin.rebuilding import rebuild as run
+
+    settings = read_settings(config)
+    _print(run(settings, settings.storage.directory if config else data_dir, out))
+
+
+@app.command()
+def query(
+    component: Annotated[str, typer.Argument(help="site/component")],
+    what: Annotated[str, typer.Argument(help="state, history, crack, forecast, images")] = "state",
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+) -> None:
+    """Ask a running service about a component."""
+    from twin.asking import ask
+
+    _print(ask(url, f"/api/v1/components/{component}/{what}", token))
+
+
+@app.command()
+def token(
+    scope: Annotated[str, typer.Option(help="read or write")] = "read",
+    name: Annotated[str, typer.Option(help="Whose it is.")] = "reader",
+) -> None:
+    """Make a bearer token: the token itself, and the lines for http.tokens_file."""
+    from twin.api.auth import new_token
+
+    typer.echo(new_token(name, scope))
+
+
+@letters.command("list")
+def letters_list(
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    after: Annotated[int, typer.Option(min=0, help="Only those after this number.")] = 0,
+) -> None:
+    """List refused messages and why."""
+    from twin.asking import ask
+
+    _print(ask(url, f"/api/v1/dead-letters?limit={limit}&after={after}", token))
+
+
+@letters.command("resubmit")
+def letters_resubmit(
+    ids: Annotated[list[int], typer.Argument(help="Numbers of the letters.")],
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+) -> None:
+    """Judge refused messages again, say after registering their component."""
+    from twin.asking import ask
+
+    _print([ask(url, f"/api/v1/dead-letters/{i}/resubmit", token, method="POST") for i in ids])
+
+
+if __name__ == "__main__":
+    main()

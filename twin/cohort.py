@@ -1,0 +1,143 @@
+"""Components that share a stepper and a state layout, as one immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models import tree
+from models.crack import CrackBelief, CrackState, CrackStepper, belief
+from models.forecast import remaining
+from twin.component import Component
+
+KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
+
+
+class Feed(NamedTuple):
+    """Where each component's series of samples stands, to tell a continuation from a gap."""
+
+    origin: Tensor  # (n,) int64, stands for source and boot; 0 before the first series
+    seq: Tensor  # (n,) int64, last sequence number of that origin
+    t_next_ns: Tensor  # (n,) int64, when the next sample is due
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Rows of components; a vacated row has the name ""."""
+
+    stepper: CrackStepper
+    members: tuple[str, ...]
+    state: CrackState
+    feed: Feed
+    remaining: Tensor  # (n,) cycles left under the load so far, as of the last record tick [1]
+    limit_passed: Tensor  # (n,) bool, so that the alarm is raised once
+
+    def view(self) -> Readings:
+        """What can be read of every row, as arrays."""
+        b = belief(self.state)
+        return Readings(*(leaf.numpy() for leaf in b))
+
+
+class Readings(NamedTuple):
+    """The fields of `CrackBelief` as arrays (n,), for reading without torch."""
+
+    crack_length: NDArray[np.float64]
+    crack_length_sd: NDArray[np.float64]
+    growth_rate: NDArray[np.float64]
+    cycles: NDArray[np.float64]
+    open_growth: NDArray[np.float64]
+    fractured: NDArray[np.bool_]
+    measured: NDArray[np.float64]
+    measured_sd: NDArray[np.float64]
+    innovation: NDArray[np.float64]
+    t_inspected_ns: NDArray[np.int64]
+    t_ns: NDArray[np.int64]
+
+
+if CrackBelief._fields != Readings._fields:
+    raise TypeError("Readings and CrackBelief have different fields")
+
+
+def layout(stepper: CrackStepper) -> str:
+    """The name of the cohort that components with this stepper share."""
+    parts = (stepper.law, stepper.geometry, stepper.retardation)
+    return "-".join(type(part).__name__ for part in parts)
+
+
+def newcomers(components: Sequence[Component]) -> Cohort:
+    """A cohort of new components with one layout."""
+    steppers = [c.registration.stepper() for c in components]
+    n = len(components)
+    return Cohort(
+        stepper=steppers[0],
+        members=tuple(c.name for c in components),
+        state=tree.joined([stepper.init(1) for stepper in steppers]),
+        feed=Feed(*(torch.zeros(n, dtype=torch.int64) for _ in Feed._fields)),
+        remaining=torch.full((n,), torch.nan, dtype=torch.float64),
+        limit_passed=torch.zeros(n, dtype=torch.bool),
+    )
+
+
+def together(first: Cohort, second: Cohort) -> Cohort:
+    """The members of both."""
+    return Cohort(
+        stepper=first.stepper,
+        members=first.members + second.members,
+        state=tree.joined([first.state, second.state]),
+        feed=tree.joined([first.feed, second.feed]),
+        remaining=torch.cat([first.remaining, second.remaining]),
+        limit_passed=torch.cat([first.limit_passed, second.limit_passed]),
+    )
+
+
+def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohort:
+    """A cohort of one: the component in `row`, with its history, as newly registered."""
+    fresh = newcomers([after])
+    index = torch.tensor([row])
+    history = tree.rows(old.state, index)
+    carried = {name: getattr(history, name) for name in _HISTORY}
+    if after.registration.crack_length == before.registration.crack_length:
+        carried["a"] = history.a
+    gate = fresh.state.counter.gate
+    state = fresh.state._replace(**carried)
+    state = state._replace(counter=state.counter._replace(gate=gate))
+    return replace(fresh, state=state, feed=tree.rows(old.feed, index))
+
+
+_HISTORY = (
+    "overload",
+    "counter",
+    "exposure",
+    "cycles",
+    "rate",
+    "open_growth",
+    "fractured",
+    "measured",
+    "measured_sd",
+    "innovation",
+    "t_inspected_ns",
+    "t_ns",
+)
+
+
+def vacated(cohort: Cohort, row: int) -> Cohort:
+    """The cohort without a name for `row`; the row stays, so that no other moves."""
+    members = (*cohort.members[:row], "", *cohort.members[row + 1 :])
+    return replace(cohort, members=members)
+
+
+def with_remaining(cohort: Cohort, since_ns: int) -> Cohort:
+    """The cohort with the remaining life of the rows with evidence after `since_ns` renewed."""
+    index = torch.nonzero(cohort.state.t_ns > since_ns).flatten()
+    if not len(index):
+        return cohort
+    rows = tree.rows(cohort.state, index)
+    life = remaining(rows).mean(dim=1).to(torch.float64)
+    life = torch.where(rows.cycles > 0, life, torch.nan)  # nothing is known of the load yet
+    return replace(cohort, remaining=cohort.remaining.index_copy(0, index, life))

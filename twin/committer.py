@@ -1,0 +1,129 @@
+"""Group commit: what arrives within a few milliseconds becomes durable together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import structlog
+
+from storage.entry import DeadLetter, Entry
+from storage.errors import UnavailableError
+from storage.journal import Appended, Journal
+from storage.marks import Outcome
+from twin.fold import Line
+from twin.metrics import Metrics
+from twin.queues import LineQueue
+
+RETRY_S = (0.1, 5.0)  # first and longest wait while the disk does not obey
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one sender hands over together, and what to do once it is durable."""
+
+    entries: Sequence[Entry] = ()
+    lines: Sequence[Line] = ()  # of the entries, in their order
+    dead: Sequence[DeadLetter] = ()
+    letter: Callable[[int], DeadLetter | None] = field(default=lambda _: None)
+    # the dead letter of an entry that comes too late to tell whether it is a duplicate
+    done: Callable[[Sequence[Outcome]], None] = field(default=lambda _: None)
+
+
+class Committer:
+    """Owns the journal's thread; acknowledges only what is on disk."""
+
+    def __init__(
+        self, journal: Journal, thread: Executor, stepping: LineQueue, metrics: Metrics
+    ) -> None:
+        self._journal = journal
+        self._thread = thread
+        self._stepping = stepping
+        self._metrics = metrics
+        self._parcels: asyncio.Queue[Parcel] = asyncio.Queue(maxsize=256)
+        self.is_available = True
+        self.end = journal.end
+
+    async def send(self, parcel: Parcel) -> None:
+        """Queue a parcel; waits while the queue is full."""
+        await self._parcels.put(parcel)
+
+    async def outcomes(self, entries: Sequence[Entry], lines: Sequence[Line]) -> list[Outcome]:
+        """Make entries durable and say what became of each."""
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        await self.send(Parcel(entries, lines, done=lambda o: future.set_result(list(o))))
+        return await future
+
+    async def drain(self) -> None:
+        """Wait until all that was sent is durable."""
+        await self._parcels.join()
+
+    async def run(self) -> None:
+        """Commit for ever."""
+        while True:
+            parcels = [await self._parcels.get()]
+            while not self._parcels.empty():
+                parcels.append(self._parcels.get_nowait())
+            await self._commit(parcels)
+            for _ in parcels:
+                self._parcels.task_done()
+
+    async def _commit(self, parcels: Sequence[Parcel]) -> None:
+        loop, wait_s = asyncio.get_running_loop(), RETRY_S[0]
+        while True:
+            try:
+                began = time.perf_counter()
+                receipt = await loop.run_in_executor(self._thread, _append, self._journal, parcels)
+                break
+            except UnavailableError as exc:
+                self._unavailable(exc, len(parcels))
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, RETRY_S[1])
+        lines = [line for parcel in parcels for line in parcel.lines]
+        dead = [letter for parcel in parcels for letter in parcel.dead]
+        self._metrics.committed(time.perf_counter() - began, receipt, lines, dead)
+        self._available()
+        await self._deliver(parcels, receipt.outcomes)
+
+    async def _deliver(self, parcels: Sequence[Parcel], outcomes: Sequence[Outcome]) -> None:
+        at, accepted = 0, list[Line]()
+        for parcel in parcels:
+            own = outcomes[at : at + len(parcel.entries)]
+            at += len(parcel.entries)
+            pairs = zip(parcel.lines, own, strict=True)
+            accepted += [line for line, outcome in pairs if outcome is Outcome.ACCEPTED]
+            parcel.done(own)
+        if accepted:
+            self.end += len(accepted)
+            await self._stepping.put(accepted)
+
+    def _unavailable(self, exc: UnavailableError, waiting: int) -> None:
+        if self.is_available:
+            log.error("journal_unavailable", reason=str(exc), waiting_parcels=waiting)
+        self.is_available = False
+
+    def _available(self) -> None:
+        if not self.is_available:
+            log.info("journal_available")
+        self.is_available = True
+
+
+def _append(journal: Journal, parcels: Sequence[Parcel]) -> Appended:
+    """One group commit; in the journal's thread."""
+    entries = [entry for parcel in parcels for entry in parcel.entries]
+    dead = [letter for parcel in parcels for letter in parcel.dead]
+    receipt = journal.append(entries, dead, now_ns=time.time_ns())
+    if Outcome.BEHIND in receipt.outcomes:
+        letters = [parcel.letter(i) for parcel in parcels for i in range(len(parcel.entries))]
+        behind = [
+            letter
+            for letter, outcome in zip(letters, receipt.outcomes, strict=True)
+            if outcome is Outcome.BEHIND and letter is not None
+        ]
+        journal.append((), behind, now_ns=time.time_ns())
+    return receipt

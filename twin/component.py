@@ -1,0 +1,201 @@
+"""What is known of a component before anything is observed: its registration."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from models.crack import CrackStepper
+from models.geometry import GEOMETRIES
+from models.laws import LAWS
+from models.materials import MATERIALS
+from models.retardation import RETARDATIONS, ZONES
+from sensors.calibration import Calibration
+from twin.errors import SettingsError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
+
+Constant = Annotated[float, Field(ge=-1e15, le=1e15)]
+Positive = Annotated[float, Field(gt=0, le=1e15)]
+
+
+class Parameters(BaseModel):
+    """A named law with its constants, in SI units."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: str
+
+    def built(self, registry: dict[str, Any]) -> Any:  # noqa: ANN401  a law of any kind
+        """The frozen dataclass of `models` that these constants describe."""
+        constants = self.model_dump(exclude={"kind"})
+        if "zone" in constants:
+            constants["zone"] = ZONES[constants["zone"]]
+        return registry[self.kind](**constants)
+
+
+def _constant(field: dataclasses.Field[Any]) -> tuple[Any, Any]:
+    """Type and default of one constant of a law."""
+    default = ... if field.default is dataclasses.MISSING else field.default
+    if field.name == "zone":  # lives change 2 to 6 times with the definition: it is named
+        return Literal[tuple(ZONES)], default
+    return Constant, default
+
+
+def _models(registry: dict[str, Any]) -> tuple[type[Parameters], ...]:
+    """One pydantic model for each law, so that the API and the fleet file know its constants."""
+    return tuple(
+        create_model(
+            f"{kind.title().replace('_', '')}Parameters",
+            __base__=Parameters,
+            __doc__=(law.__doc__ or kind).split("\n")[0],
+            **cast(Any, {"kind": (Literal[kind], ...)}),
+            **cast(Any, {f.name: _constant(f) for f in dataclasses.fields(law)}),
+        )
+        for kind, law in registry.items()
+    )
+
+
+def _choice(registry: dict[str, Any]) -> Any:  # noqa: ANN401  a type made at run time
+    union: Any = None
+    for model in _models(registry):
+        union = model if union is None else union | model
+    return Annotated[union, Field(discriminator="kind")]
+
+
+Law: Any = _choice(LAWS)
+Geometry: Any = _choice(GEOMETRIES)
+Retardation: Any = _choice(RETARDATIONS)
+
+
+class CalibrationParameters(BaseModel):
+    """From what the gauge says to stress: gain · x + offset, times E for a strain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    gain: Constant = 1.0
+    offset: Constant = Field(0.0, description="In the unit of the quantity: Pa or m/m.")
+    youngs_modulus: Positive | None = Field(None, description="[Pa]; needed for strain.")
+
+
+def _known_material(name: str) -> str:
+    if name not in MATERIALS:
+        raise ValueError(f"material {name!r} is not one of {', '.join(sorted(MATERIALS))}")
+    return name
+
+
+class Registration(BaseModel):
+    """A component as somebody registers it; everything is in SI units."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    material: Annotated[str, AfterValidator(_known_material)] | None = Field(
+        None, description="A name of the material table; its constants are indicative."
+    )
+    law: Law | None = Field(None, description="Growth law; goes before the material's.")
+    geometry: Geometry = Field(description="Where the crack is: its stress intensity.")
+    retardation: Retardation | None = Field(None, description="Load interaction; none if absent.")
+    crack_length: Annotated[float, Field(gt=0, le=100)] = Field(description="Initial length [m].")
+    crack_limit: Annotated[float, Field(gt=0, le=100)] = Field(description="Alarm length [m].")
+    inspection: Literal["replace", "record"] = Field(
+        "replace", description="An inspection replaces the belief, or is only recorded."
+    )
+    calibration: CalibrationParameters = CalibrationParameters()
+    gate: Annotated[float, Field(ge=0, le=1e12)] = Field(
+        1e5, description="Smallest reversal that counts as a turning point [Pa]."
+    )
+    stale_after_s: Annotated[float, Field(gt=0, le=1e9)] = Field(
+        600.0, description="Silence after which the component counts as stale [s]."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Registration:
+        if self.law is None and self.material is None:
+            raise ValueError("a component needs a law or a material")
+        if self.crack_limit <= self.crack_length:
+            raise ValueError(
+                f"crack_limit {self.crack_limit} m is not beyond crack_length {self.crack_length} m"
+            )
+        if self.calibration.gain == 0.0:
+            raise ValueError("calibration.gain is 0: every stress would be the same")
+        limit = float(self.geometry.built(GEOMETRIES).limit)
+        if self.crack_limit > limit:
+            raise ValueError(f"crack_limit {self.crack_limit} m is beyond the geometry's {limit} m")
+        return self
+
+    @cached_property
+    def calibrated(self) -> Calibration:
+        """The map from what the gauge says to stress."""
+        c = self.calibration
+        return Calibration(c.gain, c.offset, c.youngs_modulus)
+
+    def stepper(self) -> CrackStepper:
+        """The time-stepper that this registration asks for."""
+        return CrackStepper(
+            law=self._law(),
+            geometry=self.geometry.built(GEOMETRIES),
+            retardation=(self.retardation or _NO_RETARDATION).built(RETARDATIONS),
+            a_0=self.crack_length,
+            a_limit=self.crack_limit,
+            gate=self.gate,
+            replace=self.inspection == "replace",
+        )
+
+    def _law(self) -> Any:  # noqa: ANN401  a law of any kind
+        if self.law is not None:
+            return self.law.built(LAWS)
+        material = MATERIALS[cast(str, self.material)]
+        return LAWS[material.law](**material.constants)
+
+
+_NO_RETARDATION = Parameters(kind="none")
+
+
+class Component(BaseModel):
+    """A registration with its name and history."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=f"^{NAME.pattern}$")
+    revision: int = Field(ge=1, description="Counts changes; the ETag.")
+    registered_by: Literal["file", "api"]
+    retired: bool = False
+    registration: Registration
+
+
+def fleet_file(path: Path) -> dict[str, Registration]:
+    """The registrations of a TOML file of `[[component]]` tables, by name."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"fleet file {path}: {exc}") from exc
+    return registrations(tables.get("component", []), str(path))
+
+
+def registrations(tables: list[dict[str, Any]], origin: str) -> dict[str, Registration]:
+    """The registrations of tables that carry a `name`; raises SettingsError naming the fault."""
+    found: dict[str, Registration] = {}
+    for table in tables:
+        name = str(table.get("name", ""))
+        if not NAME.fullmatch(name) or name in found:
+            raise SettingsError(f"{origin}: component name {name!r} is malformed or taken")
+        try:
+            found[name] = Registration(**{k: v for k, v in table.items() if k != "name"})
+        except ValidationError as exc:
+            faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
+            raise SettingsError(f"{origin}: component {name}: {'; '.join(faults)}") from exc
+    return found

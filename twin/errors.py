@@ -1,0 +1,30 @@
+"""What the hall raises on purpose.
+
+* TwinError
+  + SettingsError    a setting or a file cannot be used: say so and stop
+  + UnknownError     there is no such component
+  + ConflictError    somebody else changed it first
+  + OverloadedError  too much is asked at once: come again later
+"""
+
+from __future__ import annotations
+
+
+class TwinError(Exception):
+    """Anything the hall raises on purpose."""
+
+
+class SettingsError(TwinError):
+    """A setting or a file cannot be used."""
+
+
+class UnknownError(TwinError):
+    """There is no such component."""
+
+
+class ConflictError(TwinError):
+    """Somebody else changed it first."""
+
+
+class OverloadedError(TwinError):
+    """Too much is asked at once."""

@@ -1,0 +1,75 @@
+"""The last events, numbered, so that a listener can resume where it left off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import NamedTuple
+
+
+class Event(NamedTuple):
+    """Something that happened to a component."""
+
+    id: int
+    kind: str
+    component: str
+    t_ns: int
+    data: dict[str, float | str | int]
+
+
+class Events:
+    """A ring of events with any number of listeners; a slow one misses what falls out.
+
+    Numbers start at the wall clock's microseconds, so that they grow over restarts and a
+    listener that resumes after one is told that it missed something.
+    """
+
+    def __init__(self, first_id: int, capacity: int = 10_000) -> None:
+        self._ring: deque[Event] = deque(maxlen=capacity)
+        self._next = first_id
+        self._news = asyncio.Event()
+        self._closed = False
+
+    @property
+    def last_id(self) -> int:
+        """The number of the latest event."""
+        return self._next - 1
+
+    def added(
+        self, happenings: Iterable[tuple[str, str, int, dict[str, float | str | int]]]
+    ) -> list[Event]:
+        """Number and keep what happened, wake the listeners, and give the new events."""
+        first = self._next
+        new = [Event(first + i, *happening) for i, happening in enumerate(happenings)]
+        if new:
+            self._next += len(new)
+            self._ring.extend(new)
+            self._news.set()
+            self._news = asyncio.Event()
+        return new
+
+    def close(self) -> None:
+        """End all listeners."""
+        self._closed = True
+        self._news.set()
+
+    def since(self, after_id: int) -> tuple[list[Event], bool]:
+        """The events after a number, and whether some before them are gone."""
+        kept = [event for event in self._ring if event.id > after_id]
+        first = self._ring[0].id if self._ring else self._next
+        return kept, after_id + 1 < first
+
+    async def stream(self, after_id: int) -> AsyncIterator[Event]:
+        """Every event after a number, for ever; one of kind `missed` where some are gone."""
+        while not self._closed:
+            news = self._news
+            kept, missed = self.since(after_id)
+            if missed:
+                yield Event(after_id, "missed", "", 0, {})
+            for event in kept:
+                after_id = event.id
+                yield event
+            if not kept:
+                after_id = self.last_id
+                await news.wait()

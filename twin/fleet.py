@@ -1,0 +1,99 @@
+"""Everything that is believed of every component, as one immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from twin.cohort import Cohort, changed, layout, newcomers, together, vacated
+from twin.component import Component
+
+NEVER = -(2**63)
+
+
+class Place(NamedTuple):
+    """Where a component's row is."""
+
+    cohort: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What turns event times into ticks [ns]."""
+
+    record_every_ns: int
+    lateness_ns: int
+
+    def tick_ns(self, watermark_ns: int) -> int:
+        """The last record tick at or before the watermark."""
+        return watermark_ns // self.record_every_ns * self.record_every_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything that is believed, as one immutable value."""
+
+    cohorts: Mapping[str, Cohort]
+    places: Mapping[str, Place]
+    components: Mapping[str, Component]
+    members: tuple[str, ...] = ()  # the trajectory's order: first registered first
+    offset: int = 0  # lines of the journal that are folded in
+    rows: int = 0  # record rows that the fold has given
+    watermark_ns: int = NEVER
+    recorded_ns: int = NEVER  # time of the last record row
+
+    def is_late(self, t_ns: int) -> bool:
+        """Whether evidence of that time is behind the watermark."""
+        return t_ns < self.watermark_ns
+
+
+EMPTY = Fleet(cohorts={}, places={}, components={})
+
+
+def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
+    """The fleet after registrations, changes and retirements."""
+    components, places = dict(fleet.components), dict(fleet.places)
+    cohorts, members = dict(fleet.cohorts), list(fleet.members)
+    fresh: dict[str, list[Component]] = {}
+    for after in registrations:
+        before = components.get(after.name)
+        components[after.name] = after
+        if before is None:
+            fresh.setdefault(layout(after.registration.stepper()), []).append(after)
+            places[after.name] = Place("", -1)
+            members.append(after.name)
+        elif before.registration != after.registration:
+            _join(cohorts, places, fresh)
+            _change(cohorts, places, before, after)
+    _join(cohorts, places, fresh)
+    return replace(
+        fleet, components=components, places=places, cohorts=cohorts, members=tuple(members)
+    )
+
+
+def _join(
+    cohorts: dict[str, Cohort], places: dict[str, Place], fresh: dict[str, list[Component]]
+) -> None:
+    for key, components in fresh.items():
+        _place(cohorts, places, key, newcomers(components))
+    fresh.clear()
+
+
+def _place(cohorts: dict[str, Cohort], places: dict[str, Place], key: str, cohort: Cohort) -> None:
+    old = cohorts.get(key)
+    first = len(old.members) if old else 0
+    cohorts[key] = together(old, cohort) if old else cohort
+    places.update({name: Place(key, first + i) for i, name in enumerate(cohort.members)})
+
+
+def _change(
+    cohorts: dict[str, Cohort], places: dict[str, Place], before: Component, after: Component
+) -> None:
+    place = places[after.name]
+    alone = changed(cohorts[place.cohort], place.row, before, after)
+    cohorts[place.cohort] = vacated(cohorts[place.cohort], place.row)
+    if not any(cohorts[place.cohort].members):
+        del cohorts[place.cohort]
+    _place(cohorts, places, layout(alone.stepper), alone)

@@ -1,0 +1,174 @@
+"""The state is a fold over the journal: this is its step, and the only one.
+
+Live stepping, recovery and rebuilding all call `folded`; that they give the same history is
+what makes a crash leave no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from models import tree
+from sensors.observation import AnyObservation, Inspection
+from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
+from twin.cohort import Cohort, Feed, with_remaining
+from twin.component import Component
+from twin.fleet import NEVER, Clock, Fleet, registered
+from twin.record import Row, row
+
+
+class Line(NamedTuple):
+    """One line of the journal, decoded."""
+
+    component: str
+    what: AnyObservation | Component
+
+
+class Note(NamedTuple):
+    """Something worth telling that happened during a fold."""
+
+    kind: str  # registered, inspection, limit, fractured, implausible, late
+    component: str
+    t_ns: int
+    data: dict[str, float | str | int]
+
+
+class Folded(NamedTuple):
+    """What a fold gives: the new value, the rows to record, and what is worth telling."""
+
+    fleet: Fleet
+    rows: list[Row]
+    notes: list[Note]
+
+
+def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
+    """The fleet after `lines`, in their order; depends on nothing else."""
+    rows: list[Row] = []
+    notes: list[Note] = []
+    for tick, segment in _segments(fleet, lines, clock):
+        if tick is not None:
+            fleet = _renewed(fleet)
+            rows.append(row(fleet, tick))
+            fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=tick)
+        fleet = _applied(fleet, segment, clock, notes)
+    return Folded(fleet, rows, notes)
+
+
+def _segments(
+    fleet: Fleet, lines: Sequence[Line], clock: Clock
+) -> Iterator[tuple[int | None, Sequence[Line]]]:
+    """The lines, cut before each one that moves the watermark past a record tick."""
+    start, tick = 0, None
+    watermark, passed = fleet.watermark_ns, clock.tick_ns(max(fleet.watermark_ns, 0))
+    for i, line in enumerate(lines):
+        if isinstance(line.what, Component):
+            continue
+        seen = t_end_ns(line.what) - clock.lateness_ns
+        if seen <= watermark:
+            continue
+        is_first = watermark == NEVER
+        watermark = seen
+        if (now := clock.tick_ns(watermark)) > passed:
+            passed = now
+            if not is_first:
+                yield tick, lines[start:i]
+                start, tick = i, now
+    yield tick, lines[start:]
+
+
+def _applied(fleet: Fleet, lines: Sequence[Line], clock: Clock, notes: list[Note]) -> Fleet:
+    """The fleet after lines between which no tick passes."""
+    for is_registration, run in groupby(lines, lambda line: isinstance(line.what, Component)):
+        part = list(run)
+        if is_registration:
+            components = [line.what for line in part if isinstance(line.what, Component)]
+            fleet = registered(fleet, components)
+            notes += [Note("registered", c.name, 0, {"revision": c.revision}) for c in components]
+        else:
+            fleet = _observed(fleet, part, clock, notes)
+    return replace(fleet, offset=fleet.offset + len(lines))
+
+
+def _observed(fleet: Fleet, lines: Sequence[Line], clock: Clock, notes: list[Note]) -> Fleet:
+    """The fleet after observations between which no tick passes."""
+    readings: dict[str, list[Reading]] = {}
+    watermark = fleet.watermark_ns
+    for line in lines:
+        o, place = line.what, fleet.places.get(line.component)
+        if isinstance(o, Component):
+            raise TypeError(f"{line.component}: a registration is not an observation")
+        watermark = max(watermark, t_end_ns(o) - clock.lateness_ns)
+        if place is not None:
+            calibration = fleet.components[line.component].registration.calibrated
+            readings.setdefault(place.cohort, []).append(Reading(place.row, o, calibration))
+    cohorts = dict(fleet.cohorts)
+    for key, group in readings.items():
+        cohorts[key] = _stepped(cohorts[key], group, notes)
+    return replace(fleet, cohorts=cohorts, watermark_ns=watermark)
+
+
+def _stepped(cohort: Cohort, readings: list[Reading], notes: list[Note]) -> Cohort:
+    """The cohort after readings, round by round."""
+    track = Track(*(leaf.numpy().copy() for leaf in cohort.feed))
+    for group in rounds(readings):
+        before = track.copied()
+        try:
+            cohort = _advanced(cohort, group, track, notes)
+        except ValueError:  # some load is not finite after calibration: find out which
+            track = before
+            for reading in group:
+                cohort, track = _tried(cohort, reading, track, notes)
+    return replace(cohort, feed=Feed(*(torch.from_numpy(a) for a in track)))
+
+
+def _tried(
+    cohort: Cohort, reading: Reading, track: Track, notes: list[Note]
+) -> tuple[Cohort, Track]:
+    """The cohort after one reading, or as it was, with a note, if that cannot be a load."""
+    moved = track.copied()
+    try:
+        return _advanced(cohort, [reading], moved, notes), moved
+    except ValueError:
+        notes.append(_note("implausible", cohort, reading))
+        return cohort, track
+
+
+def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[Note]) -> Cohort:
+    index = torch.tensor([r.row for r in group])
+    with np.errstate(over="ignore"):  # what overflows is not finite, and refused as such
+        load = crack_load(group, track)
+    rows = tree.rows(cohort.state, index)
+    state = cohort.stepper.step(rows, load)
+    beyond = (state.a.mean(1) >= state.a_limit) | state.fractured
+    passed = beyond & ~cohort.limit_passed[index]
+    after = replace(
+        cohort,
+        state=tree.with_rows(cohort.state, index, state, rows),
+        limit_passed=cohort.limit_passed.index_copy(0, index, beyond),
+    )
+    notes += [_note("inspection", after, r) for r in group if isinstance(r.observation, Inspection)]
+    notes += [_note("limit", after, group[int(i)]) for i in torch.nonzero(passed).flatten()]
+    return after
+
+
+def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:
+    state, row = cohort.state, reading.row
+    data: dict[str, float | str | int] = {"crack_length": float(state.a[row].mean())}
+    if kind == "inspection":
+        data["innovation"] = float(state.innovation[row])
+        data["measured"] = float(state.measured[row])
+    return Note(kind, cohort.members[row], t_end_ns(reading.observation), data)
+
+
+def _renewed(fleet: Fleet) -> Fleet:
+    """The fleet with remaining lives renewed where there was evidence since the last row."""
+    since = max(fleet.recorded_ns, 0)
+    return replace(
+        fleet, cohorts={key: with_remaining(c, since) for key, c in fleet.cohorts.items()}
+    )

@@ -1,0 +1,106 @@
+"""From messages to parcels: decode, refuse with a sentence, or hand on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sensors.codec import decode, decode_image
+from sensors.errors import MalformedError
+from sensors.limits import Limits
+from sensors.mqtt import Message
+from sensors.observation import AnyObservation, Series, Spectrum
+from sensors.topics import Topics
+from storage.entry import DeadLetter, Entry
+from storage.images import Images
+from twin.assimilate import t_end_ns
+from twin.committer import Parcel
+from twin.component import Component
+from twin.fold import Line
+from twin.lines import observed
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """What it takes to judge a message."""
+
+    topics: Topics
+    limits: Limits
+    max_ahead_ns: int | None
+    component: Callable[[str], Component | None]
+    images: Images
+
+    def parcel(self, messages: Sequence[Message], done: Callable[[], None]) -> Parcel:
+        """The parcel of a batch of messages; `done` is called once all of it is durable.
+
+        Images are written to disk here, before the journal refers to them.
+        """
+        entries: list[Entry] = []
+        lines: list[Line] = []
+        dead: list[DeadLetter] = []
+        origin: list[Message] = []
+        latest = time.time_ns() + self.max_ahead_ns if self.max_ahead_ns is not None else None
+        for message in messages:
+            try:
+                o = self._observation(message)
+                self._check(o, latest)
+            except MalformedError as exc:
+                dead.append(letter(message, exc.reason, str(exc)))
+                continue
+            entries.append(observed(o))
+            lines.append(Line(o.component, o))
+            origin.append(message)
+        return Parcel(
+            entries,
+            lines,
+            dead,
+            letter=lambda i: letter(origin[i], "behind", _behind(entries[i])),
+            done=lambda _: done(),
+        )
+
+    def has_image(self, messages: Sequence[Message]) -> bool:
+        """Whether writing to disk is needed before the journal."""
+        return any(message.topic.endswith("/image") for message in messages)
+
+    def _observation(self, message: Message) -> AnyObservation:
+        topic, payload = message.topic, message.payload
+        kind, properties = message.content_type or None, message.properties
+        if not topic.endswith("/image"):
+            return decode(topic, payload, kind, properties, self.limits, self.topics)
+        snapshot, data = decode_image(topic, payload, properties, kind, self.limits, self.topics)
+        self.images.put(data)
+        return snapshot
+
+    def _check(self, o: AnyObservation, latest_ns: int | None) -> None:
+        component = self.component(o.component)
+        if component is None or component.retired:
+            raise MalformedError("component", f"component {o.component!r} is not registered")
+        if latest_ns is not None and t_end_ns(o) > latest_ns:
+            ahead_s = (t_end_ns(o) - time.time_ns()) / 1e9
+            raise MalformedError("ahead", f"time is {ahead_s:.1f} s ahead of this clock")
+        is_strain = isinstance(o, Series | Spectrum) and o.quantity == "strain"
+        if is_strain and component.registration.calibration.youngs_modulus is None:
+            raise MalformedError(
+                "calibration", f"unit: {o.component} has no youngs_modulus to turn strain to stress"
+            )
+
+
+def letter(message: Message, reason: str, sentence: str) -> DeadLetter:
+    """The dead letter of a message."""
+    return DeadLetter(
+        t_ns=time.time_ns(),
+        topic=message.topic,
+        reason=reason,
+        sentence=sentence,
+        payload=bytes(message.payload),
+        content_type=message.content_type,
+        properties=dict(message.properties),
+    )
+
+
+def _behind(entry: Entry) -> str:
+    return (
+        f"seq {entry.seq} of source {entry.source!r} boot {entry.boot} is so late that it cannot be"
+        " told from a duplicate"
+    )

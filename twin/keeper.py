@@ -1,0 +1,126 @@
+"""Flushes and checkpoints: when, in which order, and what if the disk does not obey."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import structlog
+
+from storage.catalogue import Checkpoint
+from storage.errors import UnavailableError
+from storage.store import Store
+from twin.checkpoint import metadata, tensors
+from twin.cohort import KIND
+from twin.fleet import Clock, Fleet
+from twin.metrics import Metrics
+from twin.record import Row
+from twin.recorder import Recorder
+from twin.settings import StorageTable
+
+DAY_NS = 86_400 * 10**9
+
+log = structlog.get_logger()
+
+
+class Keeper:
+    """Owns the archive's thread: the trajectory and the checkpoints."""
+
+    def __init__(
+        self, settings: StorageTable, store: Store, recorder: Recorder, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._recorder = recorder
+        self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, "archive")
+        self._flushed_at = self._checked_at = time.monotonic()
+        self._busy = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._room.set()
+        self.is_available = True
+        self._checkpointed = -1  # offset of the last checkpoint
+
+    @property
+    def tail(self) -> Sequence[Row]:
+        """Record rows that are not on disk yet."""
+        return self._recorder.tail
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Append record rows."""
+        self._recorder.add(rows)
+
+    async def has_room(self, rows: int) -> None:
+        """Wait until fewer than `rows` wait for the disk."""
+        while len(self._recorder.tail) >= rows:
+            self._room.clear()
+            await self._room.wait()
+
+    async def keep(self, fleet: Fleet, clock: Clock, journal_thread: Executor) -> None:
+        """Flush or checkpoint if it is time to."""
+        now, s = time.monotonic(), self._settings
+        waiting = len(self._recorder.tail)
+        if now - self._checked_at >= s.checkpoint_every_s:
+            await self._guarded(self._checkpoint(fleet, clock, journal_thread))
+        elif waiting >= s.flush_rows or (waiting and now - self._flushed_at >= s.flush_every_s):
+            await self._guarded(self._flush(journal_thread))
+
+    async def close(self, fleet: Fleet, clock: Clock, journal_thread: Executor) -> None:
+        """Write everything once more, as far as the disk obeys."""
+        await self._guarded(self._checkpoint(fleet, clock, journal_thread))
+        self._thread.shutdown(wait=True)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        async with self._busy:
+            try:
+                await work
+            except UnavailableError as exc:
+                if self.is_available:
+                    log.error("archive_unavailable", reason=str(exc))
+                self.is_available = False
+                return
+        if not self.is_available:
+            log.info("archive_available")
+        self.is_available = True
+        self._room.set()
+
+    async def _flush(self, journal_thread: Executor) -> None:
+        self._flushed_at = time.monotonic()
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(self._thread, self._recorder.flush)
+        catalogue = self._store.journal.catalogue
+        await loop.run_in_executor(journal_thread, catalogue.put_array, KIND, rows)
+        self._metrics.flush_time.set(time.time())
+
+    async def _checkpoint(self, fleet: Fleet, clock: Clock, journal_thread: Executor) -> None:
+        """First the rows that the fleet has given, then the fleet, then the word of it."""
+        self._checked_at = time.monotonic()
+        if self._recorder.tail:
+            await self._flush(journal_thread)
+        if fleet.offset != self._checkpointed:
+            loop = asyncio.get_running_loop()
+            entry = await loop.run_in_executor(self._thread, self._write, fleet, clock)
+            await loop.run_in_executor(journal_thread, self._tidy, entry)
+            self._checkpointed = fleet.offset
+        self._metrics.checkpoint_time.set(time.time())
+
+    def _write(self, fleet: Fleet, clock: Clock) -> Checkpoint:
+        name = f"{fleet.offset:020d}"
+        file = self._store.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
+        now_ns = time.time_ns()
+        rows = {KIND: fleet.rows}
+        return Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
+
+    def _tidy(self, entry: Checkpoint) -> None:
+        """Record a checkpoint, let go of old ones, and of journal lines past their time."""
+        journal, kept = self._store.journal, self._settings.checkpoints_kept
+        journal.catalogue.put_checkpoint(entry)
+        entries = journal.catalogue.checkpoints()
+        for old in entries[kept:]:
+            journal.catalogue.remove_checkpoint(old.name)
+        self._store.checkpoints.keep([e.name for e in entries[:kept]])
+        if self._settings.retention_days is not None:
+            horizon_ns = time.time_ns() - round(self._settings.retention_days * DAY_NS)
+            journal.prune_older(horizon_ns)

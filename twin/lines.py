@@ -1,0 +1,41 @@
+"""Between the journal's entries and what they say: the seam to storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from sensors.observation import AnyObservation, encoded, observation
+from storage.entry import Entry
+from twin.component import Component
+from twin.errors import TwinError
+from twin.fold import Line
+
+OBSERVATION, COMPONENT = "observation", "component"
+
+
+def observed(o: AnyObservation) -> Entry:
+    """The journal's entry of an observation."""
+    return Entry(OBSERVATION, o.component, o.source, o.boot, o.seq, o.t_ns, encoded(o))
+
+
+def registration(component: Component, t_ns: int) -> Entry:
+    """The journal's entry of a registration; its revision is the sequence number."""
+    body = component.model_dump_json().encode()
+    return Entry(COMPONENT, component.name, "twin", 0, component.revision, t_ns, body)
+
+
+def line(entry: Entry) -> Line:
+    """What an entry says; raises TwinError if this version cannot read it."""
+    try:
+        if entry.kind == COMPONENT:
+            return Line(entry.component, Component.model_validate_json(entry.body))
+        return Line(entry.component, observation(entry.body))
+    except (msgspec.DecodeError, ValueError) as exc:
+        raise TwinError(f"journal: {entry.component} seq {entry.seq}: {exc}") from exc
+
+
+def lines(entries: Iterable[Entry]) -> list[Line]:
+    """What entries say."""
+    return [line(entry) for entry in entries]

@@ -1,0 +1,176 @@
+"""Recorded and simulated messages, published at their pace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any, Self
+
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from sensors import replay
+from sensors.mqtt import MqttSettings
+from sensors.mqtt_packets import Message
+from sensors.plant import Plant, PlantSettings, fleet
+from sensors.publisher import Publisher
+from sensors.timed import Registration, Timed
+from sensors.topics import Topics
+from twin.asking import ask
+from twin.component import registrations
+from twin.errors import SettingsError, TwinError
+
+BATCH = 500  # messages published at once where pace does not matter
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where messages go, and where their components are registered."""
+
+    mqtt: MqttSettings
+    topics: Topics
+    url: str | None
+    token: str | None
+
+    @classmethod
+    def of(cls, broker: str, url: str | None, token: str | None, root: str) -> Self:
+        """A stage from what the command line says."""
+        host, _, port = broker.rpartition(":")
+        if not host or not port.isdigit():
+            raise SettingsError(f"broker {broker!r} is not host:port")
+        mqtt = MqttSettings(host=host, port=int(port), client_id=f"twin-play-{time.time_ns()}")
+        return cls(mqtt, Topics(root), url, token)
+
+    def register(self, tables: Sequence[Registration]) -> int:
+        """Register what the service does not know yet; how many were new."""
+        if self.url is None:
+            return 0
+        registrations(list(tables), "fleet")  # a fault is told here, with its name
+        new = 0
+        for table in tables:
+            body = {key: value for key, value in table.items() if key != "name"}
+            new += self._put(str(table["name"]), body)
+        return new
+
+    def _put(self, name: str, body: dict[str, Any]) -> bool:
+        path = f"/api/v1/components/{name}"
+        headers = {"If-None-Match": "*"}
+        try:
+            ask(str(self.url), path, self.token, method="PUT", body=body, headers=headers)
+        except TwinError as exc:
+            if "412" in str(exc):  # it is there already
+                return False
+            raise
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded file and how to read it."""
+
+    file: Path
+    kind: str | None = None
+    component: str | None = None
+    peak_stress: float | None = None  # [Pa]
+    repeats: int = 1
+    swap_day_month: bool = False
+    limit_s: float | None = None
+
+
+async def replayed(stage: Stage, recording: Recording, *, speed: float) -> dict[str, Any]:
+    """Publish a recorded file; a report of what was sent."""
+    tables, messages = opened(recording, stage.topics)
+    registered = await asyncio.to_thread(stage.register, tables)
+    if recording.limit_s is not None:
+        messages = _limited(messages, recording.limit_s)
+    sent = await played(stage, messages, speed=speed)
+    return {"file": str(recording.file), "registered": registered, **sent}
+
+
+async def simulated(
+    stage: Stage, *, parts: int, seed: int, speed: float, duration_s: float | None
+) -> dict[str, Any]:
+    """Publish a simulated plant from now on; a report of what was sent."""
+    chosen = PlantSettings(
+        parts=parts, seed=seed, speed=speed, boot=int(time.time()), root=stage.topics.root
+    )
+    registered = await asyncio.to_thread(stage.register, fleet(chosen))
+    messages = Plant(chosen).messages(time.time_ns())
+    sent = await played(stage, messages, speed=speed, duration_s=duration_s)
+    return {"parts": parts, "registered": registered, **sent}
+
+
+async def played(
+    stage: Stage,
+    messages: Iterable[Timed],
+    *,
+    speed: float,
+    duration_s: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Publish messages when they are due; at once if `speed` is 0. Waits until all are taken."""
+    began, sent = time.monotonic(), 0
+    async with Publisher(stage.mqtt) as publisher:
+        with _bar(progress is None) as bar:
+            task = bar.add_task("published", total=None)
+            for due_s, batch in _batches(messages, speed):
+                if duration_s is not None and due_s > duration_s:
+                    break
+                await asyncio.sleep(max(0.0, began + due_s - time.monotonic()))
+                await publisher.flood([_on_the_wire(timed) for timed in batch])
+                sent += len(batch)
+                bar.update(task, completed=sent)
+                if progress is not None:
+                    progress(sent)
+        refused = publisher.refused
+    return {"published": sent, "refused": refused, "seconds": round(time.monotonic() - began, 3)}
+
+
+def _on_the_wire(timed: Timed) -> Message:
+    topic, payload, content_type, properties = timed.message
+    return Message(topic, payload, content_type or "", properties)
+
+
+def _bar(visible: bool) -> Progress:
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.completed} messages published"), disable=not visible
+    )
+
+
+def _batches(messages: Iterable[Timed], speed: float) -> Iterator[tuple[float, list[Timed]]]:
+    """Messages that are due together, and when, in seconds from the first."""
+    first: int | None = None
+    batch: list[Timed] = []
+    batch_s = 0.0
+    for timed in messages:
+        first = timed.t_ns if first is None else first
+        due_s = (timed.t_ns - first) / 1e9 / speed if speed else 0.0
+        if batch and (due_s - batch_s > 0.02 or len(batch) >= BATCH):
+            yield batch_s, batch
+            batch = []
+        if not batch:
+            batch_s = due_s
+        batch.append(timed)
+    if batch:
+        yield batch_s, batch
+
+
+def _limited(messages: Iterable[Timed], limit_s: float) -> Iterator[Timed]:
+    iterator = iter(messages)
+    for first in islice(iterator, 1):
+        yield first
+        end_ns = first.t_ns + limit_s * 1e9
+        yield from takewhile(partial(_is_before, end_ns), iterator)
+
+
+def _is_before(end_ns: float, timed: Timed) -> bool:
+    return timed.t_ns <= end_ns
+
+
+def opened(recording: Recording, topics: Topics) -> tuple[list[Registration], Iterator[Timed]]:
+    """The registrations and the messages of a recorded file."""
+    return replay.opened(recording, topics)

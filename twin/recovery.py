@@ -1,0 +1,86 @@
+"""From what is on disk to what was believed: the last good checkpoint, then the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from storage.entry import Entry
+from storage.errors import CorruptError, MissingError
+from storage.journal import Journal
+from storage.store import Store
+from twin.checkpoint import restored
+from twin.cohort import KIND
+from twin.fleet import EMPTY, Clock, Fleet
+from twin.fold import folded
+from twin.lines import lines
+from twin.recorder import BLOCK, Recorder
+
+LINES_A_FOLD = 10_000
+FLUSH_ROWS = 4 * BLOCK  # rows that a long replay keeps in memory
+
+
+class Recovered(NamedTuple):
+    """Where the service goes on, and what was found damaged on the way."""
+
+    fleet: Fleet
+    recorder: Recorder
+    damage: list[str]
+    replayed: int  # lines of the journal behind the checkpoint
+
+
+def recovered(
+    store: Store, clock: Clock, progress: Callable[[int, int], None] = lambda *_: None
+) -> Recovered:
+    """The fleet and the recorder as if nothing had happened.
+
+    Raises CorruptError where the journal is damaged behind the last good checkpoint.
+    """
+    damage: list[str] = []
+    fleet = _starting_point(store, damage)
+    recorder = Recorder(store.trajectories, fleet.rows)
+    first, end = fleet.offset, store.journal.end
+    for entries in _portions(store.journal, first):
+        result = folded(fleet, lines(entries), clock)
+        fleet = result.fleet
+        recorder.add(result.rows)
+        if recorder.rows - recorder.flushed >= FLUSH_ROWS:
+            recorder.flush()
+        progress(fleet.offset - first, end - first)
+    return Recovered(fleet, recorder, damage, fleet.offset - first)
+
+
+def _portions(journal: Journal, offset: int) -> Iterator[list[Entry]]:
+    """The entries from `offset` on, some thousand at a time."""
+    portion: list[Entry] = []
+    for _, entries in journal.read(offset):
+        portion += entries
+        if len(portion) >= LINES_A_FOLD:
+            yield portion
+            portion = []
+    yield portion
+
+
+def _starting_point(store: Store, damage: list[str]) -> Fleet:
+    """The newest checkpoint that can be trusted together with its trajectory, or nothing."""
+    for candidate in _candidates(store, damage):
+        start = candidate.rows // BLOCK * BLOCK
+        if candidate.rows == start:
+            return candidate
+        try:
+            times, _ = store.trajectories.block(KIND, start)
+        except (CorruptError, MissingError) as exc:
+            damage.append(f"trajectory rows from {start}: {exc}")
+            continue
+        if start + len(times) >= candidate.rows:
+            return candidate
+        damage.append(f"trajectory ends at row {start + len(times)}, before {candidate.rows}")
+    return EMPTY
+
+
+def _candidates(store: Store, damage: list[str]) -> Iterator[Fleet]:
+    for entry in store.journal.catalogue.checkpoints():  # newest first
+        try:
+            yield restored(*store.checkpoints.read(entry.name, entry.sha256))
+        except (CorruptError, MissingError, ValueError, KeyError) as exc:
+            damage.append(f"checkpoint {entry.name}: {exc}")

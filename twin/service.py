@@ -1,0 +1,257 @@
+"""The running twin: what waits for what."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import structlog
+
+from sensors.errors import MalformedError
+from sensors.limits import Limits
+from sensors.mqtt import Message, MqttSource
+from sensors.observation import AnyObservation
+from sensors.topics import Topics
+from storage.marks import Outcome
+from storage.store import Store
+from twin.committer import Committer
+from twin.component import Component, Registration, fleet_file
+from twin.errors import ConflictError
+from twin.events import Events
+from twin.fleet import EMPTY, Clock, Fleet
+from twin.fold import Line, Note, folded
+from twin.inbox import Inbox
+from twin.keeper import Keeper
+from twin.lines import observed, registration
+from twin.metrics import Metrics
+from twin.news import Told
+from twin.outbox import Outbox
+from twin.queues import LineQueue
+from twin.recovery import Recovered, recovered
+from twin.settings import Settings
+
+TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
+LINES_A_FOLD = 20_000
+ROWS_WAITING = 4096  # record rows that may wait for a disk that does not obey
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class Service:
+    """Owns the current fleet, and everything that changes it."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.clock = Clock(
+            record_every_ns=round(settings.storage.record_every_s * 1e9),
+            lateness_ns=round(settings.ingest.lateness_s * 1e9),
+        )
+        self.metrics = Metrics()
+        self.events = Events(first_id=time.time_ns() // 1000)
+        self.fleet: Fleet = EMPTY
+        self.ready = asyncio.Event()  # set once what was believed is back
+        self.damage: list[str] = []
+        self.keeper: Keeper
+        self.source: MqttSource | None = None
+        self.outbox: Outbox | None = None
+        self._queue = LineQueue(settings.ingest.queue_observations)
+        self._journal_thread = ThreadPoolExecutor(1, "journal")
+        self._stepping_thread = ThreadPoolExecutor(1, "stepping")
+        self._queries = ThreadPoolExecutor(2, "queries")
+        self.committer = Committer(store.journal, self._journal_thread, self._queue, self.metrics)
+        self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
+        self._advanced = asyncio.Condition()
+        self._told = Told()
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether what was believed before is back."""
+        return self.ready.is_set()
+
+    async def recover(self) -> Recovered:
+        """Bring back what was believed; then register what the fleet file adds."""
+        began = time.perf_counter()
+        found = await self._on(self._stepping_thread, recovered, self.store, self.clock)
+        self.fleet, self.damage = found.fleet, found.damage
+        for sentence in found.damage:
+            log.error("damage_found", what=sentence)
+        self.keeper = Keeper(self.settings.storage, self.store, found.recorder, self.metrics)
+        log.info(
+            "recovered",
+            components=len(self.fleet.components),
+            replayed=found.replayed,
+            seconds=round(time.perf_counter() - began, 3),
+        )
+        return found
+
+    async def run(self, source: MqttSource | None) -> None:
+        """Recover, then read, commit, step and keep until cancelled; then shut down in order."""
+        await self.recover()
+        committing = asyncio.create_task(self.committer.run(), name="commit")
+        stepping = asyncio.create_task(self._step(), name="step")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_watched(committing), name="watch-commit")
+                tasks.create_task(_watched(stepping), name="watch-step")
+                tasks.create_task(self._keep(), name="keep")
+                await self._register_file()
+                self.ready.set()
+                if source is not None:
+                    tasks.create_task(self._read(source), name="read")
+        finally:
+            await self._finish(committing, stepping)
+
+    async def _finish(self, committing: asyncio.Task[None], stepping: asyncio.Task[None]) -> None:
+        """Make durable what was read, step it, flush and checkpoint."""
+        if not committing.done() and self.committer.is_available:
+            await self.committer.drain()
+        if not stepping.done():
+            await self.until(self.committer.end)
+            await self.keeper.close(self.fleet, self.clock, self._journal_thread)
+        for task in (committing, stepping):
+            task.cancel()
+        await asyncio.gather(committing, stepping, return_exceptions=True)
+        self.events.close()
+        for thread in (self._journal_thread, self._stepping_thread, self._queries):
+            thread.shutdown(wait=True)
+        log.info("stopped", offset=self.fleet.offset)
+
+    async def query(self, function: Callable[..., T], *args: object) -> T:
+        """Run a blocking question off the loop."""
+        return await self._on(self._queries, function, *args)
+
+    async def journal(self, function: Callable[..., T], *args: object) -> T:
+        """Run a question to the journal in its thread."""
+        return await self._on(self._journal_thread, function, *args)
+
+    async def observe(self, observation: AnyObservation) -> Outcome:
+        """Make one observation durable and wait until it is stepped."""
+        line = Line(observation.component, observation)
+        outcome = (await self.committer.outcomes([observed(observation)], [line]))[0]
+        await self.until(self.committer.end)
+        return outcome
+
+    async def register(self, components: Sequence[Component]) -> None:
+        """Make registrations durable and wait until they count; raises ConflictError if beaten."""
+        now_ns = time.time_ns()
+        entries = [registration(component, now_ns) for component in components]
+        lines = [Line(component.name, component) for component in components]
+        outcomes = await self.committer.outcomes(entries, lines)
+        await self.until(self.committer.end)
+        beaten = [
+            c.name for c, o in zip(components, outcomes, strict=True) if o != Outcome.ACCEPTED
+        ]
+        if beaten:
+            raise ConflictError(f"{beaten[0]} was changed by somebody else first")
+
+    async def resubmit(self, number: int) -> Outcome:
+        """Judge a dead letter again; it is removed if it is taken now or is a duplicate.
+
+        Raises MissingError, and MalformedError if it is refused again.
+        """
+        kept = (await self.journal(self.store.journal.dead_letters.get, number)).letter
+        message = Message(kept.topic, kept.payload, kept.content_type, kept.properties)
+        parcel = await self.query(self.inbox.parcel, [message], lambda: None)
+        if parcel.dead:
+            raise MalformedError(parcel.dead[0].reason, parcel.dead[0].sentence)
+        outcome = (await self.committer.outcomes(parcel.entries, parcel.lines))[0]
+        if outcome is not Outcome.BEHIND:
+            await self.journal(self.store.journal.dead_letters.remove, number)
+        return outcome
+
+    async def until(self, offset: int) -> None:
+        """Wait until the fleet has folded the journal up to `offset`."""
+        async with self._advanced:
+            await self._advanced.wait_for(lambda: self.fleet.offset >= offset)
+
+    async def _register_file(self) -> None:
+        """Register what the fleet file names and nobody has changed through the API since."""
+        path = self.settings.fleet
+        if path is None:
+            return
+        wanted = await asyncio.to_thread(fleet_file, path)
+        new = [
+            c for n, r in wanted.items() if (c := _from_file(self.fleet.components.get(n), n, r))
+        ]
+        if new:
+            await self.register(new)
+            log.info("registered", components=len(new), file=str(path))
+
+    async def _read(self, source: MqttSource) -> None:
+        loop, inbox = asyncio.get_running_loop(), self.inbox
+        async for batch in source.batches():
+            done = lambda batch=batch: source.acknowledge(batch)  # noqa: E731  binds the batch
+            if inbox.has_image(batch):
+                parcel = await loop.run_in_executor(self._queries, inbox.parcel, batch, done)
+            else:
+                parcel = inbox.parcel(batch, done)
+            await self.committer.send(parcel)
+            self.metrics.queue_depth.labels("stepping").set(len(self._queue))
+
+    async def _step(self) -> None:
+        while True:
+            lines = await self._queue.take(LINES_A_FOLD)
+            began = time.perf_counter()
+            result = await self._on(self._stepping_thread, folded, self.fleet, lines, self.clock)
+            self.fleet = result.fleet
+            self.keeper.add(result.rows)
+            self._tell([*result.notes, *self._told.states(result.fleet, lines)])
+            took = time.perf_counter() - began
+            self.metrics.folded(took, time.time_ns(), result.fleet.watermark_ns)
+            async with self._advanced:
+                self._advanced.notify_all()
+            await self.keeper.has_room(ROWS_WAITING)
+            await asyncio.sleep(max(0.0, TICK_S - took))
+
+    def _tell(self, notes: Sequence[Note]) -> None:
+        events = self.events.added(notes)
+        if self.outbox is not None:
+            self.outbox.add(events)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            await self.keeper.keep(self.fleet, self.clock, self._journal_thread)
+
+    async def _on(self, thread: ThreadPoolExecutor, f: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(thread, f, *args)
+
+
+def _inbox(settings: Settings, store: Store, component: Callable[[str], Component | None]) -> Inbox:
+    s = settings.ingest
+    return Inbox(
+        topics=Topics(settings.mqtt.root),
+        limits=Limits(
+            message=s.max_message_bytes,
+            samples=s.max_samples,
+            image=s.max_image_bytes,
+            pixels=s.max_image_pixels,
+        ),
+        max_ahead_ns=None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9),
+        component=component,
+        images=store.images,
+    )
+
+
+async def _watched(task: asyncio.Task[None]) -> None:
+    """Fail when the task fails; outlive cancellation of the watcher."""
+    await asyncio.shield(task)
+
+
+def _from_file(now: Component | None, name: str, wanted: Registration) -> Component | None:
+    """The change that the fleet file asks for, if any."""
+    if now is None:
+        return Component(name=name, revision=1, registered_by="file", registration=wanted)
+    if now.registration == wanted and not now.retired:
+        return None
+    if now.registered_by == "api":
+        log.warning("fleet_file_differs", component=name, revision=now.revision)
+        return None
+    return Component(
+        name=name, revision=now.revision + 1, registered_by="file", registration=wanted
+    )

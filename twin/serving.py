@@ -1,0 +1,159 @@
+"""The service with its broker and its HTTP server, from start to graceful stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+import torch
+import uvicorn
+
+from models.rainflow import warm
+from sensors.errors import BrokerError
+from sensors.mqtt import MqttSettings, MqttSource
+from sensors.publisher import Publisher
+from sensors.topics import Topics
+from storage.store import Store
+from twin.api.application import application
+from twin.errors import SettingsError
+from twin.outbox import Outbox
+from twin.service import Service
+from twin.settings import MqttTable, Settings
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings, started: Callable[[str], None] = lambda _: None) -> None:
+    """Run until SIGTERM or SIGINT; `started` gets the URL once HTTP answers."""
+    prepare()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    store = await asyncio.to_thread(Store, settings.storage.directory)
+    try:
+        async with running(settings, store) as (_, url):
+            started(url)
+            await stop.wait()
+            log.info("stopping")
+    finally:
+        store.close()
+
+
+def prepare() -> None:
+    """One thread for torch: cohorts are batched, and spinning threads steal from the loop."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    warm()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, store: Store, *, with_broker: bool = True
+) -> AsyncIterator[tuple[Service, str]]:
+    """A service that answers on HTTP; it leaves in order, HTTP last, so that it can be watched."""
+    service = Service(settings, store)
+    listener = _listener(settings)
+    server = _Server(_config(service))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve([listener]), name="http")
+        work = tasks.create_task(_work(service, with_broker=with_broker), name="work")
+        try:
+            host, port = listener.getsockname()[:2]
+            yield service, f"http://{host}:{port}"
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+            server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the hall."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return contextlib.nullcontext()
+
+
+def _config(service: Service) -> uvicorn.Config:
+    return uvicorn.Config(
+        application(service),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _listener(settings: Settings) -> socket.socket:
+    address = settings.http.host, settings.http.port
+    try:
+        return socket.create_server(address, reuse_port=False, backlog=2048)
+    except OSError as exc:
+        raise SettingsError(f"HTTP cannot listen on {address[0]}:{address[1]}: {exc}") from exc
+
+
+async def _work(service: Service, *, with_broker: bool) -> None:
+    if not with_broker:
+        await service.run(None)
+        return
+    topics = Topics(service.settings.mqtt.root)
+    mqtt = mqtt_settings(service.settings)
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(
+            MqttSource(mqtt, topics.subscriptions, on_change=_reporter(service))
+        )
+        service.source = source
+        if service.settings.mqtt.publish_state:
+            service.outbox = Outbox(topics, service.metrics)
+            publisher = await stack.enter_async_context(Publisher(_outgoing(mqtt)))
+            outgoing = asyncio.create_task(service.outbox.run(publisher), name="outbox")
+            stack.callback(outgoing.cancel)
+        await service.run(source)
+
+
+def _reporter(service: Service) -> Callable[[BrokerError | None], None]:
+    def report(error: BrokerError | None) -> None:
+        service.metrics.broker.set(error is None)
+        if error is None:
+            log.info("broker_connected", address=mqtt_settings(service.settings).address)
+        else:
+            log.warning("broker_away", reason=str(error))
+
+    return report
+
+
+def _outgoing(mqtt: MqttSettings) -> MqttSettings:
+    """The same broker, under a name of its own."""
+    return dataclasses.replace(mqtt, client_id=f"{mqtt.client_id}-out")
+
+
+def mqtt_settings(settings: Settings) -> MqttSettings:
+    """What the sensors room needs to know of the broker."""
+    t = settings.mqtt
+    return MqttSettings(
+        host=t.host,
+        port=t.port,
+        client_id=t.client_id,
+        username=t.username,
+        password=_password(t),
+        tls_ca=t.tls_ca,
+        tls_cert=t.tls_cert,
+        tls_key=t.tls_key,
+        session_expiry_s=t.session_expiry_s,
+        max_inflight_bytes=settings.ingest.in_flight_bytes,
+    )
+
+
+def _password(table: MqttTable) -> str | None:
+    if table.password_file is None:
+        return table.password.get_secret_value() if table.password else None
+    try:
+        return table.password_file.read_text(encoding="utf-8").strip()
+    except OSError as exc:
+        raise SettingsError(f"mqtt.password_file: {exc}") from exc
