@@ -24,7 +24,7 @@ from models.integration import Drive, Lanes, advanced, padded
 from models.laws import Law
 from models.rainflow import Cycles, Turning, counted, open_half_cycles, turning
 from models.retardation import NoRetardation, Overload, Retardation
-from models.tree import mapped
+from models.tree import mapped, rows
 
 __all__ = [
     "CrackBelief",
@@ -169,25 +169,29 @@ def lanes(state: CrackState, cycles: Cycles, retardation: Retardation | None = N
     row = row_of(cycles.offset)
     block = torch.arange(len(row), device=row.device)
     apart = len(row) == n and bool((cycles.offset.diff() == 1).all())
-    track = _particles(row, p)
-    return _lanes(state, cycles, _repeated(block, p), track, track, n * p, apart, retardation)
+    cracks = torch.arange(n * p, device=row.device)
+    return _lanes(
+        state, cycles, _repeated(block, p), cracks, _particles(row, p), apart, retardation
+    )
 
 
 def _lanes(
     state: CrackState,
     cycles: Cycles,
-    block: Tensor,  # (m·p,) which cycles a lane has
-    source: Tensor,  # (m·p,) which of all n·p particles they act on
-    track: Tensor,  # (m·p,) which of the `tracks` that is
-    tracks: int,
-    apart: bool,
+    block: Tensor,  # (M,) which cycles a lane has
+    cracks: Tensor,  # (k,) which of all n·p particles are concerned
+    track: Tensor,  # (M,) which of `cracks` a lane acts on
+    apart: bool,  # lane i acts on crack i, one each
     retardation: Retardation | None = None,
 ) -> Lanes:
     n, p = state.a.shape
-    at, of = padded(source), padded(block)
+    at, of = padded(cracks[track]), padded(block)
 
     def gathered(leaf: Tensor) -> Tensor:
         return leaf.expand(n, p).reshape(-1).index_select(0, at)
+
+    def along(leaf: Tensor) -> Tensor:
+        return leaf.expand(n, p).reshape(-1).index_select(0, padded(cracks))
 
     half, mean, count, shear = (
         leaf.to(state.a.dtype).index_select(0, of)
@@ -197,7 +201,6 @@ def _lanes(
     opened = peak > 0.0  # a cycle in compression does nothing
     drive = Drive(
         law=mapped(gathered, state.law),
-        geometry=mapped(gathered, state.geometry),
         retardation=mapped(gathered, state.retardation if retardation is None else retardation),
         overload=mapped(gathered, state.overload),
         range=2.0 * half,
@@ -207,7 +210,15 @@ def _lanes(
         count=torch.where(opened, count, 0.0),
     )
     mixed = bool((cycles.shear != 0.0).any())
-    return Lanes(drive, padded(track), len(source), tracks, apart, mixed)
+    return Lanes(
+        drive=drive,
+        geometry=mapped(along, state.geometry),
+        track=padded(track),
+        used=len(track),
+        tracks=len(cracks),
+        apart=apart,
+        mixed=mixed,
+    )
 
 
 def _counted(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:
@@ -252,7 +263,7 @@ def _in_order(state: CrackState, cycles: Cycles) -> tuple[Tensor, Tensor, Overlo
         source = _particles(row, p)
         block = _repeated(cycles.offset[row] + j, p)
         track = torch.arange(len(source), device=source.device)
-        speed = _lanes(state, cycles, block, source, track, len(source), True)
+        speed = _lanes(state, cycles, block, source, track, apart=True)
         a, more, _ = advanced(state.a.view(-1)[source], speed, limit[source])
         overload = _remembered(speed, a)
         growth = growth.index_add(0, source, more)
@@ -269,10 +280,10 @@ def _in_order(state: CrackState, cycles: Cycles) -> tuple[Tensor, Tensor, Overlo
 
 def _remembered(speed: Lanes, a: Tensor) -> Overload:
     """The overloads after the blocks of `speed`, at the lengths `a` (k,) that these left."""
-    drive, long = speed.drive, a.index_select(0, speed.track)
-    K_max = torch.where(drive.count > 0.0, drive.K_max(long, speed.mixed), 0.0)
-    after = drive.retardation.remembered(drive.overload, long, K_max)
-    return mapped(lambda leaf: leaf[: speed.used], after)
+    drive, used = speed.drive, speed.used
+    K_max = torch.where(drive.count > 0.0, speed.K_max(a), 0.0)[:used]
+    here = torch.arange(used, device=a.device)
+    return rows(drive.retardation, here).remembered(Overload(*rows(drive.overload, here)), a, K_max)
 
 
 def _open_growth(state: CrackState) -> Tensor:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ from models.direction import equivalent
 from models.geometry import Geometry
 from models.laws import Law
 from models.retardation import Overload, Retardation
-from models.tree import mapped, rows
+from models.tree import rows
 
 WIDTH = 64  # lanes are a multiple of this; four times the longest unrolled vector
 STRIDE = 0.03  # longest stride, relative to the crack
@@ -35,8 +35,6 @@ SMALL = 5e-5  # growth in strides that one evaluation may take: 1.5e-6 of the cr
 AHEAD = 1.15  # a stride aims this far beyond its first estimate, so that one mostly suffices
 MAX_STRIDES = 4096  # from 1 µm to 1 m takes 470
 NEWTON_STEPS = 6
-
-T = TypeVar("T")
 
 
 def padded(index: Tensor) -> Tensor:
@@ -48,30 +46,13 @@ class Drive(NamedTuple):
     """What drives each lane: a block of equal cycles acting on one particle; all leaves (M,)."""
 
     law: Law
-    geometry: Geometry
     retardation: Retardation
     overload: Overload
     range: Tensor  # [Pa]
-    peak: Tensor  # [Pa], greater than zero wherever count is
+    peak: Tensor  # [Pa], zero for a cycle in compression
     R: Tensor  # [1]
     shear: Tensor  # [Pa]
-    count: Tensor  # type: ignore[assignment]  # [1]; hides tuple.count
-
-    def K_max(self, a: Tensor, mixed: bool = True) -> Tensor:
-        """K_max [Pa √m] at `a` (M,); in mixed mode scaled as the equivalent range is."""
-        root = torch.sqrt(math.pi * a)
-        F = self.geometry.F(a)
-        K_max = F * self.peak * root
-        if not mixed:
-            return K_max
-        dK = F * self.range * root
-        turned = equivalent(dK, self.geometry.F_II(a) * self.shear * root)
-        return torch.where(dK > 0.0, K_max * (turned / dK), K_max)
-
-    def growth(self, a: Tensor, mixed: bool) -> Tensor:
-        """Count × growth per cycle [m] at `a` (M,)."""
-        per_cycle = self.retardation(self.law, self.K_max(a, mixed), self.R, a, self.overload)
-        return torch.where(self.count > 0.0, self.count * per_cycle, 0.0)
+    count: Tensor  # type: ignore[assignment]  # [1], zero in compression; hides tuple.count
 
 
 class Speed(Protocol):
@@ -92,9 +73,10 @@ class Speed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """The speed of `tracks` cracks under all their lanes; the lanes are padded."""
+    """The speed of `tracks` cracks (particles) under all their lanes; both are padded."""
 
-    drive: Drive
+    drive: Drive  # leaves (M,)
+    geometry: Geometry  # leaves (tracks, padded)
     track: Tensor  # (M,) int64 which crack a lane acts on
     used: int  # lanes before the padding
     tracks: int
@@ -103,28 +85,59 @@ class Lanes:
 
     def __call__(self, a: Tensor) -> Tensor:
         """da/dλ (tracks,) [m]."""
-        value = self.drive.growth(a.index_select(0, self.track), self.mixed)[: self.used]
+        drive, K_max = self.drive, self.K_max(a)
+        long = self._spread(_filled(a))
+        per_cycle = drive.retardation(drive.law, K_max, drive.R, long, drive.overload)
+        value = torch.where(drive.count > 0.0, drive.count * per_cycle, 0.0)[: self.used]
         if self.apart:
             return value
         return a.new_zeros(self.tracks).index_add_(0, self.track[: self.used], value)
+
+    def K_max(self, a: Tensor) -> Tensor:
+        """K_max (M,) [Pa √m] at `a` (tracks,); in mixed mode scaled as the equivalent range is."""
+        long = _filled(a)
+        root = torch.sqrt(math.pi * long)
+        unit = self._spread(self.geometry.F(long) * root)
+        K_max = self.drive.peak * unit
+        if not self.mixed:
+            return K_max
+        dK = self.drive.range * unit
+        turned = equivalent(dK, self.drive.shear * self._spread(self.geometry.F_II(long) * root))
+        return torch.where(dK > 0.0, K_max * (turned / dK), K_max)
+
+    def _spread(self, value: Tensor) -> Tensor:
+        """A value of each crack (tracks, padded) at each lane (M,)."""
+        return value if self.apart else value.index_select(0, self.track)
 
     def reach(self, a: Tensor) -> Tensor:
         """A share of the crack, and of the overload zone where loads interact."""
         if not (self.drive.retardation.interacts and self.apart):
             return STRIDE * a
-        overload = mapped(lambda leaf: leaf[: self.used], self.drive.overload)
-        zone = rows(self.drive.retardation, torch.arange(self.used, device=a.device))
-        return torch.minimum(STRIDE * a, zone.reach(overload, a))
+        zone = self.drive.retardation.reach(self.drive.overload, _filled(a))[: self.used]
+        return torch.minimum(STRIDE * a, zone)
 
     def among(self, index: Tensor) -> Lanes:
-        """The speed of the cracks at `index` alone."""
+        """The speed of the cracks at `index` (rising) alone."""
+        if len(index) == self.tracks:
+            return self
         place = index.new_full((self.tracks,), -1)
         place[index] = torch.arange(len(index), device=index.device)
-        moved = place[self.track[: self.used]]
-        chosen = (moved >= 0).nonzero().squeeze(1)
+        chosen = index if self.apart else (place[self.track[: self.used]] >= 0).nonzero()[:, 0]
         fill = padded(chosen)
-        track = place[self.track[fill]].clamp(min=0)
-        return Lanes(rows(self.drive, fill), track, len(chosen), len(index), self.apart, self.mixed)
+        return Lanes(
+            drive=rows(self.drive, fill),
+            geometry=rows(self.geometry, padded(index)),
+            track=place[self.track[fill]].clamp(min=0),
+            used=len(chosen),
+            tracks=len(index),
+            apart=self.apart,
+            mixed=self.mixed,
+        )
+
+
+def _filled(a: Tensor) -> Tensor:
+    """`a` (k,) filled up to whole vectors with its first value."""
+    return torch.cat((a, a[:1].expand(-len(a) % WIDTH)))
 
 
 class Advance(NamedTuple):

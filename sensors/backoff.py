@@ -1,7 +1,8 @@
-"""How long to wait before the next attempt."""
+"""A task that tries again and again: how long it pauses, and how it ends."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Iterator
 
@@ -17,3 +18,11 @@ def pauses(
     while True:
         yield limit * (1 - chance() / 2)
         limit = min(most_s, limit * 2)
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel `task` and wait for its end; raises what it had failed with."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()

@@ -99,6 +99,7 @@ class EmbeddedBroker:
             await asyncio.to_thread(self._running.stop)
 
     def _started(self) -> _Process:
+        socket.create_server((HOST, self.port)).close()  # raises if somebody else is there
         if self.kind == "mosquitto":
             return _Mosquitto(self.port, self._directory)
         return _Iotcore(self.port)

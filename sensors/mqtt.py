@@ -16,7 +16,7 @@ import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from sensors.backoff import pauses
+from sensors.backoff import cancelled, pauses
 from sensors.errors import BrokerError
 from sensors.mqtt_client import Client, Window, closed, opened
 from sensors.mqtt_packets import Message
@@ -50,17 +50,17 @@ class MqttSource:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._ready = asyncio.Event()
-        self._tasks = asyncio.TaskGroup()
         self._task: asyncio.Task[None] | None = None
         self._client: Client | None = None
         self._pauses = pauses(*settings.backoff_s)
         self._generation = 0  # counts attempts: a token is good for one of them only
+        self.connected = False
         self.connections = 0
         self.failures = 0  # connections lost, refused or not made
 
     async def __aenter__(self) -> Self:
-        await self._tasks.__aenter__()
-        self._task = self._tasks.create_task(self._stay_connected(), name="mqtt source")
+        self._task = asyncio.create_task(self._stay_connected(), name="mqtt source")
+        self._task.add_done_callback(lambda _: self._arrived.set())
         return self
 
     async def __aexit__(
@@ -70,13 +70,7 @@ class MqttSource:
         traceback: TracebackType | None,
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-        await self._tasks.__aexit__(exc_type, exc, traceback)
-
-    @property
-    def connected(self) -> bool:
-        """Whether a connection stands, as far as we know."""
-        return self._client is not None
+            await cancelled(self._task)
 
     @property
     def reconnects(self) -> int:
@@ -106,6 +100,9 @@ class MqttSource:
         """Whatever has arrived, at most `max_batch` at a time, in the order of arrival."""
         while True:
             await self._arrived.wait()
+            if self._task is not None and self._task.done():
+                self._task.result()  # a defect of ours: do not wait for ever
+                return
             yield self._batch()
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -117,7 +114,7 @@ class MqttSource:
         mids = [
             token >> 2 & 0xFFFF
             for token in (message.token for message in messages)
-            if token & 3 and token >> 18 == generation
+            if token & 3
         ]
         self._window.release(len(messages), sum(len(message.payload) for message in messages))
         if self._client is not None:
@@ -152,13 +149,15 @@ class MqttSource:
         self._generation += 1
         address = self._settings.address
         try:
-            client = await self._new_client()
+            # Messages come, and are acknowledged, before the confirmation is noticed here.
+            self._client = client = await self._new_client()
             await opened(client)
         except (aiomqtt.MqttError, OSError) as exc:
+            self._client = None
             return BrokerError(f"{address}: no connection: {exc}")
         try:
-            self._client = client
             self.connections += 1
+            self.connected = True
             self._on_change(None)
             await self._subscription(client)
             return BrokerError(f"{address}: the broker ended the connection")
@@ -167,6 +166,7 @@ class MqttSource:
         except BrokerError as exc:
             return exc
         finally:
+            self.connected = False
             self._client = None
             self._ready.clear()
             await closed(client)

@@ -128,11 +128,16 @@ class Client(aiomqtt.Client):
                 self._loop.add_reader(sock.fileno(), self._read)
                 self._schedule()
 
+    def stop_reading(self) -> None:
+        """Take nothing in any more, so that nothing arrives while we leave."""
+        self._pause()
+        if self._again is not None:
+            self._again.cancel()
+
     def close(self) -> None:
         """Close the socket whatever state it is in; aiomqtt leaves it open after a failure."""
         self._closed = True
-        if self._again is not None:
-            self._again.cancel()
+        self.stop_reading()
         self._client._sock_close()
         if self._misc_task is not None:
             self._misc_task.cancel()
@@ -263,9 +268,13 @@ def _session(settings: MqttSettings) -> Properties:
 
 async def opened(client: Client) -> Client:
     """Connect; on failure leave nothing open behind."""
+    disconnected = client._disconnected
     try:
         await client.__aenter__()
         _heed_cancellation()
+        if disconnected.done():  # already; aiomqtt has put a new future in its place
+            disconnected.result()
+            raise aiomqtt.MqttError("disconnected at once")
         return client
     except BaseException:
         client.close()
@@ -275,6 +284,7 @@ async def opened(client: Client) -> Client:
 async def closed(client: Client) -> None:
     """Say good-bye if the broker still listens, then close."""
     try:
+        client.stop_reading()
         with contextlib.suppress(aiomqtt.MqttError):
             await client.__aexit__(None, None, None)
     finally:

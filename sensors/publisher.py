@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 from paho.mqtt.packettypes import PacketTypes
 
-from sensors.backoff import pauses
+from sensors.backoff import cancelled, pauses
 from sensors.errors import BrokerError
 from sensors.mqtt_link import (
     MAXIMUM_PACKET_SIZE,
@@ -73,15 +73,14 @@ class Publisher:
         self._ready = asyncio.Event()
         self._link: Link | None = None
         self._pauses = pauses(*settings.backoff_s)
-        self._tasks = asyncio.TaskGroup()
         self._task: asyncio.Task[None] | None = None
         self.connections = 0
         self.acknowledged = 0
         self.refused = 0
 
     async def __aenter__(self) -> Self:
-        await self._tasks.__aenter__()
-        self._task = self._tasks.create_task(self._stay_connected(), name="mqtt publisher")
+        self._task = asyncio.create_task(self._stay_connected(), name="mqtt publisher")
+        self._task.add_done_callback(self._failed)
         return self
 
     async def __aexit__(
@@ -91,11 +90,7 @@ class Publisher:
         traceback: TracebackType | None,
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-        await self._tasks.__aexit__(exc_type, exc, traceback)
-        for sent in self._kept.values():
-            if sent.answer is not None:
-                sent.answer.cancel()
+            await cancelled(self._task)
 
     @property
     def connected(self) -> bool:
@@ -125,6 +120,7 @@ class Publisher:
         message = Message(topic, payload, content_type, properties)
         if qos == 0:
             await self._ready.wait()
+            self._check()
             self._write(publish(message, 0, qos=0, retain=retain))
             return
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -155,6 +151,7 @@ class Publisher:
     async def drain(self) -> None:
         """Wait until the broker has answered everything."""
         while self._kept:
+            self._check()
             self._room.clear()
             await self._room.wait()
 
@@ -166,9 +163,11 @@ class Publisher:
 
     async def _has_room(self) -> None:
         await self._ready.wait()
+        self._check()
         while self._is_full:
             self._room.clear()
             await self._room.wait()
+            self._check()
 
     def _keep(self, message: Message, retain: bool, answer: asyncio.Future[int] | None) -> None:
         mid = self._mid % 65_535 + 1
@@ -211,6 +210,18 @@ class Publisher:
         if self._again:
             self._send_again()
         self._room.set()
+
+    def _failed(self, task: asyncio.Task[None]) -> None:
+        """Let nobody wait for an answer that cannot come any more."""
+        for sent in self._kept.values():
+            if sent.answer is not None:
+                sent.answer.cancel()
+        self._ready.set()
+        self._room.set()
+
+    def _check(self) -> None:
+        if self._task is None or self._task.done():
+            raise BrokerError(f"{self._settings.address}: the publisher is closed")
 
     def _send_again(self) -> None:
         """Send what is kept from earlier connections, never more at once than the limit."""

@@ -197,14 +197,14 @@ def _stretches(
 ) -> Iterator[tuple[int, list[float]]]:
     """Time of the first sample and values, of samples without a gap."""
     values: list[float] = []
-    start_ns, before_ns = 0, -1
+    line, start_ns, before_ns = 1, 0, -1
     longest_ns = GAP_STEPS / sampling.rate_hz * _SECOND_NS
     for line, t_ns, value in samples:
         if t_ns <= before_ns:
             raise unreadable(path, line, f"the time does not rise: {t_ns} ns after {before_ns} ns")
         is_gap = t_ns - before_ns > longest_ns or math.isnan(value)
         if values and (is_gap or len(values) == sampling.block):
-            _check_rate(path, line, (before_ns - start_ns) / _SECOND_NS, len(values), sampling)
+            _check_rate(path, line, before_ns - start_ns, len(values), sampling)
             yield start_ns, values
             values = []
         if not math.isnan(value):
@@ -212,12 +212,13 @@ def _stretches(
             values.append(value)
         before_ns = t_ns
     if values:
+        _check_rate(path, line, before_ns - start_ns, len(values), sampling)
         yield start_ns, values
 
 
-def _check_rate(path: Path, line: int, span_s: float, n: int, sampling: Sampling) -> None:
+def _check_rate(path: Path, line: int, span_ns: int, n: int, sampling: Sampling) -> None:
     """Refuse samples that are not equidistant at the stated rate; a few prove nothing."""
-    expected_s = (n - 1) / sampling.rate_hz
+    span_s, expected_s = span_ns / _SECOND_NS, (n - 1) / sampling.rate_hz
     if n >= _FEW and abs(span_s - expected_s) > _RATE_TOLERANCE * expected_s:
         raise unreadable(
             path,

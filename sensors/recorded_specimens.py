@@ -104,7 +104,7 @@ def _table(path: Path) -> tuple[list[str], list[float], list[list[float]]]:
         raise unreadable(path, line, f"columns {shown(','.join(header))} are not a_mm, N_01, …")
     found = [(line, _numbers(path, line, header, row)) for line, row in table]
     if len(found) < 2:
-        raise unreadable(path, line, "a specimen needs two lengths")
+        raise unreadable(path, found[-1][0] if found else line, "a specimen needs two lengths")
     for (_, before), (line, after) in itertools.pairwise(found):
         for name, lower, upper in zip(header, before, after, strict=True):
             if upper <= lower:

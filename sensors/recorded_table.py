@@ -85,12 +85,11 @@ def table(
     for group, members in itertools.groupby(_rows(path, columns), _group):
         if len(recorders) > _MOST:
             raise unreadable(path, 1, f"more than {_MOST} components")
-        recorder = recorders.get(group.component)
-        if recorder is None:
+        if group.component not in recorders:
             mount = Mount(group.component, boot, "json", topics)
-            recorder = recorders[group.component] = _Recorder(path, columns, mount)
+            recorders[group.component] = _Recorder(path, columns, mount)
         due_ns = max(due_ns, group.t_ns)
-        for message in recorder.messages(group.t_ns, list(members)):
+        for message in recorders[group.component].messages(group.t_ns, list(members)):
             yield Timed(due_ns, message)
 
 
@@ -124,8 +123,16 @@ class _Recorder:
         self._path, self._columns, self._topics = path, columns, mount.topics
         self._counter, self._inspector = Instrument(mount, "table"), Instrument(mount, "ndt")
 
-    def messages(self, t_ns: int, group: Sequence[_Row]) -> Iterator[Message]:
+    def messages(self, t_ns: int, group: Sequence[_Row]) -> list[Message]:
         """A spectrum of the rows with cycles, an inspection of each with a length."""
+        try:
+            return list(self._messages(t_ns, group))
+        except MalformedError as exc:
+            if exc.reason == "file":
+                raise
+            raise unreadable(self._path, group[0].line, str(exc)) from exc
+
+    def _messages(self, t_ns: int, group: Sequence[_Row]) -> Iterator[Message]:
         columns = self._columns
         counted = [row for row in group if row.has(columns.range)]
         if counted:

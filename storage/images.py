@@ -65,6 +65,10 @@ class Images:
             raise CorruptError(f"image {sha256} has sha256 {found}")
         return data
 
+    def names(self) -> list[str]:
+        """The SHA-256 of every image."""
+        return [path.name for path in self._paths()]
+
     def verify(self) -> list[str]:
         """The images that are not those that were put, one sentence each; reads all of them."""
         problems = []

@@ -14,7 +14,7 @@ from storage.catalogue import Catalogue, Component
 from storage.database import Database, Row, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
-from storage.errors import CorruptError, StorageError
+from storage.errors import CorruptError, MissingError, StorageError
 from storage.marks import Judgement, Mark, Marks, Outcome, sealed
 
 ROW_BYTES = 16 << 20  # a commit larger than this is cut into several rows
@@ -104,6 +104,27 @@ class Journal:
         first = self._end
         self._end += len(judgement.accepted)
         return Appended(first, judgement.outcomes, judgement.missing, judgement.filled)
+
+    def adopt(self, entries: Sequence[Entry], origin: Journal, *, now_ns: int) -> None:
+        """Make entries of another journal durable, in the order given, with that one's marks.
+
+        Nothing is judged: they were when they arrived. Raises MissingError for a stream that
+        `origin` does not know.
+        """
+        last = {(e.component, e.source, e.boot): i for i, e in enumerate(entries)}
+        touched = {key: mark for key in last if (mark := origin.mark(*key)) is not None}
+        if unknown := last.keys() - touched.keys():
+            raise MissingError(f"{origin._database.path} has no stream {min(unknown)}")
+        accepted = [Outcome.ACCEPTED] * len(entries)
+        self._commit(Judgement(accepted, list(entries), touched, last, 0, 0), (), now_ns)
+        self._end += len(entries)
+
+    def before(self, committed_ns: int) -> int:
+        """The offset before which everything was committed before that time."""
+        rows = self._database.rows(
+            "SELECT max(first + count) FROM commits WHERE committed_ns < ?", (committed_ns,)
+        )
+        return rows[0][0] or 0
 
     def _commit(self, judgement: Judgement, letters: Sequence[DeadLetter], now_ns: int) -> None:
         numbers = self._marks.numbered(judgement.touched)

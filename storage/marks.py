@@ -111,7 +111,7 @@ def sealed(key: Key, mark: Mark, last: int) -> bytes:
 
 
 def unsealed(key: Key, data: bytes) -> tuple[Mark, int]:
-    """The mark and the offset of these bytes; raises CorruptError if they are not those of `sealed`."""
+    """The mark and the offset; raises CorruptError if the bytes are not those of `sealed`."""
     body = data[:-4]
     if data[-4:] != _seal(key, body):
         raise CorruptError(f"the mark of stream {key} does not match its checksum")

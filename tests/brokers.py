@@ -14,10 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from sensors.mqtt_packets import CONNACK, PINGREQ, PINGRESP, PUBACK, PUBLISH, Message, message
+from sensors.mqtt_packets import (
+    CONNACK,
+    CONNECT,
+    PINGREQ,
+    PINGRESP,
+    PUBACK,
+    PUBLISH,
+    Message,
+    message,
+)
 from sensors.mqtt_stream import Stream
 from tests.conftest import tool
 
+SUBSCRIBE, SUBACK = 0x82, 0x90
 ATTEMPTS = 500  # of 10 ms each
 
 LIMITS = """\
@@ -146,11 +156,15 @@ class FakeBroker:
         answer: Callable[[int], bytes | None] = lambda mid: puback(mid),
         *,
         pongs: bool = True,
+        granted: int = 1,
     ) -> None:
         self.greeting, self.answer, self.pongs = greeting, answer, pongs
+        self.granted = granted  # reason code of each subscription, to one topic
         self.port = 0
         self.received: list[list[Message]] = []  # by connection
+        self.acknowledged: list[int] = []  # message ids
         self._server: asyncio.Server | None = None
+        self._reached, self._left = asyncio.Event(), asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
@@ -163,6 +177,14 @@ class FakeBroker:
         self._server.close()
         self.hang_up()
 
+    async def reached(self) -> None:
+        """Wait for a connection."""
+        await self._reached.wait()
+
+    async def left(self) -> None:
+        """Wait for the end of a connection, by whichever side."""
+        await self._left.wait()
+
     def hang_up(self) -> None:
         """Cut every connection."""
         for writer in self._open:
@@ -170,6 +192,7 @@ class FakeBroker:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        self._reached.set()
         received: list[Message] = []
         self.received.append(received)
         stream = Stream(1 << 28)
@@ -185,6 +208,7 @@ class FakeBroker:
                         return
                     writer.write(reply)
         writer.close()
+        self._left.set()
 
     def _reply(
         self, data: bytes, first: int, body: int, stop: int, received: list[Message]
@@ -192,9 +216,13 @@ class FakeBroker:
         if first & 0xF0 == PUBLISH:
             received.append(message(data, first, body, stop, 0))
             return self.answer(received[-1].token >> 2)
+        if first == PUBACK:
+            self.acknowledged.append(int.from_bytes(data[body : body + 2], "big"))
         if first == PINGREQ:
             return bytes((PINGRESP, 0)) if self.pongs else b""
-        return self.greeting if first == 0x10 else b""
+        if first == SUBSCRIBE:
+            return bytes((SUBACK, 4, data[body], data[body + 1], 0, self.granted))
+        return self.greeting if first == CONNECT else b""
 
 
 def puback(mid: int, code: int | None = None) -> bytes:

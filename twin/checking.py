@@ -19,9 +19,6 @@ def checked(directory: Path) -> dict[str, Any]:
     except StorageError as exc:
         return {"directory": str(directory), "problems": [str(exc)]}
     with store:
-        problems = store.journal.verify() + store.images.verify() + _checkpoints(store)
-        for group in store.trajectories.groups():
-            problems += store.trajectories.verify(group)
         return {
             "directory": str(directory),
             "journal_lines": store.journal.end - store.journal.start,
@@ -30,15 +27,5 @@ def checked(directory: Path) -> dict[str, Any]:
             "images": len(store.images),
             "checkpoints": [c.name for c in store.journal.catalogue.checkpoints()],
             "rows": {g: store.trajectories.committed(g) for g in store.trajectories.groups()},
-            "problems": problems,
+            "problems": store.verify(),
         }
-
-
-def _checkpoints(store: Store) -> list[str]:
-    found = []
-    for entry in store.journal.catalogue.checkpoints():
-        try:
-            store.checkpoints.read(entry.name, entry.sha256)
-        except StorageError as exc:
-            found.append(str(exc))
-    return found

@@ -2,6 +2,8 @@
 
 Exit codes: 0 done · 1 something is wrong with what was looked at · 2 a setting, a file or an
 argument cannot be used · 3 the broker or the service cannot be reached · 4 no such thing.
+
+Each command imports what it needs when it runs: torch takes seconds.
 """
 
 from __future__ import annotations
@@ -138,28 +140,32 @@ def replay(
     broker: Broker = "127.0.0.1:1883",
     url: Url = "http://127.0.0.1:8080",
     token: Token = None,
-    speed: Annotated[float, typer.Option(help="Event seconds a second; 0: at once.")] = 0.0,
+    speed: Annotated[float, typer.Option(min=0, help="Event seconds a second; 0: at once.")] = 0.0,
     kind: Annotated[str | None, typer.Option(help="Format; recognised if not given.")] = None,
     component: Annotated[
-        str | None, typer.Option(help="Component, where the file names none.")
-    ] = None,
-    peak_stress: Annotated[
-        float | None, typer.Option(help="Peak stress of a sequence [Pa].")
-    ] = None,
+        str, typer.Option(help="Component, where the file names none.")
+    ] = "replay/part-1",
+    peak_stress: Annotated[float, typer.Option(help="Stress at 1 of a sequence [Pa].")] = 100e6,
     repeats: Annotated[int, typer.Option(min=1, help="Passes of a sequence.")] = 1,
     swap_day_month: Annotated[bool, typer.Option(help="Dates have day and month swapped.")] = False,
-    limit_s: Annotated[
-        float | None, typer.Option(help="Stop after so much event time [s].")
-    ] = None,
+    limit_s: Annotated[float | None, typer.Option(help="Stop after that event time [s].")] = None,
+    boot: Annotated[int, typer.Option(min=0, help="Raise it to send a file once more.")] = 1,
     register: Annotated[bool, typer.Option(help="Register the components through HTTP.")] = True,
     root: Annotated[str, typer.Option(help="First levels of the topics.")] = "twin/v1",
 ) -> None:
     """Publish a recorded file as MQTT traffic, to a running service."""
-    from twin.playing import Recording, Stage, replayed
+    from sensors.replay import ReplayOptions
+    from twin.playing import Stage, replayed
 
-    recording = Recording(file, kind, component, peak_stress, repeats, swap_day_month, limit_s)
+    options = ReplayOptions(
+        component=component,
+        swap_day_month=swap_day_month,
+        peak_stress=peak_stress,
+        repeats=repeats,
+        boot=boot,
+    )
     stage = Stage.of(broker, url if register else None, token, root)
-    _print(_run(replayed(stage, recording, speed=speed)))
+    _print(_run(replayed(stage, file, options, kind=kind, speed=speed, limit_s=limit_s)))
 
 
 @app.command()

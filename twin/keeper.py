@@ -102,7 +102,8 @@ class Keeper:
         if fleet.offset != self._checkpointed:
             loop = asyncio.get_running_loop()
             entry = await loop.run_in_executor(self._thread, self._write, fleet, clock)
-            await loop.run_in_executor(journal_thread, self._tidy, entry)
+            await loop.run_in_executor(journal_thread, self._recorded, entry)
+            await self._pruned(journal_thread)
             self._checkpointed = fleet.offset
         self._metrics.checkpoint_time.set(time.time())
 
@@ -113,14 +114,17 @@ class Keeper:
         rows = {KIND: fleet.rows}
         return Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
 
-    def _tidy(self, entry: Checkpoint) -> None:
-        """Record a checkpoint, let go of old ones, and of journal lines past their time."""
-        journal, kept = self._store.journal, self._settings.checkpoints_kept
-        journal.catalogue.put_checkpoint(entry)
-        entries = journal.catalogue.checkpoints()
-        for old in entries[kept:]:
-            journal.catalogue.remove_checkpoint(old.name)
-        self._store.checkpoints.keep([e.name for e in entries[:kept]])
-        if self._settings.retention_days is not None:
-            horizon_ns = time.time_ns() - round(self._settings.retention_days * DAY_NS)
-            journal.prune_older(horizon_ns)
+    def _recorded(self, entry: Checkpoint) -> None:
+        """Say that a checkpoint is there, and let go of old ones."""
+        self._store.journal.catalogue.put_checkpoint(entry)
+        self._store.keep_checkpoints(self._settings.checkpoints_kept)
+
+    async def _pruned(self, journal_thread: Executor) -> None:
+        """Let go of journal lines past their time, a bounded number a turn."""
+        if self._settings.retention_days is None:
+            return
+        loop, journal = asyncio.get_running_loop(), self._store.journal
+        horizon_ns = time.time_ns() - round(self._settings.retention_days * DAY_NS)
+        before = await loop.run_in_executor(journal_thread, journal.before, horizon_ns)
+        while await loop.run_in_executor(journal_thread, journal.prune, before):
+            pass

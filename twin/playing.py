@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast, get_args
 
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from sensors import replay
 from sensors.mqtt import MqttSettings
 from sensors.mqtt_packets import Message
 from sensors.plant import Plant, PlantSettings, fleet
 from sensors.publisher import Publisher
+from sensors.replay import Kind, ReplayOptions, opened
 from sensors.timed import Registration, Timed
 from sensors.topics import Topics
 from twin.asking import ask
@@ -68,27 +69,25 @@ class Stage:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A recorded file and how to read it."""
-
-    file: Path
-    kind: str | None = None
-    component: str | None = None
-    peak_stress: float | None = None  # [Pa]
-    repeats: int = 1
-    swap_day_month: bool = False
-    limit_s: float | None = None
-
-
-async def replayed(stage: Stage, recording: Recording, *, speed: float) -> dict[str, Any]:
+async def replayed(
+    stage: Stage,
+    file: Path,
+    options: ReplayOptions,
+    *,
+    kind: str | None = None,
+    speed: float = 0.0,
+    limit_s: float | None = None,
+) -> dict[str, Any]:
     """Publish a recorded file; a report of what was sent."""
-    tables, messages = opened(recording, stage.topics)
-    registered = await asyncio.to_thread(stage.register, tables)
-    if recording.limit_s is not None:
-        messages = _limited(messages, recording.limit_s)
+    if kind is not None and kind not in get_args(Kind):
+        raise SettingsError(f"kind {kind!r} is not one of {', '.join(get_args(Kind))}")
+    recording = opened(file, dataclasses.replace(options, topics=stage.topics), cast(Kind, kind))
+    registered = await asyncio.to_thread(stage.register, recording.fleet)
+    messages: Iterator[Timed] = recording.messages
+    if limit_s is not None:
+        messages = _limited(messages, limit_s)
     sent = await played(stage, messages, speed=speed)
-    return {"file": str(recording.file), "registered": registered, **sent}
+    return {"file": str(file), "kind": recording.kind, "registered": registered, **sent}
 
 
 async def simulated(
@@ -169,8 +168,3 @@ def _limited(messages: Iterable[Timed], limit_s: float) -> Iterator[Timed]:
 
 def _is_before(end_ns: float, timed: Timed) -> bool:
     return timed.t_ns <= end_ns
-
-
-def opened(recording: Recording, topics: Topics) -> tuple[list[Registration], Iterator[Timed]]:
-    """The registrations and the messages of a recorded file."""
-    return replay.opened(recording, topics)

@@ -60,7 +60,7 @@ def rebuilt(store: Store, new: Store, clock: Clock) -> Fleet:
         task = progress.add_task("folding", total=len(entries))
         for start in range(0, len(entries), PORTION):
             portion = entries[start : start + PORTION]
-            new.journal.adopt(portion, now_ns=time.time_ns())
+            new.journal.adopt(portion, store.journal, now_ns=time.time_ns())
             result = folded(fleet, lines(portion), clock)
             fleet = result.fleet
             recorder.add(result.rows)

@@ -21,7 +21,7 @@ FIELDS = (
     Field("open_growth", "m", "growth if the open residue closed now", "float32"),
     Field("remaining_cycles", "1", "cycles left to the limit under the load so far", "float64"),
     Field("innovation", "m", "measured less believed length at the last inspection", "float32"),
-    Field("last_evidence", "nanoseconds since 1970-01-01", "time of the last evidence", "int64"),
+    Field("last_evidence", "nanoseconds since 1970-01-01", "time of the last evidence", "int64", 0),
 )
 
 
@@ -79,12 +79,8 @@ class Recorder:
         self._trajectories.write(KIND, start, times, members, columns)
 
 
-def _fill(field: Field) -> float | int:
-    return 0 if field.dtype == "int64" else np.nan
-
-
 def _stacked(rows: Sequence[Row], field: Field, n: int) -> NDArray[np.generic]:
-    block = np.full((len(rows), n), _fill(field), field.dtype)
+    block = np.full((len(rows), n), field.fill, field.dtype)
     for i, row in enumerate(rows):
         values = row.columns[field.name]
         block[i, : len(values)] = values
@@ -92,7 +88,7 @@ def _stacked(rows: Sequence[Row], field: Field, n: int) -> NDArray[np.generic]:
 
 
 def _widened(block: NDArray[np.generic], field: Field, n: int) -> NDArray[np.generic]:
-    wide = np.full((len(block), n), _fill(field), field.dtype)
+    wide = np.full((len(block), n), field.fill, field.dtype)
     wide[:, : block.shape[1]] = block
     return wide
 

@@ -116,6 +116,11 @@ class Traffic:
         self._loads += [_Instrument(name, "daq-1") for name in components]
         self._inspectors += [_Instrument(name, "ndt-1") for name in components]
 
+    @property
+    def components(self) -> list[str]:
+        """Who has instruments."""
+        return [instrument.component for instrument in self._loads]
+
     def second(self) -> list[Message]:
         """What arrives within the next second of event time, in the order of arrival."""
         for observation in self._observed():

@@ -25,7 +25,7 @@ from storage.marks import LEAD, Outcome
 from storage.trajectories import Trajectories
 
 QUICK = settings(
-    max_examples=25,
+    max_examples=20,
     stateful_step_count=25,
     deadline=None,  # fsync takes what it takes
     suppress_health_check=[HealthCheck.too_slow],
@@ -189,5 +189,5 @@ def test_the_journal_equals_its_model() -> None:
 
 def test_a_trajectory_equals_its_model() -> None:
     run_state_machine_as_test(
-        TrajectoryMachine, settings=settings(QUICK, max_examples=12, stateful_step_count=15)
+        TrajectoryMachine, settings=settings(QUICK, max_examples=10, stateful_step_count=12)
     )

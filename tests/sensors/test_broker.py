@@ -58,8 +58,9 @@ async def test_a_mosquitto_with_a_directory_remembers_its_sessions(
         async with ready(here) as source, Publisher(dataclasses.replace(here, client_id="p")) as p:
             await p.flood(numbered(range(5)))
             await taken(source, 5, acknowledge=False)
-    async with EmbeddedBroker(directory=tmp_path / "broker") as broker:
-        async with ready(dataclasses.replace(s, port=broker.port)) as source:
+    async with EmbeddedBroker(directory=tmp_path / "broker") as again:
+        here = dataclasses.replace(s, port=again.port)
+        async with ready(here) as source:
             assert numbers(await taken(source, 5)) == [0, 1, 2, 3, 4]
 
 

@@ -1,37 +1,21 @@
 """From payloads to observations."""
 
-import hashlib
-import io
 import json
 import math
 import struct
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
 
 from sensors.codec import REASONS, Limits, decode, decode_image
-from sensors.encode import (
-    Message,
-    image_message,
-    inspection_message,
-    load_message,
-    spectrum_message,
-)
 from sensors.errors import MalformedError
-from sensors.instant import nanoseconds, rfc3339
 from sensors.limits import LATEST_NS
-from sensors.observation import AnyObservation, Inspection, Series, Snapshot, Spectrum
+from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.refusal import Form
 from sensors.topics import Topics
-from sensors.units import STRAIN, STRESS
 
 LOAD = "twin/v1/plant-a/press-1/load"
 INSPECTION = "twin/v1/plant-a/press-1/inspection"
@@ -205,7 +189,6 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (SERIES, {"source": 3}, "type", "source is 3: Expected `str`, got `int`"),
     (SERIES, {"seq": -1}, "value", "seq is -1: Expected `int` >= 0"),
     (SERIES, {"seq": BIG}, "value", f"seq is {BIG}: Expected `int` <= {BIG - 1}"),
-    (SERIES, {"seq": 10**30}, "value", "seq is 1000000000000000000000000000000"),
     (SERIES, {"seq": 1.5}, "type", "seq is 1.5: Expected `int`, got `float`"),
     (SERIES, {"seq": True}, "type", "seq is true: Expected `int`, got `bool`"),
     (SERIES, {"boot": -1}, "value", "boot is -1"),
@@ -258,8 +241,6 @@ def test_a_wrong_field_is_refused_with_its_name_and_value(
     fields: dict[str, Any], change: dict[str, Any], reason: str, says: str, form: Form
 ) -> None:
     if form == "msgpack":
-        if change.get("seq") == 10**30:
-            pytest.skip("MessagePack has no such number")
         # in Python's notation rather than JSON's
         says = says.replace("null", "None").replace("true", "True").replace("[1, 0]", "<list of 2>")
         says = says.replace('"', "'") if "xxx" not in says else says.split(" is ")[0]
@@ -370,64 +351,7 @@ def test_a_hundred_thousand_samples_fit_into_a_megabyte() -> None:
     assert len(series.tension) == 800_000
 
 
-# --- time ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "t_ns"),
-    [
-        ("1970-01-01T00:00:00Z", 0),
-        ("1970-01-01T00:00:00.000000001Z", 1),
-        ("2026-11-20T10:00:00Z", T_NS),
-        ("2026-11-20t10:00:00z", T_NS),
-        ("2026-11-20T11:30:00+01:30", T_NS),
-        ("2026-11-20T00:00:00-10:00", T_NS),
-        ("2026-11-20T10:00:00-00:00", T_NS),
-        ("2026-11-20T10:00:00.123456789Z", T_NS + 123_456_789),
-        ("2026-11-20T10:00:00.1Z", T_NS + 100_000_000),
-        ("2199-12-31T23:59:59.999999999Z", LATEST_NS - 1),
-    ],
-)
-def test_a_time_is_read_to_the_nanosecond(text: str, t_ns: int) -> None:
-    assert nanoseconds(text) == t_ns
-    assert nanoseconds(rfc3339(t_ns)) == t_ns
-    assert read(MEASURED | {"time": text}).t_ns == t_ns
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("2026-11-20T10:00:00", "has no zone"),
-        ("2026-11-20T10:00:00.250", "has no zone"),
-        ("2026-11-20 10:00:00Z", "is not an RFC 3339 time"),
-        ("2026-11-20", "is not an RFC 3339 time"),
-        ("20261120T100000Z", "is not an RFC 3339 time"),
-        ("2026-11-20T10:00Z", "is not an RFC 3339 time"),
-        ("2026-11-20T10:00:00,5Z", "is not an RFC 3339 time"),
-        ("2026-11-20T10:00:00.Z", "is not an RFC 3339 time"),
-        ("2026-11-20T10:00:00.1234567891Z", "up to nine decimals"),
-        ("2026-11-20T10:00:00Z\n", "is not an RFC 3339 time"),
-        ("２０２６-11-20T10:00:00Z", "is not an RFC 3339 time"),
-        ("", "is not an RFC 3339 time"),
-        ("x" * 10_000, "is not an RFC 3339 time"),
-        ("2026-02-29T10:00:00Z", "day is out of range"),
-        ("2026-13-01T10:00:00Z", "month must be in 1..12"),
-        ("2026-11-20T24:00:00Z", "hour must be in 0..23"),
-        ("2016-12-31T23:59:60Z", "second must be in 0..59"),
-        ("2026-11-20T10:00:00+24:00", "is not a time"),
-        ("0000-01-01T00:00:00Z", "is not a time"),
-        ("0001-01-01T00:00:00+23:59", "is not between 1970 and 2200"),
-        ("9999-12-31T23:59:59-23:59", "is not between 1970 and 2200"),
-        ("1969-12-31T23:59:59.999999999Z", "is not between 1970 and 2200"),
-        ("1970-01-01T00:00:00+00:01", "is not between 1970 and 2200"),
-        ("2200-01-01T00:00:00Z", "is not between 1970 and 2200"),
-    ],
-)
-def test_another_time_is_refused_with_its_text(text: str, says: str) -> None:
-    reason, sentence = refusal(lambda: read(SERIES | {"time": text}))
-    assert reason == "time"
-    assert sentence.startswith(("time '", 'time "'))
-    assert says in sentence
+# --- time -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["json", "msgpack"])
@@ -453,13 +377,6 @@ def test_exactly_one_time_is_needed() -> None:
         "time",
         "exactly one of time and t_ns is needed, not '2026-11-20T10:00:00.250Z' and 5",
     )
-
-
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2199, 12, 31)))  # noqa: DTZ001  zone put below
-def test_an_instant_is_what_the_standard_library_says(when: datetime) -> None:
-    aware = when.replace(tzinfo=UTC)
-    exact = int(aware.replace(microsecond=0).timestamp()) * 10**9 + aware.microsecond * 1000
-    assert nanoseconds(aware.isoformat()) == exact
 
 
 # --- payloads that are no object ------------------------------------------------------------------
@@ -527,225 +444,3 @@ def test_a_refusal_repeats_no_secrets_at_length() -> None:
     for change in ({"unit": token}, {"source": token}, {"time": token}, {token: 1}):
         for form in FORM_NAMES:
             assert refusal(partial(read, SERIES | change, form))[1].count("t0ps3cret") <= 6
-
-
-# --- images -----------------------------------------------------------------------------------
-
-PROPERTIES = {
-    "source": "cam-1",
-    "boot": "2",
-    "seq": "9",
-    "time": "2026-11-20T10:00:00Z",
-    "kind": "crack",
-    "pixel_size": "2.252e-7",
-}
-
-
-def png(size: tuple[int, int] = (11, 7)) -> bytes:
-    file = io.BytesIO()
-    Image.new("L", size, 90).save(file, "PNG")
-    return file.getvalue()
-
-
-def test_a_file_with_user_properties_becomes_a_snapshot() -> None:
-    snapshot, data = decode_image(IMAGE, png(), PROPERTIES, "image/png")
-    assert data == png()
-    assert snapshot == Snapshot(
-        component="plant-a/press-1",
-        source="cam-1",
-        boot=2,
-        seq=9,
-        t_ns=T_NS,
-        sha256=hashlib.sha256(png()).hexdigest(),
-        kind="crack",
-        media_type="image/png",
-        width=11,
-        height=7,
-        pixel_size=2.252e-7,
-    )
-
-
-def test_a_messagepack_object_says_the_same() -> None:
-    expected, _ = decode_image(IMAGE, png(), PROPERTIES, "image/png")
-    typed = PROPERTIES | {"boot": 2, "seq": 9, "pixel_size": 2.252e-7, "data": png()}
-    body = msgspec.msgpack.encode(typed)
-    for content_type in (None, "application/msgpack"):
-        assert decode_image(IMAGE, body, {}, content_type) == (expected, png())
-        assert decode_image(IMAGE, body, None, content_type)[0] == expected
-
-
-def test_properties_of_others_are_ignored() -> None:
-    snapshot, _ = decode_image(IMAGE, png(), PROPERTIES | {"traceparent": "00-ab-cd-01"})
-    assert snapshot.seq == 9
-
-
-def test_a_file_without_properties_is_told_what_is_missing() -> None:
-    assert refusal(lambda: decode_image(IMAGE, png())) == ("field", "field source is missing")
-
-
-@pytest.mark.parametrize(
-    ("change", "reason", "says"),
-    [
-        ({"seq": "-1"}, "value", "seq is '-1': Expected `int` >= 0"),
-        ({"seq": "9.5"}, "type", "seq is '9.5'"),
-        ({"seq": "1_0"}, "type", "seq is '1_0'"),
-        ({"boot": ""}, "type", "boot is ''"),
-        ({"kind": "cat"}, "value", "kind 'cat' is not crack or microstructure"),
-        ({"pixel_size": "0"}, "value", "pixel_size is '0'"),
-        ({"pixel_size": "nan"}, "value", "pixel_size is 'nan'"),
-        ({"pixel_size": "inf"}, "value", "pixel_size is 'inf'"),
-        ({"pixel_size": "1.5"}, "value", "pixel_size is 1.5: more than ±1"),
-        ({"pixel_size": "1 um"}, "type", "pixel_size is '1 um'"),
-        ({"time": "2026-11-20T10:00:00"}, "time", "has no zone"),
-        ({"t_ns": "5"}, "time", "exactly one of time and t_ns"),
-        ({"source": "a b"}, "value", "source is 'a b'"),
-    ],
-)
-def test_a_wrong_property_is_refused_with_its_name_and_value(
-    change: dict[str, str], reason: str, says: str
-) -> None:
-    got = refusal(lambda: decode_image(IMAGE, png(), PROPERTIES | change))
-    assert (got[0], says in got[1]) == (reason, True), got
-
-
-def test_an_image_over_the_limits_is_refused() -> None:
-    data = png()
-    for limits in (Limits(image=len(data) - 1), Limits(pixels=76)):
-        assert refusal(partial(decode_image, IMAGE, data, PROPERTIES, None, limits))[0] == "size"
-    assert (
-        decode_image(IMAGE, data, PROPERTIES, None, Limits(image=len(data), pixels=77))[1] == data
-    )
-    flood = bytes(Limits().image + 4097)
-    assert refusal(lambda: decode_image(IMAGE, flood, PROPERTIES)) == (
-        "size",
-        "payload of 16781313 bytes is over 16777216",
-    )
-
-
-# --- what a publisher encodes is what a twin decodes ------------------------------------------
-
-NAME = st.from_regex(r"[a-z0-9][a-z0-9-]{0,9}", fullmatch=True)
-KEY = st.fixed_dictionaries(
-    {
-        "component": st.tuples(NAME, NAME).map("/".join),
-        "source": st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True),
-        "boot": st.integers(0, BIG - 1),
-        "seq": st.integers(0, BIG - 1),
-        "t_ns": st.integers(0, LATEST_NS - 10**15),
-    }
-)
-
-
-def normal(low: float, high: float) -> st.SearchStrategy[float]:
-    """Floats that survive a process in which torch flushes subnormals to zero."""
-    return st.floats(low, high, allow_subnormal=False).map(lambda x: x * 1.0)
-
-
-STRESSES = normal(-1e12, 1e12)
-FORMS = st.sampled_from(["json", "msgpack"])
-
-
-def packed(values: list[float]) -> bytes:
-    return struct.pack(f"<{len(values)}d", *values)
-
-
-def arrived(message: Message) -> AnyObservation:
-    return decode(*message)
-
-
-@settings(max_examples=60)
-@given(key=KEY, form=FORMS, data=st.data(), quantity=st.sampled_from(["stress", "strain"]))
-def test_a_series_survives_the_wire_exactly(
-    key: dict[str, Any], form: Form, data: st.DataObject, quantity: Any
-) -> None:
-    scale = 1.0 if quantity == "stress" else 1e-11
-    samples = data.draw(st.lists(STRESSES.map(lambda x: x * scale * 1.0), min_size=1, max_size=30))
-    series = Series(
-        **key,
-        quantity=quantity,
-        rate_hz=data.draw(st.floats(0.01, 1e6)),
-        tension=packed(samples),
-        shear=data.draw(st.sampled_from([b"", packed(samples[::-1])])),
-    )
-    assert arrived(load_message(series, form=form)) == series
-
-
-@settings(max_examples=60)
-@given(
-    key=KEY,
-    form=FORMS,
-    rows=st.lists(
-        st.tuples(
-            normal(0, 1e12),
-            STRESSES,
-            normal(0, 1e15),
-        )
-    ),
-    ratio=normal(-1e6, 1e6),
-)
-def test_a_spectrum_survives_the_wire_exactly(
-    key: dict[str, Any], form: Form, rows: list[tuple[float, float, float]], ratio: float
-) -> None:
-    flat = packed([x for row in rows for x in row])
-    spectrum = Spectrum(**key, quantity="stress", cycles=flat, shear_ratio=ratio)
-    assert arrived(spectrum_message(spectrum, form=form)) == spectrum
-
-
-@settings(max_examples=60)
-@given(
-    key=KEY,
-    form=FORMS,
-    length=st.floats(1e-9, 1e3),
-    sd=normal(0, 1),
-    method=st.text(max_size=200).filter(str.isprintable),
-)
-def test_an_inspection_survives_the_wire_exactly(
-    key: dict[str, Any], form: Form, length: float, sd: float, method: str
-) -> None:
-    inspection = Inspection(**key, crack_length=length, crack_length_sd=sd, method=method)
-    assert arrived(inspection_message(inspection, form=form)) == inspection
-
-
-@settings(max_examples=30)
-@given(key=KEY, form=st.sampled_from(["file", "msgpack"]), size=st.floats(1e-12, 1.0))
-def test_an_image_survives_the_wire_exactly(key: dict[str, Any], form: Any, size: float) -> None:
-    data = png()
-    snapshot = Snapshot(
-        **key,
-        sha256=hashlib.sha256(data).hexdigest(),
-        kind="microstructure",
-        media_type="image/png",
-        width=11,
-        height=7,
-        pixel_size=size,
-    )
-    topic, payload, content_type, properties = image_message(snapshot, data, form=form)
-    assert decode_image(topic, payload, properties, content_type) == (snapshot, data)
-
-
-@pytest.mark.parametrize("unit", [*STRESS, *STRAIN])
-def test_a_load_in_another_unit_is_the_same_load(unit: str) -> None:
-    quantity: Any = "stress" if unit in STRESS else "strain"
-    rows = np.array([[1.8e8, -1.1e8, 250.0], [6e7, 9.5e7, 4000.0]])
-    rows[:, :2] *= 1.0 if unit in STRESS else 1e-12
-    key: dict[str, Any] = {"component": "a/b", "source": "s", "boot": 0, "seq": 0, "t_ns": 0}
-    series = Series(**key, quantity=quantity, rate_hz=1.0, tension=rows[:, 0].tobytes())
-    spectrum = Spectrum(**key, quantity=quantity, cycles=rows.tobytes())
-    got, counted = (
-        arrived(load_message(series, unit=unit)),
-        arrived(spectrum_message(spectrum, unit=unit)),
-    )
-    assert isinstance(got, Series)
-    assert isinstance(counted, Spectrum)
-    np.testing.assert_allclose(np.frombuffer(got.tension), rows[:, 0], rtol=4e-16)
-    np.testing.assert_allclose(np.frombuffer(counted.cycles), rows.ravel(), rtol=4e-16)
-    assert f'"unit":"{unit}"'.encode() in load_message(series, unit=unit).payload
-
-
-def test_a_topic_root_is_the_publishers_choice() -> None:
-    inspection = read(MEASURED)
-    assert isinstance(inspection, Inspection)
-    message = inspection_message(inspection, unit="mm", topics=Topics("acme"))
-    assert message.topic == "acme/plant-a/press-1/inspection"
-    assert json.loads(message.payload)["crack_length"] == 12.3
-    assert decode(*message, topics=Topics("acme")) == inspection

@@ -97,39 +97,41 @@ async def test_no_more_are_on_their_way_than_the_broker_allows() -> None:
     assert numbers(broker.received[0]) == list(range(30))
 
 
+class Stingy(FakeBroker):
+    """Takes nothing on the first connection, then allows two messages at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(answer=self._takes)
+        self.held: list[int] = []
+        self.most = 0
+
+    def _reply(
+        self, data: bytes, first: int, body: int, stop: int, received: list[Message]
+    ) -> bytes | None:
+        if len(self.received) == 2:
+            self.greeting = greeting(0x21, 0, 2)
+        return super()._reply(data, first, body, stop, received)
+
+    def _takes(self, mid: int) -> bytes | None:
+        if len(self.received) == 1:
+            return None if mid == 10 else b""
+        self.held.append(mid)
+        self.most = max(self.most, len(self.held))
+        if len(self.held) < 2:
+            return b""
+        reply = b"".join(map(puback, self.held))
+        self.held = []
+        return reply
+
+
 async def test_after_a_reconnect_the_allowance_holds_too() -> None:
-    most = 0
-
-    class Stingy(FakeBroker):
-        """Takes nothing at first, then allows two at a time."""
-
-        def _reply(self, data: bytes, first: int, *rest: Any) -> bytes | None:
-            nonlocal most
-            if first == 0x10 and len(self.received) > 1:
-                self.greeting, self.held = greeting(0x21, 0, 2), []
-                self.answer = self.pair
-            return super()._reply(data, first, *rest)
-
-        def pair(self, mid: int) -> bytes:
-            nonlocal most
-            self.held.append(mid)
-            most = max(most, len(self.held))
-            if len(self.held) < 2:
-                return b""
-            reply = b"".join(map(puback, self.held))
-            self.held = []
-            return reply
-
-    def nothing(mid: int) -> bytes | None:
-        return None if mid == 10 else b""
-
     async with (
-        Stingy(answer=nothing) as broker,
+        Stingy() as broker,
         Publisher(settings(broker.port), window=10) as p,
         asyncio.timeout(LIMIT_S),
     ):
         assert await p.flood(numbered(range(10))) == 10
-    assert most == 2
+    assert broker.most == 2
     assert numbers(broker.received[1]) == list(range(10))
 
 

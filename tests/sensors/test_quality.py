@@ -14,7 +14,8 @@ PLAUSIBLE = Plausible(max_stress=300e6, rail_samples=8, flat_samples=50)
 def wave(n: int = 400) -> np.ndarray:
     """A noisy load (n,) [Pa] that nothing is wrong with."""
     noise = np.random.default_rng(1).normal(0.0, 1e6, n)
-    return np.add(1e8 + 5e7 * np.sin(np.arange(n) * 0.1), noise)
+    load: np.ndarray = 1e8 + 5e7 * np.sin(np.arange(n) * 0.1) + noise
+    return load
 
 
 def names(tension: np.ndarray, plausible: Plausible = PLAUSIBLE) -> list[str]:

@@ -88,7 +88,7 @@ def test_a_commit_that_is_gone_names_the_offsets(filled: Path) -> None:
         ("DELETE FROM marks WHERE stream = 1", "not as it was written"),
         ("DELETE FROM marks WHERE stream = 2", "not as it was written"),
         ("DELETE FROM streams WHERE stream = 2", "do not fit"),
-        ("UPDATE catalogue SET kind = 'arraz' WHERE kind = 'array'", "'arraz' 'crack'"),
+        ("UPDATE catalogue SET kind = 'arraz' WHERE kind = 'array'", "arraz 'crack'"),
         ("UPDATE bounds SET start = 4", "begin at 0, not at 4"),
     ],
 )

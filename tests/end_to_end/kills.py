@@ -1,0 +1,147 @@
+"""SIGKILL upon SIGKILL under a bad stream, and what is left afterwards.
+
+python -m tests.end_to_end.kills --kills 200 --seed 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from tests.brokers import Broker
+from tests.end_to_end.harness import Arrangement, Twin, subscribed
+from tests.end_to_end.stream import Stream
+from tests.end_to_end.traffic import Traffic, fleet
+from tests.end_to_end.verdict import Findings, findings
+from twin.serving import prepare
+
+PARTS, LATE_PARTS = 12, 4  # registered at first, and one by one at later starts
+DAY_NS = 86_400 * 10**9
+LIFE_S = 1.5  # the longest between readiness and a kill anywhere
+PHASE_S = 0.03  # the longest between the first sign of a write and the kill
+
+Moment = Literal["anywhere", "flushing", "starting", "checkpointing"]
+MOMENTS: tuple[Moment, ...] = ("anywhere", "flushing", "starting", "checkpointing", "anywhere")
+SIGNS = {"flushing": "trajectories.zarr/crack/*/c/*/*.aside", "checkpointing": "checkpoints/*.aside"}
+
+
+class Summary(NamedTuple):
+    """What a series of kills has shown."""
+
+    findings: Findings
+    kills: Counter[Moment]
+    seconds: float
+    published: int  # messages, the repeated ones among them
+    missing: int  # sequence numbers that were never sent
+
+    def table(self) -> dict[str, Any]:
+        """For a script or a reader."""
+        found = self.findings
+        return {
+            "kills": dict(self.kills),
+            "seconds": round(self.seconds, 1),
+            "messages_published": self.published,
+            "observations_sent": found.observations,
+            "never_sent": self.missing,
+            "record_rows": found.rows,
+            "rows_on_disk": found.committed,
+            "lines_replayed_at_last": found.replayed,
+            "damage": found.damage,
+            "faults": found.faults,
+        }
+
+
+def killed(
+    directory: Path, kills: int, seed: int, arrangement: Arrangement | None = None
+) -> Summary:
+    """A stream into a service that is killed so often, and once more at the end."""
+    began, tables = time.monotonic(), fleet(PARTS + LATE_PARTS)
+    traffic = Traffic(_names(tables[:PARTS]), seed=seed, start_ns=time.time_ns() - DAY_NS)
+    moments = list(islice(cycle(MOMENTS), kills))
+    (directory / "broker").mkdir()
+    with (
+        Broker(directory / "broker") as broker,
+        Twin(directory / "twin", broker.port, tables[:PARTS], arrangement) as twin,
+    ):
+        twin.start()
+        twin.until(lambda: subscribed(broker), "subscribes")
+        start_s = time.monotonic() - began
+        with Stream(broker.port, traffic) as stream:
+            for i, (moment, chance) in enumerate(_chances(moments, seed)):
+                if not twin.is_alive:
+                    _start(twin, stream, tables[: PARTS + i], wait=moment != "starting")
+                _kill(twin, moment, chance, start_s)
+            _start(twin, stream, tables, wait=True)
+            stream.finish()
+        twin.until_kept(len(traffic.sent))
+        twin.kill()
+        found = findings(twin.data, traffic, twin.clock)
+    return Summary(
+        found, Counter(moments), time.monotonic() - began, stream.published, traffic.missing
+    )
+
+
+def _names(tables: Sequence[dict[str, Any]]) -> list[str]:
+    return [table["name"] for table in tables]
+
+
+def _chances(moments: Sequence[Moment], seed: int) -> list[tuple[Moment, float]]:
+    return list(zip(moments, np.random.default_rng(seed).random(len(moments)), strict=True))
+
+
+def _start(twin: Twin, stream: Stream, tables: Sequence[dict[str, Any]], *, wait: bool) -> None:
+    """Start with perhaps one part more, which joins in once it is registered."""
+    stream.slow()
+    twin.register(tables)
+    twin.launch()
+    if wait:
+        twin.until(lambda: twin.readiness() == 200, "is ready")
+        stream.flow()
+        stream.join(_names(tables))
+
+
+def _kill(twin: Twin, moment: Moment, chance: float, start_s: float) -> None:
+    """Kill at a chosen kind of moment, which is not waited for longer than `LIFE_S`."""
+    if moment == "starting":
+        time.sleep(chance * start_s)
+    elif moment == "anywhere":
+        time.sleep(chance * LIFE_S)
+    elif _appears(twin.data, SIGNS[moment]):
+        time.sleep(chance * PHASE_S)
+    twin.kill()
+
+
+def _appears(directory: Path, pattern: str) -> bool:
+    """Whether a file of that pattern is there before long; watched without a pause."""
+    deadline = time.monotonic() + LIFE_S
+    while time.monotonic() < deadline:
+        if next(directory.glob(pattern), None) is not None:
+            return True
+    return False
+
+
+def main() -> int:
+    """Print what so many kills have shown; the exit code is 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    prepare()
+    with tempfile.TemporaryDirectory(prefix="twin-kills-") as directory:
+        table = killed(Path(directory), chosen.kills, chosen.seed).table()
+    sys.stdout.write(json.dumps(table, indent=2) + "\n")
+    return 1 if table["faults"] or table["damage"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

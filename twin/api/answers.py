@@ -1,0 +1,94 @@
+"""Answers as bytes, made by msgspec: pydantic describes them and has no part in making them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from fastapi import Response
+from numpy.typing import NDArray
+
+from sensors.instant import nanoseconds, rfc3339
+from twin.api.problems import ProblemError
+
+JSON = "application/json"
+_encode = msgspec.json.Encoder().encode  # NaN and ∞ become null
+
+
+def json_answer(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer that nobody keeps."""
+    return Response(
+        _encode(value), status, {"Cache-Control": "no-store", **(headers or {})}, media_type=JSON
+    )
+
+
+def instant_ns(text: str, field: str) -> int:
+    """The instant [ns] of an RFC 3339 time; MalformedError outside of 1970 to 2199."""
+    # A plus sign that nobody escaped in a query arrives as a space.
+    return nanoseconds(text.replace(" ", "+"), field)
+
+
+def time_or_none(t_ns: int) -> str | None:
+    """An instant as text, None for 0, which stands for never."""
+    return rfc3339(t_ns) if t_ns else None
+
+
+def times(t_ns: NDArray[np.int64]) -> list[str]:
+    """Many instants as RFC 3339 texts, all with the same number of decimals."""
+    unit = "s" if not np.any(t_ns % 10**9) else "ms" if not np.any(t_ns % 10**6) else "ns"
+    texts = np.datetime_as_string(t_ns.view("datetime64[ns]"), unit=unit)
+    return [f"{text}Z" for text in texts.tolist()]
+
+
+def times_or_none(t_ns: NDArray[np.int64]) -> list[str | None]:
+    """Many instants, None for 0."""
+    never = (t_ns == 0).tolist()
+    return [None if n else text for n, text in zip(never, times(t_ns), strict=True)]
+
+
+def remaining(cycles: float) -> dict[str, Any]:
+    """Cycles left, as two fields, for JSON knows neither NaN nor ∞."""
+    if cycles != cycles:  # NaN
+        return {"remaining_cycles": None, "remaining_cycles_is": "unknown"}
+    if cycles == float("inf"):
+        return {"remaining_cycles": None, "remaining_cycles_is": "unbounded"}
+    return {"remaining_cycles": cycles, "remaining_cycles_is": "finite"}
+
+
+def chosen(accept: str | None, offered: Sequence[str]) -> str:
+    """The media type that suits `Accept` best, the first offered for none or for equal ones."""
+    if not accept or not accept.strip():
+        return offered[0]
+    ranges = [_range(part) for part in accept.split(",")]
+    scores = [max((_suits(r, media) for r in ranges), default=(-1, 0.0)) for media in offered]
+    quality = [q for _, q in scores]
+    if max(quality) <= 0.0:
+        raise ProblemError(
+            "not-acceptable", f"{accept[:100]} is not offered: {', '.join(offered)} are"
+        )
+    return offered[quality.index(max(quality))]
+
+
+def _range(text: str) -> tuple[str, float]:
+    media, *parameters = (part.strip().lower() for part in text.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return media, min(max(float(parameter[2:]), 0.0), 1.0)
+            except ValueError:
+                return media, 0.0
+    return media, 1.0
+
+
+def _suits(wanted: tuple[str, float], media: str) -> tuple[int, float]:
+    """How exactly a range names a media type (-1: not at all), and its weight."""
+    name, weight = wanted
+    if name == media:
+        return 2, weight
+    if name == f"{media.partition('/')[0]}/*":
+        return 1, weight
+    return (0, weight) if name == "*/*" else (-1, 0.0)

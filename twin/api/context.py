@@ -1,0 +1,79 @@
+"""What the routes share: the service, and what is kept between requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Path
+
+from twin.api.problems import ProblemError
+from twin.component import Component
+from twin.errors import OverloadedError, UnknownError
+from twin.overview import Views
+from twin.service import Service
+
+PART = "[a-z0-9][a-z0-9-]{0,62}"
+Site = Annotated[str, Path(pattern=f"^{PART}$", description="Site.")]
+Name = Annotated[str, Path(pattern=f"^{PART}$", description="Component within its site.")]
+PATH = "/components/{site}/{component}"
+WAIT_S = 10.0  # how long a request waits for the disk
+
+T = TypeVar("T")
+
+
+class Questions:
+    """Blocking questions off the loop, of which only so many may wait."""
+
+    def __init__(self, service: Service, limit: int) -> None:
+        self._service = service
+        self._limit = limit
+        self._waiting = 0
+
+    async def ask(self, function: Callable[..., T], *args: object) -> T:
+        """The answer; raises OverloadedError if too many wait already."""
+        if self._waiting >= self._limit:
+            raise OverloadedError(f"{self._waiting} such questions wait already")
+        self._waiting += 1
+        try:
+            return await self._service.query(function, *args)
+        finally:
+            self._waiting -= 1
+
+
+class Context:
+    """The service as the routes see it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.views = Views()
+        self.forecasts = Questions(service, 8)
+        self.reads = Questions(service, 32)
+        self._changes: set[asyncio.Task[Any]] = set()
+
+    def component(self, site: str, component: str) -> Component:
+        """A registered component; raises UnknownError."""
+        name = f"{site}/{component}"
+        found = self.service.fleet.components.get(name)
+        if found is None:
+            raise UnknownError(f"component {name!r} is not registered")
+        return found
+
+    async def done(self, change: Coroutine[Any, Any, T]) -> T:
+        """The outcome of a change that goes on even if nobody waits for it any more.
+
+        Cancelling it half-way would leave the committer with nobody to tell.
+        """
+        if not self.service.committer.is_available:
+            change.close()
+            raise ProblemError("unavailable", "the journal cannot be written to")
+        task = asyncio.create_task(change)
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        await asyncio.wait({task}, timeout=WAIT_S)
+        if not task.done():
+            raise ProblemError(
+                "unavailable", f"not durable after {WAIT_S} s: it may still become so, ask again"
+            )
+        return task.result()

@@ -1,0 +1,161 @@
+"""Refusals as problem details (RFC 9457): a stable `type`, a title, and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match, Route
+
+from sensors.errors import MalformedError
+from storage.errors import CorruptError, MissingError, UnavailableError
+from twin.errors import ConflictError, OverloadedError, UnknownError
+
+MEDIA_TYPE = "application/problem+json"
+FAULTS = 20  # the most faults of a body that are told
+SENTENCE = 500  # longest detail [character]
+
+KINDS: dict[str, tuple[int, str]] = {
+    "bad-request": (400, "The request cannot be read"),
+    "unauthorized": (401, "A valid bearer token is needed"),
+    "forbidden": (403, "The token's scope does not suffice"),
+    "unknown-route": (404, "There is no such route"),
+    "unknown-component": (404, "There is no such component"),
+    "missing": (404, "There is no such thing"),
+    "method-not-allowed": (405, "The route does not know this method"),
+    "not-acceptable": (406, "None of the accepted media types is offered"),
+    "conflict": (409, "Somebody else changed it first"),
+    "no-load": (409, "No load was seen yet"),
+    "precondition-failed": (412, "The revision is not the expected one"),
+    "body-too-large": (413, "The body is too large"),
+    "unsupported-media-type": (415, "The body's media type is not supported"),
+    "invalid": (422, "A value is not valid"),
+    "precondition-required": (428, "A change needs If-Match"),
+    "overloaded": (429, "Too much is asked at once"),
+    "internal": (500, "Something is wrong with this program"),
+    "unavailable": (503, "The service cannot do this now"),
+    "starting": (503, "The service is not ready yet"),
+    "damaged": (503, "What is on disk is damaged"),
+}
+
+# What is raised on purpose elsewhere, and the problem that it becomes.
+ERRORS: dict[type[Exception], str] = {
+    UnknownError: "unknown-component",
+    ConflictError: "conflict",
+    OverloadedError: "overloaded",
+    MissingError: "missing",
+    MalformedError: "invalid",
+    UnavailableError: "unavailable",
+    CorruptError: "damaged",
+}
+
+_STATUS = {
+    400: "bad-request",
+    404: "unknown-route",
+    405: "method-not-allowed",
+    413: "body-too-large",
+    415: "unsupported-media-type",
+}
+_RETRY = {"overloaded": "1", "unavailable": "5", "starting": "1"}
+
+
+class ProblemError(HTTPException):
+    """A refusal of one kind; the sentence names what was asked and why it is refused."""
+
+    def __init__(self, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(KINDS[kind][0], detail, dict(headers or {}))
+        self.kind = kind
+
+
+def problem(
+    kind: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    faults: list[dict[str, str]] | None = None,
+) -> Response:
+    """The answer that tells a problem."""
+    status, title = KINDS[kind]
+    page: dict[str, Any] = {
+        "type": f"/problems/{kind}",
+        "title": title,
+        "status": status,
+        "detail": _printable(detail),
+    }
+    if faults:
+        page["errors"] = faults
+    retry = {"Retry-After": _RETRY[kind]} if kind in _RETRY else {}
+    return Response(
+        msgspec.json.encode(page), status, {**retry, **(headers or {})}, media_type=MEDIA_TYPE
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Let every refusal of the application become a problem."""
+    app.add_exception_handler(StarletteHTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _broken)
+    for error in ERRORS:
+        app.add_exception_handler(error, _raised)
+
+
+def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of these kinds, and of those that any request may meet."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in (*kinds, "unauthorized", "forbidden", "internal", "starting"):
+        status, title = KINDS[kind]
+        before = found.get(status, {}).get("description")
+        text = f"{before}; {title}" if before else title
+        reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
+        found[status] = {"description": text, "content": {MEDIA_TYPE: reference}}
+    return found
+
+
+async def _refused(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, StarletteHTTPException)  # as installed
+    kind = exc.kind if isinstance(exc, ProblemError) else _STATUS.get(exc.status_code, "internal")
+    headers = dict(exc.headers or {})
+    if exc.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed(request))
+    detail = str(exc.detail)
+    if kind == "unknown-route" and not isinstance(exc, ProblemError):
+        detail = f"{request.url.path} is not a route of this service, see /docs"
+    return problem(kind, detail, headers)
+
+
+async def _raised(_: Request, exc: Exception) -> Response:
+    kind = next(ERRORS[error] for error in type(exc).__mro__ if error in ERRORS)
+    return problem(kind, str(exc))
+
+
+async def _invalid(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)  # as installed
+    faults = [
+        {"where": _printable(".".join(str(step) for step in fault["loc"])), "what": _printable(
+            fault["msg"])}
+        for fault in exc.errors()[:FAULTS]
+    ]
+    detail = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
+    return problem("invalid", detail, faults=faults)
+
+
+async def _broken(_request: Request, _exc: Exception) -> Response:
+    return problem("internal", "the failure is in the service's log")
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that any route of this path knows; starlette names those of the first only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
+
+
+def _printable(text: str) -> str:
+    """Text that survives UTF-8, and is not longer than a sentence should be."""
+    cut = text if len(text) <= SENTENCE else f"{text[: SENTENCE - 1]}…"
+    return cut.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,129 @@
+"""Every component's readings side by side, for lists and metrics."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.cohort import Cohort, Readings
+from twin.fleet import EMPTY, Fleet, Place
+from twin.status import ManySigns, statuses
+
+_NOTHING = Readings(
+    *(
+        np.empty(0, np.bool_ if name == "fractured" else np.int64 if name[:2] == "t_" else float)
+        for name in Readings._fields
+    )
+)
+
+
+class Roll(NamedTuple):
+    """Who is where; holds until somebody is registered, changed or retired."""
+
+    places: Mapping[str, Place]  # of the fleet that it was made of
+    names: tuple[str, ...]  # sorted
+    at: NDArray[np.int64]  # (n,) row in the cohorts laid end to end
+    revision: NDArray[np.int64]  # (n,)
+    stale_after_ns: NDArray[np.int64]  # (n,)
+    retired: NDArray[np.bool_]  # (n,)
+
+
+class Overview(NamedTuple):
+    """All components in the order of their names; arrays (n,)."""
+
+    roll: Roll
+    readings: Readings
+    crack_limit: NDArray[np.float64]  # [m]
+    remaining: NDArray[np.float64]  # [1], NaN: unknown, ∞: no growth
+
+    def statuses(self, now_ns: int) -> NDArray[np.int64]:
+        """The place in `STATUSES` of every component's status."""
+        return statuses(
+            ManySigns(
+                retired=self.roll.retired,
+                fractured=self.readings.fractured,
+                at_limit=self.readings.crack_length >= self.crack_limit,
+                t_ns=self.readings.t_ns,
+                stale_after_ns=self.roll.stale_after_ns,
+            ),
+            now_ns,
+        )
+
+    def of_site(self, site: str) -> range:
+        """The rows of a site's components."""
+        names = self.roll.names
+        return range(bisect_left(names, f"{site}/"), bisect_left(names, f"{site}0"))  # "0" is "/"+1
+
+
+class Views:
+    """Readings of cohorts and overviews of fleets, each made once for a value."""
+
+    def __init__(self) -> None:
+        self._readings: dict[str, tuple[Cohort, Readings]] = {}
+        self._roll = _roll(EMPTY)
+        self._overview: tuple[Fleet, Overview] | None = None
+
+    def readings(self, fleet: Fleet, key: str) -> Readings:
+        """What can be read of a cohort."""
+        cohort = fleet.cohorts[key]
+        kept = self._readings.get(key)
+        if kept is not None and kept[0] is cohort:
+            return kept[1]
+        made = cohort.view()
+        self._readings[key] = (cohort, made)
+        return made
+
+    def overview(self, fleet: Fleet) -> Overview:
+        """What can be read of all components."""
+        kept = self._overview
+        if kept is not None and kept[0] is fleet:
+            return kept[1]
+        roll, cohorts = self._current_roll(fleet), list(fleet.cohorts.values())
+        made = Overview(
+            roll,
+            _joined([self.readings(fleet, key) for key in fleet.cohorts], roll.at),
+            _taken([cohort.state.a_limit.numpy() for cohort in cohorts], roll.at),
+            _taken([cohort.remaining.numpy() for cohort in cohorts], roll.at),
+        )
+        self._overview = (fleet, made)
+        return made
+
+    def _current_roll(self, fleet: Fleet) -> Roll:
+        roll = self._roll
+        if roll.places is not fleet.places:
+            roll = self._roll = _roll(fleet)
+            self._readings = {k: v for k, v in self._readings.items() if k in fleet.cohorts}
+        return roll
+
+
+def _roll(fleet: Fleet) -> Roll:
+    names = tuple(sorted(fleet.components))
+    first, starts = 0, {}
+    for key, cohort in fleet.cohorts.items():
+        starts[key] = first
+        first += len(cohort.members)
+    places = [fleet.places[name] for name in names]
+    components = [fleet.components[name] for name in names]
+    stale = [round(c.registration.stale_after_s * 1e9) for c in components]
+    return Roll(
+        places=fleet.places,
+        names=names,
+        at=np.array([starts[place.cohort] + place.row for place in places], np.int64),
+        revision=np.array([c.revision for c in components], np.int64),
+        stale_after_ns=np.array(stale, np.int64),
+        retired=np.array([c.retired for c in components], np.bool_),
+    )
+
+
+def _joined(parts: list[Readings], at: NDArray[np.int64]) -> Readings:
+    if not parts:
+        return _NOTHING
+    return Readings(*(_taken(list(column), at) for column in zip(*parts, strict=True)))
+
+
+def _taken(parts: list[NDArray[Any]], at: NDArray[np.int64]) -> NDArray[Any]:
+    return np.concatenate(parts)[at] if parts else np.empty(0)
