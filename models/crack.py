@@ -23,7 +23,7 @@ from models.geometry import Geometry
 from models.integration import Drive, Lanes, advanced, padded
 from models.laws import Law
 from models.rainflow import Cycles, Turning, counted, open_half_cycles, turning
-from models.retardation import NoRetardation, Overload, Retardation
+from models.retardation import Overload, Retardation
 from models.tree import mapped, rows
 
 __all__ = [
@@ -41,8 +41,6 @@ __all__ = [
 ]
 
 Value = float | Tensor
-
-NONE = NoRetardation()
 
 
 class CrackState(NamedTuple):
@@ -94,9 +92,9 @@ class CrackStepper:
 
     law: Law
     geometry: Geometry
+    retardation: Retardation
     a_0: Value  # [m]
     a_limit: Value  # (n,) or float [m]
-    retardation: Retardation = NONE
     gate: Value = 0.0  # reversals smaller than this are no turning points [Pa]
     replace: bool | Tensor = True
     particles: int = 1

@@ -84,7 +84,7 @@ def life(state: CrackState, blocks: Cycles, a_to: Tensor | float, points: int = 
     a, limit = state.a.reshape(-1), _limit(state)
     goal = torch.as_tensor(a_to, dtype=a.dtype, device=a.device).expand_as(state.a).reshape(-1)
     if blocks.range.numel() == 0:
-        return torch.where(a >= goal, 0.0, math.inf).view_as(state.a)
+        return torch.where(a >= goal, 0.0, math.inf).to(a.dtype).view_as(state.a)
     speed = lanes(state, _mix(blocks), NoRetardation())
     width = torch.log(torch.minimum(goal, limit).clamp(min=a) / a) / (points - 1)
     total = torch.zeros_like(a)

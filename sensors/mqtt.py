@@ -18,9 +18,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensors.backoff import cancelled, pauses
 from sensors.errors import BrokerError
-from sensors.mqtt_client import Client, Window, closed, opened
+from sensors.mqtt_client import Client, closed, opened
 from sensors.mqtt_packets import Message
 from sensors.mqtt_settings import MqttSettings, tls_context
+from sensors.mqtt_window import Window
 
 __all__ = ["Message", "MqttSettings", "MqttSource"]
 
@@ -114,7 +115,7 @@ class MqttSource:
         mids = [
             token >> 2 & 0xFFFF
             for token in (message.token for message in messages)
-            if token & 3
+            if token & 3 and token >> 18 == generation
         ]
         self._window.release(len(messages), sum(len(message.payload) for message in messages))
         if self._client is not None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import aiomqtt
@@ -26,37 +26,16 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sensors.mqtt_packets import (
     PUBACK,
     PUBLISH,
-    Message,
     PacketError,
     acknowledgements,
     message,
 )
 from sensors.mqtt_settings import MqttSettings
 from sensors.mqtt_stream import Stream
+from sensors.mqtt_window import Window
 
 PIECE = 262_144  # bytes read from the socket at once
 TURN = 256  # packets handled before the loop gets its turn
-
-
-@dataclass(slots=True)
-class Window:
-    """What was read and not yet acknowledged, over all connections; it bounds the memory."""
-
-    max_messages: int
-    max_bytes: int
-    messages: int = 0
-    bytes: int = 0  # of payloads
-    queue: list[Message] = field(default_factory=list)  # read, not yet handed out
-
-    @property
-    def full(self) -> bool:
-        """Whether nothing more may be read for now."""
-        return self.messages >= self.max_messages or self.bytes >= self.max_bytes
-
-    def release(self, messages: int, size: int) -> None:
-        """Forget messages that the caller is done with."""
-        self.messages -= messages
-        self.bytes -= size
 
 
 class QuietSocket(ssl.SSLSocket):
@@ -69,6 +48,11 @@ class QuietSocket(ssl.SSLSocket):
         except BaseException:
             self.close()
             raise
+
+
+# What paho logs when a connection ends, the source reports as a BrokerError already.
+_QUIET = logging.getLogger("sensors.mqtt.paho")
+_QUIET.setLevel(logging.CRITICAL)
 
 
 class Client(aiomqtt.Client):
@@ -95,6 +79,7 @@ class Client(aiomqtt.Client):
             clean_start=False,
             properties=_session(settings),
             tls_context=context,
+            logger=_QUIET,
         )
         self._window, self._generation, self._arrived = window, generation, arrived
         self._stream = Stream(settings.max_packet)
@@ -247,6 +232,25 @@ class Client(aiomqtt.Client):
             self._loop.add_reader(sock.fileno(), self._read)
             self._misc_task = self._loop.create_task(self._misc_loop(), name="mqtt keepalive")
 
+    def _on_socket_register_write(
+        self,
+        client: paho.Client,
+        userdata: Any,  # noqa: ANN401  paho's signature
+        sock: Any,  # noqa: ANN401  plain, TLS or WebSocket
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._watch_writes, sock)
+
+    def _watch_writes(self, sock: Any) -> None:  # noqa: ANN401  plain, TLS or WebSocket
+        current = self._client._sock
+        if current is not None and current is sock:  # else its number may be another's by now
+            self._loop.add_writer(current.fileno(), self._write)
+
+    def _write(self) -> None:
+        try:
+            self._client.loop_write()
+        except OSError as exc:
+            self._broken(str(exc))
+
     async def _misc_loop(self) -> None:
         # The broker's patience is one and a half times the keepalive.
         period = min(1.0, self._keepalive / 4) or 1.0
@@ -271,14 +275,15 @@ async def opened(client: Client) -> Client:
     disconnected = client._disconnected
     try:
         await client.__aenter__()
-        _heed_cancellation()
         if disconnected.done():  # already; aiomqtt has put a new future in its place
             disconnected.result()
             raise aiomqtt.MqttError("disconnected at once")
-        return client
     except BaseException:
         client.close()
         raise
+    if _is_cancelled():
+        await closed(client)
+    return client
 
 
 async def closed(client: Client) -> None:
@@ -289,15 +294,15 @@ async def closed(client: Client) -> None:
             await client.__aexit__(None, None, None)
     finally:
         client.close()
-    _heed_cancellation()
+    if _is_cancelled():
+        raise asyncio.CancelledError
 
 
-def _heed_cancellation() -> None:
-    """Raise a cancellation that aiomqtt lost.
+def _is_cancelled() -> bool:
+    """Whether this task was cancelled, even if aiomqtt did not let it through.
 
-    Before Python 3.12 `asyncio.wait_for`, which it uses, forgets one that comes in the same
-    turn as the answer (python/cpython#86296).
+    Before Python 3.12 `asyncio.wait_for`, which it uses, forgets a cancellation that comes in
+    the same turn as the answer (python/cpython#86296).
     """
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    return task is not None and task.cancelling() > 0

@@ -163,6 +163,7 @@ class FakeBroker:
         self.port = 0
         self.received: list[list[Message]] = []  # by connection
         self.acknowledged: list[int] = []  # message ids
+        self.most = 0  # publications that were on their way together
         self._server: asyncio.Server | None = None
         self._reached, self._left = asyncio.Event(), asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
@@ -199,16 +200,25 @@ class FakeBroker:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 stream.feed(data)
-                while (where := stream.complete()) is not None:
-                    first, body, stop = stream.data[stream.at], *where
-                    stream.at = stop
-                    reply = self._reply(stream.data, first, body, stop, received)
-                    if reply is None:
-                        writer.close()
-                        return
-                    writer.write(reply)
+                replies, is_cut = self._replies(stream, received)
+                writer.write(replies)
+                if is_cut:
+                    break
         writer.close()
         self._left.set()
+
+    def _replies(self, stream: Stream, received: list[Message]) -> tuple[bytes, bool]:
+        """The answers to all that has come by now, and whether to hang up then."""
+        replies, before = b"", len(received)
+        while (where := stream.complete()) is not None:
+            first, body, stop = stream.data[stream.at], *where
+            stream.at = stop
+            reply = self._reply(stream.data, first, body, stop, received)
+            if reply is None:
+                return replies, True
+            replies += reply
+        self.most = max(self.most, len(received) - before)
+        return replies, False
 
     def _reply(
         self, data: bytes, first: int, body: int, stop: int, received: list[Message]

@@ -16,6 +16,7 @@ from models.crack import CrackBelief, CrackState, CrackStepper, belief
 from models.forecast import remaining
 from twin.component import Component
 
+LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
 KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
 
 
@@ -138,6 +139,6 @@ def with_remaining(cohort: Cohort, since_ns: int) -> Cohort:
     if not len(index):
         return cohort
     rows = tree.rows(cohort.state, index)
-    life = remaining(rows).mean(dim=1).to(torch.float64)
+    life = remaining(rows, LIFE_POINTS).mean(dim=1)
     life = torch.where(rows.cycles > 0, life, torch.nan)  # nothing is known of the load yet
     return replace(cohort, remaining=cohort.remaining.index_copy(0, index, life))

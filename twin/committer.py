@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -56,7 +57,12 @@ class Committer:
     async def outcomes(self, entries: Sequence[Entry], lines: Sequence[Line]) -> list[Outcome]:
         """Make entries durable and say what became of each."""
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        await self.send(Parcel(entries, lines, done=lambda o: future.set_result(list(o))))
+
+        def settle(outcomes: Sequence[Outcome]) -> None:
+            if not future.done():  # whoever asked may have gone
+                future.set_result(list(outcomes))
+
+        await self.send(Parcel(entries, lines, done=settle))
         return await future
 
     async def drain(self) -> None:
@@ -74,21 +80,33 @@ class Committer:
                 self._parcels.task_done()
 
     async def _commit(self, parcels: Sequence[Parcel]) -> None:
-        loop, wait_s = asyncio.get_running_loop(), RETRY_S[0]
-        while True:
-            try:
-                began = time.perf_counter()
-                receipt = await loop.run_in_executor(self._thread, _append, self._journal, parcels)
-                break
-            except UnavailableError as exc:
-                self._unavailable(exc, len(parcels))
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, RETRY_S[1])
+        entries = [entry for parcel in parcels for entry in parcel.entries]
         lines = [line for parcel in parcels for line in parcel.lines]
         dead = [letter for parcel in parcels for letter in parcel.dead]
-        self._metrics.committed(time.perf_counter() - began, receipt, lines, dead)
-        self._available()
+        receipt, seconds = await self._appended(entries, dead)
+        if behind := _behind(parcels, receipt.outcomes):
+            await self._appended((), behind)  # apart: what is appended already is not tried again
+        self._metrics.committed(seconds, receipt, lines, dead + behind)
         await self._deliver(parcels, receipt.outcomes)
+
+    async def _appended(
+        self, entries: Sequence[Entry], dead: Sequence[DeadLetter]
+    ) -> tuple[Appended, float]:
+        """One group commit, tried until the disk obeys, and the seconds that it took."""
+        loop, wait_s = asyncio.get_running_loop(), RETRY_S[0]
+        append = partial(self._journal.append, entries, dead)
+        while True:
+            began = time.perf_counter()
+            try:
+                work = partial(append, now_ns=time.time_ns())
+                receipt = await loop.run_in_executor(self._thread, work)
+            except UnavailableError as exc:
+                self._unavailable(exc, len(entries) + len(dead))
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, RETRY_S[1])
+            else:
+                self._available()
+                return receipt, time.perf_counter() - began
 
     async def _deliver(self, parcels: Sequence[Parcel], outcomes: Sequence[Outcome]) -> None:
         at, accepted = 0, list[Line]()
@@ -104,7 +122,7 @@ class Committer:
 
     def _unavailable(self, exc: UnavailableError, waiting: int) -> None:
         if self.is_available:
-            log.error("journal_unavailable", reason=str(exc), waiting_parcels=waiting)
+            log.error("journal_unavailable", reason=str(exc), waiting=waiting)
         self.is_available = False
 
     def _available(self) -> None:
@@ -113,17 +131,14 @@ class Committer:
         self.is_available = True
 
 
-def _append(journal: Journal, parcels: Sequence[Parcel]) -> Appended:
-    """One group commit; in the journal's thread."""
-    entries = [entry for parcel in parcels for entry in parcel.entries]
-    dead = [letter for parcel in parcels for letter in parcel.dead]
-    receipt = journal.append(entries, dead, now_ns=time.time_ns())
-    if Outcome.BEHIND in receipt.outcomes:
-        letters = [parcel.letter(i) for parcel in parcels for i in range(len(parcel.entries))]
-        behind = [
-            letter
-            for letter, outcome in zip(letters, receipt.outcomes, strict=True)
-            if outcome is Outcome.BEHIND and letter is not None
-        ]
-        journal.append((), behind, now_ns=time.time_ns())
-    return receipt
+def _behind(parcels: Sequence[Parcel], outcomes: Sequence[Outcome]) -> list[DeadLetter]:
+    """The letters of the entries that came too late to tell whether they are duplicates."""
+    if Outcome.BEHIND not in outcomes:
+        return []
+    origins = [(parcel, i) for parcel in parcels for i in range(len(parcel.entries))]
+    letters = [
+        parcel.letter(i)
+        for (parcel, i), outcome in zip(origins, outcomes, strict=True)
+        if outcome is Outcome.BEHIND
+    ]
+    return [letter for letter in letters if letter is not None]

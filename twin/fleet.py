@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from twin.cohort import Cohort, changed, layout, newcomers, together, vacated
 from twin.component import Component
+from twin.settings import Settings
 
 NEVER = -(2**63)
 
@@ -29,6 +30,14 @@ class Clock:
     def tick_ns(self, watermark_ns: int) -> int:
         """The last record tick at or before the watermark."""
         return watermark_ns // self.record_every_ns * self.record_every_ns
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The clock that the settings ask for."""
+    return Clock(
+        record_every_ns=round(settings.storage.record_every_s * 1e9),
+        lateness_ns=round(settings.ingest.lateness_s * 1e9),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from twin.recorder import Recorder
 from twin.settings import StorageTable
 
 DAY_NS = 86_400 * 10**9
+RETRY_S = 5.0  # longest wait until a disk that did not obey is tried again
 
 log = structlog.get_logger()
 
@@ -62,7 +63,8 @@ class Keeper:
         """Flush or checkpoint if it is time to."""
         now, s = time.monotonic(), self._settings
         waiting = len(self._recorder.tail)
-        if now - self._checked_at >= s.checkpoint_every_s:
+        every_s = s.checkpoint_every_s if self.is_available else min(s.checkpoint_every_s, RETRY_S)
+        if now - self._checked_at >= every_s:
             await self._guarded(self._checkpoint(fleet, clock, journal_thread))
         elif waiting >= s.flush_rows or (waiting and now - self._flushed_at >= s.flush_every_s):
             await self._guarded(self._flush(journal_thread))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -57,6 +57,10 @@ class Overview(NamedTuple):
         """The rows of a site's components."""
         names = self.roll.names
         return range(bisect_left(names, f"{site}/"), bisect_left(names, f"{site}0"))  # "0" is "/"+1
+
+    def after(self, name: str) -> int:
+        """The row of the first component behind a name."""
+        return bisect_right(self.roll.names, name)
 
 
 class Views:

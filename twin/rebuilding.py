@@ -15,7 +15,7 @@ from storage.store import Store
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError, TwinError
-from twin.fleet import EMPTY, Clock, Fleet
+from twin.fleet import EMPTY, Clock, Fleet, clock_of
 from twin.fold import folded
 from twin.lines import COMPONENT, lines
 from twin.recorder import BLOCK, Recorder
@@ -31,10 +31,7 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
     target = out or directory.with_name(f"{directory.name}.rebuilding")
     if target.exists() and any(target.iterdir()):
         raise SettingsError(f"{target} exists and is not empty")
-    clock = Clock(
-        record_every_ns=round(settings.storage.record_every_s * 1e9),
-        lateness_ns=round(settings.ingest.lateness_s * 1e9),
-    )
+    clock = clock_of(settings)
     with Store(directory) as store, Store(target) as new:
         if store.journal.start:
             raise TwinError(

@@ -26,7 +26,7 @@ FIELDS = (
 
 
 class Recorder:
-    """Owns the open block of the trajectory; used by one thread at a time."""
+    """Owns the open block of the trajectory; one thread adds, one flushes."""
 
     def __init__(self, trajectories: Trajectories, rows: int) -> None:
         trajectories.open_group(KIND, FIELDS)
@@ -61,7 +61,7 @@ class Recorder:
             count = min(start + BLOCK, end) - self._flushed
             self._write(start, self._tail[:count])
             self._flushed += count
-            self._tail = self._tail[count:]
+            del self._tail[:count]  # in place: the loop may be appending just now
         return self._flushed
 
     def _write(self, start: int, rows: Sequence[Row]) -> None:

@@ -45,7 +45,7 @@ def recovered(
         fleet = result.fleet
         recorder.add(result.rows)
         if recorder.rows - recorder.flushed >= FLUSH_ROWS:
-            recorder.flush()
+            recorder.flush(recorder.rows // BLOCK * BLOCK)  # no part of a block that is on disk
         progress(fleet.offset - first, end - first)
     return Recovered(fleet, recorder, damage, fleet.offset - first)
 
@@ -65,16 +65,16 @@ def _starting_point(store: Store, damage: list[str]) -> Fleet:
     """The newest checkpoint that can be trusted together with its trajectory, or nothing."""
     for candidate in _candidates(store, damage):
         start = candidate.rows // BLOCK * BLOCK
-        if candidate.rows == start:
-            return candidate
         try:
-            times, _ = store.trajectories.block(KIND, start)
+            committed = store.trajectories.committed(KIND) if candidate.rows else 0
+            if committed >= candidate.rows > start:
+                store.trajectories.block(KIND, start)
         except (CorruptError, MissingError) as exc:
             damage.append(f"trajectory rows from {start}: {exc}")
             continue
-        if start + len(times) >= candidate.rows:
+        if committed >= candidate.rows:
             return candidate
-        damage.append(f"trajectory ends at row {start + len(times)}, before {candidate.rows}")
+        damage.append(f"trajectory ends at row {committed}, before {candidate.rows}")
     return EMPTY
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from twin.committer import Committer
 from twin.component import Component, Registration, fleet_file
 from twin.errors import ConflictError
 from twin.events import Events
-from twin.fleet import EMPTY, Clock, Fleet
+from twin.fleet import EMPTY, Fleet, clock_of
 from twin.fold import Line, Note, folded
 from twin.inbox import Inbox
 from twin.keeper import Keeper
@@ -35,6 +35,7 @@ from twin.settings import Settings
 
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
+FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
 ROWS_WAITING = 4096  # record rows that may wait for a disk that does not obey
 
 T = TypeVar("T")
@@ -47,10 +48,7 @@ class Service:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self.store = store
-        self.clock = Clock(
-            record_every_ns=round(settings.storage.record_every_s * 1e9),
-            lateness_ns=round(settings.ingest.lateness_s * 1e9),
-        )
+        self.clock = clock_of(settings)
         self.metrics = Metrics()
         self.events = Events(first_id=time.time_ns() // 1000)
         self.fleet: Fleet = EMPTY
@@ -109,9 +107,9 @@ class Service:
     async def _finish(self, committing: asyncio.Task[None], stepping: asyncio.Task[None]) -> None:
         """Make durable what was read, step it, flush and checkpoint."""
         if not committing.done() and self.committer.is_available:
-            await self.committer.drain()
+            await _done_by(committing, self.committer.drain())
         if not stepping.done():
-            await self.until(self.committer.end)
+            await _done_by(stepping, self.until(self.committer.end))
             await self.keeper.close(self.fleet, self.clock, self._journal_thread)
         for task in (committing, stepping):
             task.cancel()
@@ -241,6 +239,13 @@ def _inbox(settings: Settings, store: Store, component: Callable[[str], Componen
 async def _watched(task: asyncio.Task[None]) -> None:
     """Fail when the task fails; outlive cancellation of the watcher."""
     await asyncio.shield(task)
+
+
+async def _done_by(task: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
+    """Wait for what `task` does, while it lives and not for ever: what is missing comes again."""
+    doing = asyncio.ensure_future(work)
+    await asyncio.wait({doing, task}, timeout=FAREWELL_S, return_when=asyncio.FIRST_COMPLETED)
+    doing.cancel()
 
 
 def _from_file(now: Component | None, name: str, wanted: Registration) -> Component | None:

@@ -47,15 +47,10 @@ class Power:
 def test_growth_from_a_billionth_to_a_hundredfold_is_that_of_the_closed_form(m: float) -> None:
     relative = torch.logspace(-12, 2, 57, dtype=torch.float64)
     a_0 = torch.full_like(relative, 2e-3)
-    grown = a_0 * (1.0 + relative)
-    c = (
-        a_0 * torch.log1p(relative) / a_0
-        if m == 1.0
-        else (grown ** (1 - m) - a_0 ** (1 - m)) / (1 - m)
-    )
+    e, logarithm = 1.0 - m, torch.log1p(relative)
+    c = a_0**e * torch.expm1(e * logarithm) / e if e else logarithm
     result = advanced(a_0, Power(c, m), torch.full_like(a_0, 1.0))
-    tolerance = 1e-5 + 3e-4 / (relative / 1e-12)  # the test's own powers cancel below 1e-8
-    assert ((result.growth / (a_0 * relative) - 1.0).abs() < tolerance).all()
+    assert ((result.growth / (a_0 * relative) - 1.0).abs() < 5e-6).all()
     assert not result.broken.any()
 
 
@@ -149,17 +144,17 @@ NASGRO = NasgroLaw(
 )
 WALKER = WalkerLaw(si_coefficient(1.42e-11, 3.59), 3.59, 0.68)
 STEPPERS = [
-    CrackStepper(NASGRO, EdgeCrack(0.05), 0.004, 0.03, NoRetardation(), particles=3),
-    CrackStepper(WALKER, EdgeCrack(0.05), 0.004, 0.03),
-    CrackStepper(WALKER, EdgeCrack(0.05), 0.004, 0.03, Wheeler(1.3, 365e6, ZONES["plane_stress"])),
-    CrackStepper(
-        FormanLaw(1e-15, 2.7, 71e6),
-        EdgeCrack(0.05),
-        0.004,
-        0.03,
-        GeneralisedWillenborg(365e6, ZONES["plane_strain"], 3.0, 3e6),
-        particles=2,
-    ),
+    CrackStepper(law, EdgeCrack(0.05), retardation, 0.004, 0.03, particles=p)
+    for law, retardation, p in (
+        (NASGRO, NoRetardation(), 3),
+        (WALKER, NoRetardation(), 1),
+        (WALKER, Wheeler(1.3, 365e6, ZONES["plane_stress"]), 1),
+        (
+            FormanLaw(si_coefficient(7.13e-9, 1.70), 2.70, 71.3e6),
+            GeneralisedWillenborg(365e6, ZONES["plane_strain"], 3.0, 3e6),
+            2,
+        ),
+    )
 ]
 
 
@@ -210,23 +205,8 @@ def _require_equal(one: CrackState, other: CrackState) -> None:
         assert torch.equal(left, right), path
 
 
-def test_without_padding_the_bits_would_differ() -> None:
-    """What the padding is for; should torch mend this, the padding may go."""
-    x = 1e6 + 1e7 * torch.rand(63, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    y = torch.full_like(x, 3.59)
-    alone = torch.cat([x[i : i + 1] ** y[i : i + 1] for i in range(63)])
-    if torch.equal(alone, x**y):
-        pytest.skip("this machine's kernels treat heads and tails alike")
-    filled = torch.cat((x, x[:1]))
-    each = torch.cat(
-        [(x[i].expand(64).contiguous() ** t(3.59).expand(64).contiguous())[:1] for i in range(63)]
-    )
-    assert torch.equal((filled ** t(3.59).expand(64).contiguous())[:63], each)
-
-
 def test_speeds_of_many_blocks_add_up() -> None:
-    stepper = CrackStepper(WALKER, EdgeCrack(0.05), 0.004, 0.03)
-    state = stepper.init(2)
+    state = STEPPERS[1].init(2)
     both: Cycles = blocks([[(50e6, 30e6, 3.0), (40e6, 30e6, 5.0)], [(20e6, 15e6, 7.0)]])
     speed = lanes(state, both)(state.a.view(-1))
     K = EdgeCrack(0.05).F(t(0.004)) * torch.sqrt(math.pi * t(0.004))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -39,9 +39,15 @@ def time_or_none(t_ns: int) -> str | None:
 
 def times(t_ns: NDArray[np.int64]) -> list[str]:
     """Many instants as RFC 3339 texts, all with the same number of decimals."""
-    unit = "s" if not np.any(t_ns % 10**9) else "ms" if not np.any(t_ns % 10**6) else "ns"
-    texts = np.datetime_as_string(t_ns.view("datetime64[ns]"), unit=unit)
+    instants = t_ns.view("datetime64[ns]")
+    texts = np.datetime_as_string(instants, unit=_decimals(t_ns))
     return [f"{text}Z" for text in texts.tolist()]
+
+
+def _decimals(t_ns: NDArray[np.int64]) -> Literal["s", "ms", "ns"]:
+    if not np.any(t_ns % 10**9):
+        return "s"
+    return "ns" if np.any(t_ns % 10**6) else "ms"
 
 
 def times_or_none(t_ns: NDArray[np.int64]) -> list[str | None]:

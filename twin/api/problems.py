@@ -134,8 +134,10 @@ async def _raised(_: Request, exc: Exception) -> Response:
 async def _invalid(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # as installed
     faults = [
-        {"where": _printable(".".join(str(step) for step in fault["loc"])), "what": _printable(
-            fault["msg"])}
+        {
+            "where": _printable(".".join(str(step) for step in fault["loc"])),
+            "what": _printable(fault["msg"]),
+        }
         for fault in exc.errors()[:FAULTS]
     ]
     detail = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)

@@ -1,0 +1,197 @@
+"""(a), (b), (c): from publish to durable and stepped."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tests.benchmarks.broker import quiet_broker
+from tests.benchmarks.figures import Figure, at_least, at_most, middle
+from tests.benchmarks.hall import Arrangement, Commits, Hall
+from tests.benchmarks.publishing import Publication
+from tests.benchmarks.readers import Reader, Reading, bare, plain
+from tests.benchmarks.traffic import SAMPLES, Kind, Plan
+
+FULL_YARDSTICK = 15_000.0  # messages a second, for which (b) asks in full
+FULL_SAMPLES = 5e6
+FSYNCS = 300
+
+
+class Size(NamedTuple):
+    """How much is measured."""
+
+    messages: int = 50_000
+    large: int = 10_000  # messages of a thousand samples
+    paced_s: float = 5.0
+    repeats: int = 3
+
+
+QUICK = Size(8_000, 1_000, 1.0, 1)
+
+
+class Bench:
+    """One broker, one service, and plans that never repeat a key."""
+
+    def __init__(self, port: int, hall: Hall, root: str, parts: int) -> None:
+        self.port, self.hall, self.root, self.parts = port, hall, root, parts
+        self._boot = 0
+
+    def plan(self, count: int, root: str, kind: Kind = "spectrum", rate: float | None = None) -> Plan:
+        """A plan under a boot of its own."""
+        self._boot += 1
+        return Plan(root, self.parts, count, self._boot, kind, rate)
+
+    def counted(self, reader: Reader, count: int, kind: Kind = "spectrum") -> float:
+        """Messages a second of a reader that only counts."""
+        plan = self.plan(count, "yardstick/v1", kind)
+        topics = f"{plan.root}/+/+/load"
+        with (
+            Publication(self.port, plan) as publication,
+            Reading(reader, self.port, topics, count) as reading,
+        ):
+            publication.start()
+            ended = reading.ended()
+            return count / (ended - publication.published().began)
+
+    def stepped(self, count: int, kind: Kind = "spectrum") -> float:
+        """Messages a second of the service, durable and stepped."""
+        offset = self.hall.end() + count
+        with Publication(self.port, self.plan(count, self.root, kind)) as publication:
+            publication.start()
+            ended = self.hall.stepped(offset)
+            return count / (ended - publication.published().began)
+
+
+class Rates(NamedTuple):
+    """Medians of what was found [messages/s]."""
+
+    stepped: float
+    plain: float
+    bare: float
+
+
+def rates(bench: Bench, size: Size) -> Rates:
+    """All three in turn, so that a busy neighbour meets each of them."""
+    rounds = [
+        Rates(
+            bench.stepped(size.messages),
+            bench.counted(plain, size.messages),
+            bench.counted(bare, size.messages),
+        )
+        for _ in range(size.repeats)
+    ]
+    return Rates(*(middle(column) for column in zip(*rounds, strict=True)))
+
+
+def small(bench: Bench, size: Size) -> Iterator[Figure]:
+    """(a) for one fleet."""
+    found = rates(bench, size)
+    ratio = found.stepped / found.plain
+    what = f"200-byte messages durable and stepped, {bench.parts:,} components"
+    unit = "messages/s"
+    yield Figure(
+        "a", what, found.stepped, unit, f"aiomqtt counting: {found.plain:,.0f}", ratio,
+        *at_least(0.8, ratio),
+    )
+    yield Figure(
+        "a", what, found.stepped, unit, f"bare parser counting: {found.bare:,.0f}",
+        found.stepped / found.bare,
+    )
+
+
+def large(bench: Bench, size: Size) -> Iterator[Figure]:
+    """(b), in both forms."""
+    kinds: tuple[Kind, ...] = ("msgpack", "json")
+    rounds = [
+        (bench.counted(plain, size.messages), *(bench.stepped(size.large, k) for k in kinds))
+        for _ in range(size.repeats)
+    ]
+    yardstick, *found = (middle(column) for column in zip(*rounds, strict=True))
+    wanted = FULL_SAMPLES * min(1.0, yardstick / FULL_YARDSTICK)
+    for kind, messages in zip(kinds, found, strict=True):
+        samples = messages * SAMPLES
+        target, met = at_least(1.0, samples / wanted)
+        yield Figure(
+            "b", f"samples, {SAMPLES} in a message of {kind}", samples, "samples/s",
+            f"in proportion to {yardstick:,.0f} messages/s: {wanted:,.0f}", samples / wanted,
+            target, met,
+        )
+
+
+class Delays(NamedTuple):
+    """p50 and p99 [s]."""
+
+    p50: float
+    p99: float
+
+
+def delays(seconds: np.ndarray) -> Delays:
+    """The two quantiles."""
+    return Delays(*np.quantile(seconds, [0.5, 0.99]).tolist())
+
+
+def fsyncs(directory: Path, size: int, count: int = FSYNCS) -> Delays:
+    """One append of `size` bytes with its fdatasync."""
+    file = os.open(directory / "fsync", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    data, took = os.urandom(size), np.empty(count)
+    try:
+        for i in range(count):
+            began = time.perf_counter()
+            os.write(file, data)
+            os.fdatasync(file)
+            took[i] = time.perf_counter() - began
+    finally:
+        os.close(file)
+    return delays(took)
+
+
+def durable(bench: Bench, directory: Path, rate: float, size: Size) -> tuple[Delays, Delays]:
+    """Publish to durable at a rate, and one fsync of as many bytes as a commit held."""
+    count = int(rate * size.paced_s)
+    first = bench.hall.end()
+    bench.hall.commits()
+    with Publication(bench.port, bench.plan(count, bench.root, rate=rate)) as publication:
+        publication.start()
+        sent = publication.published().sent
+        bench.hall.stepped(first + count)
+    commits = bench.hall.commits()
+    waited = _committed(commits, first, count) - sent
+    held = count / len(commits.end) * 300  # about what an observation takes in the journal [bytes]
+    return delays(waited), fsyncs(directory, int(held))
+
+
+def _committed(commits: Commits, first: int, count: int) -> np.ndarray:
+    """When each of `count` observations from offset `first` on was durable."""
+    order = np.searchsorted(commits.end, np.arange(first, first + count), side="right")
+    return np.asarray(commits.time)[order]
+
+
+def latency(bench: Bench, directory: Path, size: Size) -> Iterator[Figure]:
+    """(c) at half of what the service can."""
+    rate = bench.stepped(size.messages) / 2
+    rounds = [durable(bench, directory, rate, size) for _ in range(size.repeats)]
+    ours = Delays(*(middle(r[0][i] for r in rounds) for i in (0, 1)))
+    disk = Delays(*(middle(r[1][i] for r in rounds) for i in (0, 1)))
+    for name, mine, one in zip(("p50", "p99"), ours, disk, strict=True):
+        target, met = at_most(8.0, mine / one) if name == "p99" else ("stated", None)
+        yield Figure(
+            "c", f"publish to durable at {rate:,.0f} messages/s, {name}", mine * 1e3, "ms",
+            f"fdatasync of a commit's bytes: {one * 1e3:.2f} ms", mine / one, target, met,
+        )
+
+
+def with_bench(
+    directory: Path, parts: int, measure: Callable[[Bench], Iterator[Figure]]
+) -> list[Figure]:
+    """What `measure` finds with a fresh broker and a fresh service."""
+    root = f"speed-{parts}/v1"
+    with (
+        quiet_broker(directory) as broker,
+        Hall(Arrangement(directory / "data", broker.port, root, parts)) as hall,
+    ):
+        return list(measure(Bench(broker.port, hall, root, parts)))

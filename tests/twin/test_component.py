@@ -1,0 +1,86 @@
+"""Registrations: what they need, and what is refused with a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from models.geometry import GEOMETRIES
+from models.laws import LAWS
+from models.materials import MATERIALS
+from models.retardation import RETARDATIONS, ZONES
+from tests.twin.fleets import registration
+from twin.component import fleet_file, registrations
+from twin.errors import SettingsError
+
+
+@pytest.mark.parametrize("material", sorted(MATERIALS))
+def test_every_material_of_the_table_makes_a_stepper(material: str) -> None:
+    stepper = registration(law=None, material=material).stepper()
+    assert isinstance(stepper.law, LAWS[MATERIALS[material].law])
+
+
+def test_a_law_goes_before_the_material() -> None:
+    stepper = registration(material="nickel").stepper()
+    assert stepper.law.C == 9.7e-30
+
+
+@pytest.mark.parametrize("zone", sorted(ZONES))
+def test_the_plastic_zone_is_chosen_by_name(zone: str) -> None:
+    wheeler = {"kind": "wheeler", "gamma": 1.5, "yield_stress": 3.5e8, "zone": zone}
+    retardation = registration(retardation=wheeler).stepper().retardation
+    assert isinstance(retardation, RETARDATIONS["wheeler"])
+    assert retardation.zone == ZONES[zone]
+
+
+@pytest.mark.parametrize("kind", sorted(GEOMETRIES))
+def test_every_geometry_can_be_registered(kind: str) -> None:
+    sizes = {"radius": 0.002, "W": 0.05, "t": 0.01, "aspect": 0.5}
+    fields = GEOMETRIES[kind].__dataclass_fields__
+    geometry = {"kind": kind} | {name: sizes[name] for name in fields if name in sizes}
+    assert isinstance(
+        registration(geometry=geometry, crack_limit=0.005).stepper().geometry, GEOMETRIES[kind]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"law": None}, "a law or a material"),
+        ({"law": {"kind": "parys", "C": 1e-29, "m": 3.0}}, "parys"),
+        ({"law": {"kind": "paris", "C": float("nan"), "m": 3.0}}, "finite"),
+        ({"law": {"kind": "paris", "C": 1e-29, "m": 3.0, "n": 1.0}}, "Extra inputs"),
+        ({"geometry": {"kind": "edge_crack"}}, "W"),
+        ({"crack_length": 0.0}, "greater than 0"),
+        ({"crack_limit": 0.001}, "not beyond crack_length"),
+        ({"crack_limit": 0.03}, "beyond the geometry's"),
+        ({"calibration": {"gain": 0.0}}, "gain is 0"),
+        ({"law": None, "material": "unobtainium"}, "unobtainium"),
+        ({"inspection": "believe"}, "replace"),
+        ({"unknown": 1}, "Extra inputs"),
+    ],
+)
+def test_a_registration_that_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        registration(**changes)
+
+
+def test_a_fleet_file_names_the_component_and_the_field_at_fault(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text('[[component]]\nname = "plant/press-1"\nmaterial = "nickel"\n')
+    with pytest.raises(SettingsError, match=r"plant/press-1: geometry: Field required"):
+        fleet_file(path)
+
+
+@pytest.mark.parametrize("name", ["press", "Plant/press", "plant/press/1", "plant/", "-a/b", ""])
+def test_a_name_that_no_topic_can_carry_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="malformed or taken"):
+        registrations([{"name": name}], "test")
+
+
+def test_the_example_fleet_can_be_read() -> None:
+    example = Path(__file__).parents[2] / "deploy" / "fleet.example.toml"
+    assert len(fleet_file(example)) >= 3

@@ -1,0 +1,104 @@
+"""The HTTP application of a service."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+
+from twin.api import problems
+from twin.api.auth import Tokens, tokens_file
+from twin.api.components import components
+from twin.api.context import Context
+from twin.api.crack import crack
+from twin.api.forecast import forecasts
+from twin.api.gate import OPEN, Gate
+from twin.api.health import health
+from twin.api.images import images
+from twin.api.inspections import inspections
+from twin.api.letters import letters
+from twin.api.models import models
+from twin.api.schema import Problem
+from twin.api.states import states
+from twin.api.stream import stream
+from twin.service import Service
+
+PREFIX = "/api/v1"
+_DASHBOARD = Path(__file__).with_name("dashboard.html").read_bytes()
+_PARTS = (components, states, crack, forecasts, inspections, images, stream, letters, models)
+_POLICY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; connect-src 'self'; img-src 'self' blob:; "
+        "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    ),
+    "Cache-Control": "no-cache",
+}
+
+
+def application(service: Service) -> FastAPI:
+    """Everything that HTTP answers; raises SettingsError for a tokens file that is none."""
+    tokens = _tokens(service)
+    app = _Application(
+        title="streaming twin",
+        version=version("streaming-twin"),
+        description="What is believed of every crack, how long it will last, and why to trust it.",
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.is_guarded = tokens is not None
+    context = Context(service)
+    for part in _PARTS:
+        app.include_router(part(context), prefix=PREFIX)
+    app.include_router(health(context))
+    app.add_api_route("/", _dashboard, include_in_schema=False)
+    problems.install(app)
+    app.add_middleware(
+        Gate,
+        tokens=tokens,
+        max_body_bytes=service.settings.http.max_body_bytes,
+        is_up=lambda: service.is_recovered,
+    )
+    return app
+
+
+class _Application(FastAPI):
+    """FastAPI whose document knows problems and tokens."""
+
+    is_guarded = False
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _document(self, is_guarded=self.is_guarded)
+        return self.openapi_schema
+
+
+def _document(app: FastAPI, *, is_guarded: bool) -> dict[str, Any]:
+    page = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    parts = page["components"]
+    reference = "#/components/schemas/{model}"
+    schema = Problem.model_json_schema(ref_template=reference)
+    parts["schemas"].update(schema.pop("$defs", {}))
+    parts["schemas"]["Problem"] = schema
+    for unused in ("HTTPValidationError", "ValidationError"):
+        parts["schemas"].pop(unused, None)
+    if is_guarded:
+        parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, operations in page["paths"].items():
+            for operation in operations.values():
+                operation["security"] = [] if path in OPEN else [{"token": []}]
+    return page
+
+
+async def _dashboard() -> Response:
+    return Response(_DASHBOARD, 200, _POLICY, media_type="text/html")
+
+
+def _tokens(service: Service) -> Tokens | None:
+    path = service.settings.http.tokens_file
+    return None if path is None else tokens_file(path)

@@ -1,0 +1,86 @@
+"""What is believed of one component, as the page that HTTP gives."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+from twin.api.answers import remaining, time_or_none
+from twin.cohort import Cohort, Readings
+from twin.component import Component
+from twin.fleet import Fleet
+from twin.overview import Views
+from twin.status import Signs, status
+
+
+class Row(NamedTuple):
+    """Where the readings of one component are."""
+
+    readings: Readings
+    cohort: Cohort
+    row: int
+
+
+def row(fleet: Fleet, views: Views, name: str) -> Row:
+    """The readings of a registered component."""
+    place = fleet.places[name]
+    return Row(views.readings(fleet, place.cohort), fleet.cohorts[place.cohort], place.row)
+
+
+def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
+    """The belief now; see `schema.State`."""
+    r, cohort, i = row(fleet, views, component.name)
+    length, limit = float(r.crack_length[i]), component.registration.crack_limit
+    t_ns, fractured = int(r.t_ns[i]), bool(r.fractured[i])
+    stale_after_ns = round(component.registration.stale_after_s * 1e9)
+    signs = Signs(component.retired, fractured, length >= limit, t_ns, stale_after_ns)
+    evidence = time_or_none(t_ns)
+    return {
+        "component": component.name,
+        "time": evidence,
+        "status": status(signs, time.time_ns()),
+        "crack_length": length,
+        "crack_length_sd": float(r.crack_length_sd[i]),
+        "crack_limit": limit,
+        "growth_rate": float(r.growth_rate[i]),
+        "open_growth": float(r.open_growth[i]),
+        "cycles": float(r.cycles[i]),
+        **remaining(float(cohort.remaining[i])),
+        "fractured": fractured,
+        "inspection": _inspection(r, i),
+        "last_evidence": evidence,
+        "offset": fleet.offset,
+    }
+
+
+def _inspection(r: Readings, i: int) -> dict[str, Any] | None:
+    t_ns = int(r.t_inspected_ns[i])
+    if not t_ns:
+        return None
+    return {
+        "time": time_or_none(t_ns),
+        "crack_length": float(r.measured[i]),
+        "crack_length_sd": float(r.measured_sd[i]),
+        "innovation": float(r.innovation[i]),
+    }
+
+
+def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, Any]:
+    """The belief of a recorded row, the last of `columns`; see `schema.State`."""
+    last = {name: values[-1].item() for name, values in columns.items()}
+    return {
+        "component": component.name,
+        "time": time_or_none(last["time"]),
+        "status": None,
+        "crack_length": last["crack_length"],
+        "crack_length_sd": last["crack_length_sd"],
+        "crack_limit": component.registration.crack_limit,
+        "growth_rate": last["growth_rate"],
+        "open_growth": last["open_growth"],
+        "cycles": last["cycles"],
+        **remaining(last["remaining_cycles"]),
+        "fractured": None,
+        "inspection": None,
+        "last_evidence": time_or_none(last["last_evidence"]),
+        "offset": None,
+    }

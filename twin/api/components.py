@@ -1,0 +1,211 @@
+"""The list of components, and each one's registration."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from fastapi import APIRouter, Header, Query, Response
+from numpy.typing import NDArray
+
+from twin.api.answers import json_answer, times_or_none
+from twin.api.beliefs import state
+from twin.api.context import PART, PATH, Context, Name, Site
+from twin.api.problems import ProblemError, documented
+from twin.api.schema import Described, Items
+from twin.api.trial import trial
+from twin.component import NAME, Component, Registration
+from twin.overview import Overview
+from twin.status import STATUSES, Status
+
+IfMatch = Annotated[str | None, Header(max_length=1000, description="The revision, in quotes.")]
+IfNone = Annotated[str | None, Header(max_length=1000, description="A revision, or `*`.")]
+_ETAG = {"ETag": {"description": "The revision, in quotes.", "schema": {"type": "string"}}}
+_CHANGE = ("conflict", "precondition-failed", "precondition-required", "unavailable", "invalid")
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """One line of the list; see `schema.Item`."""
+
+    component: str
+    status: Status
+    crack_length: float
+    crack_length_sd: float
+    crack_limit: float
+    growth_rate: float
+    cycles: float
+    remaining_cycles: float
+    remaining_cycles_is: str
+    last_evidence: str | None
+    revision: int
+
+
+def components(context: Context) -> APIRouter:
+    """The routes for components as such."""
+    router = APIRouter(tags=["components"])
+    service = context.service
+
+    @router.get("/components", responses={200: {"model": Items}, **documented("invalid")})
+    async def list_components(
+        site: Annotated[str | None, Query(pattern=f"^{PART}$")] = None,
+        status: Annotated[Status | None, Query(description="Retired ones only if asked.")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        cursor: Annotated[
+            str | None, Query(pattern=f"^{NAME.pattern}$", description="`next` of the page before.")
+        ] = None,
+    ) -> Response:
+        """A page of components, by name."""
+        overview = context.views.overview(service.fleet)
+        rows = _selected(overview, site, status, cursor)
+        return json_answer(_items(overview, rows, limit))
+
+    @router.get(
+        PATH,
+        responses={
+            200: {"model": Described, "headers": _ETAG},
+            304: {"description": "The registration is still that revision.", "headers": _ETAG},
+            **documented("unknown-component", "invalid"),
+        },
+    )
+    async def get_component(site: Site, component: Name, if_none_match: IfNone = None) -> Response:
+        """The registration and the current state. The ETag is the registration's revision."""
+        found = context.component(site, component)
+        if if_none_match is not None and _names(if_none_match, found.revision):
+            return Response(None, 304, {"ETag": _etag(found)})
+        return _described(context, found)
+
+    @router.put(
+        PATH,
+        responses={
+            200: {"model": Described, "headers": _ETAG},
+            201: {"model": Described, "headers": _ETAG},
+            **documented(*_CHANGE, "bad-request", "body-too-large", "unsupported-media-type"),
+        },
+    )
+    async def put_component(
+        site: Site,
+        component: Name,
+        registration: Registration,
+        if_match: IfMatch = None,
+        if_none_match: IfNone = None,
+    ) -> Response:
+        """Register a component, change it (If-Match), or bring it back.
+
+        A change keeps what was learnt, unless the initial crack length changes.
+        """
+        name = f"{site}/{component}"
+        now = service.fleet.components.get(name)
+        _check(name, now, if_match, if_none_match)
+        if now is not None and now.registration == registration and not now.retired:
+            return _described(context, now)
+        await context.reads.ask(trial, name, registration)
+        after = Component(
+            name=name,
+            revision=now.revision + 1 if now else 1,
+            registered_by="api",
+            registration=registration,
+        )
+        await context.done(service.register([after]))
+        return _described(context, after, 200 if now else 201)
+
+    @router.delete(
+        PATH,
+        status_code=204,
+        responses={
+            204: {"description": "Retired."},
+            **documented(*_CHANGE, "unknown-component"),
+        },
+    )
+    async def delete_component(site: Site, component: Name, if_match: IfMatch = None) -> Response:
+        """Retire a component: its history stays, new observations are refused."""
+        now = context.component(site, component)
+        _check(now.name, now, if_match, None)
+        if not now.retired:
+            change = {"revision": now.revision + 1, "retired": True, "registered_by": "api"}
+            await context.done(service.register([now.model_copy(update=change)]))
+        return Response(None, 204)
+
+    return router
+
+
+def _check(name: str, now: Component | None, if_match: str | None, if_none: str | None) -> None:
+    """Whether the preconditions of a change hold (RFC 9110, 13.1)."""
+    if now is None:
+        if if_match is not None:
+            raise ProblemError("precondition-failed", f"{name} is not registered")
+        return
+    headers = {"ETag": _etag(now)}
+    if if_none is not None and _names(if_none, now.revision):
+        raise ProblemError(
+            "precondition-failed", f"{name} is registered, revision {now.revision}", headers
+        )
+    if if_match is None:
+        raise ProblemError(
+            "precondition-required", f"{name} is registered: send If-Match with its ETag", headers
+        )
+    if not _names(if_match, now.revision):
+        raise ProblemError("precondition-failed", f"{name} has revision {now.revision}", headers)
+
+
+def _names(condition: str, revision: int) -> bool:
+    """Whether a list of entity tags names a revision."""
+    tags = (tag.strip().removeprefix("W/") for tag in condition.split(","))
+    return any(tag in ("*", f'"{revision}"') for tag in tags)
+
+
+def _etag(component: Component) -> str:
+    return f'"{component.revision}"'
+
+
+def _described(context: Context, component: Component, status: int = 200) -> Response:
+    fleet = context.service.fleet
+    page = {
+        "component": component.name,
+        "revision": component.revision,
+        "registered_by": component.registered_by,
+        "retired": component.retired,
+        "registration": msgspec.Raw(component.registration.model_dump_json().encode()),
+        "state": state(fleet, context.views, component),
+    }
+    return json_answer(page, status, {"ETag": _etag(component)})
+
+
+def _selected(
+    overview: Overview, site: str | None, status: Status | None, cursor: str | None
+) -> NDArray[np.int64]:
+    """The rows of a list, in the order of names, after the cursor."""
+    names = overview.roll.names
+    within = range(len(names)) if site is None else overview.of_site(site)
+    first = within.start if cursor is None else max(within.start, overview.after(cursor))
+    rows = np.arange(first, max(first, within.stop), dtype=np.int64)
+    if status is None:
+        return rows[~overview.roll.retired[rows]]
+    words = overview.statuses(time.time_ns())[rows]
+    chosen: NDArray[np.int64] = rows[words == STATUSES.index(status)]
+    return chosen
+
+
+def _items(overview: Overview, rows: NDArray[np.int64], limit: int) -> dict[str, Any]:
+    page = rows[:limit]
+    r, roll, remaining = overview.readings, overview.roll, overview.remaining[page]
+    words = overview.statuses(time.time_ns())[page].tolist()
+    names = [roll.names[i] for i in page.tolist()]
+    items = map(
+        Item,
+        names,
+        [STATUSES[word] for word in words],
+        r.crack_length[page].tolist(),
+        r.crack_length_sd[page].tolist(),
+        overview.crack_limit[page].tolist(),
+        r.growth_rate[page].tolist(),
+        r.cycles[page].tolist(),
+        remaining.tolist(),
+        np.where(
+            np.isnan(remaining), "unknown", np.where(np.isinf(remaining), "unbounded", "finite")
+        ).tolist(),
+        times_or_none(r.t_ns[page]),
+        roll.revision[page].tolist(),
+    )
+    return {"items": list(items), "next": names[-1] if len(rows) > limit else None}

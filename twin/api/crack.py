@@ -1,0 +1,74 @@
+"""The crack in its part, as coordinates or as a drawing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from twin.api.answers import JSON, chosen, json_answer, time_or_none
+from twin.api.beliefs import row
+from twin.api.context import PATH, Context, Name, Site
+from twin.api.problems import documented
+from twin.api.schema import Crack
+from twin.component import Component
+from twin.drawing import Subject, png, svg
+from twin.sketch import sketch
+
+SVG, PNG = "image/svg+xml", "image/png"
+_DRAWN = {SVG: {"schema": {"type": "string"}}, PNG: {"schema": {"type": "string"}}}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Vary": "Accept",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
+
+
+def crack(context: Context) -> APIRouter:
+    """The route for the drawing."""
+    router = APIRouter(tags=["state"])
+
+    @router.get(
+        f"{PATH}/crack",
+        responses={
+            200: {"model": Crack, "content": _DRAWN},
+            **documented("unknown-component", "not-acceptable", "invalid", "overloaded"),
+        },
+    )
+    async def get_crack(
+        site: Site, component: Name, accept: Annotated[str | None, Header()] = None
+    ) -> Response:
+        """The crack in its part: JSON, SVG or PNG. The crack is drawn straight."""
+        subject = _subject(context, context.component(site, component))
+        media = chosen(accept, (JSON, SVG, PNG))
+        if media == SVG:
+            return Response(svg(subject), 200, _HEADERS, media_type=SVG)
+        if media == PNG:
+            return Response(await context.reads.ask(png, subject), 200, _HEADERS, media_type=PNG)
+        return json_answer(_page(subject), headers={"Vary": "Accept"})
+
+    return router
+
+
+def _subject(context: Context, component: Component) -> Subject:
+    r, _, i = row(context.service.fleet, context.views, component.name)
+    return Subject(
+        component=component.name,
+        time=time_or_none(int(r.t_ns[i])),
+        geometry=component.registration.geometry.model_dump(),
+        crack_length=float(r.crack_length[i]),
+        crack_length_sd=float(r.crack_length_sd[i]),
+        crack_limit=component.registration.crack_limit,
+        fractured=bool(r.fractured[i]),
+    )
+
+
+def _page(subject: Subject) -> dict[str, object]:
+    now = sketch(subject.geometry, subject.crack_length)
+    return {
+        **subject._asdict(),
+        "outline": now.outline,
+        "holes": [hole._asdict() for hole in now.holes],
+        "path": now.branches,
+        "path_at_limit": sketch(subject.geometry, subject.crack_limit).branches,
+    }

@@ -1,0 +1,78 @@
+"""Alive, ready, and the metrics page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from twin.api.answers import json_answer
+from twin.api.context import Context
+from twin.api.models import cohorts
+from twin.api.problems import documented
+from twin.api.schema import Alive, Ready
+from twin.exposition import CONTENT_TYPE, exposition
+from twin.service import Service
+
+
+def health(context: Context) -> APIRouter:
+    """The routes for whoever watches the service."""
+    router = APIRouter(tags=["health"])
+    service = context.service
+
+    @router.get("/healthz", responses={200: {"model": Alive}})
+    async def get_health() -> Response:
+        """The process answers; nothing else is looked at."""
+        return json_answer({"alive": True})
+
+    @router.get(
+        "/readyz", responses={200: {"model": Ready}, 503: {"model": Ready, "description": "No."}}
+    )
+    async def get_readiness() -> Response:
+        """Whether the service can do its work; the broker is told and does not count."""
+        page = readiness(service)
+        return json_answer(page, 200 if page["ready"] else 503)
+
+    @router.get(
+        "/metrics",
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **documented(),
+        },
+    )
+    async def get_metrics() -> Response:
+        """The service and every component, for Prometheus."""
+        _survey(service)
+        page = await service.query(_metrics, context)
+        return Response(page, 200, {"Cache-Control": "no-store"}, media_type=CONTENT_TYPE)
+
+    return router
+
+
+def readiness(service: Service) -> dict[str, Any]:
+    """See `schema.Ready`."""
+    recovered = service.is_recovered
+    checks = {
+        "recovered": recovered,
+        "journal": service.committer.is_available,
+        "archive": recovered and service.keeper.is_available,
+        "broker": None if service.source is None else service.source.connected,
+    }
+    ready = recovered and checks["journal"] and checks["archive"]
+    return {"ready": ready, "checks": checks, "damage": service.damage}
+
+
+def _survey(service: Service) -> None:
+    """Set the gauges that say how things are at the time of the scrape."""
+    metrics = service.metrics
+    metrics.ready.set(readiness(service)["ready"])
+    if service.source is not None:
+        metrics.broker.set(service.source.connected)
+    metrics.components.set(sum(not c.retired for c in service.fleet.components.values()))
+    for cohort in cohorts(service.fleet):
+        metrics.model_info.labels(cohort["cohort"]).set(cohort["components"])
+
+
+def _metrics(context: Context) -> bytes:
+    service = context.service
+    return exposition(service.metrics.registry, context.views.overview(service.fleet))

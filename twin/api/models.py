@@ -1,0 +1,54 @@
+"""What a component can be registered with, and what is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from models.geometry import GEOMETRIES
+from models.laws import LAWS
+from models.materials import MATERIALS
+from models.retardation import RETARDATIONS
+from twin.api.answers import json_answer
+from twin.api.context import Context
+from twin.api.problems import documented
+from twin.api.schema import Models
+from twin.fleet import Fleet
+
+
+def models(context: Context) -> APIRouter:
+    """The route for models."""
+    router = APIRouter(tags=["models"])
+    offered = {
+        "laws": _sentences(LAWS),
+        "geometries": _sentences(GEOMETRIES),
+        "retardations": _sentences(RETARDATIONS),
+        "materials": {name: material.source for name, material in MATERIALS.items()},
+    }
+
+    @router.get("/models", responses={200: {"model": Models}, **documented()})
+    async def get_models() -> Response:
+        """Laws, geometries, retardations and materials by name, and the cohorts in use."""
+        return json_answer({**offered, "cohorts": cohorts(context.service.fleet)})
+
+    return router
+
+
+def cohorts(fleet: Fleet) -> list[dict[str, Any]]:
+    """What is stepped together, and how many of each."""
+    return [
+        {
+            "cohort": key,
+            "law": type(cohort.stepper.law).__name__,
+            "geometry": type(cohort.stepper.geometry).__name__,
+            "retardation": type(cohort.stepper.retardation).__name__,
+            "components": sum(1 for name in cohort.members if name),
+        }
+        for key, cohort in fleet.cohorts.items()
+    ]
+
+
+def _sentences(registry: Mapping[str, type]) -> dict[str, str]:
+    return {name: (kind.__doc__ or name).split("\n")[0] for name, kind in registry.items()}

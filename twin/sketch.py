@@ -1,0 +1,78 @@
+"""Parts and their cracks as outlines: where the metal is, and where it has come apart."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+Point = tuple[float, float]
+
+
+class Circle(NamedTuple):
+    """A round hole [m]."""
+
+    x: float
+    y: float
+    radius: float
+
+
+class Sketch(NamedTuple):
+    """A part with its crack; coordinates [m], y upwards."""
+
+    outline: list[Point]
+    holes: list[Circle]
+    branches: list[list[Point]]  # each from mouth to tip
+
+
+def sketch(geometry: dict[str, Any], a: float) -> Sketch:
+    """The part of a registered geometry with a crack of length `a` [m]."""
+    return _SKETCHES[geometry["kind"]](geometry, a)
+
+
+def _plate(width: float) -> list[Point]:
+    height = 0.6 * width
+    return [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)]
+
+
+def _edge(g: dict[str, Any], a: float) -> Sketch:
+    y = 0.3 * g["W"]
+    return Sketch(_plate(g["W"]), [], [[(0.0, y), (a, y)]])
+
+
+def _centre(g: dict[str, Any], a: float) -> Sketch:
+    x, y = 0.5 * g["W"], 0.3 * g["W"]
+    return Sketch(_plate(g["W"]), [], [[(x, y), (x - a, y)], [(x, y), (x + a, y)]])
+
+
+def _compact(g: dict[str, Any], a: float) -> Sketch:
+    """ASTM E647: 1.25 W by 1.2 W, pins at the load line, from where the crack is measured."""
+    w = g["W"]
+    outline = [(0.0, 0.0), (1.25 * w, 0.0), (1.25 * w, 1.2 * w), (0.0, 1.2 * w)]
+    slot = [(0.0, 0.62 * w), (0.25 * w, 0.6 * w), (0.0, 0.58 * w)]
+    pins = [Circle(0.25 * w, y * w, 0.125 * w) for y in (0.325, 0.875)]
+    crack = [(0.25 * w, 0.6 * w), (0.25 * w + a, 0.6 * w)]
+    return Sketch([*outline, *slot], pins, [crack])
+
+
+def _hole(g: dict[str, Any], a: float) -> Sketch:
+    x, y = 0.5 * g["W"], 0.3 * g["W"]
+    start = x + g["radius"]
+    return Sketch(_plate(g["W"]), [Circle(x, y, g["radius"])], [[(start, y), (start + a, y)]])
+
+
+def _surface(g: dict[str, Any], a: float) -> Sketch:
+    """The cross-section: a half ellipse of depth `a` below the upper face."""
+    w, t, c = g["W"], g["t"], a / g["aspect"]
+    outline = [(0.0, 0.0), (w, 0.0), (w, t), (0.0, t)]
+    turns = [math.pi * i / 48 for i in range(49)]
+    front = [(0.5 * w - c * math.cos(turn), t - a * math.sin(turn)) for turn in turns]
+    return Sketch(outline, [], [front])
+
+
+_SKETCHES = {
+    "edge_crack": _edge,
+    "centre_crack": _centre,
+    "compact_tension": _compact,
+    "hole_crack": _hole,
+    "surface_crack": _surface,
+}
