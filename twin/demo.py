@@ -165,6 +165,6 @@ def line(fleet: Fleet) -> str:
             worst = max(worst, (length / float(limits[i]), name, length, float(limits[i])))
     share, name, length, limit = worst
     return (
-        f"{fleet.offset:>8} observations · {len(fleet.components)} components · nearest to its "
-        f"limit: {name} {length * 1e3:.2f} of {limit * 1e3:.2f} mm ({share:.0%})"
+        f"{fleet.offset:>8} observations · nearest to its limit: {name} "
+        f"{length * 1e3:.2f} of {limit * 1e3:.0f} mm ({share:.0%})"
     )

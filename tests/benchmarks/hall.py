@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from multiprocessing.connection import Connection
@@ -10,16 +13,24 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from fastapi import FastAPI
 
+from models import tree
 from storage.entry import DeadLetter, Entry
 from storage.journal import Appended, Journal
 from storage.store import Store
 from tests.benchmarks.publishing import SPAWN
 from tests.benchmarks.traffic import components
-from twin import logs
+from twin import logs, serving
+from twin.api.application import application
+from twin.record import row
 from twin.service import Service
 from twin.serving import prepare, running
 from twin.settings import Settings, settings
+
+EMPTY = "/empty"  # a route that answers nothing, mounted beside the real ones
+PULSE_S = 0.001  # between two beats of the loop's pulse
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Arrangement(NamedTuple):
@@ -37,6 +48,14 @@ class Commits(NamedTuple):
     end: Any  # (k,) offset behind each commit
     time: Any  # (k,) when it was durable
     seconds: Any  # (k,) how long it took
+
+
+class Memory(NamedTuple):
+    """What the process holds [bytes]."""
+
+    before: int  # resident, before the components were registered
+    after: int
+    tensors: int  # of the state of all components
 
 
 class Hall:
@@ -73,15 +92,39 @@ class Hall:
         """The commits since the last such question."""
         return Commits(*self._asked("commits"))
 
+    def memory(self) -> Memory:
+        """What the components take."""
+        return Memory(*self._asked("memory"))
+
+    def gap(self, seconds: float) -> float:
+        """The longest time that the loop kept a beat waiting, over some seconds [s]."""
+        return float(self._asked("gap", seconds))
+
+    def flushed(self, rows: int) -> tuple[float, float]:
+        """The longest such time while `rows` record rows go to disk, and how long that took [s]."""
+        gap, took = self._asked("flushed", rows)
+        return gap, took
+
     def _asked(self, *command: object) -> Any:
         self._pipe.send(command)
         return self._pipe.recv()
 
 
 def _run(pipe: Connection, arrangement: Arrangement) -> None:
-    logs.configure()
+    logs.configure(level=logging.WARNING)
     prepare()
+    serving.application = _with_empty_route
     asyncio.run(_served(pipe, arrangement))
+
+
+def _with_empty_route(service: Service) -> FastAPI:
+    app = application(service)
+
+    @app.get(EMPTY)
+    async def get_nothing() -> dict[str, bool]:
+        return {}
+
+    return app
 
 
 async def _served(pipe: Connection, a: Arrangement) -> None:
@@ -89,11 +132,12 @@ async def _served(pipe: Connection, a: Arrangement) -> None:
         log = _timed(store.journal)
         async with running(_settings(a), store) as (service, url):
             await service.ready.wait()
-            await service.register(components(a.parts))
+            questions = Questions(service, log)
+            await questions.register(a.parts)
             assert service.source is not None
             await service.source.ready()
             pipe.send(url)
-            await _answer(pipe, service, log)
+            await _answer(pipe, questions)
 
 
 def _settings(a: Arrangement) -> Settings:
@@ -105,32 +149,102 @@ def _settings(a: Arrangement) -> Settings:
     )
 
 
-async def _answer(pipe: Connection, service: Service, log: list[tuple[int, float, float]]) -> None:
-    """Answer questions until told to stop."""
-    loop = asyncio.get_running_loop()
-
-    async def end() -> int:
-        return service.fleet.offset
-
-    async def stepped(offset: int) -> float:
-        await service.until(offset)
-        return time.perf_counter()
-
-    async def commits() -> list[Any]:
-        taken = log.copy()
-        log.clear()
-        return [np.array(column) for column in zip(*taken, strict=True)]
-
-    questions: dict[str, Callable[..., Awaitable[Any]]] = {
-        "end": end,
-        "stepped": stepped,
-        "commits": commits,
+async def _answer(pipe: Connection, questions: Questions) -> None:
+    """Answer until told to stop."""
+    known: dict[str, Callable[..., Awaitable[Any]]] = {
+        "end": questions.end,
+        "stepped": questions.stepped,
+        "commits": questions.commits,
+        "memory": questions.memory,
+        "gap": questions.gap,
+        "flushed": questions.flushed,
     }
+    loop = asyncio.get_running_loop()
     while True:
         name, *arguments = await loop.run_in_executor(None, pipe.recv)
         if name == "stop":
             return
-        pipe.send(await questions[name](*arguments))
+        pipe.send(await known[name](*arguments))
+
+
+class Questions:
+    """What a running service is asked from outside."""
+
+    def __init__(self, service: Service, log: list[tuple[int, float, float]]) -> None:
+        self._service, self._log = service, log
+        self._before = 0
+
+    async def register(self, parts: int) -> None:
+        """Register components, a few to warm up with before memory is looked at."""
+        fresh = components(parts)
+        warm = parts // 20
+        await self._service.register(fresh[:warm])
+        self._before = _resident()
+        await self._service.register(fresh[warm:])
+
+    async def end(self) -> int:
+        """See `Hall.end`."""
+        return self._service.fleet.offset
+
+    async def stepped(self, offset: int) -> float:
+        """See `Hall.stepped`."""
+        await self._service.until(offset)
+        return time.perf_counter()
+
+    async def commits(self) -> list[Any]:
+        """See `Hall.commits`."""
+        taken = self._log.copy()
+        self._log.clear()
+        return [np.array([entry[i] for entry in taken]) for i in range(3)]
+
+    async def memory(self) -> Memory:
+        """See `Hall.memory`."""
+        cohorts = self._service.fleet.cohorts.values()
+        held = [leaf for c in cohorts for _, leaf in tree.leaves((c.state, c.feed))]
+        return Memory(self._before, _resident(), sum(leaf.nbytes for leaf in held))
+
+    async def gap(self, seconds: float) -> float:
+        """See `Hall.gap`."""
+        pulse = asyncio.create_task(_pulse())
+        await asyncio.sleep(seconds)
+        return await _stopped(pulse)
+
+    async def flushed(self, rows: int) -> tuple[float, float]:
+        """See `Hall.flushed`."""
+        service = self._service
+        step_ns = service.clock.record_every_ns
+        first_ns = (service.keeper.tail[-1].t_ns if service.keeper.tail else time.time_ns()) + 1
+        made = [row(service.fleet, first_ns + i * step_ns) for i in range(rows)]
+        pulse = asyncio.create_task(_pulse())
+        began = time.perf_counter()
+        service.keeper.add(made)
+        while service.keeper.tail:
+            await asyncio.sleep(0.01)
+        took = time.perf_counter() - began
+        return await _stopped(pulse), took
+
+
+async def _pulse() -> float:
+    """The longest wait for a turn of the loop until cancelled, beyond the wait asked for [s]."""
+    longest, last = 0.0, time.perf_counter()
+    try:
+        while True:
+            await asyncio.sleep(PULSE_S)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last - PULSE_S), now
+    except asyncio.CancelledError:
+        return longest
+
+
+async def _stopped(pulse: asyncio.Task[float]) -> float:
+    pulse.cancel()
+    return await pulse
+
+
+def _resident() -> int:
+    gc.collect()
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * PAGE
 
 
 def _timed(journal: Journal) -> list[tuple[int, float, float]]:

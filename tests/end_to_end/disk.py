@@ -7,6 +7,7 @@ its power came back: everything else was only in the memory of the operating sys
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -110,18 +111,30 @@ class Disk:
         self._fails.unlink(missing_ok=True)
         self._crawls.unlink(missing_ok=True)
 
-    def watch(self) -> None:
-        """Remember from now on what is durable."""
+    def watch(self, directory: Path) -> None:
+        """Remember from now on what is durable; what a directory holds just now, is."""
+        shutil.rmtree(self._shadow, ignore_errors=True)
         self._shadow.mkdir()
+        self._remember(directory)
 
     def survived(self, directory: Path, to: Path) -> None:
-        """Put into `to` what of a directory is durable, now that its process is gone.
-
-        What is remembered of it is forgotten.
-        """
+        """Put into `to` what of a directory is durable, now that its process is gone."""
         to.mkdir()
         self._restore(directory.stat().st_ino, to)
-        shutil.rmtree(self._shadow)
+
+    def _remember(self, path: Path) -> None:
+        number = path.stat().st_ino
+        if not path.is_dir():
+            shutil.copy(path, self._shadow / str(number))
+            os.link(path, self._shadow / f"{number}.held")
+            return
+        lines = [
+            f"{'d' if entry.is_dir() else 'f'} {entry.stat().st_ino} {entry.name}\n"
+            for entry in path.iterdir()
+        ]
+        (self._shadow / str(number)).write_text("".join(lines))
+        for entry in path.iterdir():
+            self._remember(entry)
 
     def _restore(self, number: int, to: Path) -> None:
         names = self._shadow / str(number)

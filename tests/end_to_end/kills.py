@@ -32,7 +32,10 @@ PHASE_S = 0.03  # the longest between the first sign of a write and the kill
 
 Moment = Literal["anywhere", "flushing", "starting", "checkpointing"]
 MOMENTS: tuple[Moment, ...] = ("anywhere", "flushing", "starting", "checkpointing", "anywhere")
-SIGNS = {"flushing": "trajectories.zarr/crack/*/c/*/*.aside", "checkpointing": "checkpoints/*.aside"}
+SIGNS = {
+    "flushing": "trajectories.zarr/crack/*/c/*/*.aside",
+    "checkpointing": "checkpoints/*.aside",
+}
 
 
 class Summary(NamedTuple):

@@ -122,7 +122,7 @@ async def house(directory: Path, **tables: Any) -> AsyncIterator[House]:
         service = Service(wanted(directory, **tables), store)
         app = application(service)
         running = asyncio.create_task(service.run(None))
-        while not service.is_recovered and not running.done():
+        while not service.is_recovered and not running.done():  # noqa: ASYNC110  it has no event
             await asyncio.sleep(0)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         try:

@@ -11,24 +11,26 @@ from fastapi.openapi.utils import get_openapi
 
 from twin.api import problems
 from twin.api.auth import Tokens, tokens_file
-from twin.api.components import components
+from twin.api.components import add_components
 from twin.api.context import Context
-from twin.api.crack import crack
-from twin.api.forecast import forecasts
+from twin.api.crack import add_crack
+from twin.api.forecast import add_forecasts
 from twin.api.gate import OPEN, Gate
-from twin.api.health import health
-from twin.api.images import images
-from twin.api.inspections import inspections
-from twin.api.letters import letters
-from twin.api.models import models
+from twin.api.health import add_health
+from twin.api.images import add_images
+from twin.api.inspections import add_inspections
+from twin.api.letters import add_letters
+from twin.api.models import add_models
 from twin.api.schema import Problem
-from twin.api.states import states
-from twin.api.stream import stream
+from twin.api.states import add_states
+from twin.api.stream import add_stream
 from twin.service import Service
 
-PREFIX = "/api/v1"
 _DASHBOARD = Path(__file__).with_name("dashboard.html").read_bytes()
-_PARTS = (components, states, crack, forecasts, inspections, images, stream, letters, models)
+_PARTS = (
+    *(add_components, add_states, add_crack, add_forecasts, add_inspections, add_images),
+    *(add_stream, add_letters, add_models, add_health),
+)
 _POLICY = {
     "Content-Security-Policy": (
         "default-src 'none'; connect-src 'self'; img-src 'self' blob:; "
@@ -50,9 +52,8 @@ def application(service: Service) -> FastAPI:
     )
     app.is_guarded = tokens is not None
     context = Context(service)
-    for part in _PARTS:
-        app.include_router(part(context), prefix=PREFIX)
-    app.include_router(health(context))
+    for part in _PARTS:  # no router of its own: who looks for `Allow` sees all routes
+        part(app, context)
     app.add_api_route("/", _dashboard, include_in_schema=False)
     problems.install(app)
     app.add_middleware(

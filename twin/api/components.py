@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import FastAPI, Header, Query, Response
 from numpy.typing import NDArray
 
 from twin.api.answers import json_answer, times_or_none
 from twin.api.beliefs import state
-from twin.api.context import PART, PATH, Context, Name, Site
+from twin.api.context import PART, PATH, PREFIX, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Described, Items
 from twin.api.trial import trial
@@ -42,12 +42,15 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     revision: int
 
 
-def components(context: Context) -> APIRouter:
+def add_components(app: FastAPI, context: Context) -> None:
     """The routes for components as such."""
-    router = APIRouter(tags=["components"])
     service = context.service
 
-    @router.get("/components", responses={200: {"model": Items}, **documented("invalid")})
+    @app.get(
+        f"{PREFIX}/components",
+        tags=["components"],
+        responses={200: {"model": Items}, **documented("invalid")},
+    )
     async def list_components(
         site: Annotated[str | None, Query(pattern=f"^{PART}$")] = None,
         status: Annotated[Status | None, Query(description="Retired ones only if asked.")] = None,
@@ -61,8 +64,9 @@ def components(context: Context) -> APIRouter:
         rows = _selected(overview, site, status, cursor)
         return json_answer(_items(overview, rows, limit))
 
-    @router.get(
+    @app.get(
         PATH,
+        tags=["components"],
         responses={
             200: {"model": Described, "headers": _ETAG},
             304: {"description": "The registration is still that revision.", "headers": _ETAG},
@@ -76,8 +80,9 @@ def components(context: Context) -> APIRouter:
             return Response(None, 304, {"ETag": _etag(found)})
         return _described(context, found)
 
-    @router.put(
+    @app.put(
         PATH,
+        tags=["components"],
         responses={
             200: {"model": Described, "headers": _ETAG},
             201: {"model": Described, "headers": _ETAG},
@@ -110,9 +115,10 @@ def components(context: Context) -> APIRouter:
         await context.done(service.register([after]))
         return _described(context, after, 200 if now else 201)
 
-    @router.delete(
+    @app.delete(
         PATH,
         status_code=204,
+        tags=["components"],
         responses={
             204: {"description": "Retired."},
             **documented(*_CHANGE, "unknown-component"),
@@ -126,8 +132,6 @@ def components(context: Context) -> APIRouter:
             change = {"revision": now.revision + 1, "retired": True, "registered_by": "api"}
             await context.done(service.register([now.model_copy(update=change)]))
         return Response(None, 204)
-
-    return router
 
 
 def _check(name: str, now: Component | None, if_match: str | None, if_none: str | None) -> None:

@@ -17,7 +17,8 @@ from twin.service import Service
 PART = "[a-z0-9][a-z0-9-]{0,62}"
 Site = Annotated[str, Path(pattern=f"^{PART}$", description="Site.")]
 Name = Annotated[str, Path(pattern=f"^{PART}$", description="Component within its site.")]
-PATH = "/components/{site}/{component}"
+PREFIX = "/api/v1"
+PATH = f"{PREFIX}/components/{{site}}/{{component}}"
 WAIT_S = 10.0  # how long a request waits for the disk
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import FastAPI, Header, Response
 
 from twin.api.answers import JSON, chosen, json_answer, time_or_none
 from twin.api.beliefs import row
@@ -24,12 +24,12 @@ _HEADERS = {
 }
 
 
-def crack(context: Context) -> APIRouter:
+def add_crack(app: FastAPI, context: Context) -> None:
     """The route for the drawing."""
-    router = APIRouter(tags=["state"])
 
-    @router.get(
+    @app.get(
         f"{PATH}/crack",
+        tags=["state"],
         responses={
             200: {"model": Crack, "content": _DRAWN},
             **documented("unknown-component", "not-acceptable", "invalid", "overloaded"),
@@ -46,8 +46,6 @@ def crack(context: Context) -> APIRouter:
         if media == PNG:
             return Response(await context.reads.ask(png, subject), 200, _HEADERS, media_type=PNG)
         return json_answer(_page(subject), headers={"Vary": "Accept"})
-
-    return router
 
 
 def _subject(context: Context, component: Component) -> Subject:

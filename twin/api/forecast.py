@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import FastAPI, Query, Response
 
 from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site
@@ -16,9 +16,8 @@ from twin.forecasts import Question, forecast, has_load, mix
 _KINDS = ("unknown-component", "invalid", "overloaded")
 
 
-def forecasts(context: Context) -> APIRouter:
+def add_forecasts(app: FastAPI, context: Context) -> None:
     """The routes for what is to come."""
-    router = APIRouter(tags=["forecast"])
 
     async def answer(component: Component, question: Question) -> Response:
         fleet = context.service.fleet
@@ -38,8 +37,10 @@ def forecasts(context: Context) -> APIRouter:
             }
         )
 
-    @router.get(
-        f"{PATH}/forecast", responses={200: {"model": Forecast}, **documented(*_KINDS, "no-load")}
+    @app.get(
+        f"{PATH}/forecast",
+        tags=["forecast"],
+        responses={200: {"model": Forecast}, **documented(*_KINDS, "no-load")},
     )
     async def get_forecast(
         site: Site,
@@ -53,8 +54,9 @@ def forecasts(context: Context) -> APIRouter:
         found = context.component(site, component)
         return await answer(found, Question(None, cycles, points))
 
-    @router.post(
+    @app.post(
         f"{PATH}/forecast",
+        tags=["forecast"],
         responses={
             200: {"model": Forecast},
             **documented(*_KINDS, "bad-request", "body-too-large", "unsupported-media-type"),
@@ -65,5 +67,3 @@ def forecasts(context: Context) -> APIRouter:
         found = context.component(site, component)
         blocks = mix(list(body.cycles), body.shear_ratio)
         return await answer(found, Question(blocks, body.horizon_cycles, body.points))
-
-    return router

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import FastAPI, Response
 
 from twin.api.answers import json_answer
 from twin.api.context import Context
@@ -15,26 +15,28 @@ from twin.exposition import CONTENT_TYPE, exposition
 from twin.service import Service
 
 
-def health(context: Context) -> APIRouter:
+def add_health(app: FastAPI, context: Context) -> None:
     """The routes for whoever watches the service."""
-    router = APIRouter(tags=["health"])
     service = context.service
 
-    @router.get("/healthz", responses={200: {"model": Alive}})
+    @app.get("/healthz", tags=["health"], responses={200: {"model": Alive}})
     async def get_health() -> Response:
         """The process answers; nothing else is looked at."""
         return json_answer({"alive": True})
 
-    @router.get(
-        "/readyz", responses={200: {"model": Ready}, 503: {"model": Ready, "description": "No."}}
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        responses={200: {"model": Ready}, 503: {"model": Ready, "description": "No."}},
     )
     async def get_readiness() -> Response:
         """Whether the service can do its work; the broker is told and does not count."""
         page = readiness(service)
         return json_answer(page, 200 if page["ready"] else 503)
 
-    @router.get(
+    @app.get(
         "/metrics",
+        tags=["health"],
         responses={
             200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
             **documented(),
@@ -45,8 +47,6 @@ def health(context: Context) -> APIRouter:
         _survey(service)
         page = await service.query(_metrics, context)
         return Response(page, 200, {"Cache-Control": "no-store"}, media_type=CONTENT_TYPE)
-
-    return router
 
 
 def readiness(service: Service) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import FastAPI, Header, Path, Query, Response
 
 from sensors.instant import rfc3339
 from sensors.observation import Snapshot, observation
@@ -58,14 +58,14 @@ class Album:
         return list(reversed(self._found.get(component, ())))
 
 
-def images(context: Context) -> APIRouter:
+def add_images(app: FastAPI, context: Context) -> None:
     """The routes for images."""
-    router = APIRouter(tags=["images"])
     service = context.service
     album = Album(service.store.journal)
 
-    @router.get(
+    @app.get(
         f"{PATH}/images",
+        tags=["images"],
         responses={
             200: {"model": Images},
             **documented("unknown-component", "invalid", "damaged"),
@@ -83,8 +83,9 @@ def images(context: Context) -> APIRouter:
         items = [_image(snapshot) for snapshot in album.of(found.name)[:limit]]
         return json_answer({"items": items, "complete": complete})
 
-    @router.get(
+    @app.get(
         f"{PATH}/images/{{sha256}}",
+        tags=["images"],
         responses={
             200: {"content": {"image/*": {"schema": {"type": "string"}}}},
             304: {"description": "It is what it was."},
@@ -104,8 +105,6 @@ def images(context: Context) -> APIRouter:
         if if_none_match is not None and f'"{sha256}"' in if_none_match:
             return Response(None, 304, headers)
         return Response(data, 200, headers, media_type=_media_type(data))
-
-    return router
 
 
 def _media_type(data: bytes) -> str:

@@ -7,7 +7,7 @@ import secrets
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Header, Response
+from fastapi import FastAPI, Header, Response
 
 from sensors.errors import MalformedError
 from sensors.limits import KEY_END
@@ -32,13 +32,13 @@ Key = Annotated[
 ]
 
 
-def inspections(context: Context) -> APIRouter:
+def add_inspections(app: FastAPI, context: Context) -> None:
     """The route for inspections."""
-    router = APIRouter(tags=["inspections"])
     service = context.service
 
-    @router.post(
+    @app.post(
         f"{PATH}/inspections",
+        tags=["inspections"],
         responses={
             200: {"model": Inspected, "description": "The key was used before: nothing is done."},
             201: {"model": Inspected},
@@ -56,8 +56,6 @@ def inspections(context: Context) -> APIRouter:
         observation = _observation(context, found.name, body, idempotency_key)
         outcome = await context.done(service.observe(observation))
         return _answer(context, observation, outcome)
-
-    return router
 
 
 def _observation(context: Context, name: str, body: InspectionBody, key: str | None) -> Inspection:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import FastAPI, Path, Query, Response
 
 from sensors.instant import rfc3339
 from storage.dead_letters import KeptLetter
 from twin.api.answers import json_answer
-from twin.api.context import Context
+from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.api.schema import Letters, Resubmitted
 
@@ -18,14 +18,15 @@ LARGEST = 2**63 - 1
 SHOWN = 2048  # bytes of a payload
 
 
-def letters(context: Context) -> APIRouter:
+def add_letters(app: FastAPI, context: Context) -> None:
     """The routes for dead letters."""
-    router = APIRouter(tags=["dead letters"])
     service = context.service
     kept = service.store.journal.dead_letters
 
-    @router.get(
-        "/dead-letters", responses={200: {"model": Letters}, **documented("invalid", "damaged")}
+    @app.get(
+        f"{PREFIX}/dead-letters",
+        tags=["dead letters"],
+        responses={200: {"model": Letters}, **documented("invalid", "damaged")},
     )
     async def list_letters(
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -43,8 +44,9 @@ def letters(context: Context) -> APIRouter:
             }
         )
 
-    @router.post(
-        "/dead-letters/{number}/resubmit",
+    @app.post(
+        f"{PREFIX}/dead-letters/{{number}}/resubmit",
+        tags=["dead letters"],
         responses={
             200: {"model": Resubmitted},
             **documented("missing", "invalid", "unavailable", "damaged", "body-too-large"),
@@ -55,8 +57,6 @@ def letters(context: Context) -> APIRouter:
         """Judge a message again, say after its component was registered."""
         outcome = await context.done(service.resubmit(number))
         return json_answer({"id": number, "outcome": outcome.value})
-
-    return router
 
 
 def _letter(kept: KeptLetter) -> dict[str, Any]:

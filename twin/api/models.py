@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import FastAPI, Response
 
 from models.geometry import GEOMETRIES
 from models.laws import LAWS
 from models.materials import MATERIALS
 from models.retardation import RETARDATIONS
 from twin.api.answers import json_answer
-from twin.api.context import Context
+from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.api.schema import Models
 from twin.fleet import Fleet
 
 
-def models(context: Context) -> APIRouter:
+def add_models(app: FastAPI, context: Context) -> None:
     """The route for models."""
-    router = APIRouter(tags=["models"])
     offered = {
         "laws": _sentences(LAWS),
         "geometries": _sentences(GEOMETRIES),
@@ -28,12 +27,12 @@ def models(context: Context) -> APIRouter:
         "materials": {name: material.source for name, material in MATERIALS.items()},
     }
 
-    @router.get("/models", responses={200: {"model": Models}, **documented()})
+    @app.get(
+        f"{PREFIX}/models", tags=["models"], responses={200: {"model": Models}, **documented()}
+    )
     async def get_models() -> Response:
         """Laws, geometries, retardations and materials by name, and the cohorts in use."""
         return json_answer({**offered, "cohorts": cohorts(context.service.fleet)})
-
-    return router
 
 
 def cohorts(fleet: Fleet) -> list[dict[str, Any]]:

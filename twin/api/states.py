@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import FastAPI, Header, Query, Response
 
 from storage.trajectories import Trajectories
 from twin.api.answers import JSON, chosen, instant_ns, json_answer, times, times_or_none
@@ -31,13 +31,13 @@ Fields = Annotated[
 ]
 
 
-def states(context: Context) -> APIRouter:
+def add_states(app: FastAPI, context: Context) -> None:
     """The routes for what is and was believed."""
-    router = APIRouter(tags=["state"])
     service = context.service
 
-    @router.get(
+    @app.get(
         f"{PATH}/state",
+        tags=["state"],
         responses={200: {"model": State}, **documented("unknown-component", "missing", "invalid")}
         | documented("overloaded", "damaged"),
     )
@@ -54,8 +54,9 @@ def states(context: Context) -> APIRouter:
             raise ProblemError("missing", f"nothing of {found.name} is recorded up to {at}")
         return json_answer(recorded_state(found, columns))
 
-    @router.get(
+    @app.get(
         f"{PATH}/history",
+        tags=["state"],
         responses={
             200: {"model": History, "content": {CSV: {"schema": {"type": "string"}}}},
             **documented("unknown-component", "not-acceptable", "invalid", "overloaded", "damaged"),
@@ -86,8 +87,6 @@ def states(context: Context) -> APIRouter:
             _page, service.store.trajectories, tail, wanted, media
         )
         return _answer(page, media, following)
-
-    return router
 
 
 def _fields(text: str | None) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ from contextlib import aclosing
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import FastAPI, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from sensors.instant import rfc3339
-from twin.api.context import Context
+from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.errors import OverloadedError
 from twin.events import Event
@@ -51,13 +51,13 @@ class Stream:
             self._listeners -= 1
 
 
-def stream(context: Context, heartbeat_s: float = HEARTBEAT_S) -> APIRouter:
+def add_stream(app: FastAPI, context: Context, heartbeat_s: float = HEARTBEAT_S) -> None:
     """The route for events."""
-    router = APIRouter(tags=["events"])
     listeners = Stream(context, heartbeat_s)
 
-    @router.get(
-        "/events",
+    @app.get(
+        f"{PREFIX}/events",
+        tags=["events"],
         responses={
             200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
             **documented("invalid", "overloaded"),
@@ -73,8 +73,6 @@ def stream(context: Context, heartbeat_s: float = HEARTBEAT_S) -> APIRouter:
         after_id = context.service.events.last_id if given is None else given
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(listeners.text(after_id), 200, headers, media_type=MEDIA_TYPE)
-
-    return router
 
 
 async def _beating(

@@ -15,6 +15,7 @@ from twin.record import Row
 from twin.recorder import FIELDS, tail_history
 
 UNITS = {field.name: field.units for field in FIELDS}
+_DTYPES = {"time": "int64", **{field.name: field.dtype for field in FIELDS}}
 NAMES = tuple(UNITS)
 FOREVER_NS = 2**63 - 1
 
@@ -49,7 +50,7 @@ def history(trajectories: Trajectories, tail: Sequence[Row], wanted: Selection) 
     fields = tuple(dict.fromkeys(("crack_length", *wanted.fields)))
     committed = _times(trajectories, name)
     recent = _fresh(tail_history(tail, name, fields), committed)
-    times = np.concatenate([committed, recent["time"].astype(np.int64)])
+    times = np.concatenate([committed, recent["time"]])
     first, last = np.searchsorted(times, [wanted.t_from_ns, wanted.t_to_ns]).tolist()
     stop = min(last, first + every * wanted.limit)
     split = min(stop, len(committed))
@@ -66,7 +67,7 @@ def last_row(trajectories: Trajectories, tail: Sequence[Row], name: str, at_ns: 
     """The last row at or before an instant; columns of one entry, or of none."""
     committed = _times(trajectories, name)
     recent = _fresh(tail_history(tail, name, ()), committed)
-    times = np.concatenate([committed, recent["time"].astype(np.int64)])
+    times = np.concatenate([committed, recent["time"]])
     row = int(np.searchsorted(times, at_ns, side="right")) - 1
     if row < 0:
         return {}
@@ -83,9 +84,9 @@ def _times(trajectories: Trajectories, name: str) -> NDArray[np.int64]:
 
 
 def _fresh(recent: Arrays, committed: NDArray[np.int64]) -> Arrays:
-    """The rows of the tail that are not on disk."""
+    """The rows of the tail that are not on disk, in the precision that they will have there."""
     fresh = recent["time"] > (committed[-1] if len(committed) else -1)
-    return {field: values[fresh] for field, values in recent.items()}
+    return {field: values[fresh].astype(_DTYPES[field]) for field, values in recent.items()}
 
 
 def _on_disk(

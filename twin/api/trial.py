@@ -21,6 +21,7 @@ def trial(name: str, registration: Registration) -> None:
     fold would break it for ever.
     """
     try:
+        _check_sizes(registration)
         lengths = torch.tensor([registration.crack_length, registration.crack_limit]).double()
         factors = registration.geometry.built(GEOMETRIES).F(lengths)
         if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
@@ -32,6 +33,12 @@ def trial(name: str, registration: Registration) -> None:
         raise ProblemError(
             "invalid", f"{name} cannot be stepped: a cycle takes its crack length to {grown} m"
         )
+
+
+def _check_sizes(registration: Registration) -> None:
+    for size, value in registration.geometry.model_dump(exclude={"kind"}).items():
+        if not value > 0.0:
+            raise ValueError(f"geometry {size} {value} is not > 0")
 
 
 def _grown(registration: Registration) -> float:

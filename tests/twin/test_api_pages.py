@@ -1,0 +1,282 @@
+"""Drawings, images, events, dead letters, models, health and the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+import socket
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from PIL import Image
+
+from sensors.observation import Snapshot
+from storage.entry import DeadLetter
+from tests.twin.fakes import PRESS, T0_NS, House, house
+from twin.api.application import application
+from twin.api.context import Context
+from twin.api.schema import Alive, Crack, Images, Letters, Models, Ready, Resubmitted
+from twin.api.stream import Stream
+
+HERE = f"components/{PRESS}"
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[House]:
+    async with house(tmp_path / "data") as opened:
+        await opened.register(PRESS)
+        yield opened
+
+
+async def test_the_crack_is_told_as_coordinates(home: House) -> None:
+    page = Crack.model_validate(await home.json(f"{HERE}/crack"))
+    assert page.path == [[(0.0, 0.03), (0.002, 0.03)]]
+    assert page.path_at_limit == [[(0.0, 0.03), (0.03, 0.03)]]
+    assert page.outline == [(0.0, 0.0), (0.1, 0.0), (0.1, 0.06), (0.0, 0.06)]
+
+
+async def test_the_crack_is_drawn_as_svg_and_png(home: House) -> None:
+    drawing = await home.get(f"{HERE}/crack", Accept="image/svg+xml")
+    root = ET.fromstring(drawing.content)  # noqa: S314  our own
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert PRESS in words
+    assert "a = 2 mm" in words
+    picture = await home.get(f"{HERE}/crack", Accept="image/png")
+    assert picture.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(picture.content)).size == (720, 540)
+
+
+async def snapshot(home: House, data: bytes, seq: int) -> str:
+    digest = await home.service.query(home.service.store.images.put, data)
+    await home.service.observe(
+        Snapshot(
+            component=PRESS,
+            source="camera",
+            boot=1,
+            seq=seq,
+            t_ns=T0_NS + seq,
+            sha256=digest,
+            kind="crack",
+            media_type="image/png",
+            width=2,
+            height=1,
+            pixel_size=1e-6,
+        )
+    )
+    return digest
+
+
+def picture(shade: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (2, 1), shade).save(file, "PNG")
+    return file.getvalue()
+
+
+async def test_images_are_listed_newest_first_and_given_as_they_came(home: House) -> None:
+    data = [picture(shade) for shade in (10, 20, 30)]
+    digests = [await snapshot(home, d, seq) for seq, d in enumerate(data)]
+    await home.load()
+    page = Images.model_validate(await home.json(f"{HERE}/images"))
+    assert page.complete
+    assert [image.sha256 for image in page.items] == digests[::-1]
+    answer = await home.get(f"{HERE}/images/{digests[0]}")
+    assert answer.content == data[0]
+    assert answer.headers["content-type"] == "image/png"
+    assert (
+        await home.get(f"{HERE}/images/{digests[0]}", **{"If-None-Match": f'"{digests[0]}"'})
+    ).status_code == 304
+    assert len((await home.json(f"{HERE}/images?limit=2"))["items"]) == 2
+
+
+async def test_the_journal_is_looked_through_a_slice_at_a_time(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twin.api.images.SLICE", 2)
+    monkeypatch.setattr("twin.api.images.SLICES", 1)
+    digests = [await snapshot(home, picture(seq), seq) for seq in range(3)]
+    seen = [await home.json(f"{HERE}/images") for _ in range(3)]
+    assert [len(page["items"]) for page in seen] == [1, 3, 3]
+    assert [page["complete"] for page in seen] == [False, True, True]
+    assert seen[-1]["items"][0]["sha256"] == digests[-1]
+
+
+async def test_an_image_that_is_not_there_is_a_404_and_a_damaged_one_a_503(home: House) -> None:
+    answer = await home.get(f"{HERE}/images/{'0' * 64}")
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/missing")
+    assert (await home.get(f"{HERE}/images/..%2F..%2Fjournal")).status_code in (404, 422)
+    digest = await snapshot(home, picture(1), 0)
+    file = home.service.store.directory / "images" / digest[:2] / digest
+    file.write_bytes(picture(2))
+    answer = await home.get(f"{HERE}/images/{digest}")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/damaged")
+    assert digest in answer.json()["detail"]
+
+
+async def test_dead_letters_are_listed_and_paged(home: House) -> None:
+    letters = [
+        DeadLetter(T0_NS + i, "twin/v1/a/b/load", "json", f"sentence {i}", b"{", "application/json")
+        for i in range(3)
+    ]
+    journal = home.service.store.journal
+    await home.service.journal(lambda: journal.append((), letters, now_ns=T0_NS))
+    page = Letters.model_validate(await home.json("dead-letters?limit=2"))
+    assert [letter.sentence for letter in page.items] == ["sentence 0", "sentence 1"]
+    assert page.total == 3
+    rest = Letters.model_validate(await home.json(f"dead-letters?after={page.next}"))
+    assert [letter.sentence for letter in rest.items] == ["sentence 2"]
+    assert rest.next is None
+    assert rest.items[0].payload == "ew=="
+
+
+async def test_a_letter_is_taken_once_its_component_is_there(home: House) -> None:
+    payload = json.dumps(
+        {"source": "ndt", "boot": 1, "seq": 1, "time": "2026-01-01T00:00:00Z", "unit": "mm"}
+        | {"crack_length": 5.0}
+    ).encode()
+    letter = DeadLetter(T0_NS, "twin/v1/plant-b/x/inspection", "component", "who?", payload)
+    journal = home.service.store.journal
+    await home.service.journal(lambda: journal.append((), [letter], now_ns=T0_NS))
+    number = (await home.json("dead-letters"))["items"][0]["id"]
+    path = f"/api/v1/dead-letters/{number}/resubmit"
+    refused = await home.http.post(path)
+    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/invalid")
+    await home.register("plant-b/x")
+    taken = await home.http.post(path)
+    assert Resubmitted.model_validate(taken.json()).outcome == "accepted"
+    assert (await home.http.post(path)).status_code == 404
+    assert (await home.json("dead-letters"))["items"] == []
+
+
+async def test_models_are_told_with_their_users(home: House) -> None:
+    page = Models.model_validate(await home.json("models"))
+    assert {"paris", "walker", "forman", "nasgro"} <= set(page.laws)
+    assert [(c.law, c.geometry, c.components) for c in page.cohorts] == [
+        ("ParisLaw", "EdgeCrack", 1)
+    ]
+    assert all(text for text in (*page.laws.values(), *page.materials.values()))
+
+
+async def test_readiness_follows_the_disk_and_not_the_broker(home: House) -> None:
+    answer = await home.http.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["broker"]) == (200, None)
+    for part in (home.service.committer, home.service.keeper):
+        part.is_available = False
+        answer = await home.http.get("/readyz")
+        assert answer.status_code == 503
+        assert Ready.model_validate(answer.json()).ready is False
+        part.is_available = True
+    assert (await home.http.get("/readyz")).status_code == 200
+
+
+async def test_before_recovery_only_health_is_told(home: House) -> None:
+    home.service.is_recovered = False
+    assert (await home.http.get("/readyz")).status_code == 503
+    assert Alive.model_validate((await home.http.get("/healthz")).json()).alive
+    answer = await home.get("components")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/starting")
+    home.service.is_recovered = True
+
+
+async def test_the_dashboard_asks_nobody_else(home: House) -> None:
+    answer = await home.http.get("/")
+    assert answer.headers["content-type"].startswith("text/html")
+    links = re.findall(r"(?:src|href|url\()\s*=?\s*[\"']?(https?:)?//", answer.text)
+    assert links == []
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_every_answer_forbids_guessing(home: House) -> None:
+    for path in ("/", "/healthz", "/metrics", "/api/v1/components", "/nowhere"):
+        assert (await home.http.get(path)).headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_listener_resumes_where_it_left_off(home: House) -> None:
+    events = home.service.events
+    events.added([("limit", PRESS, T0_NS, {"crack_length": float(i)}) for i in range(3)])
+    first = events.last_id - 2
+    asking = asyncio.ensure_future(home.get("events", **{"Last-Event-ID": str(first)}))
+    by_query = asyncio.ensure_future(home.get(f"events?last_event_id={first}"))
+    await asyncio.sleep(0)
+    events.close()
+    for answer in (await asking, await by_query):
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        ids = [int(i) for i in re.findall(r"^id: (\d+)$", answer.text, re.MULTILINE)]
+        assert ids == [first + 1, first + 2]
+        data = json.loads(re.findall(r"^data: (.*)$", answer.text, re.MULTILINE)[1])
+        assert data == {
+            "kind": "limit",
+            "component": PRESS,
+            "time": "2026-01-01T00:00:00Z",
+            "crack_length": 2.0,
+        }
+
+
+async def test_a_listener_is_told_that_it_missed_something(home: House) -> None:
+    text = Stream(Context(home.service)).text(0)
+    assert await anext(text) == b"retry: 2000\n\n"
+    assert b"event: missed" in await anext(text)
+    await text.aclose()
+
+
+async def test_a_silent_stream_beats(home: House) -> None:
+    text = Stream(Context(home.service), heartbeat_s=0.01).text(home.service.events.last_id)
+    await anext(text)
+    assert await anext(text) == b": nothing new\n\n"
+    assert await anext(text) == b": nothing new\n\n"
+    home.service.events.added([("limit", PRESS, T0_NS, {})])
+    news = [await anext(text) for _ in range(3)]
+    assert any(b"event: limit" in line for line in news)
+    await text.aclose()
+
+
+async def test_too_many_listeners_are_refused(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twin.api.stream.LISTENERS", 1)
+    first = asyncio.ensure_future(home.get("events"))
+    while not (answer := await home.get("events")).status_code == 429:
+        pass
+    assert answer.json()["type"] == "/problems/overloaded"
+    home.service.events.close()
+    assert (await first).status_code == 200
+
+
+@pytest.mark.parametrize("last", ["-1", "x", str(2**63)])
+async def test_an_event_number_that_is_none_is_refused(home: House, last: str) -> None:
+    assert (await home.get("events", **{"Last-Event-ID": last})).status_code == 422
+
+
+async def test_a_live_stream_ends_with_the_service(tmp_path: Path) -> None:
+    """Over a real socket: news arrives while the connection is open, and stopping closes it."""
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                application(home.service),
+                log_config=None,
+                lifespan="off",
+                timeout_graceful_shutdown=5,
+            )
+        )
+        server.capture_signals = nullcontext  # type: ignore[method-assign]
+        serving = asyncio.create_task(server.serve([listener]))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/events"
+        async with httpx.AsyncClient() as client, client.stream("GET", url) as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "retry: 2000"
+            await home.inspect(length=0.05)
+            kinds = set()
+            while kinds < {"event: inspection", "event: limit"}:
+                line = await anext(lines)
+                kinds |= {line} if line.startswith("event:") else set()
+            home.service.events.close()
+            rest = [line async for line in lines]
+            assert not any(line.startswith("event: missed") for line in rest)
+        server.should_exit = True
+        await asyncio.wait_for(serving, 5)
