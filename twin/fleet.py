@@ -53,10 +53,6 @@ class Fleet:
     watermark_ns: int = NEVER
     recorded_ns: int = NEVER  # time of the last record row
 
-    def is_late(self, t_ns: int) -> bool:
-        """Whether evidence of that time is behind the watermark."""
-        return t_ns < self.watermark_ns
-
 
 EMPTY = Fleet(cohorts={}, places={}, components={})
 

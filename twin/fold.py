@@ -60,6 +60,12 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
     return Folded(fleet, rows, notes)
 
 
+def late(fleet: Fleet, lines: Sequence[Line]) -> int:
+    """How many of `lines` are evidence from behind the watermark."""
+    observed = (line.what for line in lines if not isinstance(line.what, Component))
+    return sum(t_end_ns(o) < fleet.watermark_ns for o in observed)
+
+
 def _segments(
     fleet: Fleet, lines: Sequence[Line], clock: Clock
 ) -> Iterator[tuple[int | None, Sequence[Line]]]:

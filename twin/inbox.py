@@ -20,6 +20,8 @@ from twin.component import Component
 from twin.fold import Line
 from twin.lines import observed
 
+HEAVY = 2 << 20  # bytes of payload that take the decoder some ten milliseconds
+
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
@@ -59,9 +61,10 @@ class Inbox:
             done=lambda _: done(),
         )
 
-    def has_image(self, messages: Sequence[Message]) -> bool:
-        """Whether writing to disk is needed before the journal."""
-        return any(message.topic.endswith("/image") for message in messages)
+    def is_heavy(self, messages: Sequence[Message]) -> bool:
+        """Whether judging them would hold up the loop: an image to store, or much to decode."""
+        size = sum(len(message.payload) for message in messages)
+        return size > HEAVY or any(message.topic.endswith("/image") for message in messages)
 
     def _observation(self, message: Message) -> AnyObservation:
         topic, payload = message.topic, message.payload

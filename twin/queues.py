@@ -5,25 +5,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from sensors.observation import Series, Spectrum
 from twin.fold import Line
+
+BYTES = 64 << 20  # of samples and cycles that may wait: a count of lines alone bounds no memory
 
 
 class LineQueue:
-    """What is durable and waits for stepping; `put` waits while it is full."""
+    """What is durable and waits for stepping; `put` waits while it is full.
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+    It is full once either bound is reached, so that at most one more `put` goes beyond it.
+    """
+
+    def __init__(self, capacity: int, capacity_bytes: int = BYTES) -> None:
+        self._capacity, self._capacity_bytes = capacity, capacity_bytes
         self._lines: list[Line] = []
+        self._bytes = 0
         self._changed = asyncio.Condition()
 
     def __len__(self) -> int:
         return len(self._lines)
 
+    @property
+    def bytes(self) -> int:
+        """Of samples and cycles that wait."""
+        return self._bytes
+
     async def put(self, lines: Sequence[Line]) -> None:
         """Append `lines`, once there is room."""
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._lines) < self._capacity)
+            await self._changed.wait_for(lambda: not self._is_full)
             self._lines.extend(lines)
+            self._bytes += sum(map(_size, lines))
             self._changed.notify_all()
 
     async def take(self, limit: int) -> list[Line]:
@@ -31,5 +44,18 @@ class LineQueue:
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._lines))
             taken, self._lines = self._lines[:limit], self._lines[limit:]
+            self._bytes -= sum(map(_size, taken))
             self._changed.notify_all()
             return taken
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._lines) >= self._capacity or self._bytes >= self._capacity_bytes
+
+
+def _size(line: Line) -> int:
+    """The bytes of what may be long in a line."""
+    what = line.what
+    if isinstance(what, Series):
+        return len(what.tension) + len(what.shear)
+    return len(what.cycles) if isinstance(what, Spectrum) else 0

@@ -22,7 +22,7 @@ from twin.component import Component, Registration, fleet_file
 from twin.errors import ConflictError
 from twin.events import Events
 from twin.fleet import EMPTY, Fleet, clock_of
-from twin.fold import Line, Note, folded
+from twin.fold import Folded, Line, Note, folded, late
 from twin.inbox import Inbox
 from twin.keeper import Keeper
 from twin.lines import observed, registration
@@ -184,7 +184,7 @@ class Service:
         loop, inbox = asyncio.get_running_loop(), self.inbox
         async for batch in source.batches():
             done = lambda batch=batch: source.acknowledge(batch)  # noqa: E731  binds the batch
-            if inbox.has_image(batch):
+            if inbox.is_heavy(batch):
                 parcel = await loop.run_in_executor(self._queries, inbox.parcel, batch, done)
             else:
                 parcel = inbox.parcel(batch, done)
@@ -195,16 +195,24 @@ class Service:
         while True:
             lines = await self._queue.take(LINES_A_FOLD)
             began = time.perf_counter()
-            result = await self._on(self._stepping_thread, folded, self.fleet, lines, self.clock)
+            result, behind = await self._on(self._stepping_thread, self._stepped, self.fleet, lines)
             self.fleet = result.fleet
             self.keeper.add(result.rows)
-            self._tell([*result.notes, *self._told.states(result.fleet, lines)])
+            self._tell(result.notes)
+            self.metrics.late.inc(behind)
             took = time.perf_counter() - began
-            self.metrics.folded(took, time.time_ns(), result.fleet.watermark_ns)
+            latest_ns = result.fleet.watermark_ns + self.clock.lateness_ns
+            self.metrics.folded(took, time.time_ns(), latest_ns)
             async with self._advanced:
                 self._advanced.notify_all()
             await self.keeper.has_room(ROWS_WAITING)
             await asyncio.sleep(max(0.0, TICK_S - took))
+
+    def _stepped(self, fleet: Fleet, lines: Sequence[Line]) -> tuple[Folded, int]:
+        """The fold, with the states worth telling, and how many lines were late; in its thread."""
+        result = folded(fleet, lines, self.clock)
+        notes = [*result.notes, *self._told.states(result.fleet, lines)]
+        return result._replace(notes=notes), late(fleet, lines)
 
     def _tell(self, notes: Sequence[Note]) -> None:
         events = self.events.added(notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from tests.benchmarks.traffic import name
 from tests.brokers import free_port
 
 PAUSE_S = 0.002  # between two questions
+WARM_S = 0.3  # until a flood has filled every queue
 CAPACITY = 45_000.0  # messages a second, more than the service can take
 GAUGES = 8  # lines of a component on the metrics page
 
@@ -65,14 +65,27 @@ class Answers:
         return time.perf_counter() - began
 
 
-def asked(questions: list[tuple[str, str]], seconds: float) -> list[NDArray[np.float64]]:
-    """What each of some (url, path) takes, in turn, over a time; by another process."""
-    near, far = SPAWN.Pipe()
-    process = SPAWN.Process(target=_ask, args=(far, questions, seconds))
-    process.start()
-    found: list[NDArray[np.float64]] = near.recv()
-    process.join()
-    return found
+class Asking:
+    """A process that is about to ask some (url, path) in turn."""
+
+    def __init__(self, questions: list[tuple[str, str]], seconds: float) -> None:
+        self._pipe, far = SPAWN.Pipe()
+        self._process = SPAWN.Process(target=_ask, args=(far, questions, seconds))
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        self._pipe.recv()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def seconds(self) -> list[NDArray[np.float64]]:
+        """What each of them took, now."""
+        self._pipe.send(None)
+        found: list[NDArray[np.float64]] = self._pipe.recv()
+        return found
 
 
 def _ask(pipe: Connection, questions: list[tuple[str, str]], seconds: float) -> None:
@@ -80,6 +93,8 @@ def _ask(pipe: Connection, questions: list[tuple[str, str]], seconds: float) -> 
     took: list[list[float]] = [[] for _ in clients]
     for client, path in clients:
         client.body(path)
+    pipe.send(None)
+    pipe.recv()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for (client, path), column in zip(clients, took, strict=True):
@@ -126,7 +141,7 @@ def states(bench: Bench, size: Size) -> Iterator[Figure]:
     path = f"/api/v1/components/{name(bench.parts // 2)}/state"
     with EmptyServer() as server:
         questions = [(bench.hall.url, path), (bench.hall.url, EMPTY), (server.url, EMPTY)]
-        idle = [_p99(asked(questions, size.paced_s / 2)) for _ in range(size.repeats)]
+        idle = [_p99(_at_rest(questions, size)) for _ in range(size.repeats)]
         full = [_p99(_under_load(bench, questions, size)) for _ in range(size.repeats)]
     state_idle, _, empty_idle = (middle(column) for column in zip(*idle, strict=True))
     state, mounted, apart = (middle(column) for column in zip(*full, strict=True))
@@ -138,8 +153,12 @@ def states(bench: Bench, size: Size) -> Iterator[Figure]:
 
 def _state(when: str, state: float, where: str, empty: float) -> Figure:
     return Figure(
-        "d", f"GET state, p99, {when}", state * 1e3, "ms",
-        f"empty FastAPI route, {where}: {empty * 1e3:.2f} ms", state / empty,
+        "d",
+        f"GET state, p99, {when}",
+        state * 1e3,
+        "ms",
+        f"empty FastAPI route, {where}: {empty * 1e3:.2f} ms",
+        state / empty,
         *at_most(3.0, state / empty),
     )
 
@@ -148,15 +167,24 @@ def _p99(columns: list[NDArray[np.float64]]) -> list[float]:
     return [float(np.quantile(column, 0.99)) for column in columns]
 
 
+def _at_rest(questions: list[tuple[str, str]], size: Size) -> list[NDArray[np.float64]]:
+    with Asking(questions, size.paced_s / 2) as asking:
+        return asking.seconds()
+
+
 def _under_load(
     bench: Bench, questions: list[tuple[str, str]], size: Size
 ) -> list[NDArray[np.float64]]:
     """Ask while a flood lasts; raises AssertionError if it ended before."""
     count = int(CAPACITY * size.paced_s)
     offset = bench.hall.end() + count
-    with Publication(bench.port, bench.plan(count, bench.root)) as publication:
+    with (
+        Publication(bench.port, bench.plan(count, bench.root)) as publication,
+        Asking(questions, size.paced_s / 2) as asking,
+    ):
         publication.start()
-        found = asked(questions, size.paced_s / 2)
+        time.sleep(WARM_S)
+        found = asking.seconds()
         assert bench.hall.end() < offset, "the flood ended before the questions did"
         publication.published()
         bench.hall.stepped(offset)

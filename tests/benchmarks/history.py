@@ -45,11 +45,20 @@ def histories(directory: Path, ticks: int, size: Size) -> Iterator[Figure]:
     what = f"history of one component over {ticks:,} ticks"
     yardstick = "raw zarr read: {:.0f} ms"
     yield Figure(
-        "j", f"{what}, as JSON by HTTP", http * 1e3, "ms", yardstick.format(raw * 1e3), raw / http,
+        "j",
+        f"{what}, as JSON by HTTP",
+        http * 1e3,
+        "ms",
+        yardstick.format(raw * 1e3),
+        raw / http,
         *at_least(0.5, raw / http),
     )
     yield Figure(
-        "j", f"{what}, as arrays", alone[1] * 1e3, "ms", yardstick.format(alone[0] * 1e3),
+        "j",
+        f"{what}, as arrays",
+        alone[1] * 1e3,
+        "ms",
+        yardstick.format(alone[0] * 1e3),
         alone[0] / alone[1],
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +39,14 @@ QUICK = Size(8_000, 1_000, 1.0, 1)
 class Bench:
     """One broker, one service, and plans that never repeat a key."""
 
-    def __init__(self, port: int, hall: Hall, root: str, parts: int) -> None:
+    def __init__(self, port: int, hall: Hall, root: str, parts: int, directory: Path) -> None:
         self.port, self.hall, self.root, self.parts = port, hall, root, parts
+        self.directory = directory  # on the disk of the journal
         self._boot = 0
 
-    def plan(self, count: int, root: str, kind: Kind = "spectrum", rate: float | None = None) -> Plan:
+    def plan(
+        self, count: int, root: str, kind: Kind = "spectrum", rate: float | None = None
+    ) -> Plan:
         """A plan under a boot of its own."""
         self._boot += 1
         return Plan(root, self.parts, count, self._boot, kind, rate)
@@ -95,11 +100,20 @@ def small(bench: Bench, size: Size) -> Iterator[Figure]:
     what = f"200-byte messages durable and stepped, {bench.parts:,} components"
     unit = "messages/s"
     yield Figure(
-        "a", what, found.stepped, unit, f"aiomqtt counting: {found.plain:,.0f}", ratio,
+        "a",
+        what,
+        found.stepped,
+        unit,
+        f"aiomqtt counting: {found.plain:,.0f}",
+        ratio,
         *at_least(0.8, ratio),
     )
     yield Figure(
-        "a", what, found.stepped, unit, f"bare parser counting: {found.bare:,.0f}",
+        "a",
+        what,
+        found.stepped,
+        unit,
+        f"bare parser counting: {found.bare:,.0f}",
         found.stepped / found.bare,
     )
 
@@ -117,9 +131,14 @@ def large(bench: Bench, size: Size) -> Iterator[Figure]:
         samples = messages * SAMPLES
         target, met = at_least(1.0, samples / wanted)
         yield Figure(
-            "b", f"samples, {SAMPLES} in a message of {kind}", samples, "samples/s",
-            f"in proportion to {yardstick:,.0f} messages/s: {wanted:,.0f}", samples / wanted,
-            target, met,
+            "b",
+            f"samples, {SAMPLES} in a message of {kind}",
+            samples,
+            "samples/s",
+            f"in proportion to {yardstick:,.0f} messages/s: {wanted:,.0f}",
+            samples / wanted,
+            target,
+            met,
         )
 
 
@@ -150,7 +169,7 @@ def fsyncs(directory: Path, size: int, count: int = FSYNCS) -> Delays:
     return delays(took)
 
 
-def durable(bench: Bench, directory: Path, rate: float, size: Size) -> tuple[Delays, Delays]:
+def durable(bench: Bench, rate: float, size: Size) -> tuple[Delays, Delays]:
     """Publish to durable at a rate, and one fsync of as many bytes as a commit held."""
     count = int(rate * size.paced_s)
     first = bench.hall.end()
@@ -162,7 +181,7 @@ def durable(bench: Bench, directory: Path, rate: float, size: Size) -> tuple[Del
     commits = bench.hall.commits()
     waited = _committed(commits, first, count) - sent
     held = count / len(commits.end) * 300  # about what an observation takes in the journal [bytes]
-    return delays(waited), fsyncs(directory, int(held))
+    return delays(waited), fsyncs(bench.directory, int(held))
 
 
 def _committed(commits: Commits, first: int, count: int) -> np.ndarray:
@@ -171,27 +190,33 @@ def _committed(commits: Commits, first: int, count: int) -> np.ndarray:
     return np.asarray(commits.time)[order]
 
 
-def latency(bench: Bench, directory: Path, size: Size) -> Iterator[Figure]:
+def latency(bench: Bench, size: Size) -> Iterator[Figure]:
     """(c) at half of what the service can."""
     rate = bench.stepped(size.messages) / 2
-    rounds = [durable(bench, directory, rate, size) for _ in range(size.repeats)]
+    rounds = [durable(bench, rate, size) for _ in range(size.repeats)]
     ours = Delays(*(middle(r[0][i] for r in rounds) for i in (0, 1)))
     disk = Delays(*(middle(r[1][i] for r in rounds) for i in (0, 1)))
     for name, mine, one in zip(("p50", "p99"), ours, disk, strict=True):
         target, met = at_most(8.0, mine / one) if name == "p99" else ("stated", None)
         yield Figure(
-            "c", f"publish to durable at {rate:,.0f} messages/s, {name}", mine * 1e3, "ms",
-            f"fdatasync of a commit's bytes: {one * 1e3:.2f} ms", mine / one, target, met,
+            "c",
+            f"publish to durable at {rate:,.0f} messages/s, {name}",
+            mine * 1e3,
+            "ms",
+            f"fdatasync of a commit's bytes: {one * 1e3:.2f} ms",
+            mine / one,
+            target,
+            met,
         )
 
 
-def with_bench(
-    directory: Path, parts: int, measure: Callable[[Bench], Iterator[Figure]]
-) -> list[Figure]:
-    """What `measure` finds with a fresh broker and a fresh service."""
+@contextmanager
+def started(parts: int) -> Iterator[Bench]:
+    """A fresh broker and a fresh service with some components, in a directory of their own."""
     root = f"speed-{parts}/v1"
     with (
-        quiet_broker(directory) as broker,
-        Hall(Arrangement(directory / "data", broker.port, root, parts)) as hall,
+        TemporaryDirectory() as name,
+        quiet_broker(Path(name)) as broker,
+        Hall(Arrangement(Path(name) / "data", broker.port, root, parts)) as hall,
     ):
-        return list(measure(Bench(broker.port, hall, root, parts)))
+        yield Bench(broker.port, hall, root, parts, Path(name))

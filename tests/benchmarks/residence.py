@@ -18,8 +18,12 @@ def memory(bench: Bench, _: Size) -> Iterator[Figure]:
     fresh = bench.parts - bench.parts // 20  # the first ones are registered before the count
     each = (held.after - held.before) / fresh
     yield Figure(
-        "f", f"resident memory of a component, of {bench.parts:,}", each, "B",
-        f"its tensors: {held.tensors / bench.parts:,.0f} B", each * bench.parts / held.tensors,
+        "f",
+        f"resident memory of a component, of {bench.parts:,}",
+        each,
+        "B",
+        f"its tensors: {held.tensors / bench.parts:,.0f} B",
+        each * bench.parts / held.tensors,
     )
 
 
@@ -34,9 +38,14 @@ def flush(bench: Bench, size: Size) -> Iterator[Figure]:
             took.append(seconds)
     worst = max(busy) * 1e3
     yield Figure(
-        "h", f"longest wait of the loop in {len(busy)} flushes of {BLOCK} rows, "
-        f"{bench.parts:,} components", worst, "ms",
-        f"without a flush: {middle(still) * 1e3:.1f} ms", None, *at_most(100.0, worst),
+        "h",
+        f"longest wait of the loop in {len(busy)} flushes of {BLOCK} rows, "
+        f"{bench.parts:,} components",
+        worst,
+        "ms",
+        f"without a flush: {middle(still) * 1e3:.1f} ms",
+        None,
+        *at_most(100.0, worst),
     )
     yield Figure("h", "such a flush", middle(took) * 1e3, "ms")
     count = 6 * size.messages

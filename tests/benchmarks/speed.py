@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.benchmarks import asking, history, ingest, residence, restart, stepping
 from tests.benchmarks.figures import Figure, document, table
-from tests.benchmarks.ingest import QUICK, Bench, Size, with_bench
+from tests.benchmarks.ingest import QUICK, Bench, Size, started
 
 ITEMS = "abcdefghij"
-Measure = Callable[[Bench, Size], Iterator[Figure]]
-
 FEW, MANY = 1_000, 10_000  # components
 
-# What shares one service: its number of components, and the items in their order.
+Measure = Callable[[Bench, Size], Iterator[Figure]]
+
+# What shares a service: its number of components, and the items in their order.
 BENCHES: tuple[tuple[int, dict[str, Measure]], ...] = (
     (MANY, {"f": residence.memory, "a": ingest.small, "i": asking.scrape, "h": residence.flush}),
-    (FEW, {"a": ingest.small, "b": ingest.large, "d": asking.states}),
+    (FEW, {"a": ingest.small, "c": ingest.latency, "b": ingest.large, "d": asking.states}),
 )
+
+
+# What has a directory of its own: how much of it, and how much in a hurry.
+ALONE: dict[str, tuple[Callable[[Path, int, Size], Iterator[Figure]], int, int]] = {
+    "g": (restart.restart, 1_000_000, 50_000),
+    "j": (history.histories, 100_000, 10_000),
+}
 
 
 def figures(wanted: str, size: Size) -> Iterator[Figure]:
@@ -35,26 +41,37 @@ def figures(wanted: str, size: Size) -> Iterator[Figure]:
     for parts, measures in BENCHES:
         chosen = [measure for item, measure in measures.items() if item in wanted]
         if chosen:
-            with _directory() as directory:
-                yield from with_bench(directory, parts, lambda b: _all(chosen, b, size))
-    if "c" in wanted:
-        with _directory() as directory:
-            yield from with_bench(directory, FEW, lambda b: ingest.latency(b, directory, size))
+            with started(parts) as bench:
+                for measure in chosen:
+                    yield from measure(bench, size)
     if "e" in wanted:
         yield from stepping.stepping(MANY, size)
-    quick = size is QUICK
-    if "g" in wanted:
-        with _directory() as directory:
-            yield from restart.restart(directory, MANY, 50_000 if quick else 1_000_000)
-    if "j" in wanted:
-        with _directory() as directory:
-            yield from history.histories(directory, 10_000 if quick else 100_000, size)
+    for item, (measure_in, many, few) in ALONE.items():
+        if item in wanted:
+            with TemporaryDirectory() as directory:
+                yield from measure_in(Path(directory), few if size is QUICK else many, size)
 
 
-def _all(measures: list[Measure], bench: Bench, size: Size) -> Iterator[Figure]:
-    return chain.from_iterable(measure(bench, size) for measure in measures)
+def main() -> None:
+    """Measure, and print the table."""
+    wanted, size, as_json = _arguments()
+    began, found = time.perf_counter(), []
+    for figure in figures(wanted, size):
+        found.append(figure)
+        print(f"({figure.item}) {figure.what}: {figure.ratio}", file=sys.stderr)
+    found.sort(key=lambda figure: figure.item)
+    print(document(found) if as_json else table(found))
+    print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
-class _directory(tempfile.TemporaryDirectory[str]):
-    def __enter__(self) -> Path:
-        return Path(super().__enter__())
+def _arguments() -> tuple[str, Size, bool]:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.speed", description=__doc__)
+    parser.add_argument("--only", default=ITEMS, help="letters, such as a,b")
+    parser.add_argument("--quick", action="store_true", help="less of everything, once")
+    parser.add_argument("--json", action="store_true", help="for scripts")
+    given = parser.parse_args()
+    return given.only, QUICK if given.quick else Size(), given.json
+
+
+if __name__ == "__main__":
+    main()

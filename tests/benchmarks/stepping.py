@@ -25,7 +25,9 @@ CYCLES = [[180e6, 110e6, 1.0], [60e6, 95e6, 10.0], [30e6, 80e6, 20.0]]  # range,
 def started(n: int) -> tuple[CrackStepper, CrackState, CrackLoad]:
     """A stepper, the state of `n` cracks of as many lengths, and one message for each."""
     a_0 = torch.linspace(0.001, 0.005, n, dtype=torch.float64)
-    stepper = CrackStepper(law=LAW, geometry=GEOMETRY, a_0=a_0, a_limit=0.01, retardation=NoRetardation())
+    stepper = CrackStepper(
+        law=LAW, geometry=GEOMETRY, a_0=a_0, a_limit=0.01, retardation=NoRetardation()
+    )
     load = spectrum_load(torch.ones(n).long(), blocks([CYCLES] * n))
     return stepper, stepper.init(n), load
 
@@ -54,15 +56,15 @@ def looped(a_0: list[float]) -> list[float]:
     return found
 
 
-def in_floats(a_0: list[float]) -> list[float]:
+def in_floats(a_0: list[float], C: float = 9.7e-30, m: float = 3.0, W: float = 0.02) -> list[float]:
     """The same without tensors."""
     found = []
     for a in a_0:
-        half = 0.5 * math.pi * a / GEOMETRY.W  # type: ignore[operator]  # a float here
-        shape = 0.752 + 2.02 * a / GEOMETRY.W + 0.37 * (1.0 - math.sin(half)) ** 3  # type: ignore[operator]  # a float here
+        half = 0.5 * math.pi * a / W
+        shape = 0.752 + 2.02 * a / W + 0.37 * (1.0 - math.sin(half)) ** 3
         F = math.sqrt(math.tan(half) / half) * shape / math.cos(half)
         root = F * math.sqrt(math.pi * a)
-        found.append(sum(n * LAW.C * (extent * root) ** LAW.m for extent, _, n in CYCLES))  # type: ignore[misc]  # floats here
+        found.append(sum(n * C * (extent * root) ** m for extent, _, n in CYCLES))
     return found
 
 
@@ -90,6 +92,11 @@ def stepping(n: int, size: Size) -> Iterator[Figure]:
         took = seconds(loop, size.repeats) * share
         target = at_least(200.0, took / together) if i == 0 else ("stated", None)
         yield Figure(
-            "e", f"one step of {n:,} components", together * 1e3, "ms",
-            f"{what}: {took * 1e3:,.0f} ms", took / together, *target,
+            "e",
+            f"one step of {n:,} components",
+            together * 1e3,
+            "ms",
+            f"{what}: {took * 1e3:,.0f} ms",
+            took / together,
+            *target,
         )

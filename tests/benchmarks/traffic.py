@@ -28,7 +28,7 @@ class Plan(NamedTuple):
 
     root: str  # of the topics
     parts: int  # components in turn
-    count: int  # messages
+    messages: int
     boot: int  # so that no repeat is taken for a duplicate of the last
     kind: Kind = "spectrum"
     rate_hz: float | None = None  # None: as fast as the broker takes them
@@ -54,7 +54,7 @@ def messages(plan: Plan) -> list[Message]:
     media = "application/msgpack" if plan.kind == "msgpack" else "application/json"
     topics = [f"{plan.root}/{name(i)}/load" for i in range(plan.parts)]
     found = []
-    for k in range(plan.count):
+    for k in range(plan.messages):
         turn, i = divmod(k, plan.parts)
         t_ns = T0_NS + (plan.boot * 1_000 + turn) * 10**9 + i
         found.append(Message(topics[i], payload(plan.boot, turn, t_ns), media))

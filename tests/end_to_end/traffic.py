@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from sensors import encode
 from sensors.encode import inspection_message, load_message, spectrum_message
 from sensors.mqtt_packets import Message
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
+from sensors.refusal import Form
 from storage.entry import Entry
 from twin.lines import observed
 
@@ -222,7 +222,7 @@ def key(entry: Entry) -> Key:
 
 def _message(observation: AnyObservation) -> Message:
     """In SI units, which no conversion rounds; half of it as MessagePack."""
-    form: encode.Form = "msgpack" if observation.seq % 2 else "json"
+    form: Form = "msgpack" if observation.seq % 2 else "json"
     if isinstance(observation, Series):
         plain = load_message(observation, form=form)
     elif isinstance(observation, Spectrum):

@@ -15,7 +15,7 @@ from models import tree
 from tests.twin import fleets
 from tests.twin.fleets import CLOCK, component, fleet, inspection, series, spectrum
 from twin.fleet import Fleet
-from twin.fold import Line, folded
+from twin.fold import Line, folded, late
 from twin.record import Row
 
 
@@ -121,10 +121,16 @@ def test_a_tick_passes_when_the_watermark_reaches_it(last_s: float, rows: int) -
 
 def test_late_evidence_counts_but_never_moves_time_back() -> None:
     early = folded(fleet(component()), [spectrum(0, 100.0)], CLOCK).fleet
-    late = folded(early, [spectrum(1, 10.0)], CLOCK).fleet
-    assert late.watermark_ns == early.watermark_ns
-    assert float(state(late).cycles) == 200.0
-    assert int(state(late).t_ns) == int(state(early).t_ns)
+    after = folded(early, [spectrum(1, 10.0)], CLOCK).fleet
+    assert after.watermark_ns == early.watermark_ns
+    assert float(state(after).cycles) == 200.0
+    assert int(state(after).t_ns) == int(state(early).t_ns)
+
+
+@pytest.mark.parametrize(("at_s", "count"), [(94.9, 1), (95.0, 0), (95.1, 0)])
+def test_evidence_is_late_behind_the_watermark(at_s: float, count: int) -> None:
+    value = folded(fleet(component()), [spectrum(0, 100.0)], CLOCK).fleet
+    assert late(value, [spectrum(1, at_s)]) == count
 
 
 def cycles_of(*lines: Line) -> float:
