@@ -173,6 +173,7 @@ class Questions:
     def __init__(self, service: Service, log: list[tuple[int, float, float]]) -> None:
         self._service, self._log = service, log
         self._before = 0
+        self._recorded_ns = time.time_ns()
 
     async def register(self, parts: int) -> None:
         """Register components, a few to warm up with before memory is looked at."""
@@ -212,9 +213,10 @@ class Questions:
     async def flushed(self, rows: int) -> tuple[float, float]:
         """See `Hall.flushed`."""
         service = self._service
-        step_ns = service.clock.record_every_ns
-        first_ns = (service.keeper.tail[-1].t_ns if service.keeper.tail else time.time_ns()) + 1
-        made = [row(service.fleet, first_ns + i * step_ns) for i in range(rows)]
+        made = []
+        for _ in range(rows):
+            self._recorded_ns += service.clock.record_every_ns
+            made.append(row(service.fleet, self._recorded_ns))
         pulse = asyncio.create_task(_pulse())
         began = time.perf_counter()
         service.keeper.add(made)

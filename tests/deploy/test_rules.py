@@ -54,7 +54,7 @@ def test_every_alert_keeps_its_promises(promtool: str, installed: Path) -> None:
     [
         (">= twin_component_crack_limit_meters", "> twin_component_crack_limit_meters"),
         ("< 50000", "<= 50000"),
-        ("twin_component_last_observation_timestamp_seconds > 600", "time() > 600"),
+        ("> twin_component_stale_after_seconds", ">= twin_component_stale_after_seconds"),
         ("or 0 * increase(twin_sequence_gaps_total[10m])", ""),
         ("or (twin_dead_letters_total unless twin_dead_letters_total offset 10m) > 0", ""),
         ("seconds > 900", "seconds >= 900"),

@@ -79,7 +79,8 @@ def three() -> Fleet:
 def test_how_the_journal_is_cut_into_batches_changes_no_bit(cuts: list[int], seed: int) -> None:
     lines = mixed_lines(40, seed)
     whole = folded(three(), lines, CLOCK)
-    value, rows = three(), []
+    value = three()
+    rows: list[Row] = []
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), 40], strict=True):
         part = folded(value, lines[start:end], CLOCK)
         value, rows = part.fleet, rows + part.rows
