@@ -53,9 +53,9 @@ class Keeper:
         """Append record rows."""
         self._recorder.add(rows)
 
-    async def has_room(self, rows: int) -> None:
-        """Wait until fewer than `rows` wait for the disk."""
-        while len(self._recorder.tail) >= rows:
+    async def has_room(self, size: int) -> None:
+        """Wait until the rows that wait for the disk take less than `size` bytes."""
+        while self._recorder.tail_bytes >= size:
             self._room.clear()
             await self._room.wait()
 

@@ -40,6 +40,12 @@ class Recorder:
         return tuple(self._tail)
 
     @property
+    def tail_bytes(self) -> int:
+        """What the tail takes in memory, about."""
+        last = self._tail[-1].columns.values() if self._tail else ()
+        return len(self._tail) * sum(column.nbytes for column in last)
+
+    @property
     def rows(self) -> int:
         """Rows given so far, on disk or not."""
         return self._flushed + len(self._tail)

@@ -36,7 +36,7 @@ from twin.settings import Settings
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
-ROWS_WAITING = 4096  # record rows that may wait for a disk that does not obey
+BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -205,7 +205,7 @@ class Service:
             self.metrics.folded(took, time.time_ns(), latest_ns)
             async with self._advanced:
                 self._advanced.notify_all()
-            await self.keeper.has_room(ROWS_WAITING)
+            await self.keeper.has_room(BYTES_WAITING)
             await asyncio.sleep(max(0.0, TICK_S - took))
 
     def _stepped(self, fleet: Fleet, lines: Sequence[Line]) -> tuple[Folded, int]:

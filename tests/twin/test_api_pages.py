@@ -9,7 +9,7 @@ import re
 import socket
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import httpx
@@ -24,6 +24,7 @@ from twin.api.application import application
 from twin.api.context import Context
 from twin.api.schema import Alive, Crack, Images, Letters, Models, Ready, Resubmitted
 from twin.api.stream import Stream
+from twin.errors import OverloadedError
 
 HERE = f"components/{PRESS}"
 
@@ -44,7 +45,7 @@ async def test_the_crack_is_told_as_coordinates(home: House) -> None:
 
 async def test_the_crack_is_drawn_as_svg_and_png(home: House) -> None:
     drawing = await home.get(f"{HERE}/crack", Accept="image/svg+xml")
-    root = ET.fromstring(drawing.content)  # noqa: S314  our own
+    root = ET.fromstring(drawing.content)
     words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert PRESS in words
     assert "a = 2 mm" in words
@@ -176,12 +177,12 @@ async def test_readiness_follows_the_disk_and_not_the_broker(home: House) -> Non
 
 
 async def test_before_recovery_only_health_is_told(home: House) -> None:
-    home.service.is_recovered = False
+    home.service.ready.clear()
     assert (await home.http.get("/readyz")).status_code == 503
     assert Alive.model_validate((await home.http.get("/healthz")).json()).alive
     answer = await home.get("components")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/starting")
-    home.service.is_recovered = True
+    home.service.ready.set()
 
 
 async def test_the_dashboard_asks_nobody_else(home: House) -> None:
@@ -195,27 +196,6 @@ async def test_the_dashboard_asks_nobody_else(home: House) -> None:
 async def test_every_answer_forbids_guessing(home: House) -> None:
     for path in ("/", "/healthz", "/metrics", "/api/v1/components", "/nowhere"):
         assert (await home.http.get(path)).headers["x-content-type-options"] == "nosniff"
-
-
-async def test_a_listener_resumes_where_it_left_off(home: House) -> None:
-    events = home.service.events
-    events.added([("limit", PRESS, T0_NS, {"crack_length": float(i)}) for i in range(3)])
-    first = events.last_id - 2
-    asking = asyncio.ensure_future(home.get("events", **{"Last-Event-ID": str(first)}))
-    by_query = asyncio.ensure_future(home.get(f"events?last_event_id={first}"))
-    await asyncio.sleep(0)
-    events.close()
-    for answer in (await asking, await by_query):
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        ids = [int(i) for i in re.findall(r"^id: (\d+)$", answer.text, re.MULTILINE)]
-        assert ids == [first + 1, first + 2]
-        data = json.loads(re.findall(r"^data: (.*)$", answer.text, re.MULTILINE)[1])
-        assert data == {
-            "kind": "limit",
-            "component": PRESS,
-            "time": "2026-01-01T00:00:00Z",
-            "crack_length": 2.0,
-        }
 
 
 async def test_a_listener_is_told_that_it_missed_something(home: House) -> None:
@@ -238,12 +218,14 @@ async def test_a_silent_stream_beats(home: House) -> None:
 
 async def test_too_many_listeners_are_refused(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twin.api.stream.LISTENERS", 1)
-    first = asyncio.ensure_future(home.get("events"))
-    while not (answer := await home.get("events")).status_code == 429:
-        pass
-    assert answer.json()["type"] == "/problems/overloaded"
-    home.service.events.close()
-    assert (await first).status_code == 200
+    listeners = Stream(Context(home.service))
+    listeners.check()
+    text = listeners.text(home.service.events.last_id)
+    await anext(text)
+    with pytest.raises(OverloadedError, match="1 listen already"):
+        listeners.check()
+    await text.aclose()
+    listeners.check()
 
 
 @pytest.mark.parametrize("last", ["-1", "x", str(2**63)])
@@ -251,32 +233,66 @@ async def test_an_event_number_that_is_none_is_refused(home: House, last: str) -
     assert (await home.get("events", **{"Last-Event-ID": last})).status_code == 422
 
 
-async def test_a_live_stream_ends_with_the_service(tmp_path: Path) -> None:
-    """Over a real socket: news arrives while the connection is open, and stopping closes it."""
-    async with house(tmp_path / "data") as home:
-        await home.register(PRESS)
-        listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                application(home.service),
-                log_config=None,
-                lifespan="off",
-                timeout_graceful_shutdown=5,
-            )
-        )
-        server.capture_signals = nullcontext  # type: ignore[method-assign]
-        serving = asyncio.create_task(server.serve([listener]))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/events"
-        async with httpx.AsyncClient() as client, client.stream("GET", url) as answer:
-            lines = answer.aiter_lines()
-            assert await anext(lines) == "retry: 2000"
-            await home.inspect(length=0.05)
-            kinds = set()
-            while kinds < {"event: inspection", "event: limit"}:
-                line = await anext(lines)
-                kinds |= {line} if line.startswith("event:") else set()
-            home.service.events.close()
-            rest = [line async for line in lines]
-            assert not any(line.startswith("event: missed") for line in rest)
+@asynccontextmanager
+async def served(home: House) -> AsyncIterator[httpx.AsyncClient]:
+    """The service behind a real socket, for answers that do not end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application(home.service), log_config=None, lifespan="off")
+    config.timeout_graceful_shutdown = 5
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # leave pytest's
+    serving = asyncio.create_task(server.serve([listener]))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+    try:
+        async with httpx.AsyncClient(base_url=url) as client:
+            yield client
+    finally:
         server.should_exit = True
         await asyncio.wait_for(serving, 5)
+
+
+async def test_a_live_stream_tells_news_and_ends_with_the_service(home: House) -> None:
+    async with served(home) as client, client.stream("GET", "/events") as answer:
+        lines = answer.aiter_lines()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert await anext(lines) == "retry: 2000"
+        await home.inspect(length=0.05)
+        kinds: set[str] = set()
+        while not kinds >= {"event: inspection", "event: limit"}:
+            line = await anext(lines)
+            kinds |= {line} if line.startswith("event:") else set()
+        home.service.events.close()
+        rest = [line async for line in lines]
+        assert "event: missed" not in rest
+
+
+@pytest.mark.parametrize("by_header", [True, False])
+async def test_a_listener_resumes_where_it_left_off(home: House, *, by_header: bool) -> None:
+    events = home.service.events
+    events.added([("limit", PRESS, T0_NS, {"crack_length": float(i)}) for i in range(3)])
+    first = str(events.last_id - 2)
+    path = "/events" if by_header else f"/events?last_event_id={first}"
+    headers = {"Last-Event-ID": first} if by_header else {}
+    async with served(home) as client, client.stream("GET", path, headers=headers) as answer:
+        told = [line async for line in _until(answer.aiter_lines(), f"id: {events.last_id}", 3)]
+    assert [line for line in told if line.startswith("id:")] == [
+        f"id: {events.last_id - 1}",
+        f"id: {events.last_id}",
+    ]
+    data = json.loads(told[-1].removeprefix("data: "))
+    assert data == {
+        "kind": "limit",
+        "component": PRESS,
+        "time": "2026-01-01T00:00:00Z",
+        "crack_length": 2.0,
+    }
+
+
+async def _until(lines: AsyncIterator[str], last: str, more: int) -> AsyncIterator[str]:
+    """Lines up to the one that says `last`, and a few behind it."""
+    left = more
+    async for line in lines:
+        yield line
+        left -= line == last or left < more
+        if left == 0:
+            return

@@ -39,7 +39,7 @@ def add_letters(app: FastAPI, context: Context) -> None:
             {
                 "items": [_letter(letter) for letter in page],
                 "next": page[-1].id if len(found) > limit else None,
-                "total": census.count,
+                "total": census.letters,
                 "dropped": census.dropped,
             }
         )

@@ -1,0 +1,82 @@
+"""The grid of bilinear rectangles: uniform where cracks grow, graded towards the ends.
+
+The rows are odd in number and one of them is centred on y = 0, so that a straight crack at
+mid-height runs through the middle of its elements.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+GRADING = 1.35  # growth from one row to the next outside the uniform zone [1]
+CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # of an element, as (column, row)
+
+
+class Grid(NamedTuple):
+    """Lines of a rectangular grid; node j (nx+1) + i lies at (x[i], y[j])."""
+
+    x: Floats  # (nx+1,) rising from 0 to the width [m]
+    y: Floats  # (ny+1,) rising from −height/2 to height/2 [m]
+    h: float  # size of the elements of the uniform zone [m]
+
+    @property
+    def columns(self) -> int:
+        """How many elements lie beside each other."""
+        return len(self.x) - 1
+
+    @property
+    def rows(self) -> int:
+        """How many elements lie above each other."""
+        return len(self.y) - 1
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes there are."""
+        return len(self.x) * len(self.y)
+
+    def elements(self) -> Ints:
+        """The nodes (columns · rows, 4) of each element, counter-clockwise."""
+        i, j = np.meshgrid(np.arange(self.columns), np.arange(self.rows))
+        first = (j * len(self.x) + i).ravel()
+        return np.stack([first + c + r * len(self.x) for c, r in CORNERS], axis=1)
+
+    def rows_within(self, low: float, high: float) -> tuple[int, int]:
+        """The node lines first:last that cover y from `low` to `high` [m]."""
+        first = int(np.searchsorted(self.y, low, side="right")) - 1
+        last = int(np.searchsorted(self.y, high, side="left")) + 1
+        return max(first, 0), min(last, len(self.y))
+
+
+def grid(width: float, height: float, columns: int, fine: float) -> Grid:
+    """A grid for a plate of `width` × `height` [m], uniform in |y| ≤ `fine` [m]."""
+    if columns < 4 or not 0.0 < fine or not 0.0 < width or not 0.0 < height:
+        raise ValueError(
+            f"a plate of {width} m x {height} m in {columns} columns, uniform to |y| = {fine} m, "
+            "is no grid: it needs positive sizes and at least 4 columns"
+        )
+    h = width / columns
+    half = 0.5 * height
+    layers = math.ceil(fine / h - 0.5)
+    if (layers + 1.5) * h >= half:
+        rows = 2 * math.ceil(half / h - 0.5) + 1
+        return Grid(np.linspace(0.0, width, columns + 1), np.linspace(-half, half, rows + 1), h)
+    upper = np.concatenate([(np.arange(layers + 1) + 0.5) * h, _graded(h, layers, half)])
+    return Grid(np.linspace(0.0, width, columns + 1), np.concatenate([-upper[::-1], upper]), h)
+
+
+def _graded(h: float, layers: int, half: float) -> Floats:
+    """Lines from the uniform zone to the end, each row `GRADING` larger, scaled to fit."""
+    start = (layers + 0.5) * h
+    sizes: list[float] = []
+    while sum(sizes) < half - start:
+        sizes.append(h * GRADING ** (len(sizes) + 1))
+    lines: Floats = start + np.cumsum(sizes) * ((half - start) / sum(sizes))
+    lines[-1] = half
+    return lines

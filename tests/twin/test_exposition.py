@@ -1,0 +1,155 @@
+"""Status words, overviews and what Prometheus reads."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.twin.fakes import PRESS, T0_NS, house
+from twin.exposition import CONTENT_TYPE, _labels
+from twin.fleet import EMPTY
+from twin.overview import Views
+from twin.status import STATUSES, ManySigns, Signs, status, statuses
+
+SECOND_NS = 10**9
+FINE = Signs(retired=False, fractured=False, at_limit=False, t_ns=T0_NS, stale_after_ns=SECOND_NS)
+
+Samples = dict[tuple[str, str, str], float]
+
+
+def samples(text: str) -> Samples:
+    """The per-component samples by (name, component, quantile)."""
+    found: Samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name.startswith("twin_component_"):
+                name = f"{sample.labels['site']}/{sample.labels['component']}"
+                key = (sample.name, name, sample.labels.get("quantile", ""))
+                assert key not in found
+                found[key] = sample.value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("age_ns", "word"), [(SECOND_NS - 1, "ok"), (SECOND_NS, "ok"), (SECOND_NS + 1, "stale")]
+)
+def test_silence_beyond_the_stated_one_is_stale(age_ns: int, word: str) -> None:
+    assert status(FINE, T0_NS + age_ns) == word
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"retired": True, "fractured": True}, "retired"),
+        ({"fractured": True, "at_limit": True}, "fractured"),
+        ({"at_limit": True, "t_ns": 0}, "limit"),
+        ({"t_ns": 0}, "new"),
+        ({}, "stale"),
+    ],
+)
+def test_what_is_worse_hides_what_is_better(changes: dict[str, int], word: str) -> None:
+    assert status(FINE._replace(**changes), T0_NS + 10 * SECOND_NS) == word
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(),
+            st.booleans(),
+            st.booleans(),
+            st.sampled_from([0, T0_NS, T0_NS + SECOND_NS]),
+            st.sampled_from([1, SECOND_NS, 10**18]),
+        )
+    )
+)
+def test_many_at_once_are_as_each_alone(rows: list[tuple[bool, bool, bool, int, int]]) -> None:
+    columns = list(zip(*rows, strict=True)) or [()] * 5
+    kinds = (np.bool_, np.bool_, np.bool_, np.int64, np.int64)
+    arrays = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+    now_ns = T0_NS + SECOND_NS + 1
+    words = [STATUSES[i] for i in statuses(ManySigns(*arrays), now_ns).tolist()]
+    assert words == [status(Signs(*row), now_ns) for row in rows]
+
+
+async def test_prometheus_reads_what_the_api_says(tmp_path: Path) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, "plant-b/silent", "plant-b/still")
+        await home.register("plant-b/gone", stale_after_s=60.0)
+        for minute in range(3):
+            await home.load(minute=minute)
+            await home.load("plant-b/still", minute=minute, span=0.0)
+        await home.http.delete("/api/v1/components/plant-b/gone", headers={"If-Match": "*"})
+        answer = await home.http.get("/metrics")
+        state = await home.json(f"components/{PRESS}/state")
+        assert answer.headers["content-type"] == CONTENT_TYPE
+        found = samples(answer.text)
+        names = {key[1] for key in found}
+    assert names == {PRESS, "plant-b/silent", "plant-b/still"}
+    prefix = "twin_component"
+    assert found[f"{prefix}_crack_length_meters", PRESS, ""] == state["crack_length"]
+    assert found[f"{prefix}_crack_limit_meters", PRESS, ""] == 0.03
+    assert found[f"{prefix}_stale_after_seconds", PRESS, ""] == 600.0
+    last = f"{prefix}_last_observation_timestamp_seconds"
+    assert found[last, PRESS, ""] == T0_NS / 1e9 + 120
+    assert (last, "plant-b/silent", "") not in found
+    remaining = f"{prefix}_remaining_cycles"
+    for quantile in ("0.05", "0.5", "0.95"):
+        assert found[remaining, PRESS, quantile] == state["remaining_cycles"]
+        assert found[remaining, "plant-b/still", quantile] == math.inf
+        assert (remaining, "plant-b/silent", quantile) not in found
+
+
+async def test_the_service_tells_how_it_is_at_the_scrape(tmp_path: Path) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        text = (await home.http.get("/metrics")).text
+        assert "twin_ready 1.0" in text
+        assert "twin_components 1.0" in text
+        assert 'twin_model_info{stepper="ParisLaw-EdgeCrack-NoRetardation"} 1.0' in text
+        home.service.committer.is_available = False
+        assert "twin_ready 0.0" in (await home.http.get("/metrics")).text
+        home.service.committer.is_available = True
+
+
+async def test_metrics_are_told_before_anything_is_recovered(tmp_path: Path) -> None:
+    async with house(tmp_path / "data") as home:
+        home.service.ready.clear()
+        answer = await home.http.get("/metrics")
+        assert (answer.status_code, "twin_ready 0.0" in answer.text) == (200, True)
+        home.service.ready.set()
+
+
+def test_an_empty_fleet_has_an_overview() -> None:
+    overview = Views().overview(EMPTY)
+    assert overview.roll.names == ()
+    assert overview.statuses(T0_NS).tolist() == []
+
+
+def test_a_label_cannot_break_the_page() -> None:
+    text = "x{" + _labels('a"b/c\\d\ne') + "} 1\n"
+    (family,) = text_string_to_metric_families(text)
+    assert family.samples[0].labels == {"site": 'a"b', "component": "c\\d\ne"}
+
+
+async def test_a_component_that_changes_cohort_stays_in_its_place(tmp_path: Path) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register("a/1", "a/2", "a/3")
+        await home.load("a/2", count=2000.0)
+        before = await home.json("components")
+        registration = (await home.json("components/a/2"))["registration"]
+        answer = await home.http.put(
+            "/api/v1/components/a/2",
+            json={**registration, "geometry": {"kind": "centre_crack", "W": 0.1}},
+            headers={"If-Match": '"1"'},
+        )
+        assert answer.status_code == 200
+        after = await home.json("components")
+    lengths = [[item["crack_length"] for item in page["items"]] for page in (before, after)]
+    assert lengths[0] == lengths[1]
+    assert lengths[0][1] > lengths[0][0] == lengths[0][2]
