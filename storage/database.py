@@ -14,7 +14,8 @@ from storage.errors import CorruptError, StorageError, UnavailableError
 from storage.schema import APPLICATION_ID, TABLES, VERSION
 from storage.wal import lost_commits
 
-CHECKPOINT_PAGES = 8_000  # of 4 KiB: the log is folded into the file after some 32 MB
+LOG_PAGES = 8_000  # of 4 KiB: with some 32 MB `fold` lets the log begin again
+LONGEST_LOG_PAGES = 32_000  # where nobody calls `fold`, a commit does it, which takes a while
 SMALL_TABLES = ("bounds", "streams", "marks", "catalogue")  # checked in full at every opening
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
@@ -63,6 +64,7 @@ class Database:
         """Open the file, create it if there is none; raises CorruptError, UnavailableError."""
         self.path = path
         self._lock = threading.RLock()
+        self._fold_lock = threading.Lock()  # taken before the other
         with disk():
             if not path.exists():
                 create(path)
@@ -71,6 +73,7 @@ class Database:
             raise CorruptError(f"the log of {path} is damaged, {lost} commits are beyond reach")
         with self._translating():
             self._connection = connection(path)
+            self._folding = _folding(path)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """All rows of a query."""
@@ -102,10 +105,17 @@ class Database:
                 raise
 
     def fold(self) -> int:
-        """Fold the write-ahead log into the file; the pages that were left over in the log."""
-        with self._lock, self._translating():
-            _, pages, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        return int(pages) - int(done)
+        """Fold the write-ahead log into the file; the pages that were left over in the log.
+
+        Commits go on meanwhile, but for a moment at the end of a long log: what they added has
+        to be folded as well before the log can begin again.
+        """
+        with self._fold_lock, self._translating():
+            pages, done = _folded(self._folding)
+            if pages != done and pages >= LOG_PAGES:
+                with self._lock:
+                    pages, done = _folded(self._folding)
+        return pages - done
 
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the structure of the whole file."""
@@ -118,7 +128,8 @@ class Database:
 
     def close(self) -> None:
         """Fold the log into the file and let go."""
-        with self._lock, self._translating():
+        with self._fold_lock, self._lock, self._translating():
+            self._folding.close()
             self._connection.close()
 
     @contextmanager
@@ -141,7 +152,7 @@ def connection(path: Path) -> sqlite3.Connection:
         _identify(opened, path)  # before anything that might write
         opened.execute("PRAGMA journal_mode=WAL")
         opened.execute("PRAGMA synchronous=FULL")
-        opened.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        opened.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG_PAGES}")
         opened.execute("PRAGMA cell_size_check=ON")
         opened.execute("PRAGMA cache_size=-16000")  # KiB
         _inspect(opened, path)
@@ -153,6 +164,19 @@ def connection(path: Path) -> sqlite3.Connection:
         opened.close()
         raise
     return opened
+
+
+def _folding(path: Path) -> sqlite3.Connection:
+    """A second connection, which does nothing but fold the log."""
+    opened = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0)
+    opened.execute("PRAGMA synchronous=FULL")
+    return opened
+
+
+def _folded(folding: sqlite3.Connection) -> tuple[int, int]:
+    """The pages of the log, and how many of them are in the file now."""
+    _, pages, done = folding.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return int(pages), int(done)
 
 
 def _identify(opened: sqlite3.Connection, path: Path) -> None:

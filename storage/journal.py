@@ -217,7 +217,10 @@ class Journal:
         return len(doomed)
 
     def fold(self) -> int:
-        """Fold SQLite's log into its file, best when idle; how many pages were left over."""
+        """Fold SQLite's log into its file; how many pages were left over.
+
+        For any thread: commits go on meanwhile, and take longer where nobody calls this.
+        """
         return self._database.fold()
 
     def verify(self) -> list[str]:

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from twin.overview import Overview
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 QUANTILES = ("0.05", "0.5", "0.95")  # equal as long as nothing is uncertain
 
 
@@ -68,16 +69,15 @@ def _gauge(
 ) -> Iterable[str]:
     head = f"# HELP twin_component_{name} {text}\n# TYPE twin_component_{name} gauge\n"
     prefix = f"twin_component_{name}{{"
-    pairs = zip(labels, values.tolist(), strict=True)
-    return [head, *(f"{prefix}{label}}} {_number(value)}\n" for label, value in pairs)]
+    pairs = zip(labels, _numbers(values), strict=True)
+    return [head, *(f"{prefix}{label}}} {number}\n" for label, number in pairs)]
 
 
-def _number(value: float) -> str:
-    if value != value:  # NaN
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(value)
+def _numbers(values: NDArray[np.float64]) -> list[str]:
+    texts = list(map(repr, values.tolist()))
+    for i in np.flatnonzero(~np.isfinite(values)).tolist():
+        texts[i] = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}[texts[i]]
+    return texts
 
 
 def _kept(labels: Sequence[str], keep: NDArray[np.bool_]) -> list[str]:
@@ -85,9 +85,5 @@ def _kept(labels: Sequence[str], keep: NDArray[np.bool_]) -> list[str]:
 
 
 def _labels(name: str) -> str:
-    site, _, component = name.partition("/")
-    return f'site="{_escaped(site)}",component="{_escaped(component)}"'
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    site_and_component = name.translate(_ESCAPES).replace("/", '",component="', 1)
+    return f'site="{site_and_component}"'

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -15,6 +16,7 @@ from sensors.limits import Limits
 from sensors.mqtt import Message, MqttSource
 from sensors.observation import AnyObservation
 from sensors.topics import Topics
+from storage.errors import UnavailableError
 from storage.marks import Outcome
 from storage.store import Store
 from twin.committer import Committer
@@ -35,6 +37,7 @@ from twin.settings import Settings
 
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
+FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
 BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
 
@@ -97,6 +100,7 @@ class Service:
                 tasks.create_task(_watched(committing), name="watch-commit")
                 tasks.create_task(_watched(stepping), name="watch-step")
                 tasks.create_task(self._keep(), name="keep")
+                tasks.create_task(self._fold_log(), name="fold-log")
                 await self._register_file()
                 self.ready.set()
                 if source is not None:
@@ -223,6 +227,16 @@ class Service:
         while True:
             await asyncio.sleep(0.5)
             await self.keeper.keep(self.fleet, self.clock, self._journal_thread)
+
+    async def _fold_log(self) -> None:
+        """Fold the journal's log into its file, so that no commit has to wait for that."""
+        folded = self.committer.end
+        while True:
+            await asyncio.sleep(FOLD_S)
+            if self.committer.end - folded >= FOLD_LINES:
+                folded = self.committer.end
+                with suppress(UnavailableError):  # a commit will say so, and try again
+                    await self.query(self.store.journal.fold)
 
     async def _on(self, thread: ThreadPoolExecutor, f: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(thread, f, *args)

@@ -20,24 +20,22 @@ class Cuts(NamedTuple):
     element: Ints  # (k,) rising, each once
     offset: Ints  # (k+1,) the segments of element[i] are segment[offset[i]:offset[i+1]]
     segment: Ints  # (s,)
-    last: Ints  # (2,) the elements in which the crack ends: its last node's, its first node's
 
 
 def cuts(path: Floats, grid: Grid) -> Cuts:
     """Where `path` (m, 2) runs through the grid."""
-    element, segment, first, last = _walked(path, grid.x, grid.y, TOUCH * grid.h)
+    element, segment = _walked(path, grid.x, grid.y, TOUCH * grid.h)
     pairs = np.unique(np.stack([element, segment], axis=1), axis=0)
     single, offset = np.unique(pairs[:, 0], return_index=True)
-    ends = np.array([last, first])
-    return Cuts(single, np.append(offset, len(pairs)), np.ascontiguousarray(pairs[:, 1]), ends)
+    return Cuts(single, np.append(offset, len(pairs)), np.ascontiguousarray(pairs[:, 1]))
 
 
 @njit(cache=True, nogil=True)
-def _walked(path: Floats, x: Floats, y: Floats, touch: float) -> tuple[Ints, Ints, int, int]:
-    """Element and segment of every piece of the path, and its first and last element."""
-    most = 8 * (len(path) + len(x) + len(y)) + 8 * len(path) * 8
+def _walked(path: Floats, x: Floats, y: Floats, touch: float) -> tuple[Ints, Ints]:
+    """Element and segment of every piece of the path; on a grid line those of both sides."""
+    most = 5 * len(path) * (len(x) + len(y) + 1)
     element, segment = np.empty(most, np.int64), np.empty(most, np.int64)
-    count, first, last = 0, -1, -1
+    count = 0
     for k in range(len(path) - 1):
         marks = _marks(path[k], path[k + 1], x, y)
         span = math.hypot(path[k + 1, 0] - path[k, 0], path[k + 1, 1] - path[k, 1])
@@ -53,11 +51,8 @@ def _walked(path: Floats, x: Floats, y: Floats, touch: float) -> tuple[Ints, Int
                 if 0 <= column < len(x) - 1 and 0 <= row < len(y) - 1:
                     element[count] = row * (len(x) - 1) + column
                     segment[count] = k
-                    if ex == 0.0 and ey == 0.0:
-                        last = element[count]
-                        first = last if first < 0 else first
                     count += 1
-    return element[:count], segment[:count], first, last
+    return element[:count], segment[:count]
 
 
 @njit(cache=True, nogil=True)

@@ -3,7 +3,8 @@
 N. Moës, J. Dolbow, T. Belytschko, Int. J. Numer. Meth. Eng. 46 (1999) 131,
 doi:10.1002/(SICI)1097-0207(19990910)46:1<131::AID-NME726>3.0.CO;2-J. Every function is shifted
 by its value at its node, so that it vanishes at all nodes: a jump then acts in cut elements
-alone, and the unknowns of the nodes stay displacements.
+alone, and the unknowns of the nodes stay displacements. The tip functions reach over a disc of
+fixed size in elements rather than the tip's own element, which halves the error of K.
 
 Functions are numbered 0…f−1: first the jumps, one a node, then four tip functions a node.
 """
@@ -21,6 +22,7 @@ from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, Cuts, centre, cuts, p
 from models.xfem.grid import Floats, Grid, Ints
 
 BRANCHES = 4
+AROUND = 2.4  # nodes nearer to a tip than this have its functions [elements]
 LEAST_SHARE = 1e-4  # of a node's support beyond the crack, for a jump there to make sense
 
 
@@ -43,11 +45,12 @@ def enrichment(crack: Crack, grid: Grid) -> Enrichment:
     crossed = cuts(path, grid)
     tip = np.full(grid.nodes, -1, dtype=np.int64)
     for k in range(len(ends.at)):
-        corners = _corners(crossed.last[k], grid)
-        if (tip[corners] >= 0).any():
-            raise ValueError(f"the tips {ends.at.tolist()} m share an element: the crack is "
-                             f"too short for elements of {grid.h} m")
-        tip[corners] = k
+        near = _within(ends.at[k], AROUND * grid.h, grid)
+        if (tip[near] >= 0).any():
+            raise ValueError(
+                f"the tips {ends.at.tolist()} m are too close for elements of {grid.h} m"
+            )
+        tip[near] = k
     which, beyond = _sides(path, *crossed[:3], grid.x, grid.y)
     passed = beyond >= LEAST_SHARE * _support(grid)
     return _numbered(path, ends, crossed, tip, which, passed & (tip < 0))
@@ -64,10 +67,10 @@ def _numbered(
     return Enrichment(path, ends, crossed, jump, branch, tip, which, node)
 
 
-def _corners(element: int, grid: Grid) -> Ints:
-    row, column = divmod(int(element), grid.columns)
-    first = row * len(grid.x) + column
-    return np.array([first, first + 1, first + len(grid.x) + 1, first + len(grid.x)])
+def _within(at: Floats, radius: float, grid: Grid) -> Ints:
+    """The nodes within `radius` [m] of a point."""
+    near = np.hypot(grid.x[None, :] - at[0], grid.y[:, None] - at[1]) < radius
+    return np.flatnonzero(near)
 
 
 def _support(grid: Grid) -> Floats:

@@ -27,6 +27,7 @@ class Inverse:
     def __init__(self, factor: SuperLU, free: csr_array, first: int, last: int) -> None:
         self.first, self.last = first, last  # nodes first:last are kept
         self._factor, self._free = factor, free
+        self._window = free[2 * first : 2 * last]
         self._slot = np.full(last - first, -1, dtype=np.int64)
         self._used = 0
         self.columns: Floats = np.empty((256, 2 * (last - first)))  # two rows for each node known
@@ -43,13 +44,13 @@ class Inverse:
     def _add(self, local: Ints) -> None:
         while 2 * (self._used + len(local)) > len(self.columns):
             self.columns = np.concatenate([self.columns, np.empty_like(self.columns)])
-        dofs = (2 * (local + self.first)[:, None] + np.arange(2)).ravel()
-        solved = self._factor.solve(self._free[dofs].toarray().T)
-        window = slice(2 * self.first, 2 * self.last)
-        rows = slice(2 * self._used, 2 * (self._used + len(local)))
-        self.columns[rows] = (self._free[window] @ solved).T
-        self._slot[local] = self._used + np.arange(len(local))
-        self._used += len(local)
+        for node in local:  # one by one: how many are solved together changes the last bits
+            dof = 2 * (node + self.first)
+            solved = self._factor.solve(self._free[dof : dof + 2].toarray().T)
+            at = 2 * self._used
+            self.columns[at : at + 2] = (self._window @ solved).T
+            self._slot[node] = self._used
+            self._used += 1
 
 
 class Intact(NamedTuple):

@@ -113,7 +113,6 @@ class Hall:
 def _run(pipe: Connection, arrangement: Arrangement) -> None:
     logs.configure(level=logging.WARNING)
     prepare()
-    import sys; sys.setswitchinterval(float(os.environ.get('SWI','0.005')))
     serving.application = _with_empty_route  # type: ignore[attr-defined]  # one route more
     asyncio.run(_served(pipe, arrangement))
 

@@ -67,9 +67,18 @@ static void keep(int fd) {
     if (!is_directory) linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
+/* Sleep for the microseconds that a file names. */
+static void crawl(void) {
+    unsigned pause = 0;
+    FILE *file = told("DISK_CRAWLS") ? fopen(getenv("DISK_CRAWLS"), "r") : NULL;
+    if (!file) return;
+    if (fscanf(file, "%u", &pause) == 1) usleep(pause);
+    fclose(file);
+}
+
 static int synced(int fd, long call) {
     if (told("DISK_FAILS")) { errno = EIO; return -1; }
-    if (told("DISK_CRAWLS")) usleep(200000);
+    crawl();
     int result = syscall(call, fd);
     if (result == 0 && told("DISK_SHADOW")) keep(fd);
     return result;
@@ -102,9 +111,9 @@ class Disk:
         """Let every fsync fail from now on."""
         self._fails.touch()
 
-    def crawl(self) -> None:
-        """Let every fsync take a fifth of a second from now on."""
-        self._crawls.touch()
+    def crawl(self, pause_s: float) -> None:
+        """Let every fsync take so much longer from now on."""
+        self._crawls.write_text(str(round(pause_s * 1e6)))
 
     def heal(self) -> None:
         """Let everything go well again."""

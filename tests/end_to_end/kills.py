@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tests.brokers import Broker
+from tests.end_to_end.disk import Disk
 from tests.end_to_end.harness import Arrangement, Twin, subscribed
 from tests.end_to_end.stream import Stream
 from tests.end_to_end.traffic import Traffic, fleet
@@ -28,14 +29,13 @@ from twin.serving import prepare
 PARTS, LATE_PARTS = 12, 4  # registered at first, and one by one at later starts
 DAY_NS = 86_400 * 10**9
 LIFE_S = 1.5  # the longest between readiness and a kill anywhere
-PHASE_S = 0.03  # the longest between the first sign of a write and the kill
+PHASE_S = 0.1  # the longest between the first sign of a write and the kill
+PATIENCE_S = 10.0  # the longest wait for such a sign
+LINES = 60  # that a life at least adds to the journal
+FSYNC_S = 0.004  # so much longer every fsync takes, so that a kill finds something under way
 
 Moment = Literal["anywhere", "flushing", "starting", "checkpointing"]
 MOMENTS: tuple[Moment, ...] = ("anywhere", "flushing", "starting", "checkpointing", "anywhere")
-SIGNS = {
-    "flushing": "trajectories.zarr/crack/*/c/*/*.aside",
-    "checkpointing": "checkpoints/*.aside",
-}
 
 
 class Summary(NamedTuple):
@@ -64,14 +64,15 @@ class Summary(NamedTuple):
         }
 
 
-def killed(
-    directory: Path, kills: int, seed: int, arrangement: Arrangement | None = None
-) -> Summary:
+def killed(directory: Path, kills: int, seed: int) -> Summary:
     """A stream into a service that is killed so often, and once more at the end."""
     began, tables = time.monotonic(), fleet(PARTS + LATE_PARTS)
     traffic = Traffic(_names(tables[:PARTS]), seed=seed, start_ns=time.time_ns() - DAY_NS)
     moments = list(islice(cycle(MOMENTS), kills))
     (directory / "broker").mkdir()
+    disk = Disk(directory / "disk")
+    disk.crawl(FSYNC_S)
+    arrangement = Arrangement(environment=disk.environment)
     with (
         Broker(directory / "broker") as broker,
         Twin(directory / "twin", broker.port, tables[:PARTS], arrangement) as twin,
@@ -114,23 +115,31 @@ def _start(twin: Twin, stream: Stream, tables: Sequence[dict[str, Any]], *, wait
 
 
 def _kill(twin: Twin, moment: Moment, chance: float, start_s: float) -> None:
-    """Kill at a chosen kind of moment, which is not waited for longer than `LIFE_S`."""
+    """Kill at a chosen kind of moment, of a life that has left something behind."""
     if moment == "starting":
         time.sleep(chance * start_s)
-    elif moment == "anywhere":
-        time.sleep(chance * LIFE_S)
-    elif _appears(twin.data, SIGNS[moment]):
-        time.sleep(chance * PHASE_S)
+        twin.kill()
+        return
+    lines, checkpoints = twin.journal_end() + LINES, _checkpoints(twin)
+    twin.until(lambda: twin.journal_end() >= lines, f"keeps {LINES} more lines")
+    twin.until(lambda: not _checkpoints(twin) <= checkpoints, "writes a checkpoint")
+    if moment == "flushing":
+        _watch(twin.data, "trajectories.zarr/crack/*/c/*/*.aside")
+    elif moment == "checkpointing":
+        _watch(twin.data, "checkpoints/*.aside")
+    time.sleep(chance * (LIFE_S if moment == "anywhere" else PHASE_S))
     twin.kill()
 
 
-def _appears(directory: Path, pattern: str) -> bool:
-    """Whether a file of that pattern is there before long; watched without a pause."""
-    deadline = time.monotonic() + LIFE_S
-    while time.monotonic() < deadline:
-        if next(directory.glob(pattern), None) is not None:
-            return True
-    return False
+def _checkpoints(twin: Twin) -> set[str]:
+    return {path.name for path in (twin.data / "checkpoints").glob("*.safetensors")}
+
+
+def _watch(directory: Path, pattern: str) -> None:
+    """Wait, closely, for a file; not for ever: a kill at another moment is a kill as well."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and next(directory.glob(pattern), None) is None:
+        pass
 
 
 def main() -> int:

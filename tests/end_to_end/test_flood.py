@@ -84,7 +84,7 @@ def test_memory_is_bounded_while_the_disk_crawls_and_the_broker_floods(tmp_path:
         asyncio.run(flood(broker.port, range(200)))  # every path once, before memory is compared
         twin.until_kept(200)
         before = twin.memory()
-        disk.crawl()
+        disk.crawl(0.2)
         asyncio.run(flood(broker.port, range(200, COUNT)))
         twin.until(lambda: kept(twin, COUNT // 4), "keeps a quarter, slowly")
         assert twin.journal_end() < COUNT, "the disk was not slow enough to show anything"

@@ -61,6 +61,7 @@ def fleet(count: int) -> list[dict[str, Any]]:
             "name": f"plant-{'ab'[i % 2]}/part-{i:02d}",
             "crack_length": 0.005 + 0.0002 * (i % 20),
             "crack_limit": 0.018,
+            "gate": 6e6,  # above the noise of the samples
             "inspection": "record" if i % 5 == 4 else "replace",
             **_LAWS[i % len(_LAWS)],
         }

@@ -164,7 +164,7 @@ async def test_a_key_makes_a_repetition_harmless(home: House) -> None:
 
 async def test_a_key_holds_over_a_restart(tmp_path: Path) -> None:
     headers = {"Idempotency-Key": "k"}
-    statuses = []
+    statuses: list[int] = []
     for _ in range(2):
         async with house(tmp_path / "data") as home:
             if not statuses:

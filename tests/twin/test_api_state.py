@@ -232,7 +232,8 @@ async def test_a_component_that_joined_later_has_no_rows_from_before(tmp_path: P
 async def test_a_list_is_paged_by_name(home: House) -> None:
     names = [f"plant-b/part-{i}" for i in range(7)]
     await home.register(*names)
-    found, cursor = [], ""
+    cursor: str | None = ""
+    found: list[str] = []
     while cursor is not None:
         page = await home.json(f"components?limit=3{cursor and f'&cursor={cursor}'}")
         Items.model_validate(page)

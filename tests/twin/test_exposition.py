@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_silence_beyond_the_stated_one_is_stale(age_ns: int, word: str) -> None:
         ({}, "stale"),
     ],
 )
-def test_what_is_worse_hides_what_is_better(changes: dict[str, int], word: str) -> None:
+def test_what_is_worse_hides_what_is_better(changes: dict[str, Any], word: str) -> None:
     assert status(FINE._replace(**changes), T0_NS + 10 * SECOND_NS) == word
 
 
@@ -71,7 +72,9 @@ def test_what_is_worse_hides_what_is_better(changes: dict[str, int], word: str) 
 def test_many_at_once_are_as_each_alone(rows: list[tuple[bool, bool, bool, int, int]]) -> None:
     columns = list(zip(*rows, strict=True)) or [()] * 5
     kinds = (np.bool_, np.bool_, np.bool_, np.int64, np.int64)
-    arrays = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+    arrays: list[Any] = [
+        np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)
+    ]
     now_ns = T0_NS + SECOND_NS + 1
     words = [STATUSES[i] for i in statuses(ManySigns(*arrays), now_ns).tolist()]
     assert words == [status(Signs(*row), now_ns) for row in rows]

@@ -11,7 +11,10 @@ from models.geometry import GEOMETRIES
 from twin.api.problems import ProblemError
 from twin.component import Registration
 
+SHORTEST = 1e-9  # [m] a few atoms: growth over decades of nothing would take for ever
 STRESSES = (1e6, 1e8, 5e8)  # [Pa] ranges that are tried
+DK = torch.logspace(3.0, 10.0, 29, dtype=torch.float64)  # [Pa √m]
+RATIOS = (-2.0, 0.0, 0.3, 0.7, 0.95)
 
 
 def trial(name: str, registration: Registration) -> None:
@@ -26,6 +29,7 @@ def trial(name: str, registration: Registration) -> None:
         factors = registration.geometry.built(GEOMETRIES).F(lengths)
         if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
             raise ValueError(f"the geometry factor is {factors.tolist()} at the two crack lengths")
+        _check_growth(registration)
         grown = _grown(registration)
     except (ValueError, ArithmeticError) as exc:
         raise ProblemError("invalid", f"{name} cannot be stepped: {exc}") from exc
@@ -36,9 +40,21 @@ def trial(name: str, registration: Registration) -> None:
 
 
 def _check_sizes(registration: Registration) -> None:
+    if registration.crack_length < SHORTEST:
+        raise ValueError(f"crack_length {registration.crack_length} m is below {SHORTEST} m")
     for size, value in registration.geometry.model_dump(exclude={"kind"}).items():
         if not value > 0.0:
             raise ValueError(f"geometry {size} {value} is not > 0")
+
+
+def _check_growth(registration: Registration) -> None:
+    """The law shall give no less than no growth, whatever the crack sees; ∞ is a fracture."""
+    law = registration.stepper().law
+    for ratio in RATIOS:
+        growth = law(DK, torch.full_like(DK, ratio), registration.crack_length)
+        if not bool((growth >= 0.0).all()):  # NaN is not either
+            worst = float(growth[~(growth >= 0.0)][0])
+            raise ValueError(f"the law gives a growth of {worst} m a cycle at R = {ratio}")
 
 
 def _grown(registration: Registration) -> float:
