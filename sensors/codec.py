@@ -21,7 +21,7 @@ from msgspec import UNSET, UnsetType
 from sensors.errors import MalformedError
 from sensors.images import is_image, probe
 from sensors.instant import checked, nanoseconds
-from sensors.limits import LATEST_NS, SMALLEST, Limits
+from sensors.limits import LATEST_NS, Limits
 from sensors.observation import AnyObservation, Inspection, Series, Snapshot, Spectrum
 from sensors.refusal import UNREADABLE, Form, invalid, malformed, refusal, shown
 from sensors.topics import Topics
@@ -227,8 +227,10 @@ def _row_too_large(i: int, row: Row, bound: float, largest: float, most: float) 
 def _inspection(component: str, wire: WireInspection, limits: Limits) -> Inspection:
     unit = length_unit(wire.unit)
     length = _length("crack_length", wire.crack_length, unit, limits)
-    if length < SMALLEST:
-        raise malformed("value", f"crack_length is {wire.crack_length}: nothing in SI units")
+    if length < limits.shortest:
+        raise malformed(
+            "value", f"crack_length is {wire.crack_length} {wire.unit}, below {limits.shortest} m"
+        )
     if not wire.method.isprintable():
         raise malformed("value", f"method {shown(wire.method)} holds control characters")
     return Inspection(

@@ -30,6 +30,7 @@ class Limits:
     strain: float = 10.0  # [m/m]
     count: float = 1e15  # cycles in one row
     length: float = 1e3  # [m]
+    shortest: float = 1e-9  # [m] a few atoms: growth over decades of nothing would take for ever
 
     def largest(self, quantity: Quantity) -> float:
         """The largest magnitude [Pa] or [m/m] of a sample, a range or a mean."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
@@ -14,7 +12,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     create_model,
     model_validator,
 )
@@ -25,7 +22,6 @@ from models.laws import LAWS
 from models.materials import MATERIALS
 from models.retardation import RETARDATIONS, ZONES
 from sensors.calibration import Calibration
-from twin.errors import SettingsError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
 
@@ -175,27 +171,3 @@ class Component(BaseModel):
     registered_by: Literal["file", "api"]
     retired: bool = False
     registration: Registration
-
-
-def fleet_file(path: Path) -> dict[str, Registration]:
-    """The registrations of a TOML file of `[[component]]` tables, by name."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"fleet file {path}: {exc}") from exc
-    return registrations(tables.get("component", []), str(path))
-
-
-def registrations(tables: list[dict[str, Any]], origin: str) -> dict[str, Registration]:
-    """The registrations of tables that carry a `name`; raises SettingsError naming the fault."""
-    found: dict[str, Registration] = {}
-    for table in tables:
-        name = str(table.get("name", ""))
-        if not NAME.fullmatch(name) or name in found:
-            raise SettingsError(f"{origin}: component name {name!r} is malformed or taken")
-        try:
-            found[name] = Registration(**{k: v for k, v in table.items() if k != "name"})
-        except ValidationError as exc:
-            faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-            raise SettingsError(f"{origin}: component {name}: {'; '.join(faults)}") from exc
-    return found

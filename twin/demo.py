@@ -20,8 +20,9 @@ from sensors.broker import EmbeddedBroker
 from sensors.plant import Plant, PlantSettings, fleet
 from sensors.timed import Registration
 from storage.store import Store
-from twin.component import Component, registrations
+from twin.component import Component
 from twin.fleet import Fleet
+from twin.fleet_file import registrations
 from twin.playing import Stage, played
 from twin.service import Service
 from twin.serving import prepare, running

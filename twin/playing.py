@@ -22,8 +22,8 @@ from sensors.replay import Kind, ReplayOptions, opened
 from sensors.timed import Registration, Timed
 from sensors.topics import Topics
 from twin.asking import ask
-from twin.component import registrations
 from twin.errors import SettingsError, TwinError
+from twin.fleet_file import registrations
 
 BATCH = 500  # messages published at once where pace does not matter
 

@@ -42,8 +42,8 @@ class Recorder:
     @property
     def tail_bytes(self) -> int:
         """What the tail takes in memory, about."""
-        last = self._tail[-1].columns.values() if self._tail else ()
-        return len(self._tail) * sum(column.nbytes for column in last)
+        tail = self.tail  # as of now: a flush may empty it meanwhile
+        return len(tail) * sum(column.nbytes for row in tail[-1:] for column in row.columns.values())
 
     @property
     def rows(self) -> int:

@@ -20,10 +20,11 @@ from storage.errors import UnavailableError
 from storage.marks import Outcome
 from storage.store import Store
 from twin.committer import Committer
-from twin.component import Component, Registration, fleet_file
+from twin.component import Component, Registration
 from twin.errors import ConflictError
 from twin.events import Events
 from twin.fleet import EMPTY, Fleet, clock_of
+from twin.fleet_file import fleet_file, tried
 from twin.fold import Folded, Line, Note, folded, late
 from twin.inbox import Inbox
 from twin.keeper import Keeper
@@ -110,6 +111,7 @@ class Service:
 
     async def _finish(self, committing: asyncio.Task[None], stepping: asyncio.Task[None]) -> None:
         """Make durable what was read, step it, flush and checkpoint."""
+        self.ready.clear()  # from now on HTTP says 503
         if not committing.done() and self.committer.is_available:
             await _done_by(committing, self.committer.drain())
         if not stepping.done():
@@ -181,7 +183,7 @@ class Service:
             c for n, r in wanted.items() if (c := _from_file(self.fleet.components.get(n), n, r))
         ]
         if new:
-            await self.register(new)
+            await self.register(await self.query(tried, new, str(path)))
             log.info("registered", components=len(new), file=str(path))
 
     async def _read(self, source: MqttSource) -> None:

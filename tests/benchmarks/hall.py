@@ -19,8 +19,8 @@ from models import tree
 from storage.entry import DeadLetter, Entry
 from storage.journal import Appended, Journal
 from storage.store import Store
+from tests.benchmarks.parts import components
 from tests.benchmarks.publishing import SPAWN
-from tests.benchmarks.traffic import components
 from twin import logs, serving
 from twin.api.application import application
 from twin.record import row

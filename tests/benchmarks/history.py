@@ -36,9 +36,9 @@ def histories(directory: Path, ticks: int, size: Size) -> Iterator[Figure]:
     with (
         quiet_broker(directory) as broker,
         Hall(Arrangement(data, broker.port, "twin/v1", PARTS)) as hall,
+        Answers(hall.url) as client,
     ):
         path = f"/api/v1/components/{name(7)}/history?fields={FIELD.name}&limit={ticks}"
-        client = Answers(hall.url)
         rounds = [_round(client, path, data, wrote) for _ in range(size.repeats)]
     raw, http = (middle(column) for column in zip(*rounds, strict=True))
     alone = _in_process(data, ticks, size)

@@ -8,19 +8,11 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from sensors.mqtt_packets import Message
-from twin.component import Component, Registration
 
 SIZE = 200  # bytes of a small payload
 SAMPLES = 1000  # in a large one
 T0_NS = 1_700_000_000 * 10**9
 Kind = Literal["spectrum", "json", "msgpack"]
-
-REGISTRATION: dict[str, Any] = {
-    "law": {"kind": "paris", "C": 9.7e-30, "m": 3.0},
-    "geometry": {"kind": "edge_crack", "W": 0.02},
-    "crack_length": 0.001,
-    "crack_limit": 0.01,
-}
 
 
 class Plan(NamedTuple):
@@ -37,15 +29,6 @@ class Plan(NamedTuple):
 def name(i: int) -> str:
     """The component number `i`."""
     return f"plant/part-{i:05d}"
-
-
-def components(parts: int) -> list[Component]:
-    """Components that all grow by the same law."""
-    registration = Registration(**REGISTRATION)
-    return [
-        Component(name=name(i), revision=1, registered_by="api", registration=registration)
-        for i in range(parts)
-    ]
 
 
 def messages(plan: Plan) -> list[Message]:

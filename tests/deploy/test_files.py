@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from twin.component import fleet_file
+from twin.fleet_file import fleet_file
 from twin.settings import Settings, settings
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from sensors.observation import Inspection
 from storage.marks import Outcome
 from storage.store import Store
 from tests.end_to_end.traffic import fleet
-from twin.component import Component, registrations
+from twin.component import Component
+from twin.fleet_file import registrations
 from twin.fold import Line
 from twin.lines import observed
 from twin.service import Service

@@ -56,14 +56,14 @@ def test_a_killed_twin_forgets_nothing_and_counts_nothing_twice(tmp_path: Path) 
 def test_a_broker_that_stops_in_mid_stream_loses_nothing(tmp_path: Path) -> None:
     traffic = Traffic(NAMES, seed=1, start_ns=YESTERDAY_NS)
     with stage(tmp_path) as (broker, twin):
-        with Stream(broker.port, traffic, pause_s=0.05) as stream:
+        with Stream(broker.port, traffic, pause_s=0.1) as stream:
             for _ in range(2):
-                grown(twin, 200)
+                grown(twin, 120)
                 broker.stop()
                 twin.until(lambda: twin.metric("twin_broker_connected") == 0.0, "is cut off")
                 broker.start()
                 twin.until(lambda: twin.metric("twin_broker_connected") == 1.0, "is back")
-            grown(twin, 200)
+            grown(twin, 120)
             stream.finish()
         twin.until_kept(len(traffic.sent))
         twin.kill()
@@ -73,15 +73,15 @@ def test_a_broker_that_stops_in_mid_stream_loses_nothing(tmp_path: Path) -> None
 def test_a_graceful_stop_in_mid_stream_leaves_nothing_to_replay(tmp_path: Path) -> None:
     traffic = Traffic(NAMES, seed=2, start_ns=YESTERDAY_NS)
     with stage(tmp_path) as (broker, twin):
-        with Stream(broker.port, traffic, pause_s=0.05) as stream:
-            grown(twin, 200)
+        with Stream(broker.port, traffic, pause_s=0.1) as stream:
+            grown(twin, 120)
             twin.stop()
             with Store(twin.data) as store:
                 newest = store.journal.catalogue.checkpoints()[0]
-                assert newest.offset == store.journal.end > 200
+                assert newest.offset == store.journal.end > 120
                 assert store.trajectories.committed("crack") == newest.rows["crack"] > 0
             twin.start()
-            grown(twin, 200)
+            grown(twin, 120)
             stream.finish()
         twin.until_kept(len(traffic.sent))
         twin.stop()

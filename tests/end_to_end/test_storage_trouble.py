@@ -103,18 +103,18 @@ def survive(directory: Path, trouble: Trouble, arrangement: Arrangement, data: P
     ):
         twin.start()
         twin.until(lambda: subscribed(broker), "subscribes")
-        with Stream(broker.port, traffic, pause_s=0.05) as stream:
-            grown(twin, 150)
+        with Stream(broker.port, traffic, pause_s=0.1) as stream:
+            grown(twin, 120)
             trouble.begin(twin)
             twin.until(lambda: twin.readiness() == 503, "says that it is not ready")
             assert twin.get("/healthz").status == 200
             checks = twin.get("/readyz").json()["checks"]
             before, durable, sent = acknowledged(broker), twin.journal_end(), stream.published
-            twin.until(lambda: stream.published > sent + 150, "is sent more")
+            twin.until(lambda: stream.published > sent + 100, "is sent more")
             assert (acknowledged(broker), twin.journal_end()) == (before, durable)
             trouble.end(twin)
             twin.until(lambda: twin.readiness() == 200, "is ready again")
-            grown(twin, 150)
+            grown(twin, 120)
             stream.finish()
         twin.until_kept(len(traffic.sent))
         twin.kill()
@@ -191,9 +191,9 @@ def test_a_power_cut_takes_nothing_that_was_acknowledged(tmp_path: Path) -> None
         disk.watch(data)
         twin.start()
         twin.until(lambda: subscribed(broker), "subscribes")
-        with Stream(broker.port, traffic, pause_s=0.05) as stream:
+        with Stream(broker.port, traffic, pause_s=0.1) as stream:
             for cut in range(2):
-                grown(twin, 250)
+                grown(twin, 120)
                 twin.kill()
                 before = tmp_path / f"before-{cut}"
                 data.rename(before)

@@ -223,7 +223,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (SPECTRUM, {"tension": [1.0]}, "field", "tension or shear stands beside cycles"),
     (SPECTRUM, {"shear": [1.0]}, "field", "tension or shear stands beside cycles"),
     (MEASURED, {"crack_length": 0.0}, "value", "crack_length is 0.0: Expected `float` >= 2.2"),
-    (MEASURED, {"crack_length": 3e-308, "unit": "um"}, "value", "is 3e-308: nothing in SI units"),
+    (MEASURED, {"crack_length": 3e-308, "unit": "um"}, "value", "is 3e-308 um, below 1e-09 m"),
     (MEASURED, {"crack_length": -1e-3}, "value", "crack_length is -0.001"),
     (MEASURED, {"crack_length": 1001}, "value", "crack_length is 1001.0: more than ±1000 in SI"),
     (MEASURED, {"crack_length_sd": -1e-9}, "value", "crack_length_sd is -1e-09"),

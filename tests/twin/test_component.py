@@ -13,9 +13,9 @@ from models.geometry import GEOMETRIES
 from models.laws import LAWS, ParisLaw
 from models.materials import MATERIALS
 from models.retardation import ZONES, Wheeler
-from tests.twin.fleets import registration
-from twin.component import fleet_file, registrations
+from tests.twin.fleets import component, registration
 from twin.errors import SettingsError
+from twin.fleet_file import fleet_file, registrations, tried
 
 
 @pytest.mark.parametrize("material", sorted(MATERIALS))
@@ -80,6 +80,12 @@ def test_a_fleet_file_names_the_component_and_the_field_at_fault(tmp_path: Path)
 def test_a_name_that_no_topic_can_carry_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="malformed or taken"):
         registrations([{"name": name}], "test")
+
+
+def test_constants_that_no_crack_can_grow_by_are_refused_by_name() -> None:
+    shrinking = {"kind": "paris", "C": -1e-29, "m": 3.0}
+    with pytest.raises(SettingsError, match=r"fleet\.toml: plant/press-1 cannot be stepped"):
+        tried([component(), component(law=shrinking)], "fleet.toml")
 
 
 def test_the_example_fleet_can_be_read() -> None:

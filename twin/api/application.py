@@ -27,6 +27,7 @@ from twin.api.stream import add_stream
 from twin.service import Service
 
 _DASHBOARD = Path(__file__).with_name("dashboard.html").read_bytes()
+_DOCS = Path(__file__).with_name("docs.html").read_bytes()
 _PARTS = (
     *(add_components, add_states, add_crack, add_forecasts, add_inspections, add_images),
     *(add_stream, add_letters, add_models, add_health),
@@ -47,6 +48,7 @@ def application(service: Service) -> FastAPI:
         title="streaming twin",
         version=version("streaming-twin"),
         description="What is believed of every crack, how long it will last, and why to trust it.",
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere; a plant's network may not
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -55,6 +57,7 @@ def application(service: Service) -> FastAPI:
     for part in _PARTS:  # no router of its own: who looks for `Allow` sees all routes
         part(app, context)
     app.add_api_route("/", _dashboard, include_in_schema=False)
+    app.add_api_route("/docs", _docs, include_in_schema=False)
     problems.install(app)
     app.add_middleware(
         Gate,
@@ -98,6 +101,10 @@ def _document(app: FastAPI, *, is_guarded: bool) -> dict[str, Any]:
 
 async def _dashboard() -> Response:
     return Response(_DASHBOARD, 200, _POLICY, media_type="text/html")
+
+
+async def _docs() -> Response:
+    return Response(_DOCS, 200, _POLICY, media_type="text/html")
 
 
 def _tokens(service: Service) -> Tokens | None:

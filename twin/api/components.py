@@ -15,10 +15,10 @@ from twin.api.beliefs import state
 from twin.api.context import PART, PATH, PREFIX, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Described, Items
-from twin.api.trial import trial
 from twin.component import NAME, Component, Registration
 from twin.overview import Overview
 from twin.status import STATUSES, Status
+from twin.trial import trial
 
 IfMatch = Annotated[str | None, Header(max_length=1000, description="The revision, in quotes.")]
 IfNone = Annotated[str | None, Header(max_length=1000, description="A revision, or `*`.")]
@@ -105,7 +105,10 @@ def add_components(app: FastAPI, context: Context) -> None:
         _check(name, now, if_match, if_none_match)
         if now is not None and now.registration == registration and not now.retired:
             return _described(context, now)
-        await context.reads.ask(trial, name, registration)
+        try:
+            await context.reads.ask(trial, registration)
+        except ValueError as exc:
+            raise ProblemError("invalid", f"{name} cannot be stepped: {exc}") from exc
         after = Component(
             name=name,
             revision=now.revision + 1 if now else 1,

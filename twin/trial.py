@@ -8,7 +8,6 @@ import torch
 
 from models.crack import belief, blocks, spectrum_load
 from models.geometry import GEOMETRIES
-from twin.api.problems import ProblemError
 from twin.component import Registration
 
 SHORTEST = 1e-9  # [m] a few atoms: growth over decades of nothing would take for ever
@@ -17,26 +16,24 @@ DK = torch.logspace(3.0, 10.0, 29, dtype=torch.float64)  # [Pa √m]
 RATIOS = (-2.0, 0.0, 0.3, 0.7, 0.95)
 
 
-def trial(name: str, registration: Registration) -> None:
-    """Raises ProblemError for constants that no crack can grow by.
+def trial(registration: Registration) -> None:
+    """Raises ValueError for constants that no crack can grow by.
 
     What is in the journal is folded again at every start, so that a registration that breaks the
     fold would break it for ever.
     """
+    _check_sizes(registration)
+    lengths = torch.tensor([registration.crack_length, registration.crack_limit]).double()
+    factors = registration.geometry.built(GEOMETRIES).F(lengths)
+    if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
+        raise ValueError(f"the geometry factor is {factors.tolist()} at the two crack lengths")
+    _check_growth(registration)
     try:
-        _check_sizes(registration)
-        lengths = torch.tensor([registration.crack_length, registration.crack_limit]).double()
-        factors = registration.geometry.built(GEOMETRIES).F(lengths)
-        if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
-            raise ValueError(f"the geometry factor is {factors.tolist()} at the two crack lengths")
-        _check_growth(registration)
         grown = _grown(registration)
-    except (ValueError, ArithmeticError) as exc:
-        raise ProblemError("invalid", f"{name} cannot be stepped: {exc}") from exc
+    except ArithmeticError as exc:
+        raise ValueError(str(exc)) from exc
     if not math.isfinite(grown) or grown < registration.crack_length:
-        raise ProblemError(
-            "invalid", f"{name} cannot be stepped: a cycle takes its crack length to {grown} m"
-        )
+        raise ValueError(f"a cycle takes its crack length to {grown} m")
 
 
 def _check_sizes(registration: Registration) -> None:
