@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from storage.errors import StorageError
+from storage.errors import CorruptError, StorageError
 from storage.store import Store
 from twin.errors import SettingsError
 
@@ -26,6 +26,17 @@ def checked(directory: Path) -> dict[str, Any]:
             "dead_letters": len(store.journal.dead_letters),
             "images": len(store.images),
             "checkpoints": [c.name for c in store.journal.catalogue.checkpoints()],
-            "rows": {g: store.trajectories.committed(g) for g in store.trajectories.groups()},
+            "rows": _rows(store),
             "problems": store.verify(),
         }
+
+
+def _rows(store: Store) -> dict[str, int | None]:
+    """Rows on disk of each group; None where the group is damaged."""
+    found: dict[str, int | None] = {}
+    for group in store.trajectories.groups():
+        try:
+            found[group] = store.trajectories.committed(group)
+        except CorruptError:  # `verify` says what it is
+            found[group] = None
+    return found

@@ -73,7 +73,9 @@ def _innermost(exc: BaseException) -> BaseException:
 def _fail(exc: BaseException) -> None:
     for kind, code in CODES:
         if isinstance(exc, kind):
-            Console(stderr=True).print(f"twin: {exc}", style="red", markup=False, highlight=False)
+            Console(stderr=True).print(
+                f"twin: {exc}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
             sys.exit(code)
     raise exc
 

@@ -18,6 +18,7 @@ from twin.component import Component
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
 KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
+PORTION = 256  # newcomers that are made at a time
 
 
 class Feed(NamedTuple):
@@ -78,11 +79,17 @@ def newcomers(components: Sequence[Component]) -> Cohort:
     return Cohort(
         stepper=steppers[0],
         members=tuple(c.name for c in components),
-        state=tree.joined([stepper.init(1) for stepper in steppers]),
+        state=_initial(steppers),
         feed=Feed(*(torch.zeros(n, dtype=torch.int64) for _ in Feed._fields)),
         remaining=torch.full((n,), torch.nan, dtype=torch.float64),
         limit_passed=torch.zeros(n, dtype=torch.bool),
     )
+
+
+def _initial(steppers: Sequence[CrackStepper]) -> CrackState:
+    """One row for each stepper; joined in portions, as many small tensors take much memory."""
+    portions = [steppers[i : i + PORTION] for i in range(0, len(steppers), PORTION)]
+    return tree.joined([tree.joined([s.init(1) for s in portion]) for portion in portions])
 
 
 def together(first: Cohort, second: Cohort) -> Cohort:

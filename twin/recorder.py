@@ -43,7 +43,9 @@ class Recorder:
     def tail_bytes(self) -> int:
         """What the tail takes in memory, about."""
         tail = self.tail  # as of now: a flush may empty it meanwhile
-        return len(tail) * sum(column.nbytes for row in tail[-1:] for column in row.columns.values())
+        return len(tail) * sum(
+            column.nbytes for row in tail[-1:] for column in row.columns.values()
+        )
 
     @property
     def rows(self) -> int:
