@@ -9,47 +9,31 @@ open).
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
+from sensors.envelope import FORMS, event_time, too_large
 from sensors.errors import MalformedError
-from sensors.images import is_image, probe
-from sensors.instant import checked, nanoseconds
 from sensors.limits import LATEST_NS, Limits
-from sensors.observation import AnyObservation, Inspection, Series, Snapshot, Spectrum
-from sensors.refusal import UNREADABLE, Form, invalid, malformed, refusal, shown
+from sensors.observation import AnyObservation, Inspection, Series, Spectrum
+from sensors.refusal import UNREADABLE, Form, malformed, refusal, shown
 from sensors.topics import Topics
 from sensors.units import Unit, length_unit, load_unit
 from sensors.wire import (
-    ImageKind,
     Row,
-    WireImage,
-    WireImageObject,
     WireInspection,
-    WireKey,
     WireLoad,
 )
-
-__all__ = ["REASONS", "Limits", "decode", "decode_image"]
 
 REASONS: Final = (
     *("topic", "content_type", "size", "json", "msgpack", "field", "type", "value", "unit"),
     *("time", "image"),
 )
-_IMAGE_KINDS: Final[dict[str, ImageKind]] = {
-    "crack": "crack",
-    "microstructure": "microstructure",
-}
-_LARGEST_PIXEL = 1.0  # [m]
-_ENVELOPE = 4096  # room for the fields around an image's bytes [byte]
-_OURS = WireImage.__struct_fields__
-
 _loads: Final = {
     "json": msgspec.json.Decoder(WireLoad).decode,
     "msgpack": msgspec.msgpack.Decoder(WireLoad).decode,
@@ -57,14 +41,6 @@ _loads: Final = {
 _inspections: Final = {
     "json": msgspec.json.Decoder(WireInspection).decode,
     "msgpack": msgspec.msgpack.Decoder(WireInspection).decode,
-}
-_image_object: Final = msgspec.msgpack.Decoder(WireImageObject).decode
-
-_FORMS: Final[dict[str, Form]] = {
-    "application/json": "json",
-    "application/msgpack": "msgpack",
-    "application/vnd.msgpack": "msgpack",  # as registered with IANA
-    "application/x-msgpack": "msgpack",
 }
 _LIMITS: Final = Limits()
 _TOPICS: Final = Topics()
@@ -101,27 +77,13 @@ def decode(
 def _form(content_type: str | None) -> Form:
     if not content_type:
         return "json"
-    form = _FORMS.get(content_type) or _FORMS.get(content_type.partition(";")[0].strip().lower())
+    form = FORMS.get(content_type) or FORMS.get(content_type.partition(";")[0].strip().lower())
     if form is None:
         raise malformed(
             "content_type",
             f"content type {shown(content_type)} is not application/json or application/msgpack",
         )
     return form
-
-
-def _time(wire: WireKey) -> int:
-    if wire.time is not UNSET and wire.t_ns is UNSET:
-        return nanoseconds(wire.time)
-    if wire.t_ns is not UNSET and wire.time is UNSET:
-        return checked(wire.t_ns, wire.t_ns)
-    raise malformed(
-        "time", f"exactly one of time and t_ns is needed, not {_both(wire.time, wire.t_ns)}"
-    )
-
-
-def _both(time: str | UnsetType, t_ns: int | UnsetType) -> str:
-    return "none" if time is UNSET else f"{shown(time)} and {shown(t_ns)}"
 
 
 def _load(component: str, wire: WireLoad, limits: Limits) -> Series | Spectrum:
@@ -138,7 +100,7 @@ def _series(component: str, wire: WireLoad, limits: Limits) -> Series:
         raise malformed("field", "field rate_hz is missing beside tension")
     if wire.shear_ratio is not UNSET:
         raise malformed("field", f"field shear_ratio {wire.shear_ratio} stands without cycles")
-    t_ns = _time(wire)
+    t_ns = event_time(wire)
     _check_extent(t_ns, len(tension), rate_hz, limits)
     if shear is not UNSET and len(shear) != len(tension):
         raise malformed("value", f"shear has {len(shear)} samples, tension {len(tension)}")
@@ -175,14 +137,10 @@ def _samples(field: str, values: list[float], unit: Unit, largest: float) -> byt
     array = np.frombuffer(packed, "<f8")
     if np.abs(array).max() > unit.wire(largest):
         i = int(np.abs(array).argmax())
-        raise _too_large(f"{field}[{i}]", values[i], largest)
+        raise too_large(f"{field}[{i}]", values[i], largest)
     if unit.is_si:
         return packed
     return (array * unit.factor / unit.divisor).tobytes()
-
-
-def _too_large(field: str, value: float, largest: float) -> MalformedError:
-    return malformed("value", f"{field} is {value}: more than ±{largest:g} in SI units")
 
 
 def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits) -> Spectrum:
@@ -198,7 +156,7 @@ def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits)
         source=wire.source,
         boot=wire.boot,
         seq=wire.seq,
-        t_ns=_time(wire),
+        t_ns=event_time(wire),
         quantity=quantity,
         cycles=_rows(cycles, unit, limits.largest(quantity), limits.count),
         shear_ratio=0.0 if wire.shear_ratio is UNSET else wire.shear_ratio,
@@ -212,16 +170,16 @@ def _rows(cycles: list[Row], unit: Unit, largest: float, most: float) -> bytes:
     flat: list[float] = []
     for i, (extent, mean, count) in enumerate(cycles):
         if extent > bound or count > most or not -bound <= mean <= bound:
-            raise _row_too_large(i, cycles[i], bound, largest, most)
+            raise _rowtoo_large(i, cycles[i], bound, largest, most)
         flat += (extent * factor / divisor, mean * factor / divisor, count)
     return struct.pack(f"<{len(flat)}d", *flat)
 
 
-def _row_too_large(i: int, row: Row, bound: float, largest: float, most: float) -> MalformedError:
+def _rowtoo_large(i: int, row: Row, bound: float, largest: float, most: float) -> MalformedError:
     if row[2] > most:
         return malformed("value", f"cycles[{i}][2] is {row[2]}: a count over {most:g}")
     j = 0 if row[0] > bound else 1
-    return _too_large(f"cycles[{i}][{j}]", row[j], largest)
+    return too_large(f"cycles[{i}][{j}]", row[j], largest)
 
 
 def _inspection(component: str, wire: WireInspection, limits: Limits) -> Inspection:
@@ -238,7 +196,7 @@ def _inspection(component: str, wire: WireInspection, limits: Limits) -> Inspect
         source=wire.source,
         boot=wire.boot,
         seq=wire.seq,
-        t_ns=_time(wire),
+        t_ns=event_time(wire),
         crack_length=length,
         crack_length_sd=_length("crack_length_sd", wire.crack_length_sd, unit, limits),
         method=wire.method,
@@ -247,78 +205,5 @@ def _inspection(component: str, wire: WireInspection, limits: Limits) -> Inspect
 
 def _length(field: str, value: float, unit: Unit, limits: Limits) -> float:
     if value > unit.wire(limits.length):
-        raise _too_large(field, value, limits.length)
+        raise too_large(field, value, limits.length)
     return unit.si(value)
-
-
-def decode_image(
-    topic: str,
-    payload: bytes,
-    properties: Mapping[str, str] | None = None,
-    content_type: str | None = None,
-    limits: Limits = _LIMITS,
-    topics: Topics = _TOPICS,
-) -> tuple[Snapshot, bytes]:
-    """The snapshot of an `image` message and the file itself, of which only the header is read.
-
-    The file comes with MQTT 5 user properties (those of others are ignored), or under `data`
-    of one MessagePack object: told by the content type, or by the absence of both.
-
-    Raises MalformedError: the message cannot be read; see the module for the reasons.
-    """
-    component, kind = topics.parsed(topic)
-    if kind != "image":
-        raise malformed("topic", f"topic {shown(topic)} carries no image")
-    if len(payload) > limits.image + _ENVELOPE:
-        raise malformed("size", f"payload of {len(payload)} bytes is over {limits.image}")
-    fields = {name: value for name, value in (properties or {}).items() if name in _OURS}
-    if _is_object(payload, fields, content_type):
-        wire, data = _from_object(payload)
-    else:
-        wire, data = _from_properties(fields), bytes(payload)
-    return _snapshot(component, wire, data, limits), data
-
-
-def _is_object(payload: bytes, fields: dict[str, str], content_type: str | None) -> bool:
-    if content_type:
-        return _FORMS.get(content_type.strip().lower()) == "msgpack"
-    # a PNG starts like a MessagePack map of nine fields, so a file is looked for first
-    return not fields and not is_image(payload)
-
-
-def _from_object(payload: bytes) -> tuple[WireImage, bytes]:
-    try:
-        wire = _image_object(payload)
-    except UNREADABLE as exc:
-        raise refusal(exc, payload, "msgpack") from exc
-    return wire, wire.data
-
-
-def _from_properties(fields: dict[str, str]) -> WireImage:
-    try:
-        return msgspec.convert(fields, WireImage, strict=False)
-    except msgspec.ValidationError as exc:
-        raise invalid(str(exc), lambda steps: shown(fields.get(steps[0]))) from exc
-
-
-def _snapshot(component: str, wire: WireImage, data: bytes, limits: Limits) -> Snapshot:
-    kind = _IMAGE_KINDS.get(wire.kind)
-    if kind is None:
-        raise malformed("value", f"kind {shown(wire.kind)} is not crack or microstructure")
-    if wire.pixel_size > _LARGEST_PIXEL:
-        raise _too_large("pixel_size", wire.pixel_size, _LARGEST_PIXEL)
-    t_ns = _time(wire)
-    media_type, width, height = probe(data, limits)
-    return Snapshot(
-        component=component,
-        source=wire.source,
-        boot=wire.boot,
-        seq=wire.seq,
-        t_ns=t_ns,
-        sha256=hashlib.sha256(data).hexdigest(),
-        kind=kind,
-        media_type=media_type,
-        width=width,
-        height=height,
-        pixel_size=wire.pixel_size,
-    )

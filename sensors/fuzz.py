@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from sensors.codec import REASONS, decode, decode_image
+from sensors.codec import REASONS, decode
 from sensors.encode import (
     Message,
     image_message,
@@ -30,6 +30,7 @@ from sensors.encode import (
     spectrum_message,
 )
 from sensors.errors import MalformedError
+from sensors.image_codec import decode_image
 from sensors.images import pixels
 from sensors.limits import LATEST_NS, Limits
 from sensors.observation import (

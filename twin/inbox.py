@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sensors.codec import decode, decode_image
+from sensors.codec import decode
 from sensors.errors import MalformedError
+from sensors.image_codec import decode_image
 from sensors.limits import Limits
 from sensors.mqtt import Message
 from sensors.observation import AnyObservation, Series, Spectrum

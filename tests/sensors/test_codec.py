@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sensors.codec import REASONS, Limits, decode, decode_image
+from sensors.codec import REASONS, decode
 from sensors.errors import MalformedError
-from sensors.limits import LATEST_NS
+from sensors.image_codec import decode_image
+from sensors.limits import LATEST_NS, Limits
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.refusal import Form
 from sensors.topics import Topics

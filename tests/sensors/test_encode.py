@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sensors.codec import decode, decode_image
+from sensors.codec import decode
 from sensors.encode import (
     Message,
     image_message,
@@ -20,6 +20,7 @@ from sensors.encode import (
     load_message,
     spectrum_message,
 )
+from sensors.image_codec import decode_image
 from sensors.limits import KEY_END, LATEST_NS
 from sensors.observation import AnyObservation, Inspection, Series, Snapshot, Spectrum
 from sensors.refusal import Form

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from PIL import Image
 
-from sensors.codec import Limits, decode_image
 from sensors.errors import MalformedError
+from sensors.image_codec import decode_image
+from sensors.limits import Limits
 from sensors.observation import Snapshot
 
 IMAGE = "twin/v1/plant-a/press-1/image"
