@@ -44,8 +44,9 @@ class Loads:
     def drawn(self, generator: np.random.Generator) -> Floats:
         """One load (2,) [Pa]; a tension of zero or less is drawn again."""
         while True:
-            sigma, tau = generator.normal([self.tension, self.shear],
-                                          [self.tension_sd, self.shear_sd])
+            sigma, tau = generator.normal(
+                [self.tension, self.shear], [self.tension_sd, self.shear_sd]
+            )
             if sigma > 0.0:
                 return self.scale * np.array([sigma, tau])
 
@@ -66,16 +67,20 @@ class CrackLibrary:
     margin: float = 0.25e-3  # growth stops so far before the far edge [m]
     steepest: float = 75.0  # of an increment against the x axis [degree]
     attempts: int = 50  # loads drawn for a slice before the crack counts as arrested
-    window: Window = Window()
+    window: Window = field(default_factory=Window)
 
     def checked(self) -> CrackLibrary:
         """Itself; ValueError where no crack could grow."""
         if not 0.0 < self.crack < self.plate.width - self.margin or self.slices < 1:
-            raise ValueError(f"a crack of {self.crack} m and {self.slices} slices do not fit a "
-                             f"plate of {self.plate.width} m")
+            raise ValueError(
+                f"a crack of {self.crack} m and {self.slices} slices do not fit a "
+                f"plate of {self.plate.width} m"
+            )
         if self.step < 1.1 * self.plate.grid.h:
-            raise ValueError(f"increments of {self.step} m are too short for elements of "
-                             f"{self.plate.grid.h} m: at least 1.1 of them are needed")
+            raise ValueError(
+                f"increments of {self.step} m are too short for elements of "
+                f"{self.plate.grid.h} m: at least 1.1 of them are needed"
+            )
         return self
 
     def edges(self) -> Floats:
@@ -106,7 +111,7 @@ class Sample(NamedTuple):
     load: Floats  # (s, 2) tension and shear [Pa]
     path: Floats  # (n, 2) nodes, the mouth first, the far edge of the plate last [m]
     ends: NDArray[np.int64]  # (s+1,) the node at the tip of each frame; the last: where it ends
-    K: Floats  # (n, 2) K_I and K_II at the tip, under the load it then meets; NaN at both ends [Pa √m]
+    K: Floats  # (n, 2) at the tip, under the load that it then meets; NaN at both ends [Pa √m]
     K_unit: Floats  # (n, 2, 2) by load and mode for unit stresses; NaN at both ends [√m]
     cycles: Floats  # (s+1,) since the first frame; inf where it was never reached [1]
     fast_fracture: NDArray[np.bool_]  # (s+1,) K has reached K_c on the way to this frame

@@ -30,11 +30,13 @@ class Window:
 
     def x(self) -> Floats:
         """Centres (columns,) [m]."""
-        return self.left + (np.arange(self.columns) + 0.5) * self.pixel
+        centres: Floats = self.left + (np.arange(self.columns, dtype=np.float64) + 0.5) * self.pixel
+        return centres
 
     def y(self) -> Floats:
         """Centres (rows,), falling [m]."""
-        return self.top - (np.arange(self.rows) + 0.5) * self.pixel
+        centres: Floats = self.top - (np.arange(self.rows, dtype=np.float64) + 0.5) * self.pixel
+        return centres
 
 
 def frames(path: Floats, ends: Ints, window: Window) -> NDArray[np.uint8]:

@@ -76,9 +76,7 @@ def grown(plate: Plate, start: Floats, course: Course, draw: Draw) -> Growth:
     return _growth(tip, loads, ends, refused, arrested=False)
 
 
-def _growth(
-    tip: _Tip, loads: Floats, ends: list[int], refused: int, *, arrested: bool
-) -> Growth:
+def _growth(tip: _Tip, loads: Floats, ends: list[int], refused: int, *, arrested: bool) -> Growth:
     into = np.searchsorted(np.array(ends[1:]), np.arange(len(tip.path)), side="right")
     reached = np.array(ends + ends[-1:] * (len(loads) + 1 - len(ends)))
     into = np.minimum(into, len(loads) - 1)
@@ -114,4 +112,5 @@ def _next(at: Floats, angle: float, edge: float, step: float) -> Floats:
     parts = max(1, math.floor(left / step + 1e-9))
     if parts == 1:
         return np.array([edge, at[1] + left * math.sin(angle)])
-    return at + left / parts * np.array([math.cos(angle), math.sin(angle)])
+    after: Floats = at + left / parts * np.array([math.cos(angle), math.sin(angle)])
+    return after

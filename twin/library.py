@@ -187,7 +187,8 @@ def _written(group: zarr.Group, config: CrackLibrary, block: list[Sample], start
         whole = np.full((len(block), *column.shape), fill, dtype=column.dtype)
         for k, row in enumerate(rows):
             value = np.asarray(row[name])
-            whole[k, *(slice(size) for size in value.shape)] = value
+            window: tuple[int | slice, ...] = (k, *map(slice, value.shape))
+            whole[window] = value
         array = group[name]
         assert isinstance(array, zarr.Array)
         array[start : start + len(block)] = whole

@@ -32,8 +32,7 @@ from twin.settings import MqttTable, Settings
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 KEPT_BYTES = 256 << 20
-SWITCH_S = 0.0005  # Python's 5 ms are what a commit and the loop would wait for a fold, each time
-BATCH = 250  # messages that the loop decodes before it looks at anything else: some 3 ms
+SWITCH_S = 0.0005  # Python's 5 ms is what HTTP and a commit would wait for a fold, each time
 
 log = structlog.get_logger()
 
@@ -177,7 +176,6 @@ def mqtt_settings(settings: Settings) -> MqttSettings:
         tls_key=t.tls_key,
         session_expiry_s=t.session_expiry_s,
         max_inflight_bytes=settings.ingest.in_flight_bytes,
-        max_batch=BATCH,
     )
 
 

@@ -1,0 +1,1 @@
+"""Extended finite elements for a plate with a growing crack, condensed on the intact plate."""

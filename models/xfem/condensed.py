@@ -37,11 +37,15 @@ def solved(plate: Intact, extra: Enrichment, blocks: Stiffness, wanted: Ints) ->
     row = np.full(plate.grid.nodes, -1, dtype=np.int64)
     row[touched] = np.arange(len(touched))
     G = _picked(plate.inverse.columns, slots, keep - plate.inverse.first)
-    spread = _spread(extra.node, blocks.coupling, row, G, wide)  # (2f, 2 keep) rows of Bᵀ G
-    S = _condensed(extra.node, blocks.own, blocks.coupling, place, spread, wide)
-    load = blocks.force - _pulled(extra.node, blocks.coupling, plate.u, wide)
-    scale = 1.0 / np.sqrt(np.diag(S))
-    factor = cho_factor(S * scale[:, None] * scale, lower=True, check_finite=False)
+    spread = _coupled(extra.node, blocks.coupling, row, G, wide)  # Bᵀ G, (2f, 2 keep)
+    pulled = _coupled(extra.node, blocks.coupling, place, np.ascontiguousarray(spread.T), wide)
+    S = blocks.own - pulled
+    intact = np.ascontiguousarray(plate.u[touched].reshape(-1, 2))
+    load = blocks.force - _coupled(extra.node, blocks.coupling, row, intact, wide)
+    scale = 1.0 / np.sqrt(S.diagonal())
+    S *= scale[:, None]
+    S *= scale
+    factor = cho_factor(S, lower=True, overwrite_a=True, check_finite=False)
     e = scale[:, None] * cho_solve(factor, load * scale[:, None], check_finite=False)
     at = (2 * place[wanted][:, None] + np.arange(2)).ravel()
     u = plate.u[wanted] - (spread[:, at].T @ e).reshape(-1, 2, 2)
@@ -75,54 +79,29 @@ def _picked(columns: Floats, slots: Ints, nodes: Ints) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _spread(node: Ints, coupling: Floats, row: Ints, G: Floats, wide: int) -> Floats:
-    """Bᵀ G: what each enriched function does to the intact plate."""
-    out = np.zeros((2 * len(node), G.shape[1]))
-    for f in range(len(node)):
+def _coupled(node: Ints, coupling: Floats, row: Ints, X: Floats, wide: int) -> Floats:
+    """Bᵀ X (2f, columns); nodes have rows 2 row and 2 row + 1 of `X`.
+
+    The functions of one node, which couple to the same nodes, are worked off together.
+    """
+    out = np.zeros((2 * len(node), X.shape[1]))
+    first = 0
+    while first < len(node):
+        last = first + 1
+        while last < len(node) and node[last] == node[first]:
+            last += 1
+        B, rows, count = np.zeros((2 * (last - first), 18)), np.empty((18, X.shape[1])), 0
         for j in range(3):
             for i in range(3):
-                block = coupling[f, j, i]
-                if not block.any():
+                if not coupling[first:last, j, i].any():
                     continue
-                source = row[node[f] + (j - 1) * wide + i - 1]
-                for c in range(2):
-                    for d in range(2):
-                        factor, line, onto = block[d, c], G[2 * source + d], out[2 * f + c]
-                        for k in range(len(line)):
-                            onto[k] += factor * line[k]
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _condensed(
-    node: Ints, own: Floats, coupling: Floats, place: Ints, spread: Floats, wide: int
-) -> Floats:
-    """K_e − (Bᵀ G) B."""
-    S = own.copy()
-    for f in range(len(node)):
-        for j in range(3):
-            for i in range(3):
-                block = coupling[f, j, i]
-                if not block.any():
-                    continue
-                at = 2 * place[node[f] + (j - 1) * wide + i - 1]
-                for k in range(2 * f + 2):
-                    first, second = spread[k, at], spread[k, at + 1]
-                    S[2 * f, k] -= first * block[0, 0] + second * block[1, 0]
-                    S[2 * f + 1, k] -= first * block[0, 1] + second * block[1, 1]
-    return S
-
-
-@njit(cache=True, nogil=True)
-def _pulled(node: Ints, coupling: Floats, u: Floats, wide: int) -> Floats:
-    """Bᵀ u of the intact plate, for both loads."""
-    out = np.zeros((2 * len(node), 2))
-    for f in range(len(node)):
-        for j in range(3):
-            for i in range(3):
-                at = node[f] + (j - 1) * wide + i - 1
-                for c in range(2):
-                    for d in range(2):
-                        for load in range(2):
-                            out[2 * f + c, load] += coupling[f, j, i, d, c] * u[at, d, load]
+                source = 2 * row[node[first] + (j - 1) * wide + i - 1]
+                rows[count : count + 2] = X[source : source + 2]
+                for f in range(first, last):
+                    B[2 * (f - first) : 2 * (f - first) + 2, count : count + 2] = coupling[
+                        f, j, i
+                    ].T
+                count += 2
+        out[2 * first : 2 * last] = np.dot(B[:, :count].copy(), rows[:count])
+        first = last
     return out

@@ -58,13 +58,17 @@ def _check_place(path: Floats, grid: Grid, band: tuple[float, float], *, interio
     width = float(grid.x[-1])
     inside = path if interior else path[1:]
     if (inside[:, 0] <= 0.0).any() or (inside[:, 0] >= width).any():
-        raise ValueError(f"a crack with x from {path[:, 0].min()} to {path[:, 0].max()} m leaves "
-                         f"the plate of {width} m")
-    if not interior and not (path[0, 0] in (0.0, width)):
+        raise ValueError(
+            f"a crack with x from {path[:, 0].min()} to {path[:, 0].max()} m leaves "
+            f"the plate of {width} m"
+        )
+    if not interior and path[0, 0] not in (0.0, width):
         raise ValueError(f"the mouth at x = {path[0, 0]} m is on no side face (0 or {width} m)")
     if path[:, 1].min() < band[0] or path[:, 1].max() > band[1]:
-        raise ValueError(f"a crack with y from {path[:, 1].min()} to {path[:, 1].max()} m leaves "
-                         f"the band {band} m that the plate was prepared for")
+        raise ValueError(
+            f"a crack with y from {path[:, 1].min()} to {path[:, 1].max()} m leaves "
+            f"the band {band} m that the plate was prepared for"
+        )
 
 
 def chain(crack: Crack, grid: Grid) -> Floats:

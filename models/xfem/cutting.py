@@ -73,9 +73,7 @@ def _marks(a: Floats, b: Floats, x: Floats, y: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def pieces(
-    box: Floats, path: Floats, segments: Ints, shapes: Floats, corners: Ints
-) -> int:
+def pieces(box: Floats, path: Floats, segments: Ints, shapes: Floats, corners: Ints) -> int:
     """The convex pieces of a rectangle cut by the lines of some segments, counter-clockwise.
 
     `box` is (x0, y0, x1, y1). Written into `shapes` (MOST_PIECES, MOST_CORNERS, 2) and
@@ -106,7 +104,9 @@ def _halved(shapes: Floats, corners: Ints, k: int, count: int, a: Floats, b: Flo
     for i in range(n):
         above[i] = (dx * (shapes[k, i, 1] - a[1]) - dy * (shapes[k, i, 0] - a[0])) / size
         low, high = min(low, above[i]), max(high, above[i])
-    reach = 1e-9 * max(abs(shapes[k, 0, 0] - shapes[k, 2, 0]), abs(shapes[k, 0, 1] - shapes[k, 2, 1]))
+    reach = 1e-9 * max(
+        abs(shapes[k, 0, 0] - shapes[k, 2, 0]), abs(shapes[k, 0, 1] - shapes[k, 2, 1])
+    )
     if low > -reach or high < reach or n + 2 > MOST_CORNERS:
         return count
     left, m, r = np.empty((n + 2, 2)), 0, 0

@@ -4,7 +4,7 @@ N. Moës, J. Dolbow, T. Belytschko, Int. J. Numer. Meth. Eng. 46 (1999) 131,
 doi:10.1002/(SICI)1097-0207(19990910)46:1<131::AID-NME726>3.0.CO;2-J. Every function is shifted
 by its value at its node, so that it vanishes at all nodes: a jump then acts in cut elements
 alone, and the unknowns of the nodes stay displacements. The tip functions reach over a disc of
-fixed size in elements rather than the tip's own element, which halves the error of K.
+a few elements rather than the tip's own, which takes a third off the error of K.
 
 Functions are numbered 0…f−1: first the jumps, one a node, then four tip functions a node.
 """
@@ -22,7 +22,7 @@ from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, Cuts, centre, cuts, p
 from models.xfem.grid import Floats, Grid, Ints
 
 BRANCHES = 4
-AROUND = 2.4  # nodes nearer to a tip than this have its functions [elements]
+AROUND = 1.8  # nodes nearer to a tip than this have its functions [elements]
 LEAST_SHARE = 1e-4  # of a node's support beyond the crack, for a jump there to make sense
 
 
@@ -45,7 +45,7 @@ def enrichment(crack: Crack, grid: Grid) -> Enrichment:
     crossed = cuts(path, grid)
     tip = np.full(grid.nodes, -1, dtype=np.int64)
     for k in range(len(ends.at)):
-        near = _within(ends.at[k], AROUND * grid.h, grid)
+        near = grid.near(ends.at[k, 0], ends.at[k, 1], AROUND * grid.h)
         if (tip[near] >= 0).any():
             raise ValueError(
                 f"the tips {ends.at.tolist()} m are too close for elements of {grid.h} m"
@@ -65,12 +65,6 @@ def _numbered(
     branch[branching] = len(jumping) + BRANCHES * np.arange(len(branching))
     node = np.concatenate([jumping, np.repeat(branching, BRANCHES)])
     return Enrichment(path, ends, crossed, jump, branch, tip, which, node)
-
-
-def _within(at: Floats, radius: float, grid: Grid) -> Ints:
-    """The nodes within `radius` [m] of a point."""
-    near = np.hypot(grid.x[None, :] - at[0], grid.y[:, None] - at[1]) < radius
-    return np.flatnonzero(near)
 
 
 def _support(grid: Grid) -> Floats:
@@ -126,7 +120,13 @@ def sided(
 
 @njit(cache=True, nogil=True)
 def branches(
-    x: float, y: float, which: float, at: Floats, ahead: Floats, turn: float, scale: float,
+    x: float,
+    y: float,
+    which: float,
+    at: Floats,
+    ahead: Floats,
+    turn: float,
+    scale: float,
     out: Floats,
 ) -> None:
     """The four tip functions at a point, and their gradients, into `out` (4, 3).

@@ -16,7 +16,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 GRADING = 1.35  # growth from one row to the next outside the uniform zone [1]
-CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # of an element, as (column, row)
 
 
 class Grid(NamedTuple):
@@ -43,9 +42,31 @@ class Grid(NamedTuple):
 
     def elements(self) -> Ints:
         """The nodes (columns · rows, 4) of each element, counter-clockwise."""
-        i, j = np.meshgrid(np.arange(self.columns), np.arange(self.rows))
-        first = (j * len(self.x) + i).ravel()
-        return np.stack([first + c + r * len(self.x) for c, r in CORNERS], axis=1)
+        return self.corners(np.arange(self.columns * self.rows))
+
+    def near(self, x: float, y: float, radius: float) -> Ints:
+        """The nodes nearer to a point than `radius` [m], rising."""
+        left, right = np.searchsorted(self.x, (x - radius, x + radius))
+        low, high = np.searchsorted(self.y, (y - radius, y + radius))
+        across, up = self.x[left:right] - x, self.y[low:high] - y
+        row, column = np.nonzero(across * across + (up * up)[:, None] < radius * radius)
+        nodes: Ints = (row + low) * len(self.x) + column + left
+        return nodes
+
+    def elements_at(self, nodes: Ints) -> Ints:
+        """The elements that have one of `nodes` as a corner, rising."""
+        row, column = np.divmod(nodes, len(self.x))
+        j = np.add.outer(row, (-1, -1, 0, 0)).ravel()
+        i = np.add.outer(column, (-1, 0, -1, 0)).ravel()
+        inside = (j >= 0) & (j < self.rows) & (i >= 0) & (i < self.columns)
+        return np.unique((j * self.columns + i)[inside])
+
+    def corners(self, elements: Ints) -> Ints:
+        """The nodes (k, 4) of some elements, counter-clockwise."""
+        row, column = np.divmod(elements, self.columns)
+        first = row * len(self.x) + column
+        nodes: Ints = first[:, None] + np.array([0, 1, len(self.x) + 1, len(self.x)])
+        return nodes
 
     def rows_within(self, low: float, high: float) -> tuple[int, int]:
         """The node lines first:last that cover y from `low` to `high` [m]."""
@@ -56,7 +77,7 @@ class Grid(NamedTuple):
 
 def grid(width: float, height: float, columns: int, fine: float) -> Grid:
     """A grid for a plate of `width` × `height` [m], uniform in |y| ≤ `fine` [m]."""
-    if columns < 4 or not 0.0 < fine or not 0.0 < width or not 0.0 < height:
+    if columns < 4 or not min(fine, width, height) > 0.0:
         raise ValueError(
             f"a plate of {width} m x {height} m in {columns} columns, uniform to |y| = {fine} m, "
             "is no grid: it needs positive sizes and at least 4 columns"

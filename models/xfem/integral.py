@@ -25,7 +25,7 @@ from models.xfem.elasticity import Elastic
 from models.xfem.enrichment import BRANCHES, Enrichment
 from models.xfem.grid import Floats, Grid, Ints
 from models.xfem.quadrature import FLAT, FLAT_WEIGHT, MOST_POINTS, flat
-from models.xfem.shape import MOST, at_nodes, corners, functions, listed, rectangle
+from models.xfem.shape import MOST, at_nodes, functions, listed, rectangle
 from models.xfem.stiffness import gathered
 
 
@@ -39,18 +39,22 @@ class Domain(NamedTuple):
 
 def domain(tip: Floats, grid: Grid, radius: float) -> Domain:
     """The domain of `radius` [m] around a tip."""
-    x, y = grid.x, grid.y
-    near = np.hypot(x[None, :] - tip[0], y[:, None] - tip[1]) < radius
-    near[[0, -1], :] = False
-    near[:, [0, -1]] = False
-    nodes = grid.elements()
-    weight = near.ravel()[nodes]
-    elements = np.flatnonzero(weight.any(axis=1))
-    return Domain(elements, nodes[elements], weight[elements].astype(float))
+    wide = len(grid.x)
+    near = grid.near(tip[0], tip[1], radius)
+    row, column = np.divmod(near, wide)
+    inner = near[(row > 0) & (row < grid.rows) & (column > 0) & (column < grid.columns)]
+    elements = grid.elements_at(inner)
+    nodes = grid.corners(elements)
+    return Domain(elements, nodes, np.isin(nodes, inner).astype(float))
 
 
 def intensities(
-    part: Domain, u: Floats, unknowns: Floats, tip: int, extra: Enrichment, grid: Grid,
+    part: Domain,
+    u: Floats,
+    unknowns: Floats,
+    tip: int,
+    extra: Enrichment,
+    grid: Grid,
     material: Elastic,
 ) -> Floats:
     """K (2 loads, 2 modes) [√m] at tip number `tip`.
@@ -71,10 +75,29 @@ def intensities(
 
 @njit(cache=True, nogil=True)
 def _over_area(
-    elements: Ints, corner_nodes: Ints, weight: Floats, u: Floats, unknowns: Floats,
-    cut: Ints, offset: Ints, segment: Ints, path: Floats,
-    jump: Ints, branch: Ints, which: Floats, tip: Ints, at: Floats, ahead: Floats, turn: Floats,
-    own: int, x: Floats, y: Floats, scale: float, C: Floats, kappa: float, out: Floats,
+    elements: Ints,
+    corner_nodes: Ints,
+    weight: Floats,
+    u: Floats,
+    unknowns: Floats,
+    cut: Ints,
+    offset: Ints,
+    segment: Ints,
+    path: Floats,
+    jump: Ints,
+    branch: Ints,
+    which: Floats,
+    tip: Ints,
+    at: Floats,
+    ahead: Floats,
+    turn: Floats,
+    own: int,
+    x: Floats,
+    y: Floats,
+    scale: float,
+    C: Floats,
+    kappa: float,
+    out: Floats,
 ) -> None:
     """Add −∫ P_1j q,j dA to `out` (load, mode)."""
     shapes, sizes = np.empty((MOST_PIECES, MOST_CORNERS, 2)), np.empty(MOST_PIECES, np.int64)
@@ -95,8 +118,13 @@ def _over_area(
             middle = side(0.5 * (box[0] + box[2]), 0.5 * (box[1] + box[3]), path)
             total = flat(box, middle, points)
         for p in range(total):
-            functions(points[p], box, nodes, jump, which, tip, at, ahead, turn, scale, shifts, field)
-            qx, qy = np.dot(weight[e], field[:4, 1].copy()), np.dot(weight[e], field[:4, 2].copy())
+            functions(
+                points[p], box, nodes, jump, which, tip, at, ahead, turn, scale, shifts, field
+            )
+            qx, qy = 0.0, 0.0
+            for c in range(4):
+                qx += weight[e, c] * field[c, 1]
+                qy += weight[e, c] * field[c, 2]
             q0 = qx * ahead[own, 0] + qy * ahead[own, 1]
             q1 = qy * ahead[own, 0] - qx * ahead[own, 1]
             _auxiliary(points[p], at[own], ahead[own], turn[own], C[2], kappa, aux)
@@ -108,10 +136,29 @@ def _over_area(
 
 @njit(cache=True, nogil=True)
 def _over_faces(
-    elements: Ints, corner_nodes: Ints, weight: Floats, u: Floats, unknowns: Floats,
-    cut: Ints, offset: Ints, segment: Ints, path: Floats,
-    jump: Ints, branch: Ints, which: Floats, tip: Ints, at: Floats, ahead: Floats, turn: Floats,
-    own: int, x: Floats, y: Floats, scale: float, C: Floats, kappa: float, out: Floats,
+    elements: Ints,
+    corner_nodes: Ints,
+    weight: Floats,
+    u: Floats,
+    unknowns: Floats,
+    cut: Ints,
+    offset: Ints,
+    segment: Ints,
+    path: Floats,
+    jump: Ints,
+    branch: Ints,
+    which: Floats,
+    tip: Ints,
+    at: Floats,
+    ahead: Floats,
+    turn: Floats,
+    own: int,
+    x: Floats,
+    y: Floats,
+    scale: float,
+    C: Floats,
+    kappa: float,
+    out: Floats,
 ) -> None:
     """Add ∫ P_1j m_j q ds over the faces of all segments but the tip's own to `out`."""
     ids, corner = np.empty(MOST, np.int64), np.empty(MOST, np.int64)
@@ -135,8 +182,12 @@ def _over_faces(
                 point[0], point[1] = path[s, 0] + along * dx, path[s, 1] + along * dy
                 point[2] = FLAT_WEIGHT[g // 2] * (high - low)
                 point[3] = 1.0 if g % 2 else -1.0
-                functions(point, box, nodes, jump, which, tip, at, ahead, turn, scale, shifts, field)
-                q = point[2] * np.dot(weight[e], field[:4, 0].copy())
+                functions(
+                    point, box, nodes, jump, which, tip, at, ahead, turn, scale, shifts, field
+                )
+                q = 0.0
+                for c in range(4):
+                    q += point[2] * weight[e, c] * field[c, 0]
                 mx, my = point[3] * dy * q, -point[3] * dx * q  # out of the material, times length
                 m0 = mx * ahead[own, 0] + my * ahead[own, 1]
                 m1 = my * ahead[own, 0] - mx * ahead[own, 1]
@@ -187,7 +238,13 @@ def _auxiliary(
 
 @njit(cache=True, nogil=True)
 def _slope(
-    field: Floats, count: int, ids: Ints, u: Floats, unknowns: Floats, load: int, ahead: Floats,
+    field: Floats,
+    count: int,
+    ids: Ints,
+    u: Floats,
+    unknowns: Floats,
+    load: int,
+    ahead: Floats,
     out: Floats,
 ) -> None:
     """The displacement gradient (component, direction) in the axes of the tip."""
@@ -238,4 +295,4 @@ def _flux(u: Floats, v: Floats, n0: float, n1: float, C: Floats) -> float:
     energy = xx * v[0, 0] + yy * v[1, 1] + xy * (v[0, 1] + v[1, 0])
     first = (xx * v[0, 0] + xy * v[1, 0]) * n0 + (xy * v[0, 0] + yy * v[1, 0]) * n1
     second = (vxx * u[0, 0] + vxy * u[1, 0]) * n0 + (vxy * u[0, 0] + vyy * u[1, 0]) * n1
-    return energy * n0 - first - second
+    return float(energy * n0 - first - second)

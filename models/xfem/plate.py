@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from models.xfem.closure import Closure
-from models.xfem.crack import Crack, checked
 from models.xfem.condensed import Solved, solved
+from models.xfem.crack import Crack, checked
 from models.xfem.elasticity import Elastic
 from models.xfem.enrichment import Enrichment, enrichment
 from models.xfem.grid import Floats, Grid, grid
@@ -30,7 +30,7 @@ class Plate:
     fine: float = 7e-3  # the mesh is uniform in |y| ≤ fine [m]
     band: tuple[float, float] = (-6e-3, 6e-3)  # y between which cracks may run [m]
     closure: Closure = "uniform"
-    material: Elastic = Elastic()
+    material: Elastic = field(default_factory=Elastic)
 
     @cached_property
     def grid(self) -> Grid:
@@ -52,14 +52,24 @@ class Plate:
         extra = enrichment(sound, self.grid)
         parts = [domain(at, self.grid, radius * self.grid.h) for at in extra.tips.at]
         field = self._field(extra, np.unique(np.concatenate([p.nodes.ravel() for p in parts])))
-        return np.stack([
-            intensities(part, field.u[np.searchsorted(field.nodes, part.nodes)], field.unknowns,
-                        k, extra, self.grid, self.material)
-            for k, part in enumerate(parts)
-        ])
+        return np.stack(
+            [
+                intensities(
+                    part,
+                    field.u[np.searchsorted(field.nodes, part.nodes)],
+                    field.unknowns,
+                    k,
+                    extra,
+                    self.grid,
+                    self.material,
+                )
+                for k, part in enumerate(parts)
+            ]
+        )
 
     def _field(self, extra: Enrichment, wanted: np.ndarray) -> Solved:
         plate = self.intact
-        blocks = stiffness(extra, plate.grid, plate.material.stiffness(),
-                           side_shear=plate.held.side_shear)
+        blocks = stiffness(
+            extra, plate.grid, plate.material.stiffness(), side_shear=plate.held.side_shear
+        )
         return solved(plate, extra, blocks, wanted)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.xfem.closure import Closure
 from models.xfem.crack import Crack
 from models.xfem.grid import Floats
 
@@ -43,7 +44,13 @@ KINKS = {  # (length [mm], turn [degree]) of the segments, from the mouth
     "zigzag": ((2.0, 0.0), (0.5, -30.0), (0.5, 30.0), (0.5, -30.0), (0.5, 20.0)),
     "curve of six": ((2.0, 0.0), *((0.24, -6.0),) * 6),
 }
-KINKED: dict[str, tuple[float, float, float, float]] = {}  # of KINKS: K_I K_II, K_I K_II [√m]
+KINKED = {  # of KINKS: K_I K_II of unit tension, K_I K_II of unit shear [√m]
+    "40° kink, one increment": (0.139800, -0.057761, 0.111992, 0.072486),
+    "40° kink, two increments": (0.149645, -0.062826, 0.123231, 0.072438),
+    "40° kink, 1.2 mm": (0.186101, -0.077413, 0.162336, 0.071901),
+    "zigzag": (0.221204, -0.022235, 0.071166, 0.121306),
+    "curve of six": (0.153199, -0.058451, 0.124856, 0.078683),
+}
 
 
 class Path(NamedTuple):
@@ -55,7 +62,7 @@ class Path(NamedTuple):
     angle: float  # of the first increment [degree]
 
 
-PATHS = {
+PATHS: dict[Closure, Path] = {
     "uniform": Path(
         (-0.828, -1.492, -2.016, -2.420, -2.711, -2.891, -2.955),
         (14256.0, 2317.0, 496.0, 99.6, 15.4, 1.32, 0.024),

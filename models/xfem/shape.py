@@ -60,8 +60,16 @@ def bilinear(px: float, py: float, box: Floats, out: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def at_nodes(
-    nodes: Ints, which: Floats, tip: Ints, x: Floats, y: Floats,
-    at: Floats, ahead: Floats, turn: Floats, scale: float, out: Floats,
+    nodes: Ints,
+    which: Floats,
+    tip: Ints,
+    x: Floats,
+    y: Floats,
+    at: Floats,
+    ahead: Floats,
+    turn: Floats,
+    scale: float,
+    out: Floats,
 ) -> None:
     """The tip functions' values at their own nodes into `out` (4, BRANCHES): the shifts."""
     field = np.empty((BRANCHES, 3))
@@ -69,14 +77,26 @@ def at_nodes(
         n = nodes[c]
         k = tip[n]
         if k >= 0:
-            branches(x[n % len(x)], y[n // len(x)], which[n], at[k], ahead[k], turn[k], scale, field)
+            branches(
+                x[n % len(x)], y[n // len(x)], which[n], at[k], ahead[k], turn[k], scale, field
+            )
             out[c] = field[:, 0]
 
 
 @njit(cache=True, nogil=True)
 def functions(
-    point: Floats, box: Floats, nodes: Ints, jump: Ints, which: Floats, tip: Ints,
-    at: Floats, ahead: Floats, turn: Floats, scale: float, shifts: Floats, out: Floats,
+    point: Floats,
+    box: Floats,
+    nodes: Ints,
+    jump: Ints,
+    which: Floats,
+    tip: Ints,
+    at: Floats,
+    ahead: Floats,
+    turn: Floats,
+    scale: float,
+    shifts: Floats,
+    out: Floats,
 ) -> None:
     """Value, d/dx, d/dy of every function, as `listed`, at `point` (x, y, weight, side)."""
     bilinear(point[0], point[1], box, out)

@@ -6,18 +6,21 @@ around: the coupling is kept as small blocks, never as a matrix.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from models.xfem.closure import SHEAR
 from models.xfem.crack import side
 from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, centre, pieces
 from models.xfem.enrichment import BRANCHES, Enrichment
+from models.xfem.faces import add_side_shear
 from models.xfem.grid import Floats, Grid, Ints
-from models.xfem.quadrature import FLAT, FLAT_WEIGHT, MOST_POINTS, drawn
+from models.xfem.quadrature import MOST_POINTS, drawn, flat
 from models.xfem.shape import MOST, at_nodes, bilinear, corners, functions, listed, rectangle
+
+FAR = 0.9  # beyond this distance from a tip its functions are smooth enough [elements]
 
 
 class Stiffness(NamedTuple):
@@ -33,26 +36,28 @@ def stiffness(extra: Enrichment, grid: Grid, C: Floats, *, side_shear: bool) -> 
     f = len(extra.node)
     own, coupling = np.zeros((2 * f, 2 * f)), np.zeros((f, 3, 3, 2, 2))
     near = np.flatnonzero(extra.tip >= 0)
-    around = _elements_around(near, grid)
+    around = grid.elements_at(near)
     crossed = np.setdiff1d(extra.cuts.element, around)
     maps = (extra.jump, extra.branch, extra.which)
     _jumps(crossed, *extra.cuts[:3], extra.path, *maps, grid.x, grid.y, C, own, coupling)
-    _tips(around, *extra.cuts[:3], extra.path, *maps, extra.tip, *extra.tips, grid.x, grid.y,
-          grid.h, C, own, coupling)
+    _tips(
+        around,
+        *extra.cuts[:3],
+        extra.path,
+        *maps,
+        extra.tip,
+        *extra.tips,
+        grid.x,
+        grid.y,
+        grid.h,
+        C,
+        own,
+        coupling,
+    )
     force = np.zeros((2 * f, 2))
     if side_shear:
-        _faces(extra, grid, force)
+        add_side_shear(force, extra, grid)
     return Stiffness(own, coupling, force)
-
-
-def _elements_around(nodes: Ints, grid: Grid) -> Ints:
-    """The elements that have one of `nodes` as a corner, rising."""
-    row, column = nodes // len(grid.x), nodes % len(grid.x)
-    found = [(row - j) * grid.columns + column - i
-             for i in (0, 1) for j in (0, 1)]
-    inside = [(row - j >= 0) & (row - j < grid.rows) & (column - i >= 0)
-              & (column - i < grid.columns) for i in (0, 1) for j in (0, 1)]
-    return np.unique(np.concatenate([e[ok] for e, ok in zip(found, inside, strict=True)]))
 
 
 @njit(cache=True, nogil=True)
@@ -66,9 +71,19 @@ def _segments(element: int, elements: Ints, offset: Ints, segment: Ints) -> Ints
 
 @njit(cache=True, nogil=True)
 def _jumps(
-    crossed: Ints, elements: Ints, offset: Ints, segment: Ints, path: Floats,
-    jump: Ints, branch: Ints, which: Floats, x: Floats, y: Floats, C: Floats,
-    own: Floats, coupling: Floats,
+    crossed: Ints,
+    elements: Ints,
+    offset: Ints,
+    segment: Ints,
+    path: Floats,
+    jump: Ints,
+    branch: Ints,
+    which: Floats,
+    x: Floats,
+    y: Floats,
+    C: Floats,
+    own: Floats,
+    coupling: Floats,
 ) -> None:
     """Elements that the crack crosses away from its tips: jumps alone, integrated exactly."""
     shapes, sizes = np.empty((MOST_PIECES, MOST_CORNERS, 2)), np.empty(MOST_PIECES, np.int64)
@@ -123,9 +138,24 @@ def _combined(
 
 @njit(cache=True, nogil=True)
 def _tips(
-    around: Ints, elements: Ints, offset: Ints, segment: Ints, path: Floats,
-    jump: Ints, branch: Ints, which: Floats, tip: Ints, at: Floats, ahead: Floats, turn: Floats,
-    x: Floats, y: Floats, scale: float, C: Floats, own: Floats, coupling: Floats,
+    around: Ints,
+    elements: Ints,
+    offset: Ints,
+    segment: Ints,
+    path: Floats,
+    jump: Ints,
+    branch: Ints,
+    which: Floats,
+    tip: Ints,
+    at: Floats,
+    ahead: Floats,
+    turn: Floats,
+    x: Floats,
+    y: Floats,
+    scale: float,
+    C: Floats,
+    own: Floats,
+    coupling: Floats,
 ) -> None:
     """Elements with tip functions: quadrature drawn towards the tip."""
     shapes, sizes = np.empty((MOST_PIECES, MOST_CORNERS, 2)), np.empty(MOST_PIECES, np.int64)
@@ -138,11 +168,18 @@ def _tips(
         count = listed(nodes, jump, branch, ids, corner)
         box = rectangle(element, x, y)
         segments = _segments(element, elements, offset, segment)
-        total = gathered(box, path, segments, at[_owner(nodes, tip)], shapes, sizes, points)
+        towards = at[_owner(nodes, tip)]
+        if len(segments) == 0 and _gap(box, towards) > FAR * scale:
+            middle = side(0.5 * (box[0] + box[2]), 0.5 * (box[1] + box[3]), path)
+            total = flat(box, middle, points)
+        else:
+            total = gathered(box, path, segments, towards, shapes, sizes, points)
         at_nodes(nodes, which, tip, x, y, at, ahead, turn, scale, shifts)
         gx, gy = np.empty((total, count)), np.empty((total, count))
         for p in range(total):
-            functions(points[p], box, nodes, jump, which, tip, at, ahead, turn, scale, shifts, field)
+            functions(
+                points[p], box, nodes, jump, which, tip, at, ahead, turn, scale, shifts, field
+            )
             root = np.sqrt(points[p, 2])
             for k in range(count):
                 gx[p, k], gy[p, k] = root * field[k, 1], root * field[k, 2]
@@ -150,6 +187,14 @@ def _tips(
         blocks[1, :count, :count] = np.dot(gx.T, gy)
         blocks[2, :count, :count] = np.dot(gy.T, gy)
         _scattered(blocks, ids, corner, count, C, own, coupling)
+
+
+@njit(cache=True, nogil=True)
+def _gap(box: Floats, point: Floats) -> float:
+    """How far a point is from a rectangle [m]."""
+    dx = max(box[0] - point[0], 0.0, point[0] - box[2])
+    dy = max(box[1] - point[1], 0.0, point[1] - box[3])
+    return math.hypot(dx, dy)
 
 
 @njit(cache=True, nogil=True)
@@ -162,7 +207,12 @@ def _owner(nodes: Ints, tip: Ints) -> int:
 
 @njit(cache=True, nogil=True)
 def gathered(
-    box: Floats, path: Floats, segments: Ints, towards: Floats, shapes: Floats, sizes: Ints,
+    box: Floats,
+    path: Floats,
+    segments: Ints,
+    towards: Floats,
+    shapes: Floats,
+    sizes: Ints,
     points: Floats,
 ) -> int:
     """Quadrature of a cut rectangle, drawn to the point `towards`, into `points`; how many."""
@@ -201,50 +251,3 @@ def _scattered(
                 coupling[e, j, i, 0, 1] += xy
                 coupling[e, j, i, 1, 0] += yx
                 coupling[e, j, i, 1, 1] += yy
-
-
-def _faces(extra: Enrichment, grid: Grid, force: Floats) -> None:
-    """Complementary shear on the side faces, where the crack opens or its tip is near."""
-    for column, sign in ((0, -1.0), (grid.columns, 1.0)):
-        line = np.arange(len(grid.y)) * len(grid.x) + column
-        enriched = (extra.jump[line] >= 0) | (extra.branch[line] >= 0)
-        rows = np.flatnonzero(enriched[:-1] | enriched[1:])
-        beside = rows * grid.columns + min(column, grid.columns - 1)
-        _face(beside, grid.x[column], sign, extra.path, extra.jump, extra.branch, extra.which,
-              extra.tip, *extra.tips, grid.x, grid.y, grid.h, force)
-
-
-@njit(cache=True, nogil=True)
-def _face(
-    elements: Ints, face: float, sign: float, path: Floats, jump: Ints, branch: Ints,
-    which: Floats, tip: Ints, at: Floats, ahead: Floats, turn: Floats, x: Floats, y: Floats,
-    scale: float, force: Floats,
-) -> None:
-    ids, corner = np.empty(MOST, np.int64), np.empty(MOST, np.int64)
-    shifts, field, point = np.empty((4, BRANCHES)), np.empty((MOST, 3)), np.empty(4)
-    for element in elements:
-        nodes, box = corners(element, len(x)), rectangle(element, x, y)
-        count = listed(nodes, jump, branch, ids, corner)
-        at_nodes(nodes, which, tip, x, y, at, ahead, turn, scale, shifts)
-        marks = _openings(path, face, box[1], box[3])
-        for k in range(len(marks) - 1):
-            span = marks[k + 1] - marks[k]
-            for g in range(len(FLAT)):
-                point[0], point[1] = face, marks[k] + FLAT[g] * span
-                point[3] = side(face, marks[k] + 0.5 * span, path)
-                functions(point, box, nodes, jump, which, tip, at, ahead, turn, scale, shifts, field)
-                for p in range(4, count):
-                    force[2 * ids[p] + 1, SHEAR] += sign * FLAT_WEIGHT[g] * span * field[p, 0]
-
-
-@njit(cache=True, nogil=True)
-def _openings(path: Floats, face: float, low: float, high: float) -> Floats:
-    """The ends of an edge and where the crack passes between them, sorted [m]."""
-    found = [low, high]
-    for k in range(len(path) - 1):
-        ax, bx = path[k, 0] - face, path[k + 1, 0] - face
-        if (ax < 0.0) != (bx < 0.0):
-            y = path[k, 1] + ax / (ax - bx) * (path[k + 1, 1] - path[k, 1])
-            if low < y < high:
-                found.append(y)
-    return np.sort(np.array(found))

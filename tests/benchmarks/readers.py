@@ -9,6 +9,8 @@ from multiprocessing.connection import Connection
 from typing import Any, Self, cast
 
 import aiomqtt
+import numpy as np
+from numpy.typing import NDArray
 
 from sensors.mqtt_packets import connect
 from tests.benchmarks.publishing import SPAWN
@@ -32,9 +34,10 @@ class Reading:
         self._process.kill()
         self._process.join()
 
-    def ended(self) -> float:
-        """Wait for the last message; when it was counted."""
-        return float(self._pipe.recv())
+    def arrivals(self) -> NDArray[np.float64]:
+        """Wait for the last message; when each was counted, or the last alone."""
+        found: NDArray[np.float64] = self._pipe.recv()
+        return found
 
 
 def _read(reader: Reader, pipe: Connection, port: int, topics: str, count: int) -> None:
@@ -52,7 +55,7 @@ async def plain(pipe: Connection, port: int, topics: str, count: int) -> None:
             seen += 1
             if seen == count:
                 break
-        pipe.send(time.perf_counter())
+        pipe.send(np.array([time.perf_counter()]))
 
 
 async def bare(pipe: Connection, port: int, topics: str, count: int) -> None:
@@ -63,7 +66,8 @@ async def bare(pipe: Connection, port: int, topics: str, count: int) -> None:
     await counter.subscribed
     pipe.send(None)
     await counter.done
-    pipe.send(time.perf_counter())
+    times, counts = zip(*counter.pieces, strict=True)
+    pipe.send(np.repeat(np.array(times), counts))
 
 
 class Counter(asyncio.Protocol):
@@ -72,6 +76,7 @@ class Counter(asyncio.Protocol):
     def __init__(self, topics: str, count: int, loop: asyncio.AbstractEventLoop) -> None:
         self.subscribed: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[None] = loop.create_future()
+        self.pieces: list[tuple[float, int]] = []  # when how many messages were counted
         self._topics, self._left = topics.encode(), count
         self._rest = b""
         self._transport: asyncio.Transport
@@ -101,6 +106,7 @@ class Counter(asyncio.Protocol):
         if acks:
             self._transport.write(b"".join([b"\x40\x02" + mid for mid in acks]))
             self._left -= len(acks)
+            self.pieces.append((time.perf_counter(), len(acks)))
             if self._left <= 0 and not self.done.done():
                 self.done.set_result(None)
 

@@ -1,0 +1,184 @@
+"""Libraries on disk: complete, the same for any number of workers, restarted where they stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+from typer.testing import CliRunner
+
+from models.crack_library import CONFIGS, CrackLibrary, sample
+from models.xfem.plate import Plate
+from twin import library
+from twin.errors import ConflictError, SettingsError, UnknownError
+from twin.library import build, card_path, columns
+from twin.library_commands import app
+from twin.library_view import show, tiled
+
+SMALL = CrackLibrary(plate=Plate(columns=16, band=(-5.4e-3, 1.8e-3)), slices=2, step=0.8e-3)
+SAMPLES = 5
+
+
+class StoppedError(Exception):
+    """Somebody pressed Ctrl-C."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    path = tmp_path_factory.mktemp("library") / "small.zarr"
+    return path, build("small", path, samples=SAMPLES, seed=7, workers=2, config=SMALL)
+
+
+def opened(path: Path) -> xr.Dataset:
+    found: xr.Dataset = xr.open_zarr(path, consolidated=False).load()
+    return found
+
+
+def test_xarray_reads_the_dimensions_and_units(built: tuple[Path, dict[str, Any]]) -> None:
+    found = opened(built[0])
+    assert found.frames.dims == ("sample", "frame", "y", "x")
+    assert found["load"].dims == ("sample", "slice", "component")
+    assert found.path.dims == ("sample", "node", "axis")
+    assert found.nodes.dims == ("sample",)
+    assert found.k_1.dims == found.k_2.dims == ("sample", "node")
+    assert found.cycles.dims == found.fast_fracture.dims == ("sample", "frame")
+    assert found.sizes["sample"] == SAMPLES
+    assert (found["load"].units, found.path.units, found.k_1.units) == ("Pa", "m", "Pa m^0.5")
+    assert found.frames.sel(x=4.95e-3, y=0.0, method="nearest").shape == (SAMPLES, 3)
+
+
+def test_what_is_stored_is_what_was_computed(built: tuple[Path, dict[str, Any]]) -> None:
+    found = opened(built[0])
+    for index in (0, SAMPLES - 1):
+        one, row = sample(SMALL, 7, index), found.isel(sample=index)
+        n = int(row.nodes)
+        np.testing.assert_array_equal(row.frames, one.frames)
+        np.testing.assert_allclose(row.path[:n], one.path, rtol=1e-9)
+        np.testing.assert_allclose(row.k_2[:n], one.K[:, 1], rtol=1e-6, atol=1.0)
+        np.testing.assert_allclose(row.cycles, one.cycles, rtol=1e-9)
+        assert np.isnan(row.path[n:]).all()
+
+
+def test_the_card_has_seed_command_and_statistics(built: tuple[Path, dict[str, Any]]) -> None:
+    path, card = built
+    assert json.loads(card_path(path).read_text(encoding="utf-8")) == card
+    assert card["command"] == "twin library build small --samples 5 --seed 7"
+    assert card["config"]["loads"]["tension"] == 200e6
+    assert card["statistics"]["arrested"] == 0
+    assert card["statistics"]["nodes_most"] == int(opened(path).nodes.max())
+    assert opened(path).attrs["committed"] == SAMPLES
+
+
+def test_a_build_goes_on_where_it_stopped_and_ends_the_same(
+    built: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "BLOCK", 2)
+    seen: list[int] = []
+
+    def stopping(done: int, wanted: int) -> None:
+        seen.append(done)
+        if done == 2:
+            raise StoppedError
+
+    path = tmp_path / "small.zarr"
+    with pytest.raises(StoppedError):
+        build("small", path, samples=SAMPLES, seed=7, workers=1, progress=stopping, config=SMALL)
+    assert opened(path).attrs["committed"] == 2
+    seen.clear()
+    build("small", path, samples=SAMPLES, seed=7, workers=1, config=SMALL,
+          progress=lambda done, _: seen.append(done))  # fmt: skip  # one call
+    assert seen == [2, 4, 5]
+    xr.testing.assert_equal(opened(path), opened(built[0]))  # one worker or two: every bit
+
+
+def test_a_finished_library_is_left_as_it_is(built: tuple[Path, dict[str, Any]]) -> None:
+    path, card = built
+    before = opened(path)
+    assert build("small", path, samples=SAMPLES, seed=7, workers=1, config=SMALL) == card
+    xr.testing.assert_identical(opened(path), before)
+
+
+def test_another_library_is_not_overwritten(built: tuple[Path, dict[str, Any]]) -> None:
+    with pytest.raises(ConflictError, match="seed, command differ"):
+        build("small", built[0], samples=SAMPLES, seed=8, workers=1, config=SMALL)
+
+
+def test_a_folder_that_is_no_library_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "holiday.txt").write_text("sun")
+    with pytest.raises(ConflictError, match="is no library"):
+        build("small", tmp_path, samples=1, config=SMALL)
+    assert [file.name for file in tmp_path.iterdir()] == ["holiday.txt"]
+
+
+def test_an_unknown_name_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UnknownError, match="no library 'cracks'; there are crack"):
+        build("cracks", tmp_path / "x.zarr")
+
+
+@pytest.mark.parametrize(("samples", "workers", "seed"), [(0, 1, 0), (1, 0, 0), (1, 1, -1)])
+def test_numbers_that_cannot_be_are_refused(
+    tmp_path: Path, samples: int, workers: int, seed: int
+) -> None:
+    with pytest.raises(SettingsError, match="cannot be built"):
+        build("crack", tmp_path / "x.zarr", samples=samples, workers=workers, seed=seed)
+    assert not (tmp_path / "x.zarr").exists()
+
+
+def test_the_columns_have_the_paper_s_sizes_by_default() -> None:
+    found = columns(CrackLibrary())
+    assert found["frames"].shape == (8, 96, 132)
+    assert found["load"].shape == (7, 2)
+
+
+def test_a_contact_sheet_and_an_animation_can_be_opened(
+    built: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    sheet, animation = tmp_path / "sheet.png", tmp_path / "crack.gif"
+    card = show(built[0], sheet=sheet, animation=animation, samples=4, scale=2)
+    assert card["samples"] == SAMPLES
+    with Image.open(sheet) as image:
+        assert image.size == (2 * (3 * 136 + 4), 2 * (4 * 100 + 4))
+    with Image.open(animation) as image:
+        assert image.n_frames == 3  # type: ignore[attr-defined]  # of a GIF
+        assert image.size == (2 * (2 * 136 + 4), 2 * (2 * 100 + 4))
+
+
+def test_a_crack_is_dark_on_light_in_its_tile() -> None:
+    picture = np.zeros((1, 2, 3, 3), dtype=np.uint8)
+    picture[0, 1, 1, 1] = 255
+    tiles = tiled(picture)
+    assert tiles.shape == (11, 18)
+    assert np.argwhere(tiles == 0).tolist() == [[5, 12]]
+
+
+@pytest.mark.parametrize(("first", "samples"), [(SAMPLES, 1), (-1, 1), (0, 0), (0, 401)])
+def test_samples_that_are_not_there_cannot_be_shown(
+    built: tuple[Path, dict[str, Any]], first: int, samples: int
+) -> None:
+    with pytest.raises(SettingsError, match="cannot be shown"):
+        show(built[0], first=first, samples=samples)
+
+
+def test_no_library_cannot_be_shown(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is no library"):
+        show(tmp_path / "nothing.zarr")
+
+
+def test_the_commands_show_and_complete_a_library(
+    built: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CONFIGS, "small", SMALL)
+    runner, sheet = CliRunner(), tmp_path / "sheet.png"
+    shown = runner.invoke(app, ["show", str(built[0]), "--sheet", str(sheet)])
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout)["committed"] == SAMPLES
+    assert sheet.exists()
+    wanted = ["--samples", str(SAMPLES), "--seed", "7", "--workers", "1", "--out", str(built[0])]
+    again = runner.invoke(app, ["build", "small", *wanted])
+    assert again.exit_code == 0
+    assert json.loads(again.stdout) == built[1]
