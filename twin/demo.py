@@ -112,7 +112,7 @@ async def _play(
     for result in results:
         if isinstance(result, Exception):
             raise result
-    console.print(f"stopped after {service.fleet.offset} journal lines")
+    console.print(f"\nstopped after {service.fleet.offset} journal lines")
 
 
 async def _ended(stop: asyncio.Event, duration_s: float | None) -> None:
