@@ -10,7 +10,6 @@ import gc
 import platform
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -32,7 +31,6 @@ from twin.settings import MqttTable, Settings
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 KEPT_BYTES = 256 << 20
-SWITCH_S = 0.0005  # Python's 5 ms is what HTTP and a commit would wait for a fold, each time
 
 log = structlog.get_logger()
 
@@ -63,7 +61,6 @@ def prepare() -> None:
     torch.set_flush_denormal(True)
     warm()
     _keep_freed_memory()
-    sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()  # a full collection would walk all modules each time and stop the loop for 0.1 s
 
