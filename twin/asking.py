@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from typing import Any
 
 from twin.errors import TwinError, UnknownError
@@ -46,10 +47,8 @@ def ask(
 
 def _refusal(path: str, exc: urllib.error.HTTPError) -> TwinError:
     detail = exc.read(10_000).decode(errors="replace")
-    try:
+    with suppress(json.JSONDecodeError, AttributeError):  # not a problem page: its text must do
         problem = json.loads(detail)
         detail = str(problem.get("detail") or problem.get("title"))
-    except (json.JSONDecodeError, AttributeError):
-        pass
     kind = UnknownError if exc.code == 404 else TwinError
     return kind(f"{path}: {exc.code}: {detail}")

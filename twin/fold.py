@@ -15,12 +15,17 @@ import numpy as np
 import torch
 
 from models import tree
+from sensors.errors import MalformedError
 from sensors.observation import AnyObservation, Inspection
 from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
 from twin.cohort import Cohort, Feed, with_remaining
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
+
+# Calibration may have changed since the observation was judged, so that it is infinite now, or a
+# strain without a modulus. It is in the journal: what it raises would be raised at every start.
+NO_LOAD = (ValueError, MalformedError)
 
 
 class Line(NamedTuple):
@@ -126,7 +131,7 @@ def _stepped(cohort: Cohort, readings: list[Reading], notes: list[Note]) -> Coho
         before = track.copied()
         try:
             cohort = _advanced(cohort, group, track, notes)
-        except ValueError:  # some load is not finite after calibration: find out which
+        except NO_LOAD:  # find out which
             track = before
             for reading in group:
                 cohort, track = _tried(cohort, reading, track, notes)
@@ -140,7 +145,7 @@ def _tried(
     moved = track.copied()
     try:
         return _advanced(cohort, [reading], moved, notes), moved
-    except ValueError:
+    except NO_LOAD:
         notes.append(_note("implausible", cohort, reading))
         return cohort, track
 

@@ -218,3 +218,14 @@ def test_components_registered_later_join_the_rows_from_then_on() -> None:
     assert first.members == ("plant/press-1",)
     assert second.members == ("plant/press-1", "plant/late")
     assert second.columns["crack_length"][1] == 0.001
+
+
+def test_a_strain_that_has_lost_its_modulus_is_left_out_and_told() -> None:
+    value = fleet(component(calibration={"youngs_modulus": 2e11}), component("plant/press-2"))
+    change = Line("plant/press-1", component(revision=2))  # judged before, folded after the change
+    strain = series(0, [0.0, 1e-3, 0.0, 1e-3], quantity="strain")
+    lines = [change, strain, spectrum(1), spectrum(0, name="plant/press-2")]
+    result = folded(value, lines, CLOCK)
+    assert [note.kind for note in result.notes] == ["registered", "implausible"]
+    assert float(state(result.fleet).cycles) == 100.0
+    assert float(state(result.fleet, "plant/press-2").cycles) == 100.0
