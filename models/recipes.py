@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from models.crack_operator_recipe import CRACK_K
 from models.recipe import Recipe
 
-RECIPES: dict[str, Recipe] = {}
+RECIPES: dict[str, Recipe] = {
+    "crack-k": CRACK_K,
+}
