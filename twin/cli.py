@@ -23,7 +23,7 @@ from rich.console import Console
 
 from sensors.errors import BrokerError, SensorError
 from storage.errors import MissingError, StorageError
-from twin import library_commands, logs
+from twin import library_commands, logs, training_commands
 from twin.errors import SettingsError, TwinError, UnknownError
 from twin.settings import settings as read_settings
 
@@ -48,6 +48,8 @@ app = typer.Typer(
 letters = typer.Typer(help="Messages that were refused.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
 app.add_typer(library_commands.app, name="library")
+app.command()(training_commands.train)
+app.command()(training_commands.evaluate)
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (TOML).")]
 DataDir = Annotated[Path, typer.Option("--data-dir", "-d", help="Where the data are.")]
