@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -102,16 +102,16 @@ class CrackStepper:
 
     def init(self, n: int) -> CrackState:
         """`n` cracks that have seen nothing; raises ValueError for lengths that are none."""
-        a = _columns(self.a_0, n).expand(n, self.particles).clone()
-        geometry = mapped(lambda leaf: _columns(leaf, n), self.geometry)
-        limit = _columns(self.a_limit, n)[:, 0].clone()
+        a = columns(self.a_0, n).expand(n, self.particles).clone()
+        geometry = mapped(lambda leaf: columns(leaf, n), self.geometry)
+        limit = columns(self.a_limit, n)[:, 0].clone()
         _check_lengths(a, limit, geometry)
         zeros, ticks = torch.zeros(n, dtype=a.dtype), torch.zeros(n, dtype=torch.int64)
         return CrackState(
             a=a,
-            law=mapped(lambda leaf: _columns(leaf, n), self.law),
+            law=mapped(lambda leaf: columns(leaf, n), self.law),
             geometry=geometry,
-            retardation=mapped(lambda leaf: _columns(leaf, n), self.retardation),
+            retardation=mapped(lambda leaf: columns(leaf, n), self.retardation),
             overload=Overload(a.clone(), torch.zeros_like(a)),
             counter=turning(n, self.gate, self.capacity),
             exposure=exposure(n),
@@ -134,24 +134,49 @@ class CrackStepper:
         Raises ValueError for a load that is not finite, or not a load.
         """
         check(load, len(state.a))
-        counter, cycles = _counted(state.counter, load)
+        counter, cycles = counted_load(state.counter, load)
         state = _grown(state, cycles)._replace(
             counter=counter, exposure=exposed(state.exposure, cycles)
         )
         if load.inspected.any():
             state = _inspected(state, load)
-        return _dated(state, load)._replace(open_growth=_open_growth(state))
+        return state._replace(t_ns=dated(state.t_ns, load), open_growth=_open_growth(state))
 
 
-def belief(state: CrackState) -> CrackBelief:
+class Believed(Protocol):
+    """What every state of a crack holds, so that it can be told; see `CrackState`."""
+
+    @property
+    def a(self) -> Tensor: ...
+    @property
+    def rate(self) -> Tensor: ...
+    @property
+    def cycles(self) -> Tensor: ...
+    @property
+    def open_growth(self) -> Tensor: ...
+    @property
+    def fractured(self) -> Tensor: ...
+    @property
+    def measured(self) -> Tensor: ...
+    @property
+    def measured_sd(self) -> Tensor: ...
+    @property
+    def innovation(self) -> Tensor: ...
+    @property
+    def t_inspected_ns(self) -> Tensor: ...
+    @property
+    def t_ns(self) -> Tensor: ...
+
+
+def belief(state: Believed) -> CrackBelief:
     """What the state says, with the particles summed up."""
-    mean = _mean(state.a)
+    a = mean(state.a)
     return CrackBelief(
-        crack_length=mean,
-        crack_length_sd=torch.sqrt(_mean((state.a - mean[:, None]) ** 2)),
-        growth_rate=_mean(state.rate),
+        crack_length=a,
+        crack_length_sd=torch.sqrt(mean((state.a - a[:, None]) ** 2)),
+        growth_rate=mean(state.rate),
         cycles=state.cycles,
-        open_growth=_mean(state.open_growth),
+        open_growth=mean(state.open_growth),
         fractured=state.fractured,
         measured=state.measured,
         measured_sd=state.measured_sd,
@@ -219,13 +244,24 @@ def _lanes(
     )
 
 
-def _counted(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:
+def counted_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:
+    """The counter after the load's series, and all cycles of the load."""
     if load.samples.numel() == 0 and bool(load.continues.all()):
         return counter, load.blocks
     counter, cycles = counted(
         counter, load.samples, load.companion, load.sample_offset, load.continues
     )
     return counter, merged(cycles, load.blocks)
+
+
+def tallied(
+    cycles: Tensor, rate: Tensor, load: Cycles, growth: Tensor, fractured: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Cycles so far (n,) and growth a cycle (n, p) [m] after a `load` and its `growth` (n, p)."""
+    count = torch.zeros_like(cycles).index_add_(0, row_of(load.offset), load.count)
+    known = (count > 0.0) & ~fractured  # the jump of a fracture is no rate
+    mean = growth / torch.where(known, count, 1.0).to(growth.dtype)[:, None]
+    return cycles + count, torch.where(known[:, None], mean, rate)
 
 
 def _grown(state: CrackState, cycles: Cycles) -> CrackState:
@@ -238,17 +274,9 @@ def _grown(state: CrackState, cycles: Cycles) -> CrackState:
         a, growth, _ = advanced(state.a.reshape(-1), lanes(state, cycles), _limit(state))
         overload = state.overload
     a, growth = a.view_as(state.a), growth.view_as(state.a)
-    count = torch.zeros_like(state.cycles).index_add_(0, row_of(cycles.offset), cycles.count)
     fractured = (a >= _limit(state).view_as(a)).all(1)
-    known = (count > 0.0) & ~fractured  # the jump of a fracture is no rate
-    mean = growth / torch.where(known, count, 1.0).to(a.dtype)[:, None]
-    return state._replace(
-        a=a,
-        overload=overload,
-        cycles=state.cycles + count,
-        rate=torch.where(known[:, None], mean, state.rate),
-        fractured=fractured,
-    )
+    count, rate = tallied(state.cycles, state.rate, cycles, growth, fractured)
+    return state._replace(a=a, overload=overload, cycles=count, rate=rate, fractured=fractured)
 
 
 def _in_order(state: CrackState, cycles: Cycles) -> tuple[Tensor, Tensor, Overload]:
@@ -306,16 +334,15 @@ def _inspected(state: CrackState, load: CrackLoad) -> CrackState:
         fractured=(a >= limit).all(1),
         measured=torch.where(seen, length, state.measured),
         measured_sd=torch.where(seen, load.length_sd.to(a.dtype), state.measured_sd),
-        innovation=torch.where(seen, length - _mean(state.a), state.innovation),
+        innovation=torch.where(seen, length - mean(state.a), state.innovation),
         t_inspected_ns=torch.where(seen, load.t_ns, state.t_inspected_ns),
     )
 
 
-def _dated(state: CrackState, load: CrackLoad) -> CrackState:
-    """Time of the last evidence; it never runs backwards."""
+def dated(t_ns: Tensor, load: CrackLoad) -> Tensor:
+    """Time (n,) of the last evidence; it never runs backwards."""
     evidence = (load.sample_offset.diff() > 0) | (load.blocks.offset.diff() > 0) | load.inspected
-    later = torch.maximum(state.t_ns, load.t_ns)
-    return state._replace(t_ns=torch.where(evidence, later, state.t_ns))
+    return torch.where(evidence, torch.maximum(t_ns, load.t_ns), t_ns)
 
 
 def _limit(state: CrackState) -> Tensor:
@@ -323,7 +350,7 @@ def _limit(state: CrackState) -> Tensor:
     return torch.as_tensor(state.geometry.limit).expand_as(state.a).reshape(-1)
 
 
-def _mean(x: Tensor) -> Tensor:
+def mean(x: Tensor) -> Tensor:
     """Mean over axis 1, added in an order that the number of rows does not change."""
     p = x.shape[1]
     while x.shape[1] > 1:
@@ -341,7 +368,7 @@ def _repeated(index: Tensor, p: int) -> Tensor:
     return index if p == 1 else index.repeat_interleave(p)
 
 
-def _columns(value: Value, n: int) -> Tensor:
+def columns(value: Value, n: int) -> Tensor:
     """A parameter as (n, 1) or (n, p): floats and (n,) for all particles."""
     leaf = torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64)
     if leaf.ndim < 2:

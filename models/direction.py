@@ -27,27 +27,27 @@ def kink(K_I: Tensor, K_II: Tensor) -> Kink:
     with K_I ≤ 0 is closed: the criterion would see only K_I² there.
     """
     opened = K_I > 0.0
-    tangent = _half_tangent(K_I, K_II)
+    tangent = half_tangent(K_I, K_II)
     zero = torch.zeros_like(tangent)
     return Kink(
         torch.where(opened, 2.0 * torch.atan(tangent), zero),
-        torch.where(opened, _tangential(K_I, K_II, tangent), zero),
+        torch.where(opened, tangential(K_I, K_II, tangent), zero),
         opened,
     )
 
 
 def equivalent(K_I: Tensor, K_II: Tensor) -> Tensor:
     """`kink(K_I, K_II).K` alone [Pa √m], without trigonometry."""
-    return torch.where(K_I > 0.0, _tangential(K_I, K_II, _half_tangent(K_I, K_II)), 0.0)
+    return torch.where(K_I > 0.0, tangential(K_I, K_II, half_tangent(K_I, K_II)), 0.0)
 
 
-def _half_tangent(K_I: Tensor, K_II: Tensor) -> Tensor:
+def half_tangent(K_I: Tensor, K_II: Tensor) -> Tensor:
     """tan(θ/2); the denominator is positive wherever the crack is open."""
     root = torch.sqrt(K_I * K_I + 8.0 * (K_II * K_II))
     return -2.0 * K_II / torch.where(K_I > 0.0, K_I + root, 1.0)
 
 
-def _tangential(K_I: Tensor, K_II: Tensor, tangent: Tensor) -> Tensor:
+def tangential(K_I: Tensor, K_II: Tensor, tangent: Tensor) -> Tensor:
     """σ_θθ √(2πr) by half-angle formulas: sin θ = 2t/(1+t²), cos²(θ/2) = 1/(1+t²)."""
     secant2 = 1.0 + tangent * tangent
     return (K_I - 3.0 * (K_II * tangent)) / (secant2 * torch.sqrt(secant2))

@@ -86,7 +86,7 @@ class Lanes:
     def __call__(self, a: Tensor) -> Tensor:
         """da/dλ (tracks,) [m]."""
         drive, K_max = self.drive, self.K_max(a)
-        long = self._spread(_filled(a))
+        long = self._spread(filled(a))
         per_cycle = drive.retardation(drive.law, K_max, drive.R, long, drive.overload)
         value = torch.where(drive.count > 0.0, drive.count * per_cycle, 0.0)[: self.used]
         if self.apart:
@@ -95,7 +95,7 @@ class Lanes:
 
     def K_max(self, a: Tensor) -> Tensor:
         """K_max (M,) [Pa √m] at `a` (tracks,); in mixed mode scaled as the equivalent range is."""
-        long = _filled(a)
+        long = filled(a)
         root = torch.sqrt(math.pi * long)
         unit = self._spread(self.geometry.F(long) * root)
         K_max = self.drive.peak * unit
@@ -113,7 +113,7 @@ class Lanes:
         """A share of the crack, and of the overload zone where loads interact."""
         if not (self.drive.retardation.interacts and self.apart):
             return STRIDE * a
-        zone = self.drive.retardation.reach(self.drive.overload, _filled(a))[: self.used]
+        zone = self.drive.retardation.reach(self.drive.overload, filled(a))[: self.used]
         return torch.minimum(STRIDE * a, zone)
 
     def among(self, index: Tensor) -> Lanes:
@@ -135,7 +135,7 @@ class Lanes:
         )
 
 
-def _filled(a: Tensor) -> Tensor:
+def filled(a: Tensor) -> Tensor:
     """`a` (k,) filled up to whole vectors with its first value."""
     return torch.cat((a, a[:1].expand(-len(a) % WIDTH)))
 
@@ -173,10 +173,10 @@ def _strode(a: Tensor, speed: Speed, limit: Tensor, start: Tensor) -> tuple[Tens
     for _ in range(MAX_STRIDES):
         at = a + grown
         span = torch.minimum(torch.minimum(speed.reach(at), AHEAD * left / slow), limit - at)
-        middle, end = (_slowness(speed(at + share * span), slow) for share in (0.5, 1.0))
+        middle, end = (slowness(speed(at + share * span), slow) for share in (0.5, 1.0))
         taken = span * ((slow + 4.0 * middle + end) / 6.0)
         done = taken >= left
-        last = grown + span * _part(slow, middle, end, (left / span).clamp(max=1e30))
+        last = grown + span * part_of(slow, middle, end, (left / span).clamp(max=1e30))
         grown = torch.where(done, last, grown + span)
         growth, broken = growth.index_copy(0, here, grown), broken.index_copy(0, here, ~done)
         on = (~done & (end > 0.0) & (a + grown < limit)).nonzero().squeeze(1)
@@ -187,12 +187,12 @@ def _strode(a: Tensor, speed: Speed, limit: Tensor, start: Tensor) -> tuple[Tens
     return growth, broken
 
 
-def _slowness(speed: Tensor, before: Tensor) -> Tensor:
+def slowness(speed: Tensor, before: Tensor) -> Tensor:
     """dλ/da, bounded where a crack is about to arrest."""
     return torch.minimum(1.0 / speed, 1e6 * before)
 
 
-def _part(f0: Tensor, fm: Tensor, f1: Tensor, target: Tensor) -> Tensor:
+def part_of(f0: Tensor, fm: Tensor, f1: Tensor, target: Tensor) -> Tensor:
     """Where in 0…1 the integral of the parabola through f0, fm, f1 reaches `target`."""
     b, c = 4.0 * fm - 3.0 * f0 - f1, 2.0 * (f0 + f1) - 4.0 * fm
     s = (target / ((f0 + 4.0 * fm + f1) / 6.0)).clamp(0.0, 1.0)

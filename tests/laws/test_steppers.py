@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -22,9 +23,11 @@ from models.crack import (
 )
 from models.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
 from models.laws import FormanLaw, Nasgro4Law, NasgroLaw, ParisLaw, WalkerLaw, si_coefficient
+from models.path_crack import EdgePlate, PathState, PathStepper
 from models.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Wheeler
 from models.stepper import Stepper
 from models.tree import leaves, mapped, rows
+from models.xfem.closure import Closure
 
 PARIS = ParisLaw(si_coefficient(9.7e-12, 3.0), 3.0, 2e6)
 WALKER = WalkerLaw(si_coefficient(1.42e-11, 3.59), 3.59, 0.68, 2e6)
@@ -146,6 +149,38 @@ STEPPERS = {
     "forman-centre-willenborg": crack(
         CrackStepper(FORMAN, CentreCrack(0.1), WILLENBORG, 0.005, 0.03, particles=2)
     ),
+}
+
+
+def path_error(stepper: PathStepper) -> Callable[[float], float]:
+    """As `crack_error`, over several segments of a path that bends."""
+
+    def grown(messages: int) -> float:
+        state = stepper.init(1)
+        rows = [[(40e6, 30e6, 4e5 / messages, 15e6)]]
+        load = spectrum_load(torch.tensor([1]), blocks(rows))
+        for _ in range(messages):
+            state = stepper.step(state, load)
+        return float(state.a[0, 0])
+
+    reference = grown(64)
+    return lambda share: abs(grown(round(1.0 / share)) - reference) / (reference - 0.005)
+
+
+def path(stepper: PathStepper) -> Case:
+    def size(state: PathState) -> Tensor:
+        return state.a
+
+    return Case(stepper, no_load, crack_loads, one_row, spoilt_cracks, size, path_error(stepper))
+
+
+def plate(height: float, closure: Closure, y: float) -> EdgePlate:
+    return EdgePlate(0.06, height, closure, np.array([[0.0, 0.0], [0.005, y]]))
+
+
+STEPPERS |= {
+    "paris-path": path(PathStepper(PARIS, plate(0.12, "uniform", 0.0), 0.03)),
+    "nasgro-path-grip": path(PathStepper(NASGRO, plate(0.1, "grip", -0.001), 0.03, gate=1e6)),
 }
 
 every = pytest.mark.parametrize("case", STEPPERS.values(), ids=STEPPERS.keys())

@@ -1,0 +1,181 @@
+"""The stepper of cracks that run along paths: load in mixed mode in, path out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.crack import columns, counted_load, dated, tallied
+from models.crack_load import CrackLoad, check
+from models.exposure import Exposure, exposed, exposure
+from models.laws import Law
+from models.path_front import Front, Intensities, at_end, k_at, known, moved
+from models.path_growth import Walk, pull, walked
+from models.path_plate import CLOSURES, SEGMENT, Plates, checked_path, solver
+from models.rainflow import Cycles, Turning, open_half_cycles, turning
+from models.tree import mapped, rows, with_rows
+from models.xfem.closure import Closure
+from models.xfem.grid import Floats
+
+NODES = 96  # room of a path
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePlate:
+    """A plate with an edge crack that grows along a path, in tension and shear."""
+
+    W: float  # [m]
+    H: float  # [m]
+    closure: Closure
+    path: Floats  # (m, 2) nodes of the initial crack, the mouth first [m]
+
+    def checked(self) -> EdgePlate:
+        """Itself; ValueError where no crack could be followed."""
+        if self.closure not in CLOSURES:
+            raise ValueError(f"closure {self.closure!r} is not one of {', '.join(CLOSURES)}")
+        checked_path(np.asarray(self.path), self.W, self.H)
+        return self
+
+
+class PathState(NamedTuple):
+    """What is believed of each crack; axis 0 component, axis 1 particle, of which there is one."""
+
+    a: Tensor  # (n, 1) length of the crack along its path [m]
+    law: Law  # leaves (n, 1)
+    plates: Plates
+    front: Front
+    counter: Turning
+    exposure: Exposure
+    a_limit: Tensor  # (n,) length at which the part is to be taken out [m]
+    replace: Tensor  # (n,) bool, an inspection replaces the belief, or is only recorded
+    cycles: Tensor  # (n,) seen so far [1]
+    rate: Tensor  # (n, 1) mean growth of the last load [m/cycle]
+    open_growth: Tensor  # (n, 1) growth if the residue closed now as half cycles [m]
+    fractured: Tensor  # (n,) bool, the crack has run through the plate
+    measured: Tensor  # (n,) last inspected length [m]
+    measured_sd: Tensor  # (n,) [m]
+    innovation: Tensor  # (n,) measured − believed just before [m]
+    t_inspected_ns: Tensor  # (n,) int64, 0: never
+    t_ns: Tensor  # (n,) int64 last evidence
+
+
+@dataclass(frozen=True)
+class PathStepper:
+    """Growth of one crack or of equal ones; what is joined from several may differ in numbers.
+
+    `step` reads nothing but the state and `find`, so that rows of steppers with the same type of
+    law can be joined (`models.tree.joined`) and stepped by any of them.
+    """
+
+    law: Law
+    plate: EdgePlate
+    a_limit: float  # [m]
+    gate: float = 0.0  # reversals smaller than this are no turning points [Pa]
+    replace: bool = True
+    capacity: int = 64  # turning points that stay open
+    find: Intensities = field(default_factory=solver)
+
+    def init(self, n: int) -> PathState:
+        """`n` cracks that have seen nothing; raises ValueError for plates that are none."""
+        plate = self.plate.checked()
+        path = torch.from_numpy(np.asarray(plate.path, np.float64)).expand(n, -1, 2)
+        front, zeros = at_end(path, NODES), torch.zeros(n, dtype=torch.float64)
+        code = CLOSURES.index(plate.closure)
+        return PathState(
+            a=front.start[:, None].clone(),
+            law=mapped(lambda leaf: columns(leaf, n), self.law),
+            plates=Plates(zeros + plate.W, zeros + plate.H, torch.full((n,), code)),
+            front=front,
+            counter=turning(n, self.gate, self.capacity),
+            exposure=exposure(n),
+            a_limit=zeros + self.a_limit,
+            replace=torch.full((n,), self.replace),
+            cycles=zeros.clone(),
+            rate=zeros[:, None].clone(),
+            open_growth=zeros[:, None].clone(),
+            fractured=torch.zeros(n, dtype=torch.bool),
+            measured=zeros.clone(),
+            measured_sd=zeros.clone(),
+            innovation=zeros.clone(),
+            t_inspected_ns=torch.zeros(n, dtype=torch.int64),
+            t_ns=torch.zeros(n, dtype=torch.int64),
+        )
+
+    def step(self, state: PathState, load: CrackLoad) -> PathState:
+        """The cracks after `load`, the inspection after the cycles.
+
+        Raises ValueError for a load that is not finite, or not a load.
+        """
+        check(load, len(state.a))
+        counter, cycles = counted_load(state.counter, load)
+        state = self._grown(state, cycles)._replace(
+            counter=counter, exposure=exposed(state.exposure, cycles)
+        )
+        if load.inspected.any():
+            state = _inspected(state, load)
+        state = state._replace(t_ns=dated(state.t_ns, load))
+        return self._with_open_growth(state)
+
+    def _grown(self, state: PathState, cycles: Cycles) -> PathState:
+        if cycles.range.numel() == 0:
+            return state
+        loaded = cycles.offset.diff() > 0
+        walk = Walk(
+            front=state.front,
+            plates=state.plates,
+            a=state.a[:, 0],
+            growth=torch.zeros_like(state.cycles),
+            left=torch.where(loaded & ~state.fractured, 1.0, 0.0).to(torch.float64),
+            broken=state.fractured,
+        )
+        after = walked(walk, pull(state.law, cycles), self.find)
+        count, rate = tallied(state.cycles, state.rate, cycles, after.growth[:, None], after.broken)
+        return state._replace(
+            a=after.a[:, None],
+            front=after.front,
+            cycles=count,
+            rate=rate,
+            fractured=after.broken,
+        )
+
+    def _with_open_growth(self, state: PathState) -> PathState:
+        """Growth if the residue closed now as half cycles; evaluated, never consumed."""
+        open_rows = (state.counter.depth > 0) & ~state.fractured
+        if not open_rows.any():
+            return state._replace(open_growth=torch.zeros_like(state.open_growth))
+        index = open_rows.nonzero().squeeze(1)
+        some = rows(state.front, index)
+        some = known(some, rows(state.plates, index), self.find)
+        state = state._replace(front=with_rows(state.front, index, some))
+        a = state.a[:, 0]
+        growth = pull(state.law, open_half_cycles(state.counter))(k_at(state.front, a), a)
+        left = (state.plates.width - state.front.tip[:, 0]).clamp(min=0.0)
+        growth = torch.where(open_rows, torch.minimum(growth, left), 0.0)
+        return state._replace(open_growth=growth[:, None])
+
+
+def _inspected(state: PathState, load: CrackLoad) -> PathState:
+    """The belief after the inspections; the tip moves along the path, or straight on."""
+    seen, length = load.inspected, load.length
+    a, shortest = state.a[:, 0], SEGMENT * state.plates.width
+    index = (seen & state.replace).nonzero().squeeze(1)
+    if index.numel():
+        to = torch.maximum(length, shortest)[index]
+        front = moved(rows(state.front, index), a[index], to, shortest[index])
+        plates = rows(state.plates, index)
+        past = ~plates.holds(front.tip)
+        state = state._replace(
+            a=state.a.index_copy(0, index, to[:, None]),
+            front=with_rows(state.front, index, front),
+            fractured=state.fractured.index_copy(0, index, past),
+        )
+    return state._replace(
+        measured=torch.where(seen, length, state.measured),
+        measured_sd=torch.where(seen, load.length_sd, state.measured_sd),
+        innovation=torch.where(seen, length - a, state.innovation),
+        t_inspected_ns=torch.where(seen, load.t_ns, state.t_inspected_ns),
+    )

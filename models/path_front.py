@@ -1,0 +1,279 @@
+"""The front of a crack that grows along a polyline: its path, and the segment under way.
+
+A crack grows in segments of 0.018 W. At a node the segment is aimed where the load that acts
+there turns the crack; stress intensities are found at the node and at the segment's end, and in
+between F = K / √(πa) is linear in the length of the crack. Just behind the node they are those
+of a kinked tip, to first order in the new branch's length:
+
+    k_I* = cos(θ/2) [k_I cos²(θ/2) − 3/2 k_II sin θ]
+    k_II* = ½ cos(θ/2) [k_I sin θ + k_II (3 cos θ − 1)]
+
+(B. Cotterell and J. R. Rice, Int. J. Fracture 16 (1980) 155, doi:10.1007/BF00012619), of which
+k_I* is the equivalent intensity of the maximum tangential stress criterion, and k_II* zero in its
+direction. Where loads with other directions act before the segment ends, the tip leaves the aim;
+the node is put where the tip is, and the segment is straightened.
+
+Directions are unit vectors, turned by complex multiplication: no trigonometry, so that no bit
+depends on the batch (`models.integration`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from models.path_plate import SEGMENT, Plates, Tips
+from models.tree import rows, with_rows
+
+STEEPEST = (math.cos(math.radians(75.0)), math.sin(math.radians(75.0)))  # against the x axis
+OFF_AIM = math.sin(math.radians(5.0))  # beyond which a node's intensities are found anew
+
+
+class Intensities(Protocol):
+    """Stress intensities at the tips of paths."""
+
+    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
+        """Tips of `path` (n, m, 2) [m], of which each row uses the first `nodes` (n,)."""
+        ...
+
+
+class Front(NamedTuple):
+    """Where cracks are and what they meet there."""
+
+    path: Tensor  # (n, N, 2) nodes, the mouth first, zeros behind the last [m]
+    nodes: Tensor  # (n,) int64
+    tip: Tensor  # (n, 2) [m]
+    aim: Tensor  # (n, 2) unit vector along which the segment under way runs, or the next began
+    start: Tensor  # (n,) length of the crack at the last node [m]
+    span: Tensor  # (n,) length of the segment under way; 0: there is none yet [m]
+    k_node: Tensor  # (n, 2, 2) at the last node, before it turns; by load and mode [√m]
+    k_from: Tensor  # (n, 2, 2) just behind the last node
+    k_to: Tensor  # (n, 2, 2) at the end of the segment
+    known: Tensor  # (n,) bool: k_node has been found
+    found: Tensor  # (n,) int64 intensities found so far
+    by_xfem: Tensor  # (n,) int64 those of them that XFEM had to find
+
+
+def at_end(path: Tensor, capacity: int) -> Front:
+    """Fronts at the end of `path` (n, m, 2) [m]; room for `capacity` nodes."""
+    n, m = path.shape[:2]
+    space = path.new_zeros(n, capacity, 2)
+    space[:, :m] = path
+    last = path[:, -1] - path[:, -2]
+    return Front(
+        path=space,
+        nodes=torch.full((n,), m),
+        tip=path[:, -1].clone(),
+        aim=last / _norm(last)[:, None],
+        start=length(path),
+        span=path.new_zeros(n),
+        k_node=path.new_zeros(n, 2, 2),
+        k_from=path.new_zeros(n, 2, 2),
+        k_to=path.new_zeros(n, 2, 2),
+        known=torch.zeros(n, dtype=torch.bool),
+        found=torch.zeros(n, dtype=torch.int64),
+        by_xfem=torch.zeros(n, dtype=torch.int64),
+    )
+
+
+def length(path: Tensor) -> Tensor:
+    """The length (n,) [m] of polylines (n, m, 2), added node by node."""
+    pieces = _norm(path.diff(dim=1))
+    total = torch.zeros_like(pieces[:, 0])
+    for piece in pieces.unbind(1):
+        total = total + piece
+    return total
+
+
+def _norm(vector: Tensor) -> Tensor:
+    """The length of vectors (…, 2)."""
+    x, y = vector.unbind(-1)
+    return torch.sqrt(x * x + y * y)
+
+
+def turned(direction: Tensor, by: Tensor) -> Tensor:
+    """Unit vectors (n, 2) turned by the angles of the unit vectors `by` (n, 2)."""
+    (x, y), (c, s) = direction.unbind(-1), by.unbind(-1)
+    return torch.stack((x * c - y * s, x * s + y * c), -1)
+
+
+def between(one: Tensor, other: Tensor) -> Tensor:
+    """The unit vector that turns `one` into `other`, all (n, 2)."""
+    return turned(other, one * one.new_tensor([1.0, -1.0]))
+
+
+def forward(direction: Tensor) -> Tensor:
+    """Directions (n, 2), but none steeper than 75° against the x axis."""
+    x, y = direction.unbind(-1)
+    c, s = STEEPEST
+    steep = torch.stack((torch.full_like(x, c), torch.where(y < 0.0, -s, s)), -1)
+    return torch.where((x < c)[:, None], steep, direction)
+
+
+def kinked(k: Tensor, by: Tensor) -> Tensor:
+    """Intensities (n, 2, 2) behind a kink by the angle of the unit vector `by` (n, 2)."""
+    c, s = by[:, None, 0], by[:, None, 1]
+    k_I, k_II = k.unbind(-1)
+    half2 = 0.5 * (1.0 + c)
+    half = torch.sqrt(half2)
+    opening = half * (k_I * half2 - 1.5 * k_II * s)
+    sliding = 0.5 * half * (k_I * s + k_II * (3.0 * c - 1.0))
+    return torch.stack((opening, sliding), -1)
+
+
+def k_at(front: Front, a: Tensor) -> Tensor:
+    """Intensities (n, 2, 2) [√m] where the cracks have the length `a` (n,) [m]."""
+    under_way = front.span > 0.0
+    end = front.start + front.span
+    share = torch.where(under_way, (a - front.start) / torch.where(under_way, front.span, 1.0), 0.0)
+    first, last = (
+        k / torch.sqrt(at)[:, None, None]
+        for k, at in ((front.k_from, front.start), (front.k_to, end))
+    )
+    F = first + share[:, None, None] * (last - first)
+    return torch.sqrt(a)[:, None, None] * F
+
+
+def known(front: Front, plates: Plates, find: Intensities) -> Front:
+    """The front with the intensities at its node found, where they are not known."""
+    index = (~front.known).nonzero().squeeze(1)
+    if not index.numel():
+        return front
+    part = rows(front, index)
+    tips = find(rows(plates, index), _cut(part.path, part.nodes), part.nodes)
+    part = _counted(part, tips)._replace(
+        k_node=tips.k, k_from=tips.k, k_to=tips.k, known=torch.ones_like(part.known)
+    )
+    return with_rows(front, index, part)
+
+
+def aimed(front: Front, by: Tensor, plates: Plates, find: Intensities) -> tuple[Front, Tensor]:
+    """Fronts that begin a segment in their direction turned by `by` (n, 2), and where they do.
+
+    Those whose segment would leave the plate (False) are given back as they were.
+    """
+    aim = forward(turned(front.aim, by))
+    span = SEGMENT * plates.width
+    node = _node(front, front.nodes - 1)
+    end = node + span[:, None] * aim
+    inside = plates.holds(end)
+    index = inside.nonzero().squeeze(1)
+    if not index.numel():
+        return front, inside
+    part = rows(front, index)
+    turn = between(part.aim, aim[index])
+    longer = _with_node(part, end[index])
+    tips = find(rows(plates, index), _cut(longer.path, longer.nodes), longer.nodes)
+    part = _counted(part, tips)._replace(
+        aim=aim[index], span=span[index], k_from=kinked(part.k_node, turn), k_to=tips.k
+    )
+    return with_rows(front, index, part), inside
+
+
+def abandoned(front: Front) -> Front:
+    """The fronts without the segments under way, to aim anew; the tips stay where they are."""
+    last = _node(front, front.nodes - 1) - _node(front, front.nodes - 2)
+    return front._replace(
+        aim=last / _norm(last)[:, None],
+        span=torch.zeros_like(front.span),
+        k_from=front.k_node,
+        k_to=front.k_node,
+    )
+
+
+def settled(front: Front) -> Front:
+    """The fronts with a node at the tip, where their segments have ended."""
+    step = front.tip - _node(front, front.nodes - 1)
+    ahead = step / _norm(step)[:, None]
+    off = between(front.aim, ahead)
+    k = kinked(front.k_to, off)
+    return _with_node(front, front.tip)._replace(
+        aim=ahead,
+        start=front.start + front.span,
+        span=torch.zeros_like(front.span),
+        k_node=k,
+        k_from=k,
+        k_to=k,
+        known=off[:, 1].abs() <= OFF_AIM,
+    )
+
+
+def through(front: Front, plates: Plates) -> tuple[Front, Tensor]:
+    """Fronts that have run on straight to the edge of the plate, and how far (n,) [m]."""
+    x, y = front.tip.unbind(-1)
+    c, s = front.aim.unbind(-1)
+    across = (plates.width - x) / c  # c is never below that of the steepest
+    up = (0.5 * plates.height - torch.where(s < 0.0, -y, y)) / s.abs().clamp(min=1e-12)
+    way = torch.minimum(across, up).clamp(min=0.0)
+    at = front.tip + way[:, None] * front.aim
+    after = _with_node(front, at)
+    return after._replace(tip=at, span=torch.zeros_like(front.span)), way
+
+
+def moved(front: Front, a: Tensor, to: Tensor, shortest: Tensor) -> Front:
+    """Fronts cut back, or prolonged straight on, from the length `a` to `to` (n,) [m].
+
+    No last segment becomes shorter than `shortest` (n,) [m], but for the first one.
+    """
+    return _stacked([_moved(front, i, a, to, shortest) for i in range(len(a))])
+
+
+def _moved(front: Front, i: int, a: Tensor, to: Tensor, shortest: Tensor) -> Front:
+    one = rows(front, torch.tensor([i]))
+    count = int(one.nodes)
+    points = one.path[:, :count]
+    if float(a[i]) > float(one.start):
+        points = torch.cat((points, one.tip[:, None]), 1)
+    goal, least, kept = float(to[i]), float(shortest[i]), 1
+    while kept < points.shape[1] - 1 and float(length(points[:, : kept + 1])) <= goal - least:
+        kept += 1
+    base = points[:, kept - 1]
+    done = float(length(points[:, :kept])) if kept > 1 else 0.0
+    step = points[:, kept] - base
+    tip = base + step / _norm(step)[:, None] * (goal - done)
+    room = one.path.shape[1]
+    fresh = at_end(torch.cat((points[:, :kept], tip[:, None]), 1)[:, -room:], room)
+    return fresh._replace(start=to[i : i + 1].clone(), found=one.found, by_xfem=one.by_xfem)
+
+
+def _stacked(parts: list[Front]) -> Front:
+    return Front(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
+
+
+def _counted(front: Front, tips: Tips) -> Front:
+    by_xfem = front.by_xfem + tips.by_xfem.to(torch.int64)
+    return front._replace(found=front.found + 1, by_xfem=by_xfem)
+
+
+def _node(front: Front, at: Tensor) -> Tensor:
+    """The nodes (n, 2) with the numbers `at` (n,)."""
+    return front.path[torch.arange(len(at)), at]
+
+
+def _cut(path: Tensor, nodes: Tensor) -> Tensor:
+    """The nodes that are used by any row."""
+    return path[:, : int(nodes.max())]
+
+
+def _with_node(front: Front, at: Tensor) -> Front:
+    """The fronts with one more node at `at` (n, 2); where there is no room one is left out."""
+    path, nodes = front.path.clone(), front.nodes.clone()
+    for i in (nodes == path.shape[1]).nonzero().squeeze(1).tolist():
+        path[i, :-1] = _thinned(path[i])
+        path[i, -1] = 0.0
+        nodes[i] -= 1
+    path[torch.arange(len(nodes)), nodes] = at
+    return front._replace(path=path, nodes=nodes + 1)
+
+
+def _thinned(path: Tensor) -> Tensor:
+    """The path (m, 2) without the node, neither mouth nor tip, at which it bends least."""
+    steps = path.diff(dim=0)
+    one, other = steps[:-1], steps[1:]
+    cross = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+    bend = cross.abs() / (_norm(one) * _norm(other))
+    least = int(bend.argmin()) + 1
+    return torch.cat((path[:least], path[least + 1 :]))

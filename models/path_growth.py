@@ -1,0 +1,246 @@
+"""Growth of cracks along their paths under blocks that hold any number of cycles.
+
+The blocks of one load act together: the growth of a cycle is the law's at the equivalent
+intensity of the maximum tangential stress criterion, and the crack heads where the mean of the
+directions of all cycles points, each weighted by what it grows. Within a segment
+λ(a) = ∫ da/g is taken by parabolas, as in `models.integration`, which also says why everything
+transcendental is evaluated on lanes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.direction import half_tangent, tangential
+from models.exposure import row_of
+from models.integration import AHEAD, padded, part_of, slowness
+from models.laws import Law
+from models.path_front import (
+    Front,
+    Intensities,
+    abandoned,
+    aimed,
+    forward,
+    k_at,
+    known,
+    settled,
+    through,
+    turned,
+)
+from models.path_plate import Plates
+from models.rainflow import Cycles
+from models.tree import mapped, rows, with_rows
+
+STRIDE = 0.1  # the longest stride, relative to the crack
+SMALL = 1e-4  # growth in segments that one evaluation may take
+FRESH = 0.1  # so far into a segment it may still be aimed anew, by a load that grows as much
+TURN = 0.05  # sine of the deviation from which on it is
+MAX_PIECES = 8192
+
+
+class Lane(NamedTuple):
+    """What drives each lane: a block of equal cycles; all leaves (M,), filled up."""
+
+    law: Law
+    range: Tensor  # [Pa]
+    shear: Tensor  # [Pa]
+    ratio: Tensor  # peak over range [1]
+    R: Tensor  # [1]
+    count: Tensor  # type: ignore[assignment]  # [1], zero in compression; hides tuple.count
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """All cycles that pull at `tracks` cracks."""
+
+    lane: Lane
+    track: Tensor  # (M,) int64, which crack
+    used: int  # lanes before those that fill up
+    tracks: int
+
+    def growth(self, k: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+        """Growth (used,) [m] of each block, and tan(θ/2) of its direction [1].
+
+        `k` (tracks, 2, 2) [√m] and `a` (tracks,) [m] are those of the cracks.
+        """
+        lane, at = self.lane, self.track
+        per_load = k.reshape(-1, 4).index_select(0, at)
+        K_I = lane.range * per_load[:, 0] + lane.shear * per_load[:, 2]
+        K_II = lane.range * per_load[:, 1] + lane.shear * per_load[:, 3]
+        tangent = half_tangent(K_I, K_II)
+        K = torch.where(K_I > 0.0, tangential(K_I, K_II, tangent), 0.0)
+        K_max = lane.ratio * K
+        per_cycle = lane.law(K_max * (1.0 - lane.R), lane.R, a.index_select(0, at))
+        grows = (lane.count > 0.0) & (K > 0.0)
+        return torch.where(grows, lane.count * per_cycle, 0.0)[: self.used], tangent[: self.used]
+
+    def __call__(self, k: Tensor, a: Tensor) -> Tensor:
+        """Growth (tracks,) [m] of all blocks together."""
+        return self._sum(self.growth(k, a)[0])
+
+    def heading(self, k: Tensor, a: Tensor) -> Tensor:
+        """Where they turn the crack: unit vectors (tracks, 2) from its own direction."""
+        growth, t = self.growth(k, a)
+        weight = growth.clamp(max=1e100)
+        scale = 1.0 / (1.0 + t * t)
+        x = self._sum(weight * ((1.0 - t * t) * scale))
+        y = self._sum(weight * (2.0 * t * scale))
+        size = torch.sqrt(x * x + y * y)
+        grows = size > 0.0
+        size = torch.where(grows, size, 1.0)
+        return torch.stack((torch.where(grows, x / size, 1.0), y / size), 1)
+
+    def _sum(self, value: Tensor) -> Tensor:
+        return value.new_zeros(self.tracks).index_add_(0, self.track[: self.used], value)
+
+    def among(self, index: Tensor) -> Pull:
+        """What pulls at the cracks at `index` (rising) alone."""
+        if len(index) == self.tracks:
+            return self
+        place = index.new_full((self.tracks,), -1)
+        place[index] = torch.arange(len(index), device=index.device)
+        chosen = (place[self.track[: self.used]] >= 0).nonzero()[:, 0]
+        fill = padded(chosen)
+        track = place[self.track[fill]].clamp(min=0)
+        return Pull(rows(self.lane, fill), track, len(chosen), len(index))
+
+
+def pull(law: Law, cycles: Cycles) -> Pull:
+    """What `cycles` do to cracks that grow by `law` (leaves (n, 1))."""
+    row = row_of(cycles.offset)
+    track = padded(row)
+    of = padded(torch.arange(len(row), device=row.device))
+    span, mean, count, shear = (leaf.index_select(0, of) for leaf in cycles[:4])
+    peak, valley = mean + 0.5 * span, mean - 0.5 * span
+    opened = (peak > 0.0) & (span > 0.0)
+    lane = Lane(
+        law=mapped(lambda leaf: leaf[:, 0].index_select(0, track), law),
+        range=span,
+        shear=shear,
+        ratio=torch.where(opened, peak / torch.where(opened, span, 1.0), 0.0),
+        R=torch.where(opened, valley / torch.where(opened, peak, 1.0), 0.0),
+        count=torch.where(opened, count, 0.0),
+    )
+    return Pull(lane, track, len(row), len(cycles.offset) - 1)
+
+
+class Walk(NamedTuple):
+    """Cracks on their way; all leaves have the cracks as axis 0."""
+
+    front: Front
+    plates: Plates
+    a: Tensor  # (n,) [m]
+    growth: Tensor  # (n,) [m] so far, more exact than the difference of two lengths
+    left: Tensor  # (n,) of the load, from 1 to 0
+    broken: Tensor  # (n,) bool
+
+
+def walked(walk: Walk, load: Pull, find: Intensities) -> Walk:
+    """The cracks after the rest of the load; those that break have run to the plate's edge."""
+    active = ((walk.left > 0.0) & ~walk.broken).nonzero().squeeze(1)
+    part, pulling = rows(walk, active), load.among(active)
+    if active.numel():
+        part = _reconsidered(part, pulling, find)
+    for _ in range(MAX_PIECES):
+        if not active.numel():
+            return walk
+        part = _piece(part, pulling, find)
+        walk = with_rows(walk, active, part)
+        on = ((part.left > 0.0) & ~part.broken).nonzero().squeeze(1)
+        if len(on) < len(active):
+            active, part, pulling = active[on], rows(part, on), pulling.among(on)
+    raise ValueError(f"a load is not at its end after {MAX_PIECES} strides of a crack")
+
+
+def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
+    """Segments that have only begun are aimed anew, where a large load wants another direction."""
+    front = known(walk.front, walk.plates, find)
+    k, begun = k_at(front, walk.a), walk.a - front.start
+    reach = FRESH * front.span
+    wants = load.heading(k, walk.a)[:, 1].abs() > TURN
+    anew = wants & (begun <= reach) & (load(k, walk.a) > reach) & (front.span > 0.0)
+    index = anew.nonzero().squeeze(1)
+    if index.numel():
+        front = with_rows(front, index, abandoned(rows(front, index)))
+    return walk._replace(front=front)
+
+
+def _piece(walk: Walk, load: Pull, find: Intensities) -> Walk:
+    """The cracks one stride on: to the end of the load, or of their segment, or in between."""
+    walk = _under_way(walk, load, find)
+    at_rest = walk.front.span == 0.0  # broken, or nothing grows
+    k = k_at(walk.front, walk.a)
+    start = torch.where(at_rest, 0.0, load(k, walk.a) * walk.left)
+    walk = walk._replace(broken=walk.broken | torch.isinf(start))
+    left = torch.where(at_rest | walk.broken, 0.0, walk.left)
+    to_end = walk.front.start + walk.front.span - walk.a
+    small = (start <= SMALL * walk.front.span) & (start < to_end) | at_rest
+    far = (~(small | walk.broken)).nonzero().squeeze(1)
+    step = torch.where(walk.broken, 0.0, start)
+    rest = torch.where(small, 0.0, left)
+    if far.numel():
+        some, pulling = rows(walk, far), load.among(far)
+        reached, remaining = _stride(some, pulling, start[far])
+        step, rest = step.index_copy(0, far, reached), rest.index_copy(0, far, remaining)
+    return _ended(_advanced(walk, load, step)._replace(left=rest), find)
+
+
+def _under_way(walk: Walk, load: Pull, find: Intensities) -> Walk:
+    """Every crack that grows with a segment; those whose next one leaves the plate have broken."""
+    walk = walk._replace(front=known(walk.front, walk.plates, find))
+    grows = load(walk.front.k_node, walk.a) > 0.0
+    index = ((walk.front.span == 0.0) & grows).nonzero().squeeze(1)
+    if not index.numel():
+        return walk
+    some, pulling = rows(walk, index), load.among(index)
+    heading = pulling.heading(some.front.k_node, some.a)
+    front, inside = aimed(some.front, heading, some.plates, find)
+    broken = ~inside | torch.isinf(pulling(front.k_node, some.a))
+    return with_rows(walk, index, some._replace(front=front, broken=broken))
+
+
+def _stride(walk: Walk, load: Pull, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Growth (k,) [m] in one stride, and what is left (k,) of the load after it."""
+    a, front = walk.a, walk.front
+    to_end = front.start + front.span - a
+    slow = walk.left / start
+    span = torch.minimum(torch.minimum(STRIDE * a, to_end), AHEAD * start)
+    middle, end = (
+        slowness(load(k_at(front, a + share * span), a + share * span), slow)
+        for share in (0.5, 1.0)
+    )
+    taken = span * ((slow + 4.0 * middle + end) / 6.0)
+    done = taken >= walk.left
+    last = span * part_of(slow, middle, end, (walk.left / span).clamp(max=1e30))
+    return torch.where(done, last, span), torch.where(done, 0.0, walk.left - taken)
+
+
+def _advanced(walk: Walk, load: Pull, step: Tensor) -> Walk:
+    """The tips `step` (k,) [m] further, in the direction halfway."""
+    front = walk.front
+    halfway = walk.a + 0.5 * step
+    heading = forward(turned(front.aim, load.heading(k_at(front, halfway), halfway)))
+    tip = torch.where((step > 0.0)[:, None], front.tip + step[:, None] * heading, front.tip)
+    return walk._replace(front=front._replace(tip=tip), a=walk.a + step, growth=walk.growth + step)
+
+
+def _ended(walk: Walk, find: Intensities) -> Walk:
+    """Nodes where segments have ended; broken cracks at the plate's edge."""
+    front = walk.front
+    end = front.start + front.span
+    ended = (front.span > 0.0) & (end - walk.a <= 1e-9 * front.span) & ~walk.broken
+    index = ended.nonzero().squeeze(1)
+    if index.numel():
+        front = with_rows(front, index, settled(rows(front, index)))
+        walk = walk._replace(front=front, a=torch.where(ended, end, walk.a))
+    index = walk.broken.nonzero().squeeze(1)
+    if index.numel():
+        some = rows(walk, index)
+        front, way = through(some.front, some.plates)
+        some = some._replace(front=front, a=some.a + way, growth=some.growth + way)
+        walk = with_rows(walk, index, some._replace(left=torch.zeros_like(some.left)))
+    return walk

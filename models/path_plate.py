@@ -1,0 +1,129 @@
+"""Plates with an edge crack along a polyline, and the stress intensities at its tip.
+
+Stress intensities of unit loads divided by √W depend on the path divided by W, on H/W and on the
+closure alone: so one factorised plate of width 1 serves all plates of one form.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import NamedTuple, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.xfem.closure import Closure
+from models.xfem.crack import Crack
+from models.xfem.grid import Floats
+from models.xfem.plate import Plate
+
+CLOSURES: tuple[Closure, ...] = tuple(c for c in get_args(Closure) if c != "clamp")
+COLUMNS = 64  # elements across the plate
+SEGMENT = 0.018  # length of the segments that a crack grows by [W]; XFEM needs 1.1 elements
+MARGIN = 0.025  # so near to the far side a crack counts as through [W]
+BAND = 0.8  # cracks run where |y| is below this [W], and…
+END = 0.2  # …so far from the ends [W]
+FORMS = 4  # forms of plates that are kept factorised
+MEMORY = 200 << 20  # bytes that one of them may remember
+
+
+class Plates(NamedTuple):
+    """Rectangles, x from 0 to `width`, y from −`height`/2 to `height`/2; all leaves (n,)."""
+
+    width: Tensor  # [m]
+    height: Tensor  # [m]
+    closure: Tensor  # int64, the place in CLOSURES
+
+    def band(self) -> Tensor:
+        """|y| (n,) that a crack stays below [m]."""
+        return torch.minimum(BAND * self.width, 0.5 * self.height - END * self.width)
+
+    def holds(self, at: Tensor) -> Tensor:
+        """Whether a tip `at` (n, 2) [m] is where intensities can be found."""
+        across = at[:, 0] < (1.0 - MARGIN) * self.width
+        return across & (at[:, 0] > 0.0) & (at[:, 1].abs() < self.band())
+
+
+class Tips(NamedTuple):
+    """What was found at the tips of paths."""
+
+    k: Tensor  # (n, 2, 2) float64 by load (tension, shear) and mode (I, II), per unit stress [√m]
+    by_xfem: Tensor  # (n,) bool: not by the operator
+
+
+class Solver:
+    """Stress intensities by XFEM.
+
+    What it keeps is a memory, not a state: no answer depends on what was asked before. Two
+    threads ask, one that steps and one that forecasts, and take turns.
+    """
+
+    def __init__(self) -> None:
+        self._plates: dict[tuple[float, Closure], Plate] = {}
+        self._turn = threading.Lock()
+
+    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
+        """The tips of `path` (n, m, 2) [m], of which each row uses its first `nodes` (n,).
+
+        Raises ValueError where a path leaves the band, or no finite intensities are found.
+        """
+        k = torch.empty(len(nodes), 2, 2, dtype=torch.float64)
+        for i, count in enumerate(nodes.tolist()):
+            width = float(plates.width[i])
+            form = round(float(plates.height[i]) / width, 6), CLOSURES[int(plates.closure[i])]
+            found = self._solved(form, path[i, :count].numpy() / width)
+            k[i] = torch.from_numpy(found) * float(np.sqrt(width))
+        if not torch.isfinite(k).all():
+            raise ValueError("a stress intensity is not finite")
+        return Tips(k, torch.ones(len(nodes), dtype=torch.bool))
+
+    def _solved(self, form: tuple[float, Closure], path: Floats) -> Floats:
+        with self._turn:
+            tip: Floats = self._plate(form).K(Crack(path))[0]
+        return tip
+
+    def _plate(self, form: tuple[float, Closure]) -> Plate:
+        """The factorised plate; made anew where it remembers too much, so that memory is bound."""
+        found = self._plates.pop(form, None)
+        if found is None or found.intact.inverse.columns.nbytes > MEMORY:
+            found = _unit_plate(*form)
+        self._plates[form] = found  # the latest is the last
+        while len(self._plates) > FORMS:
+            del self._plates[next(iter(self._plates))]
+        return found
+
+
+def _unit_plate(aspect: float, closure: Closure) -> Plate:
+    band = min(BAND, 0.5 * aspect - END)
+    fine = min(band + 0.1, 0.5 * aspect)
+    return Plate(1.0, aspect, COLUMNS, fine, (-band, band), closure)
+
+
+@cache
+def solver() -> Solver:
+    """The one solver of the process."""
+    return Solver()
+
+
+def checked_path(path: Floats, width: float, height: float) -> Floats:
+    """An initial path (m, 2) [m], its mouth on the left side; ValueError where it is none."""
+    plates = Plates(*torch.tensor([[width], [height], [0.0]]).double().unbind())
+    if float(plates.band()) < END * width:
+        raise ValueError(f"a height of {height} m is too little for a width of {width} m")
+    if len(path) < 2 or path[0, 0] != 0.0:
+        raise ValueError("a path starts at x = 0 and has at least two nodes")
+    shortest = float(np.linalg.norm(np.diff(path, axis=0), axis=1).min())
+    if shortest < SEGMENT * width:
+        raise ValueError(f"a segment of {shortest:.3g} m is shorter than {SEGMENT * width:.3g} m")
+    if (np.diff(path[:, 0]) <= 0.0).any():
+        raise ValueError("the nodes of a path have rising x")
+    inside = plates.holds(torch.from_numpy(path[-1:])) & (np.abs(path[:, 1]).max() < plates.band())
+    if not bool(inside):
+        raise ValueError(
+            f"a path to ({path[-1, 0]}, {path[-1, 1]}) m leaves the part of the plate "
+            f"in which cracks are followed: x < {(1 - MARGIN) * width} m, "
+            f"|y| < {float(plates.band())} m"
+        )
+    return path
