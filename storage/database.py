@@ -16,6 +16,7 @@ from storage.wal import lost_commits
 
 LOG_PAGES = 8_000  # of 4 KiB: with some 32 MB `fold` lets the log begin again
 LONGEST_LOG_PAGES = 32_000  # where nobody calls `fold`, a commit does it, which takes a while
+PORTIONS = (256, 64, 16, 4, 1)  # rows that are inserted at a time
 SMALL_TABLES = ("bounds", "streams", "marks", "catalogue")  # checked in full at every opening
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
@@ -143,6 +144,22 @@ class Database:
             raise meaning from exc
         except UnicodeDecodeError as exc:  # a text, or SQLite's own complaint about a damaged one
             raise CorruptError(f"{self.path} is damaged: {exc}") from exc
+
+
+def inserted(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:
+    """Run `statement`, which ends with VALUES, for all rows, many at a time.
+
+    Python gives up the interpreter's lock around every single execution: with one for each row,
+    a commit of a hundred rows would queue a hundred times behind a thread that computes.
+    """
+    at = 0
+    for portion in PORTIONS:
+        while len(rows) - at >= portion:
+            width = len(rows[at])
+            values = ", ".join([f"({', '.join('?' * width)})"] * portion)
+            flat = [value for row in rows[at : at + portion] for value in row]
+            connection.execute(f"{statement} {values}", flat)
+            at += portion
 
 
 def connection(path: Path) -> sqlite3.Connection:

@@ -11,7 +11,7 @@ from zlib import crc32
 import msgspec
 
 from storage.catalogue import Catalogue, Component
-from storage.database import Database, Row, typed
+from storage.database import Database, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError
@@ -131,13 +131,15 @@ class Journal:
         rows = list(_commit_rows(judgement.accepted, self._end, now_ns))
         components = _components(judgement.accepted, self._end)
         with self._database.transaction() as connection:
-            connection.executemany("INSERT INTO commits VALUES (?, ?, ?, ?, ?)", rows)
-            connection.executemany(
-                "INSERT INTO streams VALUES (?, ?, ?, ?)",
+            inserted(connection, "INSERT INTO commits VALUES", rows)
+            inserted(
+                connection,
+                "INSERT INTO streams VALUES",
                 [(number, *key) for key, number in numbers.items() if self._marks.get(key) is None],
             )
-            connection.executemany(
-                "REPLACE INTO marks VALUES (?, ?)",
+            inserted(
+                connection,
+                "REPLACE INTO marks VALUES",
                 [
                     (numbers[key], sealed(key, mark, self._end + judgement.last[key]))
                     for key, mark in judgement.touched.items()

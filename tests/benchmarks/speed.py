@@ -1,12 +1,15 @@
 """The table of speeds: `python -m tests.benchmarks.speed [--only a,b] [--quick] [--json]`.
 
 Each figure stands beside a yardstick that the same run measured on the same machine. Publisher,
-broker, service and client are processes of their own.
+broker, service and client are processes of their own. `--fsync-ms 3.8` lets every fsync, the
+yardstick's as well, take so much longer: (c) on a disk without a cache.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ from tempfile import TemporaryDirectory
 from tests.benchmarks import asking, history, ingest, residence, restart, stepping
 from tests.benchmarks.figures import Figure, document, table
 from tests.benchmarks.ingest import QUICK, Bench, Size, started
+from tests.end_to_end.disk import Disk
 
 ITEMS = "abcdefghij"
 FEW, MANY = 1_000, 10_000  # components
@@ -54,7 +58,9 @@ def figures(wanted: str, size: Size) -> Iterator[Figure]:
 
 def main() -> None:
     """Measure, and print the table."""
-    wanted, size, as_json = _arguments()
+    wanted, size, as_json, fsync_s = _arguments()
+    if fsync_s and "LD_PRELOAD" not in os.environ:
+        sys.exit(_on_a_slower_disk(fsync_s))
     began, found = time.perf_counter(), []
     for figure in figures(wanted, size):
         found.append(figure)
@@ -64,13 +70,25 @@ def main() -> None:
     print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
-def _arguments() -> tuple[str, Size, bool]:
+def _on_a_slower_disk(fsync_s: float) -> int:
+    """The exit code of the same command, every fsync of which takes so much longer."""
+    with TemporaryDirectory() as name:
+        disk = Disk(Path(name) / "disk")
+        disk.crawl(fsync_s)
+        slow = {key: disk.environment[key] for key in ("LD_PRELOAD", "DISK_CRAWLS")}
+        command = [sys.executable, "-m", "tests.benchmarks.speed", *sys.argv[1:]]
+        return subprocess.run(command, env=os.environ | slow, check=False).returncode
+
+
+def _arguments() -> tuple[str, Size, bool, float]:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.speed", description=__doc__)
     parser.add_argument("--only", default=ITEMS, help="letters, such as a,b")
     parser.add_argument("--quick", action="store_true", help="less of everything, once")
     parser.add_argument("--json", action="store_true", help="for scripts")
+    parser.add_argument("--fsync-ms", type=float, default=0.0, help="that each fsync takes longer")
     given = parser.parse_args()
-    return given.only, QUICK if given.quick else Size(), given.json
+    size = QUICK if given.quick else Size()
+    return given.only, size, given.json, 1e-3 * given.fsync_ms
 
 
 if __name__ == "__main__":

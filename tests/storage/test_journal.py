@@ -29,6 +29,19 @@ def test_what_is_appended_is_read(journal: Journal) -> None:
     assert (journal.start, journal.end, journal.streams) == (0, 3, 2)
 
 
+@pytest.mark.parametrize("parts", [1, 3, 4, 5, 257, 341])
+def test_a_commit_of_any_number_of_streams_is_kept_whole(path: Path, parts: int) -> None:
+    """Rows are inserted in portions of 256, 64, 16, 4 and 1: none is lost between two of them."""
+    batch = [entry(1, f"plant/part-{i}") for i in range(parts)]
+    with Journal(path) as journal:
+        journal.append(batch, now_ns=NOW)
+    with Journal(path) as journal:
+        assert (journal.end, journal.streams) == (parts, parts)
+        assert [e.component for e in kept(journal)] == [e.component for e in batch]
+        again = journal.append(batch, now_ns=NOW)
+        assert again.outcomes == [Outcome.DUPLICATE] * parts
+
+
 def test_a_duplicate_is_refused_also_after_reopening(path: Path) -> None:
     with Journal(path) as journal:
         journal.append([entry(1), entry(1), entry(3)], now_ns=NOW)
