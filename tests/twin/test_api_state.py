@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
+import nanoarrow
 import pytest
+from nanoarrow.ipc import InputStream
 
 from tests.twin.fakes import PRESS, House, house
+from twin.api.arrow import ARROW
 from twin.api.schema import Described, History, Items, State
 
 HERE = f"components/{PRESS}"
@@ -175,10 +179,32 @@ async def test_a_history_is_offered_as_csv(home: House) -> None:
     assert [row["last_evidence"] for row in rows] == columns["last_evidence"]
 
 
+async def test_a_history_is_offered_as_arrow(home: House) -> None:
+    for minute in range(4):
+        await home.load(minute=minute)
+    answer = await home.get(f"{HERE}/history", Accept=ARROW)
+    assert answer.headers["content-type"] == ARROW
+    stream = nanoarrow.ArrayStream(InputStream.from_readable(answer.content))
+    table = stream.read_all()
+    found = {field.name: table.child(i).to_pylist() for i, field in enumerate(table.schema.fields)}
+    columns = (await home.json(f"{HERE}/history"))["columns"]
+    assert list(found) == list(columns)
+    for name in ("crack_length", "cycles"):
+        assert found[name] == columns[name]
+    for name in ("time", "last_evidence"):
+        assert found[name] == [datetime.fromisoformat(text) for text in columns[name]]
+    assert dict(table.schema.field(list(found).index("crack_length")).metadata) == {b"unit": b"m"}
+
+
+async def test_a_history_of_nothing_is_an_arrow_stream_without_rows(home: House) -> None:
+    answer = await home.get(f"{HERE}/history?to=2020-01-01T00:00:00Z", Accept=ARROW)
+    assert len(nanoarrow.ArrayStream(InputStream.from_readable(answer.content)).read_all()) == 0
+
+
 @pytest.mark.parametrize(
     ("accept", "status"),
     [
-        ("application/vnd.apache.arrow.stream", 406),
+        ("application/vnd.apache.parquet", 406),
         ("application/json;q=0", 406),
         ("text/*, application/json;q=0.1", 200),
         ("*/*", 200),
@@ -189,7 +215,10 @@ async def test_what_is_not_offered_is_refused(home: House, accept: str, status: 
     answer = await home.get(f"{HERE}/history", Accept=accept)
     assert answer.status_code == status
     if status == 406:
-        assert "application/json, text/csv are" in answer.json()["detail"]
+        assert (
+            "application/json, text/csv, application/vnd.apache.arrow.stream are"
+            in answer.json()["detail"]
+        )
 
 
 async def test_an_unknown_field_is_named(home: House) -> None:

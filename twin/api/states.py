@@ -13,6 +13,7 @@ from fastapi import FastAPI, Header, Query, Response
 
 from storage.trajectories import Trajectories
 from twin.api.answers import JSON, chosen, instant_ns, json_answer, times, times_or_none
+from twin.api.arrow import ARROW, arrow
 from twin.api.beliefs import recorded_state, state
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
@@ -22,6 +23,10 @@ from twin.record import Row
 
 CSV = "text/csv"
 ROWS = 100_000  # the most rows of a page
+_OTHERWISE = {
+    CSV: {"schema": {"type": "string"}},
+    ARROW: {"schema": {"type": "string", "format": "binary"}},
+}
 
 Instant = Annotated[str | None, Query(max_length=40, description="RFC 3339 time with a zone.")]
 Rows = Annotated[int, Query(ge=1, le=ROWS, description="Most rows of the page.")]
@@ -58,7 +63,7 @@ def add_states(app: FastAPI, context: Context) -> None:
         f"{PATH}/history",
         tags=["state"],
         responses={
-            200: {"model": History, "content": {CSV: {"schema": {"type": "string"}}}},
+            200: {"model": History, "content": _OTHERWISE},
             **documented("unknown-component", "not-acceptable", "invalid", "overloaded", "damaged"),
         },
     )
@@ -72,11 +77,12 @@ def add_states(app: FastAPI, context: Context) -> None:
         limit: Rows = 10_000,
         accept: Annotated[str | None, Header()] = None,
     ) -> Response:
-        """What was believed at every record tick with from ≤ time < to, as JSON or CSV.
+        """What was believed at every record tick with from ≤ time < to: JSON, CSV or Arrow.
 
-        Unknown and infinite numbers are null in JSON; in CSV they are empty and `inf`.
+        Unknown and infinite numbers are null in JSON; in CSV they are empty and `inf`, in an
+        Arrow stream they stay what they are.
         """
-        found, media = context.component(site, component), chosen(accept, (JSON, CSV))
+        found, media = context.component(site, component), chosen(accept, (JSON, CSV, ARROW))
         wanted = Selection(found.name, _fields(fields), every=every, limit=limit)
         if t_from is not None:
             wanted = wanted._replace(t_from_ns=instant_ns(t_from, "from"))
@@ -107,6 +113,8 @@ def _page(
     following = None if found.next_ns is None else times(np.array([found.next_ns]))[0]
     if media == CSV:
         return _csv(found), following
+    if media == ARROW:
+        return arrow(found.columns, UNITS), following
     page = {
         "component": wanted.component,
         "units": {"time": "RFC 3339", **{name: _unit(name) for name in wanted.fields}},
@@ -119,7 +127,7 @@ def _page(
 def _answer(page: bytes, media: str, following: str | None) -> Response:
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     if following is not None:
-        headers["X-Next-From"] = following  # CSV has no place for it
+        headers["X-Next-From"] = following  # CSV and Arrow have no place for it
     return Response(page, 200, headers, media_type=media)
 
 
