@@ -252,7 +252,7 @@ def _numbers(o: AnyObservation) -> list[Any]:
         return [np.frombuffer(o.cycles), o.shear_ratio]
     if isinstance(o, Inspection):
         return [o.crack_length, o.crack_length_sd]
-    return [o.pixel_size]
+    return [o.pixel_size] if isinstance(o, Snapshot) else [o.length, o.length_sd]
 
 
 def _refused(refusal: MalformedError) -> str:

@@ -61,7 +61,24 @@ class Snapshot(Observation, tag="snapshot", frozen=True, array_like=True, kw_onl
     pixel_size: float  # [m]
 
 
-AnyObservation = Series | Spectrum | Inspection | Snapshot
+class Readout(Observation, tag="readout", frozen=True, array_like=True, kw_only=True, gc=False):
+    """What was read from an image. It moves no state: an inspection beside it does."""
+
+    image_source: str  # with `image_boot` and `image_seq`, the image's key
+    image_boot: int
+    image_seq: int
+    reader: str  # what read it
+    outcome: Literal["measured", "unused", "untrusted", "nothing", "failed"]
+    why: str = ""  # a sentence, unless it is measured
+    length: float = 0.0  # of the crack that is seen [pixel]
+    length_sd: float = 0.0  # [pixel]
+    tip_sd: float = 0.0  # of each coordinate of an end [pixel]
+    path: bytes = b""  # little-endian float32, (n, 2) x, y from mouth to tip [pixel]
+    mouth_cut: bool = False  # the picture ends before the crack does
+    tip_cut: bool = False
+
+
+AnyObservation = Series | Spectrum | Inspection | Snapshot | Readout
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyObservation] = msgspec.msgpack.Decoder(AnyObservation)

@@ -16,7 +16,7 @@ import torch
 
 from models import tree
 from sensors.errors import MalformedError
-from sensors.observation import AnyObservation, Inspection
+from sensors.observation import AnyObservation, Inspection, Readout
 from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
 from twin.cohort import Cohort, Feed, with_remaining
 from twin.component import Component
@@ -67,7 +67,7 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
 
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:
     """How many of `lines` are evidence from behind the watermark."""
-    observed = (line.what for line in lines if not isinstance(line.what, Component))
+    observed = (line.what for line in lines if not isinstance(line.what, Component | Readout))
     return sum(t_end_ns(o) < fleet.watermark_ns for o in observed)
 
 

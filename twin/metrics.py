@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from sensors.observation import Inspection, Series, Snapshot, Spectrum
+from sensors.observation import Inspection, Readout, Series, Snapshot, Spectrum
 from storage.entry import DeadLetter
 from storage.journal import Appended
 from storage.marks import Outcome
@@ -20,6 +20,7 @@ _KINDS = {
     Spectrum: "load",
     Inspection: "inspection",
     Snapshot: "image",
+    Readout: "readout",
     Component: "registration",
 }
 
@@ -45,6 +46,9 @@ class Metrics:
         )
         self.duplicates = self._counter("twin_duplicates", "Observations refused as duplicates.")
         self.late = self._counter("twin_late", "Observations behind the watermark.")
+        self.images_read = self._counter(
+            "twin_images_read", "Crack images by what was read from them.", "outcome"
+        )
         self.events_dropped = self._counter(
             "twin_messages_dropped", "Outgoing messages dropped because the broker is slow or away."
         )

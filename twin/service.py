@@ -14,7 +14,7 @@ import structlog
 from sensors.errors import MalformedError
 from sensors.limits import Limits
 from sensors.mqtt import Message, MqttSource
-from sensors.observation import AnyObservation
+from sensors.observation import AnyObservation, Snapshot
 from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.marks import Outcome
@@ -33,6 +33,8 @@ from twin.metrics import Metrics
 from twin.news import Told
 from twin.outbox import Outbox
 from twin.queues import LineQueue
+from twin.reading import Hall, ImageReading, Known
+from twin.readout import Measured
 from twin.recovery import Recovered, recovered
 from twin.settings import Settings
 
@@ -67,6 +69,8 @@ class Service:
         self._queries = ThreadPoolExecutor(2, "queries")
         self.committer = Committer(store.journal, self._journal_thread, self._queue, self.metrics)
         self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
+        hall = Hall(self._known, self.journal, self.until)
+        self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
         self._advanced = asyncio.Condition()
         self._told = Told()
 
@@ -104,6 +108,8 @@ class Service:
                 tasks.create_task(self._fold_log(), name="fold-log")
                 await self._register_file()
                 self.ready.set()
+                if self.settings.ingest.read_images:
+                    tasks.create_task(self.images.run(), name="read-images")
                 if source is not None:
                     tasks.create_task(self._read(source), name="read")
         finally:
@@ -121,6 +127,7 @@ class Service:
             task.cancel()
         await asyncio.gather(committing, stepping, return_exceptions=True)
         self.events.close()
+        await asyncio.to_thread(self.images.close)
         for thread in (self._journal_thread, self._stepping_thread, self._queries):
             thread.shutdown(wait=True)
         log.info("stopped", offset=self.fleet.offset)
@@ -201,10 +208,13 @@ class Service:
         while True:
             lines = await self._queue.take(LINES_A_FOLD)
             began = time.perf_counter()
-            result, behind = await self._on(self._stepping_thread, self._stepped, self.fleet, lines)
+            result, behind, snapshots = await self._on(
+                self._stepping_thread, self._stepped, self.fleet, lines
+            )
             self.fleet = result.fleet
             self.keeper.add(result.rows)
             self._tell(result.notes)
+            self.images.add(snapshots)
             self.metrics.late.inc(behind)
             took = time.perf_counter() - began
             latest_ns = result.fleet.watermark_ns + self.clock.lateness_ns
@@ -214,11 +224,23 @@ class Service:
             await self.keeper.has_room(BYTES_WAITING)
             await asyncio.sleep(max(0.0, TICK_S - took))
 
-    def _stepped(self, fleet: Fleet, lines: Sequence[Line]) -> tuple[Folded, int]:
-        """The fold, with the states worth telling, and how many lines were late; in its thread."""
+    def _stepped(self, fleet: Fleet, lines: Sequence[Line]) -> tuple[Folded, int, list[Snapshot]]:
+        """The fold, with the states worth telling, how many lines were late, and the images."""
         result = folded(fleet, lines, self.clock)
         notes = [*result.notes, *self._told.states(result.fleet, lines)]
-        return result._replace(notes=notes), late(fleet, lines)
+        snapshots = [line.what for line in lines if isinstance(line.what, Snapshot)]
+        return result._replace(notes=notes), late(fleet, lines), snapshots
+
+    def _known(self, name: str) -> Known | None:
+        """What is known of a component when an image of it is judged."""
+        component, place = self.fleet.components.get(name), self.fleet.places.get(name)
+        if component is None or place is None:
+            return Known(component) if component is not None else None
+        view, row = self.fleet.cohorts[place.cohort].view(), place.row
+        last = Measured(
+            float(view.measured[row]), float(view.measured_sd[row]), int(view.t_inspected_ns[row])
+        )
+        return Known(component, last)
 
     def _tell(self, notes: Sequence[Note]) -> None:
         events = self.events.added(notes)

@@ -78,6 +78,7 @@ class IngestTable(_Table):
     max_samples: int = Field(100_000, ge=1, description="Most samples in a message.")
     max_image_bytes: int = Field(16_777_216, ge=1024, description="Largest image.")
     max_image_pixels: int = Field(64_000_000, ge=1, description="Most pixels in an image.")
+    read_images: bool = Field(True, description="Measure the crack on images of kind `crack`.")
     queue_observations: int = Field(
         50_000, ge=1, description="Observations that may wait for stepping."
     )

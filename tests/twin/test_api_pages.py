@@ -99,7 +99,7 @@ async def test_images_are_listed_newest_first_and_given_as_they_came(home: House
 async def test_the_journal_is_looked_through_a_slice_at_a_time(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twin.api.images.SLICE", 2)
+    monkeypatch.setattr("twin.album.SLICE", 2)
     monkeypatch.setattr("twin.api.images.SLICES", 1)
     digests = [await snapshot(home, picture(seq), seq) for seq in range(3)]
     seen = [await home.json(f"{HERE}/images") for _ in range(3)]

@@ -2,60 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Path, Query, Response
 
 from sensors.instant import rfc3339
-from sensors.observation import Snapshot, observation
-from storage.entry import Entry
-from storage.journal import Journal
+from sensors.observation import Readout
+from twin.album import KEPT, Album, Picture
 from twin.api.answers import json_answer
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import documented
 from twin.api.schema import Images
-from twin.lines import OBSERVATION
+from twin.readout import path_of
 
-KEPT = 1000  # images of a component that are listed, the newest
-SLICE = 5000  # lines of the journal that are looked through in one go: it has one thread
-SLICES = 20  # in one request
-_TAG = b"snapshot"
+SLICES = 20  # of the journal that are looked through in one request
 _MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 _SHA = "[0-9a-f]{64}"
 _HEADERS = {
     "Cache-Control": "private, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
-
-
-class Album:
-    """The snapshots in the journal, found by looking through it once, a slice at a time."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._offset = 0
-        self._found: dict[str, deque[Snapshot]] = {}
-
-    def look(self) -> bool:
-        """Look through the next slice, in the journal's thread; whether that was all."""
-        self._offset = max(self._offset, self._journal.start)
-        stop = self._offset + SLICE
-        for first, entries in self._journal.read(self._offset, stop):
-            for entry in entries:
-                if entry.kind == OBSERVATION and _TAG in entry.body[:16]:
-                    self._add(entry)
-            self._offset = first + len(entries)
-        return self._offset >= self._journal.end
-
-    def _add(self, entry: Entry) -> None:
-        what = observation(entry.body)
-        if isinstance(what, Snapshot):
-            self._found.setdefault(what.component, deque(maxlen=KEPT)).append(what)
-
-    def of(self, component: str) -> list[Snapshot]:
-        """The newest snapshots of a component, newest first."""
-        return list(reversed(self._found.get(component, ())))
 
 
 def add_images(app: FastAPI, context: Context) -> None:
@@ -80,7 +46,7 @@ def add_images(app: FastAPI, context: Context) -> None:
             complete = await service.journal(album.look)
             if complete:
                 break
-        items = [_image(snapshot) for snapshot in album.of(found.name)[:limit]]
+        items = [_image(picture) for picture in album.of(found.name)[:limit]]
         return json_answer({"items": items, "complete": complete})
 
     @app.get(
@@ -112,7 +78,8 @@ def _media_type(data: bytes) -> str:
     return next(kinds, "image/tiff")
 
 
-def _image(s: Snapshot) -> dict[str, Any]:
+def _image(picture: Picture) -> dict[str, Any]:
+    s = picture.snapshot
     return {
         "sha256": s.sha256,
         "kind": s.kind,
@@ -124,5 +91,27 @@ def _image(s: Snapshot) -> dict[str, Any]:
         "source": s.source,
         "boot": s.boot,
         "seq": s.seq,
-        "read": None,
+        "read": None if picture.readout is None else _read(picture.readout, s.pixel_size),
     }
+
+
+def _read(r: Readout, pixel_size: float) -> dict[str, Any]:
+    """What was read from an image; lengths only where they are to be trusted."""
+    trusted = r.outcome in ("measured", "unused")
+    return {
+        "outcome": r.outcome,
+        "trusted": trusted,
+        "why": r.why or None,
+        "length": r.length * pixel_size if trusted else None,
+        "length_sd": r.length_sd * pixel_size if trusted else None,
+        "tips": _tips(r) if trusted else [],
+        "path": path_of(r).tolist(),
+        "reader": r.reader,
+    }
+
+
+def _tips(r: Readout) -> list[dict[str, float]]:
+    """The ends of the crack that the picture shows, the tip before the mouth."""
+    path = path_of(r).tolist()
+    ends = [] if not path else [(path[-1], r.tip_cut), (path[0], r.mouth_cut)]
+    return [{"x": x, "y": y, "sd": r.tip_sd} for (x, y), is_cut in ends if not is_cut]

@@ -147,6 +147,29 @@ class Crack(_Page):
     path_at_limit: list[list[tuple[float, float]]]
 
 
+class ImageTip(_Page):
+    """An end of a crack in an image."""
+
+    x: float = Field(description="To the right from the left border [pixel].")
+    y: float = Field(description="Downwards from the upper border [pixel].")
+    sd: float = Field(description="Standard deviation of each coordinate [pixel].")
+
+
+class ImageRead(_Page):
+    """What was read from a crack image."""
+
+    outcome: Literal["measured", "unused", "untrusted", "nothing", "failed"] = Field(
+        description="`measured`: it became an inspection of the component."
+    )
+    trusted: bool = Field(description="Whether what is seen may be relied on.")
+    why: str | None = Field(description="Why it is no measurement of the component.")
+    length: float | None = Field(description="Of the crack that is seen [m]; null if not trusted.")
+    length_sd: float | None = Field(description="[m]")
+    tips: list[ImageTip] = Field(description="Ends that the image shows, the tip first.")
+    path: list[tuple[float, float]] = Field(description="x, y from mouth to tip [pixel].")
+    reader: str
+
+
 class ImageInfo(_Page):
     """An image that was received."""
 
@@ -160,7 +183,7 @@ class ImageInfo(_Page):
     source: str
     boot: int
     seq: int
-    read: dict[str, Any] | None = Field(description="What was read from it; null so far.")
+    read: ImageRead | None = Field(description="What was read from it; null before that.")
 
 
 class Images(_Page):

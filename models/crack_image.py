@@ -1,0 +1,166 @@
+"""What a picture says of a crack: where it runs, where it ends, how long it is, how surely.
+
+The length is the arc length of the main crack (see crack_image_trace). Whether it may be relied
+on is a part of the answer: where it may not, there is a sentence that says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.crack_image_network import CrackNetwork, probability
+from models.crack_image_trace import TRACING, Trace, Tracing, trace
+from models.crack_image_trust import TRUST, Trust
+
+Floats = NDArray[np.floating]
+Outcome = Literal["measured", "untrusted", "nothing"]
+
+SMALLEST = 32  # shortest side of a picture [pixel]
+WORKING = 1024  # longest side that is looked at; larger pictures are averaged down to it [pixel]
+TRIALS = (0.3, 0.5, 0.7)  # what is crack for certain, tried to see how much hangs on it
+_EXACT_SD = 1.0  # of the length and the ends of a line that is drawn in two shades [pixel]
+
+
+class Reading(NamedTuple):
+    """What was read; coordinates (x, y) as in crack_image_trace."""
+
+    outcome: Outcome
+    why: str  # a sentence; empty where the reading is trusted
+    path: Floats  # (n, 2) from mouth to tip [pixel]; (0, 2) where nothing is seen
+    length: float = 0.0  # [pixel]
+    length_sd: float = 0.0  # [pixel]
+    tip_sd: float = 0.0  # of each coordinate of an end [pixel]
+    at_border: tuple[bool, bool] = (False, False)  # whether the picture cuts off mouth and tip
+    support: float = 0.0  # mean chance along the path
+
+    @property
+    def tips(self) -> int:
+        """How many ends of the crack the picture shows."""
+        return 0 if not len(self.path) else 2 - sum(self.at_border)
+
+
+@dataclass(frozen=True, slots=True)
+class CrackReader:
+    """Reads pictures by a map of chances."""
+
+    chances: Callable[[Floats], Floats]  # (h, w) shades to (h, w) chances
+    trust: Trust = TRUST
+    tracing: Tracing = TRACING
+
+    def __call__(self, picture: Floats) -> Reading:
+        """What a picture (h, w) of grey values shows; ValueError for what is no picture."""
+        if picture.ndim != 2:
+            raise ValueError(f"a picture has two axes, not {picture.ndim}")
+        if min(picture.shape) < SMALLEST:
+            w, h = picture.shape[::-1]
+            return _nothing(f"the picture of {w} × {h} pixels is smaller than {SMALLEST}")
+        if (drawn := _drawn(picture)) is not None:
+            return self._exact(drawn)
+        small, factor = reduced(picture)
+        if float(small.std()) < 1e-6:
+            return _nothing("the picture is of one shade")
+        return self._read(self.chances(small), factor, picture.shape)
+
+    def _exact(self, drawn: Floats) -> Reading:
+        found = trace(drawn, self.tracing)
+        if found is None:
+            return _nothing("no line is long enough to be a crack")
+        return _reading("", found, (_EXACT_SD, _EXACT_SD), 1, drawn.shape)
+
+    def _read(self, chances: Floats, factor: int, shape: tuple[int, ...]) -> Reading:
+        tried = [trace(chances, _at(self.tracing, strong)) for strong in TRIALS]
+        found = tried[len(TRIALS) // 2]
+        if found is None:
+            return _nothing("no crack is to be seen")
+        lengths = [0.0 if t is None else t.length for t in tried]
+        sds = self._sd(found, float(np.std(lengths))), self.trust.tip
+        return _reading(self._doubt(found, sds[0]), found, sds, factor, shape)
+
+    def _sd(self, found: Trace, spread: float) -> float:
+        """The standard deviation of the length [pixel]."""
+        t = self.trust
+        parts = (t.length_floor, t.length_share * found.length, t.spread * spread)
+        return math.hypot(*parts, 0.5 * found.bridged * found.length)
+
+    def _doubt(self, found: Trace, sd: float) -> str:
+        """Why the reading is not trusted; empty if it is."""
+        t, doubts = self.trust, []
+        if found.length < t.shortest:
+            doubts.append(f"it is {found.length:.0f} pixels long, less than {t.shortest:.0f}")
+        if found.support < t.support:
+            doubts.append(f"it is seen with a mean chance of {found.support:.2f} only")
+        if found.bridged > t.bridged:
+            doubts.append(f"{found.bridged:.0%} of it lies in gaps")
+        if found.rival > t.rival:
+            doubts.append("another crack is about as long")
+        if sd > t.relative * found.length:
+            doubts.append(f"its length is uncertain by {sd / max(found.length, 1e-9):.0%}")
+        return "; ".join(doubts)
+
+
+def network_reader(network: CrackNetwork) -> CrackReader:
+    """The reader of a trained network."""
+    return CrackReader(lambda picture: probability(network, picture), network.trust())
+
+
+def reduced(picture: Floats) -> tuple[Floats, int]:
+    """The picture averaged over squares so that it is not too large, and their side [pixel]."""
+    factor = math.ceil(max(picture.shape) / WORKING)
+    if factor == 1:
+        return picture.astype(np.float32), 1
+    h, w = (side // factor for side in picture.shape)
+    rows = [
+        picture[k * factor : (k + 1) * factor, : w * factor]
+        .reshape(factor, w, factor)
+        .mean((0, 2), dtype=np.float32)
+        for k in range(h)
+    ]
+    return np.stack(rows), factor
+
+
+def _at(how: Tracing, strong: float) -> Tracing:
+    return Tracing(strong=strong, weak=0.5 * strong, least=how.least, gap=how.gap)
+
+
+def _drawn(picture: Floats) -> Floats | None:
+    """The rarer shade of a picture of two as ones, or None for one of more or fewer."""
+    low, high = picture.min(), picture.max()
+    is_high = picture == high
+    if low == high or not (is_high | (picture == low)).all():
+        return None
+    crack = is_high if is_high.mean() <= 0.5 else ~is_high
+    return np.asarray(crack, dtype=np.float32)
+
+
+def _nothing(why: str) -> Reading:
+    return Reading("nothing", why, np.zeros((0, 2)))
+
+
+def _reading(
+    doubt: str, found: Trace, sds: tuple[float, float], factor: int, shape: tuple[int, ...]
+) -> Reading:
+    path, border = found.path * factor, 2.5 * factor
+    cut = [_is_at_border(end, shape, border) for end in (path[0], path[-1])]
+    if (cut[1] and not cut[0]) or (cut[0] == cut[1] and path[0, 0] > path[-1, 0]):
+        path, cut = path[::-1], cut[::-1]
+    return Reading(
+        outcome="untrusted" if doubt else "measured",
+        why=doubt,
+        path=path,
+        length=found.length * factor,
+        length_sd=sds[0] * factor,
+        tip_sd=sds[1] * factor,
+        at_border=(cut[0], cut[1]),
+        support=found.support,
+    )
+
+
+def _is_at_border(end: Floats, shape: tuple[int, ...], within: float) -> bool:
+    x, y = end
+    return bool(min(x, y, shape[1] - x, shape[0] - y) <= within)

@@ -1,0 +1,69 @@
+"""The recipe of the network that finds cracks in pictures: made-up pictures, loss, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from models.crack_image_network import CrackNetwork, standardised
+from models.crack_image_scenes import Scene, SceneKind, scene
+from models.recipe import Arrays
+from models.training import Examples, Schedule, seeded
+
+Floats = NDArray[np.floating]
+
+TRAIN, VALIDATION, HELD_OUT = 3600, 300, 200
+SEEN = 800  # the library's samples after these are never trained on
+WEIGHT = 3.0  # of a pixel of crack, over one without
+
+
+def library_paths(arrays: Arrays, samples: slice) -> list[Floats]:
+    """The paths (n, 2) of samples of the crack library."""
+    paths, nodes = arrays["path"][samples], arrays["nodes"][samples]
+    return [np.asarray(path[:n]) for path, n in zip(paths, nodes, strict=True)]
+
+
+def scenes(
+    seed: int, purpose: int, count: int, library: Sequence[Floats], kind: SceneKind
+) -> list[Scene]:
+    """`count` scenes; each depends on the seed, the purpose and its number alone."""
+    rngs = (np.random.default_rng([seed, purpose, k]) for k in range(count))
+    return [scene(rng, kind, library) for rng in rngs]
+
+
+def as_examples(found: Sequence[Scene]) -> Examples:
+    """Pictures (n, 2, h, w) float16 and cracks (n, h, w) bool."""
+    pictures = np.stack([standardised(s.picture).astype(np.float16) for s in found])
+    return torch.from_numpy(pictures), torch.from_numpy(np.stack([s.crack for s in found]))
+
+
+def examples(arrays: Arrays, seed: int) -> tuple[Examples, Examples]:
+    """Training and validation pictures, the library's paths of the first samples in them."""
+    library, kind = library_paths(arrays, slice(0, SEEN)), SceneKind()
+    train = as_examples(scenes(seed, 0, TRAIN, library, kind))
+    return train, as_examples(scenes(seed, 1, VALIDATION, library, kind))
+
+
+def loss(network: nn.Module, batch: Examples) -> Tensor:
+    """Cross-entropy of the pixels, and what is missing of the overlap of each picture."""
+    logits, crack = network(batch[0].float()), batch[1].float()
+    entropy = binary_cross_entropy_with_logits(logits, crack, pos_weight=torch.tensor(WEIGHT))
+    p = torch.sigmoid(logits)
+    both, either = (p * crack).sum((1, 2)), (p + crack).sum((1, 2))
+    has = crack.flatten(1).any(1)
+    overlap = torch.where(has, (2.0 * both + 1.0) / (either + 1.0), 1.0)
+    return entropy + 0.5 * (1.0 - overlap).mean()
+
+
+def network(seed: int) -> CrackNetwork:
+    """A new network."""
+    with seeded(seed):
+        return CrackNetwork()
+
+
+SCHEDULE = Schedule(epochs=12, batch=16, lr=3e-3, patience=12, cosine=True, clip=1.0)

@@ -1,0 +1,159 @@
+"""From what a picture shows to what is known of the component: the seam to `models.crack_image`.
+
+A crack that was read with trust becomes an inspection of the component, with the image's time.
+It does not where the picture cannot tell the length that the component is described by, or where
+what it tells cannot be: a picture is easily taken of a part of a crack only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.crack_image import Reading
+from models.geometry import GEOMETRIES
+from sensors.limits import KEY_END
+from sensors.observation import Inspection, Readout, Snapshot
+from twin.component import Component
+
+SOURCE = "image"  # of what is derived from images
+METHOD = "image"
+POINTS = 256  # of a path that is kept
+APART = 3.0  # standard deviations that a crack may seem to have shrunk by
+
+_BY_BOTH_TIPS = {"centre_crack": 0.5, "surface_crack": 0.5}
+_NOT_SEEN = {"compact_tension": "a compact specimen's crack is measured from the load line"}
+
+
+class Measured(NamedTuple):
+    """What was measured of a component last."""
+
+    crack_length: float  # [m]; zero if nothing was
+    crack_length_sd: float  # [m]
+    t_ns: int
+
+
+NEVER_MEASURED = Measured(0.0, 0.0, 0)
+
+
+def boot_of(snapshot: Snapshot) -> int:
+    """A number that stands for the image: what is derived from it is a stream of its own.
+
+    So the journal refuses it a second time, and no sequence numbers are missing between images.
+    """
+    key = f"{snapshot.source}\0{snapshot.boot}\0{snapshot.seq}"
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % KEY_END
+
+
+def derived(
+    snapshot: Snapshot, reading: Reading, reader: str, component: Component, last: Measured
+) -> tuple[Readout, Inspection | None]:
+    """What is kept of a reading, and the inspection that it makes, if any."""
+    why = reading.why
+    if reading.outcome == "measured":
+        why = _unusable(snapshot, reading, component, last)
+    outcome = "unused" if why and reading.outcome == "measured" else reading.outcome
+    readout = Readout(
+        **_key(snapshot, 0),
+        **_image(snapshot),
+        reader=reader,
+        outcome=outcome,
+        why=why,
+        length=reading.length,
+        length_sd=reading.length_sd,
+        tip_sd=reading.tip_sd,
+        path=_thinned(reading.path).astype("<f4").tobytes(),
+        mouth_cut=reading.at_border[0],
+        tip_cut=reading.at_border[1],
+    )
+    return readout, _inspection(snapshot, reading, component) if outcome == "measured" else None
+
+
+def failed(snapshot: Snapshot, reader: str, why: str) -> Readout:
+    """What is kept of an image that could not be read."""
+    return Readout(
+        **_key(snapshot, 0), **_image(snapshot), reader=reader, outcome="failed", why=why
+    )
+
+
+def path_of(readout: Readout) -> NDArray[np.float32]:
+    """The path (n, 2) x, y [pixel] from mouth to tip."""
+    return np.frombuffer(readout.path, "<f4").reshape(-1, 2)
+
+
+def _key(snapshot: Snapshot, seq: int) -> dict[str, Any]:
+    return {
+        "component": snapshot.component,
+        "source": SOURCE,
+        "boot": boot_of(snapshot),
+        "seq": seq,
+        "t_ns": snapshot.t_ns,
+    }
+
+
+def _image(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "image_source": snapshot.source,
+        "image_boot": snapshot.boot,
+        "image_seq": snapshot.seq,
+    }
+
+
+def _inspection(snapshot: Snapshot, reading: Reading, component: Component) -> Inspection:
+    scale = _scale(component) * snapshot.pixel_size
+    return Inspection(
+        **_key(snapshot, 1),
+        crack_length=reading.length * scale,
+        crack_length_sd=reading.length_sd * scale,
+        method=METHOD,
+    )
+
+
+def _scale(component: Component) -> float:
+    """The length that describes the component, over the length that is seen."""
+    geometry = component.registration.geometry
+    scale = _BY_BOTH_TIPS.get(geometry.kind, 1.0)
+    return scale * geometry.aspect if geometry.kind == "surface_crack" else scale
+
+
+def _unusable(snapshot: Snapshot, reading: Reading, component: Component, last: Measured) -> str:
+    """Why a crack that is seen plainly is not the component's crack length; empty if it is."""
+    kind = component.registration.geometry.kind
+    length, sd = (x * snapshot.pixel_size for x in (reading.length, reading.length_sd))
+    if component.retired:
+        return "the component is retired"
+    if reading.tips == 0:
+        return f"it leaves the picture on both sides: it is longer than the {length:.4g} m seen"
+    if kind in _BY_BOTH_TIPS and reading.tips == 1:
+        return f"it leaves the picture on one side: a {kind} is measured between both tips"
+    if kind in _NOT_SEEN:
+        return _NOT_SEEN[kind]
+    return _impossible(
+        length * _scale(component), sd * _scale(component), snapshot, component, last
+    )
+
+
+def _impossible(
+    a: float, sd: float, snapshot: Snapshot, component: Component, last: Measured
+) -> str:
+    limit = float(component.registration.geometry.built(GEOMETRIES).limit)
+    if a > limit:
+        return f"a crack of {a:.4g} m is longer than the part, whose limit is {limit:.4g} m"
+    if snapshot.t_ns < last.t_ns:
+        return "a later measurement is known already"
+    if last.crack_length - a > APART * math.hypot(sd, last.crack_length_sd):
+        return (
+            f"a crack of {a:.4g} m is shorter than the {last.crack_length:.4g} m measured before:"
+            " the picture shows a part of it, or another one"
+        )
+    return ""
+
+
+def _thinned(path: NDArray[np.floating]) -> NDArray[np.floating]:
+    if len(path) <= POINTS:
+        return path
+    return np.asarray(path[np.rint(np.linspace(0, len(path) - 1, POINTS)).astype(int)])
