@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.crack_network_recipe import CRACK_LSTM, CRACK_RNN, CRACK_SNN
 from models.crack_operator_recipe import CRACK_K
 from models.crack_stepper_recipe import ARTIFICIAL, SPIKING
 from models.recipe import Recipe
@@ -10,4 +11,7 @@ RECIPES: dict[str, Recipe] = {
     "crack-artificial": ARTIFICIAL,
     "crack-k": CRACK_K,
     "crack-spiking": SPIKING,
+    "crack-rnn": CRACK_RNN,
+    "crack-lstm": CRACK_LSTM,
+    "crack-snn": CRACK_SNN,
 }
