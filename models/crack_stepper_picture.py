@@ -70,7 +70,8 @@ def centre(sight: Sight, mouth: Tensor) -> Tensor:
 def drawn(pictures: Tensor, nodes: Tensor, mouth: Tensor) -> Tensor:
     """Pictures with the lines through `nodes` (n, k, 2) added, one pixel wide.
 
-    As the library draws: sampled finely, and without the inner pixel of each right angle. What
+    As the library draws, but where a line turns back within a pixel: sampled finely, and without
+    the inner pixel of each right angle. Nodes are at most a piece of a slice apart. What
     lies outside the window is left out.
     """
     pixels, count = _chain(nodes + torch.stack([torch.zeros_like(mouth), mouth], 1)[:, None])
@@ -80,7 +81,7 @@ def drawn(pictures: Tensor, nodes: Tensor, mouth: Tensor) -> Tensor:
     shown = (place < count[:, None]) & _kept(pixels, count)
     shown &= (row >= 0) & (row < high) & (column >= 0) & (column < wide)
     flat = torch.where(shown, row * wide + column, high * wide)
-    ink = torch.zeros(len(pictures), high * wide + 1, dtype=pictures.dtype, device=nodes.device)
+    ink = torch.zeros(pictures.shape[0], high * wide + 1, dtype=pictures.dtype, device=nodes.device)
     ink = ink.scatter(1, flat, 1.0)[:, :-1]
     return torch.maximum(pictures, ink.view(-1, high, wide))
 
@@ -94,7 +95,7 @@ def _chain(nodes: Tensor) -> tuple[Tensor, Tensor]:
     pixels = torch.floor(cells + 1e-7).to(torch.int64)
     new = (pixels[:, 1:] != pixels[:, :-1]).any(2)
     place = pad(new.to(torch.int64), (1, 0)).cumsum(1).clamp(max=LONGEST - 1)
-    out = torch.zeros(len(nodes), LONGEST, 2, dtype=torch.int64, device=nodes.device)
+    out = torch.zeros(nodes.shape[0], LONGEST, 2, dtype=torch.int64, device=nodes.device)
     return out.scatter(1, place[:, :, None].expand(-1, -1, 2), pixels), place[:, -1] + 1
 
 
