@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from models.crack_image_trace import TRACING, Trace, Tracing, trace
 from models.crack_image_trust import TRUST, Trust
 
 Floats = NDArray[np.floating]
+Picture = NDArray[Any]  # (h, w) grey values
 Outcome = Literal["measured", "untrusted", "nothing"]
 
 SMALLEST = 32  # shortest side of a picture [pixel]
@@ -53,7 +54,7 @@ class CrackReader:
     trust: Trust = TRUST
     tracing: Tracing = TRACING
 
-    def __call__(self, picture: Floats) -> Reading:
+    def __call__(self, picture: Picture) -> Reading:
         """What a picture (h, w) of grey values shows; ValueError for what is no picture."""
         if picture.ndim != 2:
             raise ValueError(f"a picture has two axes, not {picture.ndim}")
@@ -109,7 +110,7 @@ def network_reader(network: CrackNetwork) -> CrackReader:
     return CrackReader(lambda picture: probability(network, picture), network.trust())
 
 
-def reduced(picture: Floats) -> tuple[Floats, int]:
+def reduced(picture: Picture) -> tuple[Floats, int]:
     """The picture averaged over squares so that it is not too large, and their side [pixel]."""
     factor = math.ceil(max(picture.shape) / WORKING)
     if factor == 1:
@@ -128,7 +129,7 @@ def _at(how: Tracing, strong: float) -> Tracing:
     return Tracing(strong=strong, weak=0.5 * strong, least=how.least, gap=how.gap)
 
 
-def _drawn(picture: Floats) -> Floats | None:
+def _drawn(picture: Picture) -> Floats | None:
     """The rarer shade of a picture of two as ones, or None for one of more or fewer."""
     low, high = picture.min(), picture.max()
     is_high = picture == high

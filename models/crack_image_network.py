@@ -85,7 +85,7 @@ def standardised(picture: NDArray[Any]) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def probability(network: CrackNetwork, picture: Floats) -> Floats:
+def probability(network: CrackNetwork, picture: NDArray[Any]) -> Floats:
     """How likely a crack covers each pixel (h, w) of a picture; the mean of four views."""
     h, w = picture.shape
     network.eval()

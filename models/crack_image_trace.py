@@ -47,7 +47,7 @@ class Trace(NamedTuple):
     length: float  # [pixel]
     support: float  # mean of the map along the path [1]
     bridged: float  # share of the path that lies in gaps [1]
-    rival: float  # extent of the largest other crack, over the main one's [1]
+    rival: float  # weight of the next other crack, over the main one's [1]
     mask: Bools  # (h, w) the pixels of the main crack
 
 
@@ -59,7 +59,7 @@ def trace(probability: Floats, how: Tracing = TRACING) -> Trace | None:
     labels, sizes = _pieces(probability, how)
     if not len(sizes):
         return None
-    mask, rival, gaps = _main(labels, sizes, how)
+    mask, rival, gaps = _main(probability, labels, sizes, how)
     places = _walk(probability, mask, how)
     steps = np.hypot(*np.diff(places, axis=0).T)
     line = _smoothed(places + 0.5, steps, how.smooth)
@@ -92,8 +92,13 @@ def _pieces(probability: Floats, how: Tracing) -> tuple[Ints, Ints]:
     return numbers[labels], sizes[kept]
 
 
-def _main(labels: Ints, sizes: Ints, how: Tracing) -> tuple[Bools, float, Bools]:
-    """The pixels of the largest group of pieces, the extent of the next, and bridged gaps."""
+def _main(
+    probability: Floats, labels: Ints, sizes: Ints, how: Tracing
+) -> tuple[Bools, float, Bools]:
+    """The pixels of the main group of pieces, the extent of the next, and bridged gaps.
+
+    The main group is the farthest reaching, weighed with how likely its pixels are.
+    """
     points = [np.argwhere(labels == k + 1) for k in range(len(sizes))]
     extents = np.array([_extent(p) for p in points])
     group = np.arange(len(points))
@@ -102,11 +107,13 @@ def _main(labels: Ints, sizes: Ints, how: Tracing) -> tuple[Bools, float, Bools]
         if group[i] != group[j]:
             group[group == group[j]] = group[i]
             gaps[_line(first, second)] = True
-    whole = {g: _extent(np.concatenate([p for p, k in zip(points, group, strict=True) if k == g]))
-             for g in np.unique(group)}  # fmt: skip
-    ranked = sorted(whole, key=lambda g: -whole[g])
+    weights = {}
+    for g in np.unique(group):
+        whole = np.concatenate([p for p, k in zip(points, group, strict=True) if k == g])
+        weights[g] = _extent(whole) * float(probability[tuple(whole.T)].mean())
+    ranked = sorted(weights, key=lambda g: -weights[g])
     main = np.isin(labels, 1 + np.flatnonzero(group == ranked[0]))
-    rival = whole[ranked[1]] / max(whole[ranked[0]], 1.0) if len(ranked) > 1 else 0.0
+    rival = weights[ranked[1]] / max(weights[ranked[0]], 1e-9) if len(ranked) > 1 else 0.0
     gaps &= ~main
     joined, _ = ndimage.label(main | gaps, _TOUCHING)
     return joined == joined[tuple(points[ranked[0]][0])], float(rival), gaps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,15 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from models.crack_image_network import CrackNetwork, standardised
+from models.crack_image import CrackReader, network_reader
+from models.crack_image_figures import Score, figures, score, scored
+from models.crack_image_network import CrackNetwork, probability, standardised
 from models.crack_image_scenes import Scene, SceneKind, scene
-from models.recipe import Arrays
+from models.crack_image_trust import Trust
+from models.recipe import Arrays, Figures, Recipe
 from models.training import Examples, Schedule, seeded
 
 Floats = NDArray[np.floating]
 
-TRAIN, VALIDATION, HELD_OUT = 3600, 300, 200
-SEEN = 800  # the library's samples after these are never trained on
+TRAIN, VALIDATION, CALIBRATION, HELD_OUT = 3600, 300, 120, 150  # pictures
+LARGE = SceneKind(size=384, widest=12.0)
+SUPPORTS = tuple(round(0.4 + 0.05 * k, 2) for k in range(12))
+WRONG = 0.05  # share of the trusted readings
 WEIGHT = 3.0  # of a pixel of crack, over one without
 
 
@@ -44,7 +50,7 @@ def as_examples(found: Sequence[Scene]) -> Examples:
 
 def examples(arrays: Arrays, seed: int) -> tuple[Examples, Examples]:
     """Training and validation pictures, the library's paths of the first samples in them."""
-    library, kind = library_paths(arrays, slice(0, SEEN)), SceneKind()
+    library, kind = library_paths(arrays, slice(None)), SceneKind()
     train = as_examples(scenes(seed, 0, TRAIN, library, kind))
     return train, as_examples(scenes(seed, 1, VALIDATION, library, kind))
 
@@ -67,3 +73,78 @@ def network(seed: int) -> CrackNetwork:
 
 
 SCHEDULE = Schedule(epochs=12, batch=16, lr=3e-3, patience=12, cosine=True, clip=1.0)
+
+
+def large_scenes(purpose: int, count: int, library: Sequence[Floats] = ()) -> list[Scene]:
+    """Scenes of the size of a photograph, on which readings are judged."""
+    return scenes(0, purpose, count, library, LARGE)
+
+
+def settled(network: nn.Module, _validation: Examples) -> None:
+    """Set what is needed to trust a reading, and its uncertainty, on scenes of their own.
+
+    The least support that leaves at most `WRONG` of the trusted readings wrong; then the factor
+    on all uncertainties that covers 95 % of the errors of those that are right.
+    """
+    assert isinstance(network, CrackNetwork)
+    found = [_seen(network, s) for s in large_scenes(2, CALIBRATION)]
+    network.settings.copy_(torch.tensor(_trust(found)))
+
+
+class _Seen(NamedTuple):
+    chances: Floats
+    crack: NDArray[np.bool_]
+
+
+def _seen(network: CrackNetwork, s: Scene) -> _Seen:
+    return _Seen(probability(network, s.picture), s.crack)
+
+
+def _trust(found: Sequence[_Seen]) -> Trust:
+    trust = Trust()
+    for support in SUPPORTS:
+        trust = trust._replace(support=support)
+        trusted = [s for s in _scores(found, trust) if s.outcome == "measured"]
+        if sum(not s.is_right for s in trusted) <= WRONG * len(trusted):
+            break
+    right = [s for s in trusted if s.is_right]
+    length = np.quantile([abs(s.error) / (1.96 * s.length_sd) for s in right], 0.95)
+    tip = np.quantile([e / (2.45 * s.tip_sd) for s in right for e in s.ends], 0.95)
+    return trust._replace(
+        length_floor=float(trust.length_floor * length),
+        length_share=float(trust.length_share * length),
+        spread=float(trust.spread * length),
+        tip=float(trust.tip * tip),
+    )
+
+
+def _scores(found: Sequence[_Seen], trust: Trust) -> list[Score]:
+    return [scored(_reader(s, trust)(s.chances), s.chances >= 0.5, s.crack) for s in found]
+
+
+def _reader(seen: _Seen, trust: Trust) -> CrackReader:
+    """A reader that has seen this picture already."""
+
+    def chances(_picture: Floats) -> Floats:
+        return seen.chances
+
+    return CrackReader(chances, trust)
+
+
+def held_out_figures(network: nn.Module, arrays: Arrays) -> Figures:
+    """Figures on scenes that nothing was set on, with the library's held-out paths in them."""
+    assert isinstance(network, CrackNetwork)
+    reader, library = network_reader(network), library_paths(arrays, slice(None))
+    found = [score(reader, s.picture, s.crack) for s in large_scenes(3, HELD_OUT, library)]
+    return figures(found)
+
+
+CRACK_IMAGE = Recipe(
+    about="finds the crack in a picture; trained on made-up pictures only",
+    network=network,
+    examples=examples,
+    loss=loss,
+    schedule=SCHEDULE,
+    figures=held_out_figures,
+    settled=settled,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.crack_image_training import CRACK_IMAGE
 from models.crack_network_recipe import CRACK_LSTM, CRACK_RNN, CRACK_SNN
 from models.crack_operator_recipe import CRACK_K
 from models.crack_stepper_recipe import ARTIFICIAL, SPIKING
@@ -9,6 +10,7 @@ from models.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
     "crack-artificial": ARTIFICIAL,
+    "crack-image": CRACK_IMAGE,
     "crack-k": CRACK_K,
     "crack-spiking": SPIKING,
     "crack-rnn": CRACK_RNN,
