@@ -41,7 +41,7 @@ class Scaled:
         return Scaled(self.speed.among(index), self.factor)
 
 
-def _mix(blocks: Cycles) -> Cycles:
+def mix(blocks: Cycles) -> Cycles:
     """The blocks with counts that sum to 1 in each row."""
     rows = len(blocks.offset) - 1
     index = torch.repeat_interleave(
@@ -67,7 +67,7 @@ def rollout(state: CrackState, blocks: Cycles, cycles: Tensor) -> Tensor:
         raise ValueError(f"cycles must rise from 0 on: {cycles.tolist()}")
     a, limit = state.a.reshape(-1), _limit(state)
     lengths = []
-    speed = lanes(state, _mix(blocks), NoRetardation()) if blocks.range.numel() else None
+    speed = lanes(state, mix(blocks), NoRetardation()) if blocks.range.numel() else None
     for step in steps:
         if step > 0.0 and speed is not None:
             a = advanced(a, Scaled(speed, step), limit).a
@@ -85,7 +85,7 @@ def life(state: CrackState, blocks: Cycles, a_to: Tensor | float, points: int = 
     goal = torch.as_tensor(a_to, dtype=a.dtype, device=a.device).expand_as(state.a).reshape(-1)
     if blocks.range.numel() == 0:
         return torch.where(a >= goal, 0.0, math.inf).to(a.dtype).view_as(state.a)
-    speed = lanes(state, _mix(blocks), NoRetardation())
+    speed = lanes(state, mix(blocks), NoRetardation())
     width = torch.log(torch.minimum(goal, limit).clamp(min=a) / a) / (points - 1)
     total = torch.zeros_like(a)
     for i in range(points):

@@ -15,13 +15,15 @@ from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
 from models.path_front import Front, Intensities, at_end, k_at, known, moved
 from models.path_growth import Walk, pull, walked
-from models.path_plate import CLOSURES, SEGMENT, Plates, checked_path, solver
+from models.path_intensity import default_intensities
+from models.path_plate import CLOSURES, SEGMENT, Plates, checked_path
 from models.rainflow import Cycles, Turning, open_half_cycles, turning
 from models.tree import mapped, rows, with_rows
 from models.xfem.closure import Closure
 from models.xfem.grid import Floats
 
 NODES = 96  # room of a path
+POINTS = 100  # room of an outlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,15 @@ class EdgePlate:
         return self
 
 
+class Outlook(NamedTuple):
+    """What cracks will meet on their way under the load so far; found when remaining life is."""
+
+    a: Tensor  # (n, POINTS) lengths, the last one repeated [m]
+    k: Tensor  # (n, POINTS, 2, 2) there, by load and mode [√m]
+    ratio: Tensor  # (n,) shear over tension that it was found for [1]
+    known: Tensor  # (n,) bool
+
+
 class PathState(NamedTuple):
     """What is believed of each crack; axis 0 component, axis 1 particle, of which there is one."""
 
@@ -48,6 +59,7 @@ class PathState(NamedTuple):
     law: Law  # leaves (n, 1)
     plates: Plates
     front: Front
+    outlook: Outlook
     counter: Turning
     exposure: Exposure
     a_limit: Tensor  # (n,) length at which the part is to be taken out [m]
@@ -77,7 +89,7 @@ class PathStepper:
     gate: float = 0.0  # reversals smaller than this are no turning points [Pa]
     replace: bool = True
     capacity: int = 64  # turning points that stay open
-    find: Intensities = field(default_factory=solver)
+    find: Intensities = field(default_factory=default_intensities, repr=False)
 
     def init(self, n: int) -> PathState:
         """`n` cracks that have seen nothing; raises ValueError for plates that are none."""
@@ -90,6 +102,7 @@ class PathStepper:
             law=mapped(lambda leaf: columns(leaf, n), self.law),
             plates=Plates(zeros + plate.W, zeros + plate.H, torch.full((n,), code)),
             front=front,
+            outlook=_no_outlook(n),
             counter=turning(n, self.gate, self.capacity),
             exposure=exposure(n),
             a_limit=zeros + self.a_limit,
@@ -158,6 +171,12 @@ class PathStepper:
         return state._replace(open_growth=growth[:, None])
 
 
+def _no_outlook(n: int) -> Outlook:
+    zeros = torch.zeros(n, POINTS, dtype=torch.float64)
+    k = torch.zeros(n, POINTS, 2, 2, dtype=torch.float64)
+    return Outlook(zeros, k, zeros[:, 0].clone(), torch.zeros(n, dtype=torch.bool))
+
+
 def _inspected(state: PathState, load: CrackLoad) -> PathState:
     """The belief after the inspections; the tip moves along the path, or straight on."""
     seen, length = load.inspected, load.length
@@ -168,9 +187,11 @@ def _inspected(state: PathState, load: CrackLoad) -> PathState:
         front = moved(rows(state.front, index), a[index], to, shortest[index])
         plates = rows(state.plates, index)
         past = ~plates.holds(front.tip)
+        unsure = state.outlook.known.index_fill(0, index, value=False)
         state = state._replace(
             a=state.a.index_copy(0, index, to[:, None]),
             front=with_rows(state.front, index, front),
+            outlook=state.outlook._replace(known=unsure),
             fractured=state.fractured.index_copy(0, index, past),
         )
     return state._replace(

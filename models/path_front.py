@@ -79,6 +79,13 @@ def at_end(path: Tensor, capacity: int) -> Front:
     )
 
 
+def nodes(front: Front, row: int = 0) -> list[tuple[float, float]]:
+    """The crack of one row as a list of points, the mouth first and the tip last [m]."""
+    points = front.path[row, : int(front.nodes[row])].tolist()
+    tip = front.tip[row].tolist()
+    return [(x, y) for x, y in (points if points[-1] == tip else [*points, tip])]
+
+
 def length(path: Tensor) -> Tensor:
     """The length (n,) [m] of polylines (n, m, 2), added node by node."""
     pieces = _norm(path.diff(dim=1))

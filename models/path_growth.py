@@ -171,7 +171,7 @@ def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
 
 def _piece(walk: Walk, load: Pull, find: Intensities) -> Walk:
     """The cracks one stride on: to the end of the load, or of their segment, or in between."""
-    walk = _under_way(walk, load, find)
+    walk = set_out(walk, load, find)
     at_rest = walk.front.span == 0.0  # broken, or nothing grows
     k = k_at(walk.front, walk.a)
     start = torch.where(at_rest, 0.0, load(k, walk.a) * walk.left)
@@ -186,10 +186,10 @@ def _piece(walk: Walk, load: Pull, find: Intensities) -> Walk:
         some, pulling = rows(walk, far), load.among(far)
         reached, remaining = _stride(some, pulling, start[far])
         step, rest = step.index_copy(0, far, reached), rest.index_copy(0, far, remaining)
-    return _ended(_advanced(walk, load, step)._replace(left=rest), find)
+    return ended(carried(walk, load, step)._replace(left=rest), find)
 
 
-def _under_way(walk: Walk, load: Pull, find: Intensities) -> Walk:
+def set_out(walk: Walk, load: Pull, find: Intensities) -> Walk:
     """Every crack that grows with a segment; those whose next one leaves the plate have broken."""
     walk = walk._replace(front=known(walk.front, walk.plates, find))
     grows = load(walk.front.k_node, walk.a) > 0.0
@@ -219,7 +219,7 @@ def _stride(walk: Walk, load: Pull, start: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(done, last, span), torch.where(done, 0.0, walk.left - taken)
 
 
-def _advanced(walk: Walk, load: Pull, step: Tensor) -> Walk:
+def carried(walk: Walk, load: Pull, step: Tensor) -> Walk:
     """The tips `step` (k,) [m] further, in the direction halfway."""
     front = walk.front
     halfway = walk.a + 0.5 * step
@@ -228,15 +228,15 @@ def _advanced(walk: Walk, load: Pull, step: Tensor) -> Walk:
     return walk._replace(front=front._replace(tip=tip), a=walk.a + step, growth=walk.growth + step)
 
 
-def _ended(walk: Walk, find: Intensities) -> Walk:
+def ended(walk: Walk, find: Intensities) -> Walk:
     """Nodes where segments have ended; broken cracks at the plate's edge."""
     front = walk.front
     end = front.start + front.span
-    ended = (front.span > 0.0) & (end - walk.a <= 1e-9 * front.span) & ~walk.broken
-    index = ended.nonzero().squeeze(1)
+    at_end = (front.span > 0.0) & (end - walk.a <= 1e-9 * front.span) & ~walk.broken
+    index = at_end.nonzero().squeeze(1)
     if index.numel():
         front = with_rows(front, index, settled(rows(front, index)))
-        walk = walk._replace(front=front, a=torch.where(ended, end, walk.a))
+        walk = walk._replace(front=front, a=torch.where(at_end, end, walk.a))
     index = walk.broken.nonzero().squeeze(1)
     if index.numel():
         some = rows(walk, index)

@@ -23,10 +23,10 @@ CLOSURES: tuple[Closure, ...] = tuple(c for c in get_args(Closure) if c != "clam
 COLUMNS = 64  # elements across the plate
 SEGMENT = 0.018  # length of the segments that a crack grows by [W]; XFEM needs 1.1 elements
 MARGIN = 0.025  # so near to the far side a crack counts as through [W]
-BAND = 0.8  # cracks run where |y| is below this [W], and…
+BAND = 0.7  # cracks run where |y| is below this [W], and…
 END = 0.2  # …so far from the ends [W]
-FORMS = 4  # forms of plates that are kept factorised
-MEMORY = 200 << 20  # bytes that one of them may remember
+FORMS = 2  # forms of plates that are kept factorised
+MEMORY = 512 << 20  # bytes that one of them may remember; its nodes are known one by one
 
 
 class Plates(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -13,12 +13,19 @@ from torch import Tensor
 
 from models import tree
 from models.crack import CrackBelief, CrackState, CrackStepper, belief
+from models.crack_load import CrackLoad
 from models.forecast import remaining
-from twin.component import Component
+from models.path_crack import PathState, PathStepper
+from models.path_forecast import with_remaining as path_with_remaining
+from twin.component import Component, PlateParameters
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
 KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
 PORTION = 256  # newcomers that are made at a time
+
+
+AnyStepper = CrackStepper | PathStepper
+AnyState = CrackState | PathState
 
 
 class Feed(NamedTuple):
@@ -33,9 +40,9 @@ class Feed(NamedTuple):
 class Cohort:
     """Rows of components; a vacated row has the name ""."""
 
-    stepper: CrackStepper
+    stepper: AnyStepper
     members: tuple[str, ...]
-    state: CrackState
+    state: AnyState
     feed: Feed
     remaining: Tensor  # (n,) cycles left under the load so far, as of the last record tick [1]
     limit_passed: Tensor  # (n,) bool, so that the alarm is raised once
@@ -66,8 +73,17 @@ if CrackBelief._fields != Readings._fields:
     raise TypeError("Readings and CrackBelief have different fields")
 
 
-def layout(stepper: CrackStepper) -> str:
+def stepped(stepper: AnyStepper, state: AnyState, load: CrackLoad) -> AnyState:
+    """The state after `load`; a stepper meets states of its own kind alone."""
+    if isinstance(stepper, PathStepper):
+        return stepper.step(cast(PathState, state), load)
+    return stepper.step(cast(CrackState, state), load)
+
+
+def layout(stepper: AnyStepper) -> str:
     """The name of the cohort that components with this stepper share."""
+    if isinstance(stepper, PathStepper):
+        return f"{type(stepper.law).__name__}-{type(stepper.plate).__name__}"
     parts = (stepper.law, stepper.geometry, stepper.retardation)
     return "-".join(type(part).__name__ for part in parts)
 
@@ -86,7 +102,7 @@ def newcomers(components: Sequence[Component]) -> Cohort:
     )
 
 
-def _initial(steppers: Sequence[CrackStepper]) -> CrackState:
+def _initial(steppers: Sequence[AnyStepper]) -> AnyState:
     """One row for each stepper; joined in portions, as many small tensors take much memory."""
     portions = [steppers[i : i + PORTION] for i in range(0, len(steppers), PORTION)]
     return tree.joined([tree.joined([s.init(1) for s in portion]) for portion in portions])
@@ -109,17 +125,34 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
     fresh = newcomers([after])
     index = torch.tensor([row])
     history = tree.rows(old.state, index)
+    alike = type(history) is type(fresh.state)
     carried = {name: getattr(history, name) for name in _HISTORY}
-    if after.registration.crack_length == before.registration.crack_length:
-        carried["a"] = history.a
+    if isinstance(history, CrackState) and alike:
+        carried["overload"] = history.overload
+    if not alike:
+        carried.pop("fractured")  # of another kind of crack
+    if alike and _start(after) == _start(before):
+        carried |= {name: getattr(history, name) for name in ("a", *_where(history))}
     gate = fresh.state.counter.gate
     state = fresh.state._replace(**carried)
     state = state._replace(counter=state.counter._replace(gate=gate))
     return replace(fresh, state=state, feed=tree.rows(old.feed, index))
 
 
+def _start(component: Component) -> tuple[object, ...]:
+    """What must not change for a crack to stay where it is."""
+    r = component.registration
+    if isinstance(r.geometry, PlateParameters):
+        return r.crack_length, r.geometry
+    return (r.crack_length,)
+
+
+def _where(state: AnyState) -> tuple[str, ...]:
+    """What says where a crack is, beside its length."""
+    return ("front",) if isinstance(state, PathState) else ()
+
+
 _HISTORY = (
-    "overload",
     "counter",
     "exposure",
     "cycles",
@@ -146,6 +179,12 @@ def with_remaining(cohort: Cohort, since_ns: int) -> Cohort:
     if not len(index):
         return cohort
     rows = tree.rows(cohort.state, index)
-    life = remaining(rows, LIFE_POINTS).mean(dim=1)
+    state = cohort.state
+    if isinstance(cohort.stepper, PathStepper):
+        after, life = path_with_remaining(cast(PathState, rows), cohort.stepper.find)
+        state = tree.with_rows(state, index, after, rows)
+    else:
+        life = remaining(cast(CrackState, rows), LIFE_POINTS)
+    life = life.mean(dim=1)
     life = torch.where(rows.cycles > 0, life, torch.nan)  # nothing is known of the load yet
-    return replace(cohort, remaining=cohort.remaining.index_copy(0, index, life))
+    return replace(cohort, state=state, remaining=cohort.remaining.index_copy(0, index, life))

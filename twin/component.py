@@ -7,6 +7,7 @@ import re
 from functools import cached_property
 from typing import Annotated, Any, Literal, cast
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,6 +21,8 @@ from models.crack import CrackStepper
 from models.geometry import GEOMETRIES
 from models.laws import LAWS
 from models.materials import MATERIALS
+from models.path_crack import EdgePlate, PathStepper
+from models.path_plate import MARGIN
 from models.retardation import RETARDATIONS, ZONES
 from sensors.calibration import Calibration
 
@@ -27,6 +30,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
 
 Constant = Annotated[float, Field(ge=-1e15, le=1e15)]
 Positive = Annotated[float, Field(gt=0, le=1e15)]
+Node = Annotated[tuple[Constant, ...], Field(min_length=2, max_length=2)]  # x, y
 
 
 class Parameters(BaseModel):
@@ -66,16 +70,53 @@ def _models(registry: dict[str, Any]) -> tuple[type[Parameters], ...]:
     )
 
 
-def _choice(registry: dict[str, Any]) -> Any:  # noqa: ANN401  a type made at run time
+def _choice(models: tuple[type[Parameters], ...]) -> Any:  # noqa: ANN401  a type made at run time
     union: Any = None
-    for model in _models(registry):
+    for model in models:
         union = model if union is None else union | model
     return Annotated[union, Field(discriminator="kind")]
 
 
-Law: Any = _choice(LAWS)
-Geometry: Any = _choice(GEOMETRIES)
-Retardation: Any = _choice(RETARDATIONS)
+class PlateParameters(Parameters):
+    """A plate with an edge crack that runs along a path, driven by tension and shear."""
+
+    kind: Literal["plate"]
+    W: Positive = Field(description="Width [m]; the crack starts on the left side, x = 0.")
+    H: Positive | None = Field(None, description="Height [m]; twice the width if absent.")
+    mouth: Constant = Field(0.0, description="y of the mouth [m], from the middle of the height.")
+    closure: Literal["uniform", "grip"] = Field(
+        "uniform", description="Shear on all faces, or rigid ends that do not rotate."
+    )
+    path: Annotated[tuple[Node, ...], Field(min_length=2, max_length=32)] | None = Field(
+        None, description="Nodes [m] of the initial crack, mouth first; straight across if absent."
+    )
+
+    def plate(self, crack_length: float) -> EdgePlate:
+        """The plate with its initial crack."""
+        straight = ((0.0, self.mouth), (crack_length, self.mouth))
+        path = np.array(self.path or straight, np.float64)
+        return EdgePlate(self.W, self.height, self.closure, path)
+
+    @property
+    def height(self) -> float:
+        """Height [m]."""
+        return 2.0 * self.W if self.H is None else self.H
+
+    def checked(self, crack_length: float, crack_limit: float) -> None:
+        """Raises ValueError where no crack could be followed."""
+        plate = self.plate(crack_length).checked()
+        long = float(np.linalg.norm(np.diff(plate.path, axis=0), axis=1).sum())
+        if abs(long - crack_length) > 1e-3 * crack_length:
+            raise ValueError(f"crack_length {crack_length} m is not that of the path, {long} m")
+        if crack_limit > (1.0 - MARGIN) * self.W:
+            raise ValueError(
+                f"crack_limit {crack_limit} m is beyond {1.0 - MARGIN:.1%} of the width {self.W} m"
+            )
+
+
+Law: Any = _choice(_models(LAWS))
+Geometry: Any = _choice((*_models(GEOMETRIES), PlateParameters))
+Retardation: Any = _choice(_models(RETARDATIONS))
 
 
 class CalibrationParameters(BaseModel):
@@ -128,6 +169,14 @@ class Registration(BaseModel):
             )
         if self.calibration.gain == 0.0:
             raise ValueError("calibration.gain is 0: every stress would be the same")
+        if isinstance(self.geometry, PlateParameters):
+            self.geometry.checked(self.crack_length, self.crack_limit)
+            if self.retardation is not None and self.retardation.kind != "none":
+                raise ValueError(
+                    f"retardation {self.retardation.kind!r} is not known for a crack along a path: "
+                    "leave it out"
+                )
+            return self
         limit = float(self.geometry.built(GEOMETRIES).limit)
         if self.crack_limit > limit:
             raise ValueError(f"crack_limit {self.crack_limit} m is beyond the geometry's {limit} m")
@@ -139,8 +188,16 @@ class Registration(BaseModel):
         c = self.calibration
         return Calibration(c.gain, c.offset, c.youngs_modulus)
 
-    def stepper(self) -> CrackStepper:
+    def stepper(self) -> CrackStepper | PathStepper:
         """The time-stepper that this registration asks for."""
+        if isinstance(self.geometry, PlateParameters):
+            return PathStepper(
+                law=self._law(),
+                plate=self.geometry.plate(self.crack_length),
+                a_limit=self.crack_limit,
+                gate=self.gate,
+                replace=self.inspection == "replace",
+            )
         return CrackStepper(
             law=self._law(),
             geometry=self.geometry.built(GEOMETRIES),

@@ -67,11 +67,12 @@ class Subject(NamedTuple):
     crack_length_sd: float  # [m]
     crack_limit: float  # [m]
     fractured: bool
+    path: list[Point] | None = None  # of a crack that runs along one [m]
 
 
 def shapes(subject: Subject) -> list[Shape]:
     """Everything on the sheet, from back to front."""
-    now = sketch(subject.geometry, subject.crack_length)
+    now = sketch(subject.geometry, subject.crack_length, subject.path)
     scale = _Scale(now.outline)
     drawn: list[Shape] = [Area(scale.all(now.outline), "part")]
     drawn += [Area(scale.all(_round(hole)), "hole") for hole in now.holes]
@@ -88,12 +89,13 @@ class _Scale:
     """From metres to pixels."""
 
     def __init__(self, outline: list[Point]) -> None:
+        low = min(y for _, y in outline)
         self.width = max(x for x, _ in outline)
-        self.height = max(y for _, y in outline)
+        self.height = max(y for _, y in outline) - low
         room = WIDTH - 2 * MARGIN, HEIGHT - HEADER - 2 * MARGIN
         self.factor = min(room[0] / self.width, room[1] / self.height)
         self._left = 0.5 * (WIDTH - self.factor * self.width)
-        self._foot = HEADER + MARGIN + 0.5 * (room[1] + self.factor * self.height)
+        self._foot = HEADER + MARGIN + 0.5 * (room[1] + self.factor * (self.height + 2.0 * low))
 
     def all(self, points: Sequence[Point]) -> list[Point]:
         """Points in pixels, y downwards."""
@@ -111,7 +113,7 @@ def _round(hole: Circle) -> list[Point]:
 def _doubt(subject: Subject, scale: _Scale) -> list[Shape]:
     """The band of two standard deviations at each tip."""
     spread = 2.0 * subject.crack_length_sd
-    if spread <= 0.0:
+    if spread <= 0.0 or subject.path is not None:
         return []
     short = sketch(subject.geometry, max(subject.crack_length - spread, 1e-9))
     long = sketch(subject.geometry, subject.crack_length + spread)
@@ -124,7 +126,7 @@ def _doubt(subject: Subject, scale: _Scale) -> list[Shape]:
 
 def _tips(at_limit: Sketch, scale: _Scale) -> list[Shape]:
     """A tick where each tip will be at the limit."""
-    if len(at_limit.branches[0]) > 2:
+    if not at_limit.branches or len(at_limit.branches[0]) > 2:
         return []
     ticks = [scale.all([branch[-1]])[0] for branch in at_limit.branches]
     return [Line([(x, y - 14), (x, y + 14)], "limit", 1.5) for x, y in ticks]
@@ -136,7 +138,8 @@ def _words(subject: Subject, scale: _Scale) -> list[Shape]:
     )
     kind = subject.geometry["kind"].replace("_", " ")
     length = f"a = {a} mm" + (f" ± {sd} mm" if subject.crack_length_sd > 0.0 else "")
-    state = "FRACTURED" if subject.fractured else f"limit {limit} mm (dashed)"
+    dashed = " (dashed)" if subject.path is None else ""
+    state = "FRACTURED" if subject.fractured else f"limit {limit} mm{dashed}"
     bar = _nice(0.25 * scale.width)
     left, foot = MARGIN, HEIGHT - 26
     end = left + scale.factor * bar

@@ -18,7 +18,7 @@ from models import tree
 from sensors.errors import MalformedError
 from sensors.observation import AnyObservation, Inspection, Readout
 from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
-from twin.cohort import Cohort, Feed, with_remaining
+from twin.cohort import Cohort, Feed, stepped, with_remaining
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
@@ -155,7 +155,7 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
     with np.errstate(over="ignore"):  # what overflows is not finite, and refused as such
         load = crack_load(group, track)
     rows = tree.rows(cohort.state, index)
-    state = cohort.stepper.step(rows, load)
+    state = stepped(cohort.stepper, rows, load)
     beyond = (state.a.mean(1) >= state.a_limit) | state.fractured
     passed = beyond & ~cohort.limit_passed[index]
     after = replace(

@@ -24,14 +24,26 @@ class Sketch(NamedTuple):
     branches: list[list[Point]]  # each from mouth to tip
 
 
-def sketch(geometry: dict[str, Any], a: float) -> Sketch:
-    """The part of a registered geometry with a crack of length `a` [m]."""
+def sketch(geometry: dict[str, Any], a: float, path: list[Point] | None = None) -> Sketch:
+    """The part of a registered geometry with a crack of length `a` [m], or along a `path` [m].
+
+    A plate whose crack runs along a path has y = 0 in the middle of its height; without a path
+    it is drawn without a crack.
+    """
+    if geometry["kind"] == "plate":
+        return _path(geometry, path)
     return _SKETCHES[geometry["kind"]](geometry, a)
 
 
 def _plate(width: float) -> list[Point]:
     height = 0.6 * width
     return [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)]
+
+
+def _path(g: dict[str, Any], path: list[Point] | None) -> Sketch:
+    w, top = g["W"], 0.5 * (g["H"] or 2.0 * g["W"])
+    outline = [(0.0, -top), (w, -top), (w, top), (0.0, top)]
+    return Sketch(outline, [], [] if path is None else [path])
 
 
 def _edge(g: dict[str, Any], a: float) -> Sketch:

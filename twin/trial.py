@@ -8,7 +8,8 @@ import torch
 
 from models.crack import belief, blocks, spectrum_load
 from models.geometry import GEOMETRIES
-from twin.component import Registration
+from twin.cohort import stepped
+from twin.component import PlateParameters, Registration
 
 SHORTEST = 1e-9  # [m] a few atoms: growth over decades of nothing would take for ever
 STRESSES = (1e6, 1e8, 5e8)  # [Pa] ranges that are tried
@@ -22,11 +23,8 @@ def trial(registration: Registration) -> None:
     What is in the journal is folded again at every start, so that a registration that breaks the
     fold would break it for ever.
     """
-    _check_sizes(registration)
-    lengths = torch.tensor([registration.crack_length, registration.crack_limit]).double()
-    factors = registration.geometry.built(GEOMETRIES).F(lengths)
-    if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
-        raise ValueError(f"the geometry factor is {factors.tolist()} at the two crack lengths")
+    if not isinstance(registration.geometry, PlateParameters):  # it has checked itself
+        _check_factors(registration)
     _check_growth(registration)
     try:
         grown = _grown(registration)
@@ -34,6 +32,14 @@ def trial(registration: Registration) -> None:
         raise ValueError(str(exc)) from exc
     if not math.isfinite(grown) or grown < registration.crack_length:
         raise ValueError(f"a cycle takes its crack length to {grown} m")
+
+
+def _check_factors(registration: Registration) -> None:
+    _check_sizes(registration)
+    lengths = torch.tensor([registration.crack_length, registration.crack_limit]).double()
+    factors = registration.geometry.built(GEOMETRIES).F(lengths)
+    if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
+        raise ValueError(f"the geometry factor is {factors.tolist()} at the two crack lengths")
 
 
 def _check_sizes(registration: Registration) -> None:
@@ -59,4 +65,4 @@ def _grown(registration: Registration) -> float:
     stepper = registration.stepper()
     rows = [[[stress, 0.6 * stress, 1.0] for stress in STRESSES]]
     load = spectrum_load(torch.ones(1, dtype=torch.int64), blocks(rows))
-    return float(belief(stepper.step(stepper.init(1), load)).crack_length[0])
+    return float(belief(stepped(stepper, stepper.init(1), load)).crack_length[0])

@@ -9,13 +9,54 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from models.crack import CrackStepper
 from models.geometry import GEOMETRIES
 from models.laws import LAWS, ParisLaw
 from models.materials import MATERIALS
+from models.path_crack import PathStepper
 from models.retardation import ZONES, Wheeler
 from tests.twin.fleets import component, registration
 from twin.errors import SettingsError
 from twin.fleet_file import fleet_file, registrations, tried
+
+PLATE = {"kind": "plate", "W": 0.01}
+
+
+def cracked(**changes: Any) -> CrackStepper:
+    stepper = registration(**changes).stepper()
+    assert isinstance(stepper, CrackStepper)
+    return stepper
+
+
+def test_a_plate_is_twice_as_high_as_wide_and_its_crack_straight_unless_told() -> None:
+    stepper = registration(geometry=PLATE | {"mouth": 0.001}, crack_limit=0.009).stepper()
+    assert isinstance(stepper, PathStepper)
+    assert (stepper.plate.H, stepper.plate.closure) == (0.02, "uniform")
+    assert stepper.plate.path.tolist() == [[0.0, 0.001], [0.001, 0.001]]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "words"),
+    [
+        ({"W": 1.0}, "segment of 0.001 m is shorter than 0.018 m"),
+        ({"W": 0.005}, "beyond 97.5% of the width"),
+        ({"H": 0.005}, "height of 0.005 m is too little"),
+        ({"mouth": 0.0095}, "leaves the part of the plate"),
+        ({"closure": "clamp"}, "uniform"),
+        ({"path": [[0.0, 0.0], [0.002, 0.0]]}, "is not that of the path"),
+        ({"path": [[0.001, 0.0], [0.002, 0.0]]}, "starts at x = 0"),
+        ({"path": [[0.0, 0.0], [0.0003, 0.0004], [0.0001, 0.0008]]}, "rising x"),
+    ],
+)
+def test_a_plate_that_cannot_be_followed_is_refused(geometry: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        registration(geometry=PLATE | geometry, crack_limit=0.009)
+
+
+def test_load_interaction_along_a_path_is_refused() -> None:
+    wheeler = {"kind": "wheeler", "gamma": 1.5, "yield_stress": 3.5e8, "zone": "plane_stress"}
+    with pytest.raises(ValidationError, match="'wheeler' is not known for a crack along a path"):
+        registration(geometry=PLATE, crack_limit=0.009, retardation=wheeler)
 
 
 @pytest.mark.parametrize("material", sorted(MATERIALS))
@@ -32,7 +73,7 @@ def test_a_law_goes_before_the_material() -> None:
 @pytest.mark.parametrize("zone", sorted(ZONES))
 def test_the_plastic_zone_is_chosen_by_name(zone: str) -> None:
     wheeler = {"kind": "wheeler", "gamma": 1.5, "yield_stress": 3.5e8, "zone": zone}
-    retardation = registration(retardation=wheeler).stepper().retardation
+    retardation = cracked(retardation=wheeler).retardation
     assert isinstance(retardation, Wheeler)
     assert retardation.zone == ZONES[zone]
 
@@ -42,9 +83,7 @@ def test_every_geometry_can_be_registered(kind: str) -> None:
     sizes = {"radius": 0.002, "W": 0.05, "t": 0.01, "aspect": 0.5}
     names = inspect.signature(GEOMETRIES[kind]).parameters
     geometry = {"kind": kind} | {name: sizes[name] for name in names}
-    assert isinstance(
-        registration(geometry=geometry, crack_limit=0.005).stepper().geometry, GEOMETRIES[kind]
-    )
+    assert isinstance(cracked(geometry=geometry, crack_limit=0.005).geometry, GEOMETRIES[kind])
 
 
 @pytest.mark.parametrize(

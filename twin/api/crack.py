@@ -6,6 +6,8 @@ from typing import Annotated
 
 from fastapi import FastAPI, Header, Response
 
+from models.path_crack import PathState
+from models.path_front import nodes
 from twin.api.answers import JSON, chosen, json_answer, time_or_none
 from twin.api.beliefs import row
 from twin.api.context import PATH, Context, Name, Site
@@ -38,7 +40,10 @@ def add_crack(app: FastAPI, context: Context) -> None:
     async def get_crack(
         site: Site, component: Name, accept: Annotated[str | None, Header()] = None
     ) -> Response:
-        """The crack in its part: JSON, SVG or PNG. The crack is drawn straight."""
+        """The crack in its part: JSON, SVG or PNG.
+
+        A crack along a path is drawn as it runs, with y = 0 at half the height; others straight.
+        """
         subject = _subject(context, context.component(site, component))
         media = chosen(accept, (JSON, SVG, PNG))
         if media == SVG:
@@ -49,7 +54,7 @@ def add_crack(app: FastAPI, context: Context) -> None:
 
 
 def _subject(context: Context, component: Component) -> Subject:
-    r, _, i = row(context.service.fleet, context.views, component.name)
+    r, cohort, i = row(context.service.fleet, context.views, component.name)
     return Subject(
         component=component.name,
         time=time_or_none(int(r.t_ns[i])),
@@ -58,11 +63,12 @@ def _subject(context: Context, component: Component) -> Subject:
         crack_length_sd=float(r.crack_length_sd[i]),
         crack_limit=component.registration.crack_limit,
         fractured=bool(r.fractured[i]),
+        path=nodes(cohort.state.front, i) if isinstance(cohort.state, PathState) else None,
     )
 
 
 def _page(subject: Subject) -> dict[str, object]:
-    now = sketch(subject.geometry, subject.crack_length)
+    now = sketch(subject.geometry, subject.crack_length, subject.path)
     return {
         **subject._asdict(),
         "outline": now.outline,

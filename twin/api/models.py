@@ -10,11 +10,13 @@ from fastapi import FastAPI, Response
 from models.geometry import GEOMETRIES
 from models.laws import LAWS
 from models.materials import MATERIALS
-from models.retardation import RETARDATIONS
+from models.path_crack import EdgePlate, PathStepper
+from models.retardation import RETARDATIONS, NoRetardation
 from twin.api.answers import json_answer
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.api.schema import Models
+from twin.cohort import AnyStepper
 from twin.fleet import Fleet
 
 
@@ -22,7 +24,7 @@ def add_models(app: FastAPI, context: Context) -> None:
     """The route for models."""
     offered = {
         "laws": _sentences(LAWS),
-        "geometries": _sentences(GEOMETRIES),
+        "geometries": _sentences(GEOMETRIES | {"plate": EdgePlate}),
         "retardations": _sentences(RETARDATIONS),
         "materials": {name: material.source for name, material in MATERIALS.items()},
     }
@@ -41,12 +43,20 @@ def cohorts(fleet: Fleet) -> list[dict[str, Any]]:
         {
             "cohort": key,
             "law": type(cohort.stepper.law).__name__,
-            "geometry": type(cohort.stepper.geometry).__name__,
-            "retardation": type(cohort.stepper.retardation).__name__,
+            **_parts(cohort.stepper),
             "components": sum(1 for name in cohort.members if name),
         }
         for key, cohort in fleet.cohorts.items()
     ]
+
+
+def _parts(stepper: AnyStepper) -> dict[str, str]:
+    if isinstance(stepper, PathStepper):
+        return {"geometry": type(stepper.plate).__name__, "retardation": NoRetardation.__name__}
+    return {
+        "geometry": type(stepper.geometry).__name__,
+        "retardation": type(stepper.retardation).__name__,
+    }
 
 
 def _sentences(registry: Mapping[str, type]) -> dict[str, str]:

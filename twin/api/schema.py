@@ -144,7 +144,9 @@ class Crack(_Page):
     outline: list[tuple[float, float]] = Field(description="Closed.")
     holes: list[Circle]
     path: list[list[tuple[float, float]]] = Field(description="Each branch from mouth to tip.")
-    path_at_limit: list[list[tuple[float, float]]]
+    path_at_limit: list[list[tuple[float, float]]] = Field(
+        description="Straight on to the limit; empty for a crack along a path."
+    )
 
 
 class ImageTip(_Page):
@@ -202,6 +204,10 @@ class Forecast(_Page):
     deterministic: bool = Field(description="All quantiles are equal: nothing is uncertain yet.")
     cycles: list[float]
     crack_length: dict[Literal["0.05", "0.5", "0.95"], list[float]] = Field(description="[m]")
+    paths: dict[Literal["physics"], list[list[float]]] | None = Field(
+        description="Where the crack runs up to the last of `cycles`, by method: nodes [m], the "
+        "mouth first. Null where cracks are straight."
+    )
     crack_limit: float = Field(description="[m]")
     remaining_cycles: Quantiles = Field(description="Cycles to `crack_limit`.")
     remaining_cycles_is: Literal["finite", "unbounded"] = Field(description="Of the median.")

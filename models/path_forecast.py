@@ -1,0 +1,144 @@
+"""How cracks go on along their paths under a repeating mix of blocks.
+
+Remaining life is asked for at every record tick. The way to the limit depends on the load's
+direction alone, not on its size; so what the crack will meet there is found once, kept with the
+state as an `Outlook`, and found again when shear over tension has changed, when the crack has
+come to its end, or when an inspection has moved the tip.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from models.exposure import row_of, typical_blocks
+from models.forecast import mix
+from models.path_crack import POINTS, Outlook, PathState
+from models.path_front import Front, Intensities, k_at
+from models.path_growth import Pull, Walk, carried, ended, pull, set_out, walked
+from models.rainflow import Cycles
+from models.tree import rows, with_rows
+
+RATIO = 0.05  # change of shear over tension beyond which an outlook is found again
+
+
+def rollout(
+    state: PathState, blocks: Cycles, cycles: Tensor, find: Intensities
+) -> tuple[Tensor, Front]:
+    """Crack length (n, 1, T) [m] after `cycles` (T,) of the mix `blocks`, and the last front.
+
+    Raises ValueError where `cycles` do not rise from 0 on.
+    """
+    steps = cycles.diff(prepend=cycles.new_zeros(1)).tolist()
+    if not all(math.isfinite(step) and step >= 0.0 for step in steps):
+        raise ValueError(f"cycles must rise from 0 on: {cycles.tolist()}")
+    walk, load = _walk(state), pull(state.law, mix(blocks))
+    lengths = []
+    for step in steps:
+        walk = walk._replace(left=torch.full_like(walk.left, step))
+        if blocks.range.numel():
+            walk = walked(walk, load, find)
+        lengths.append(walk.a)
+    return torch.stack(lengths, 1)[:, None], walk.front
+
+
+def outlook(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -> Outlook:
+    """What cracks meet from where they are to the length `a_to` (n,) [m] under `blocks`.
+
+    It ends early where a crack comes to rest or runs through the plate.
+    """
+    load, walk = pull(state.law, mix(blocks)), _walk(state)
+    index = torch.arange(len(walk.a))
+    ahead = Outlook(
+        a=walk.a[:, None].repeat(1, POINTS),
+        k=walk.front.k_node[:, None].repeat(1, POINTS, 1, 1),
+        ratio=ratio(blocks),
+        known=torch.ones_like(state.fractured),
+    )
+    for j in range(POINTS):
+        walk = set_out(walk, load, find)
+        ahead.a[index, j:] = walk.a[:, None]
+        ahead.k[index, j:] = k_at(walk.front, walk.a)[:, None]
+        on = (walk.front.span > 0.0) & ~walk.broken & (walk.a < a_to[index])
+        on = on.nonzero().squeeze(1)
+        if not on.numel():
+            break
+        index, walk, load = index[on], rows(walk, on), load.among(on)
+        to_end = walk.front.start + walk.front.span - walk.a
+        walk = ended(carried(walk, load, to_end), find)
+    return ahead
+
+
+def life(state: PathState, ahead: Outlook, blocks: Cycles, a_to: Tensor) -> Tensor:
+    """Cycles (n,) from the present length to `a_to` (n,) [m] under the mix `blocks`.
+
+    ∞ where the crack arrests, 0 where it is there already; a fracture on the way ends the life.
+    Between the points of `ahead` F = K / √(πa) is linear; Simpson's rule in each interval.
+    """
+    load, a_now = pull(state.law, mix(blocks)), state.a[:, 0]
+    total = torch.zeros_like(a_now)
+    for j in range(POINTS - 1):
+        ends = ahead.a[:, j], ahead.a[:, j + 1]
+        if not (ends[1] > ends[0]).any():
+            break
+        first, last = (torch.minimum(torch.maximum(end, a_now), a_to) for end in ends)
+        total = total + _time(load, ahead, j, first, last)
+    end = torch.maximum(ahead.a[:, -1], a_now)
+    rests = load(ahead.k[:, -1], end) == 0.0
+    total = torch.where((end < a_to) & rests, math.inf, total)
+    return torch.where((a_now >= a_to) | state.fractured, 0.0, total)
+
+
+def _time(load: Pull, ahead: Outlook, j: int, first: Tensor, last: Tensor) -> Tensor:
+    """Cycles (n,) from `first` to `last` (n,) [m] in interval `j`."""
+    way = last - first
+    slow = [1.0 / load(_k(ahead, j, at), at) for at in (first, first + 0.5 * way, last)]
+    mean = (slow[0] + 4.0 * slow[1] + slow[2]) / 6.0
+    return torch.where(way > 0.0, way * mean, 0.0)
+
+
+def _k(ahead: Outlook, j: int, at: Tensor) -> Tensor:
+    left, right = ahead.a[:, j], ahead.a[:, j + 1]
+    wide = right > left
+    share = torch.where(wide, (at - left) / torch.where(wide, right - left, 1.0), 0.0)
+    first, last = (ahead.k[:, i] / torch.sqrt(ahead.a[:, i])[:, None, None] for i in (j, j + 1))
+    return torch.sqrt(at)[:, None, None] * (first + share[:, None, None] * (last - first))
+
+
+def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tensor]:
+    """Cycles (n, 1) to `a_limit` under the load so far, and the state that remembers the way.
+
+    ∞ without growth, 0 at the limit.
+    """
+    blocks = typical_blocks(state.exposure)
+    if blocks.range.numel() == 0:
+        return state, torch.where(state.a >= state.a_limit[:, None], 0.0, math.inf)
+    ahead, now = state.outlook, ratio(blocks)
+    changed = (now - ahead.ratio).abs() > RATIO
+    short = (state.a[:, 0] >= ahead.a[:, -1]) & (ahead.a[:, -1] < state.a_limit)
+    index = (~ahead.known | changed | short) & ~state.fractured & (state.cycles > 0.0)
+    anew = (index & (state.a[:, 0] < state.a_limit)).nonzero().squeeze(1)
+    if anew.numel():
+        some = rows(state, anew)
+        fresh = outlook(some, typical_blocks(some.exposure), some.a_limit, find)
+        ahead = with_rows(ahead, anew, fresh)
+        state = state._replace(outlook=ahead)
+    return state, life(state, ahead, blocks, state.a_limit)[:, None]
+
+
+def ratio(blocks: Cycles) -> Tensor:
+    """Shear over tension (n,) of a mix, weighted by the square of the range [1]."""
+    row, n = row_of(blocks.offset), len(blocks.offset) - 1
+    weight = blocks.count * blocks.range
+    tension, shear = (
+        weight.new_zeros(n).index_add_(0, row, weight * value)
+        for value in (blocks.range, blocks.shear)
+    )
+    return torch.where(tension > 0.0, shear / torch.where(tension > 0.0, tension, 1.0), 0.0)
+
+
+def _walk(state: PathState) -> Walk:
+    zeros = torch.zeros_like(state.cycles)
+    return Walk(state.front, state.plates, state.a[:, 0], zeros, zeros, state.fractured)

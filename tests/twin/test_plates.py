@@ -1,0 +1,147 @@
+"""Plates whose cracks run along paths, as the hall folds, keeps and shows them."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.path_crack import PathState
+from models.path_front import nodes
+from sensors.observation import Spectrum
+from tests.twin.fleets import CLOCK, component, fleet, inspection, series, spectrum
+from tests.twin.test_fold import assert_same, assert_same_rows, state
+from twin.api.models import cohorts
+from twin.checkpoint import metadata, restored, tensors
+from twin.component import Component
+from twin.drawing import Subject, png, svg
+from twin.fleet import Fleet
+from twin.fold import Line, folded
+from twin.forecasts import Question, forecast, mix
+from twin.record import Row
+from twin.sketch import sketch
+
+PLATE = {"kind": "plate", "W": 0.01}
+STEEL = {"kind": "paris", "C": 9.7e-30, "m": 3.0, "dK_th": 1e6}
+NAME = "plant/plate"
+
+
+def plate(name: str = NAME, revision: int = 1, **changes: Any) -> Component:
+    values = {"geometry": PLATE, "law": STEEL, "crack_limit": 0.008} | changes
+    return component(name, revision, **values)
+
+
+def loaded(seq: int, at_s: float, ratio: float, count: float = 1e5, name: str = NAME) -> Line:
+    what = spectrum(seq, at_s, name, [[4e7, 2.4e7, count], [2e7, 1.2e7, count]]).what
+    assert isinstance(what, Spectrum)
+    return Line(name, msgspec.structs.replace(what, shear_ratio=ratio))
+
+
+def lines() -> list[Line]:
+    wave = 2e7 + 2e7 * np.sin(np.linspace(0.0, 60.0, 400))
+    return [
+        loaded(0, 0.0, 0.5),
+        loaded(0, 10.0, -0.5, name="plant/plate-2"),
+        series(1, wave, 30.0, NAME, shear=(0.3 * wave).tobytes()),
+        loaded(2, 80.0, 0.1),
+        spectrum(0, 81.0),
+        inspection(0, 0.0021, 90.0, NAME),
+        loaded(3, 150.0, 0.6),
+        Line(NAME, plate(revision=2, crack_limit=0.009)),
+        loaded(4, 300.0, 0.6, 4e5),
+    ]
+
+
+def plates() -> Fleet:
+    return fleet(plate(), plate("plant/plate-2", inspection="record"), component())
+
+
+def path(value: Fleet) -> list[tuple[float, float]]:
+    found = state(value, NAME)
+    assert isinstance(found, PathState)
+    return nodes(found.front)
+
+
+def test_a_plate_follows_the_shear_and_stands_beside_straight_cracks() -> None:
+    value = folded(plates(), lines(), CLOCK).fleet
+    assert path(value)[-1][1] < -1e-4
+    assert nodes(state(value, "plant/plate-2").front)[-1][1] > 1e-5
+    kinds = {c["geometry"]: c["components"] for c in cohorts(value)}
+    assert kinds == {"EdgePlate": 2, "EdgeCrack": 1}
+
+
+def test_how_the_journal_is_cut_changes_no_bit_of_a_plate() -> None:
+    whole = folded(plates(), lines(), CLOCK)
+    value = plates()
+    rows: list[Row] = []
+    for line in lines():
+        part = folded(value, [line], CLOCK)
+        value, rows = restored(tensors(part.fleet), metadata(part.fleet, CLOCK)), rows + part.rows
+    assert_same(value, whole.fleet)
+    assert_same_rows(rows, whole.rows)
+    assert np.isfinite(rows[-1].columns["remaining_cycles"][0])
+
+
+def test_an_inspection_moves_the_tip_along_the_path() -> None:
+    before = folded(plates(), [loaded(0, 0.0, 0.5, 1.6e6), loaded(1, 9.0, 0.1, 2e5)], CLOCK).fleet
+    long = float(state(before, NAME).a)
+    for measured in (long - 5e-4, long + 5e-4):
+        after = folded(before, [inspection(0, measured, 90.0, NAME)], CLOCK).fleet
+        points = np.array(path(after))
+        assert float(state(after, NAME).a) == measured
+        size = np.linalg.norm(np.diff(points, axis=0), axis=1).sum()
+        np.testing.assert_allclose(size, measured, rtol=1e-9 if measured < long else 2e-3)
+        shared = min(len(points), len(path(before))) - 2
+        assert shared > 2
+        np.testing.assert_array_equal(points[:shared], path(before)[:shared])
+
+
+def test_a_change_of_the_plate_starts_its_crack_anew_and_others_do_not() -> None:
+    value = folded(plates(), lines()[:4], CLOCK).fleet
+    other = folded(value, [Line(NAME, plate(revision=2, law=STEEL | {"m": 2.9}))], CLOCK).fleet
+    assert path(other) == path(value)
+    moved = plate(revision=2, geometry=PLATE | {"mouth": 0.001})
+    anew = folded(value, [Line(NAME, moved)], CLOCK).fleet
+    assert path(anew) == [(0.0, 0.001), (0.001, 0.001)]
+    straight = folded(value, [Line(NAME, component(NAME, 2))], CLOCK).fleet
+    assert float(state(straight, NAME).a) == 0.001
+    assert float(state(straight, NAME).cycles) == float(state(value, NAME).cycles)
+
+
+def test_a_forecast_shows_where_the_crack_will_run() -> None:
+    value = folded(plates(), lines()[:4], CLOCK).fleet
+    place = value.places[NAME]
+    ask = Question(mix([(4e7, 2.4e7, 1.0)], 0.5), None, 7)
+    page = json.loads(json.dumps(forecast(value.cohorts[place.cohort], place.row, ask)))
+    ahead = page["paths"]["physics"]
+    assert ahead[: len(path(value)) - 1] == [list(p) for p in path(value)[:-1]]
+    assert ahead[-1][0] > 0.007
+    lengths = np.array(page["crack_length"]["0.5"])
+    assert (np.diff(lengths) > 0.0).all()
+    left, limit = page["remaining_cycles"]["0.5"], page["crack_limit"]
+    for share, reached in ((0.99, False), (1.01, True)):
+        ask = Question(ask.blocks, share * left, 2)
+        there = forecast(value.cohorts[place.cohort], place.row, ask)["crack_length"]["0.5"][-1]
+        assert (there >= limit) is reached
+
+
+def test_the_drawing_shows_the_path() -> None:
+    points = path(folded(plates(), lines(), CLOCK).fleet)
+    geometry = plate().registration.geometry.model_dump()
+    subject = Subject(NAME, None, geometry, 0.003, 0.0, 0.008, fractured=False, path=points)
+    assert sketch(geometry, 0.003, points).branches == [points]
+    assert 'stroke-width="4.0"' in svg(subject).decode()
+    assert Image.open(io.BytesIO(png(subject))).size == (720, 540)
+
+
+def test_a_plate_that_is_broken_says_so_once_and_stays_so() -> None:
+    many = [loaded(i, 20.0 * i, 0.5, 1e8) for i in range(3)]
+    result = folded(plates(), many, CLOCK)
+    assert [note.kind for note in result.notes] == ["limit"]
+    assert bool(state(result.fleet, NAME).fractured)
+    assert path(result.fleet)[-1][0] == pytest.approx(0.01, abs=1e-12)
