@@ -120,8 +120,8 @@ def default_stepper(name: str = "crack-spiking") -> PictureStepper:
 def settled(network: torch.nn.Module) -> CrackNetwork:
     """A copy of a network that is ready to step, in double precision.
 
-    In single precision the order of a sum, which the size of a batch decides, would now and then
-    push a membrane over its threshold.
+    The size of a batch decides how a sum is rounded, which could push a membrane over its
+    threshold: in single precision more easily.
     """
     return deepcopy(network).double().eval().requires_grad_(False)  # type: ignore[return-value]  # either
 

@@ -29,7 +29,7 @@ def errors(stepper: PictureStepper) -> tuple[float, float]:
     for length in LENGTHS * EACH:
         start = np.array([[0.0, 0.0], [length, 0.0]])
         count = int((WIDTH - config.margin - length) / (SLICE * WIDTH))
-        edges: Floats = length + SLICE * WIDTH * np.arange(1, count + 1)
+        edges: Floats = length + SLICE * WIDTH * np.arange(1, count + 1, dtype=np.float64)
         loads = np.array([config.loads.drawn(generator) for _ in range(count)])
         course = Course(edges, config.step, math.radians(config.steepest),
                         *config.plate.band, 1)  # fmt: skip  # one call
