@@ -106,7 +106,7 @@ def thickness(masks: Masks) -> NDArray[np.float64]:
     """The mean width (m,) [pixel] of what masks (m, rows, columns) show; NaN where nothing.
 
     The width at a pixel is that of the shortest run through it in four directions: 1 anywhere
-    on a chain of pixels that touch at edges or corners.
+    on a chain of pixels that touch at edges or corners. The corners of a band count as narrower.
     """
     picture, row, column = np.nonzero(masks)
     shortest = np.full(len(picture), np.inf)
