@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from models import weights
+from models.crack_library_image import Window
+from models.crack_library_image import frames as drawn
 from models.recipe import Arrays, Recipe
 from models.recipes import RECIPES
 from models.training import Examples, Schedule, seeded
-from twin import training_commands
+from twin import cli, training_commands
 from twin.errors import ConflictError, SettingsError, UnknownError
 from twin.evaluation import evaluate
 from twin.library_fields import Library
@@ -262,3 +265,61 @@ def test_the_commands_train_and_evaluate(order: Order) -> None:
     )
     assert judged.exit_code == 0, judged.output
     assert json.loads(judged.stdout)["count"] == HELD_OUT
+
+
+def pictures(path: Path, samples: int = 3) -> Path:
+    """Straight cracks at several slopes, as a library holds them."""
+    group = zarr.open_group(path, mode="w-")
+    x = np.array([0.0, *np.linspace(1.0, 9.4, 8)])
+    paths = [1e-3 * np.stack([x, -0.1 * k * x], axis=1) for k in range(samples)]
+    frames = np.stack([drawn(one, np.arange(1, 9), Window()) for one in paths])
+    dimensions = ("sample", "frame", "y", "x")
+    array = group.create_array(
+        "frames", shape=frames.shape, dtype="uint8", dimension_names=dimensions
+    )
+    array[:] = frames
+    page: Any = {"name": "crack", "seed": 0, "samples": samples, "committed": samples, "config": {}}
+    group.attrs.update(page)
+    return path
+
+
+def code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of `twin`."""
+    monkeypatch.setattr(sys, "argv", ["twin", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    return int(exit_.value.code or 0)
+
+
+def test_a_base_network_is_trained_and_judged_by_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["crack-snn", "--library", str(pictures(tmp_path / "crack.zarr")), "--held-out", "1"]
+    out = ["--out", str(tmp_path / "out"), "--epochs", "1"]
+    assert code(monkeypatch, "train", *common, *out) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] == 1_477
+    weights_path = str(tmp_path / "out" / "crack-snn.safetensors")
+    assert code(monkeypatch, "evaluate", *common, "--weights", weights_path, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["parameters"] == 1_477
+    assert 0.0 <= found["free_mae"] < 1.0
+
+
+def test_what_cannot_be_done_ends_in_the_documented_codes(
+    order: Order,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    common = ["--library", str(order.library), "--held-out", str(HELD_OUT)]
+    out = ["--out", str(order.out)]
+    assert code(monkeypatch, "train", "nothing", *common, *out) == cli.MISSING
+    assert code(monkeypatch, "evaluate", "line", "--library", str(tmp_path)) == cli.UNUSABLE
+    assert code(monkeypatch, "evaluate", "line", *common) == cli.UNUSABLE  # none committed
+    assert code(monkeypatch, "train", "line", *common, *out) == 0
+    assert code(monkeypatch, "train", "line", *common, *out, "--seed", "1") == cli.WRONG
+    said = " ".join(capsys.readouterr().err.split())
+    assert "there is no network 'nothing'" in said
+    assert "is no library" in said
+    assert "is of another run: seed, schedule differ" in said
+    assert "Traceback" not in said
