@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from models.crack_metrics import SEEN, shown
+from models.crack_metrics import SEEN, Scores, shown
 from models.crack_stepper_networks import MAPS, ArtificialNetwork, SpikingNetwork
 from models.crack_stepper_networks import SEEN as INPUTS
 from models.crack_stepper_recipe import load_of, stepper_figures
@@ -34,18 +34,12 @@ from models.crack_steppers import (
     rollout,
     settled,
 )
+from models.recipe import Arrays
 from models.tree import rows
 from models.weights import load
+from tests.benchmarks.crack_rivals import rivals
 from tests.benchmarks.crack_steppers_elsewhere import LENGTHS, errors
-from tests.benchmarks.crack_steppers_rows import (
-    Arrays,
-    Scores,
-    extrapolation,
-    markdown,
-    persistence,
-    physics,
-    spread,
-)
+from tests.benchmarks.crack_steppers_rows import markdown, spread
 from tests.benchmarks.figures import Figure, at_least, at_most, middle, table
 from twin.library_fields import Library
 
@@ -118,7 +112,7 @@ def operations(arrays: Arrays) -> list[Figure]:
     for k in range(SEEN - 1, SEEN - 1 + steps):
         state = stepper.step(state, load_of(arrays, k))
     count.close()
-    n = len(arrays["nodes"])
+    n = len(arrays["load"])
     analog = PIECES * INPUTS * (network.width + 1)
     cell, eye = count.cell / (n * steps), count.eye / n
     dense, theirs = multiply_adds(network), multiply_adds(artificial)
@@ -248,15 +242,15 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     _, held = Library(chosen.library).parts(HELD_OUT)
-    arrays = {key: np.asarray(held[key]) for key in ("frames", "load", "path", "nodes",
-                                                     "frame_node")}  # fmt: skip  # one line
+    arrays = {key: np.asarray(held[key]) for key in ("frames", "load")}
     found = {name: stepper_figures(default_stepper(name), arrays) for name in NETWORKS}
-    still, line = persistence(arrays), extrapolation(arrays)
-    others = {"persistence": still, "linear extrapolation": line, "physics": physics(arrays)}
-    sys.stdout.write(markdown(found | others) + "\n\n")
+    others = dict(rivals(arrays))
+    sys.stdout.write(markdown(found | others) + "\n")
     for name in NETWORKS if chosen.runs else ():
         scores = [stepper_figures(_trained(name, run), arrays) for run in chosen.runs]
-        sys.stdout.write(f"{name}, {len(scores)} seeds. {spread(scores)}\n\n")
+        sys.stdout.write(spread(name, scores) + "\n")
+    sys.stdout.write("\n")
+    line, still = others["linear extrapolation"], others["persistence"]
     made = [
         *targets(found["crack-spiking"], line, still),
         *elsewhere(),

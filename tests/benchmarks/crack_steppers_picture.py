@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.crack_metrics import SEEN, Pictures, shown, tips
+from models.crack_rivals import extrapolation
 from models.crack_stepper_recipe import free_runs
 from models.crack_steppers import NETWORKS, default_stepper
-from tests.benchmarks.crack_steppers_rows import Arrays, prolonged
+from models.recipe import Arrays
 from twin.library_fields import Library
 
 SCALE, GAP = 3, 6
@@ -68,7 +69,7 @@ def main() -> None:
     arrays = {key: np.asarray(held[key]) for key in ("frames", "load")}
     true = shown(arrays["frames"])
     runs = [free_runs(default_stepper(name), arrays)[0][:, -1] for name in NETWORKS]
-    ways = [*runs, prolonged(true, SEEN - 1, true.shape[1] - 1)]
+    ways = [*runs, extrapolation(arrays["frames"])[1][:, -1]]
     spiking = np.stack([true[:, 0], runs[0]], 1)
     panels = [[painted(way[k], true[k, -1], true[k, SEEN - 1]) for k in chosen(arrays, spiking)]
               for way in ways]  # fmt: skip  # one line more
