@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
@@ -78,6 +78,16 @@ def stepped(stepper: AnyStepper, state: AnyState, load: CrackLoad) -> AnyState:
     if isinstance(stepper, PathStepper):
         return stepper.step(cast(PathState, state), load)
     return stepper.step(cast(CrackState, state), load)
+
+
+def intensities(cohorts: Iterable[Cohort]) -> dict[str, int]:
+    """How many stress intensities the cracks along paths have asked for, by what found them."""
+    fronts = [c.state.front for c in cohorts if isinstance(c.state, PathState)]
+    found, by_xfem = (
+        sum(int(leaf.sum()) for leaf in leaves)
+        for leaves in ([f.found for f in fronts], [f.by_xfem for f in fronts])
+    )
+    return {"operator": found - by_xfem, "xfem": by_xfem}
 
 
 def layout(stepper: AnyStepper) -> str:

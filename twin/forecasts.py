@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from models import crack_steppers, tree
 from models import path_forecast as path
-from models import tree
 from models.crack import CrackState
+from models.crack_steppers import SLICE, PictureStepper, SliceLoad, default_stepper
 from models.exposure import typical_blocks
 from models.forecast import life, rollout
-from models.path_crack import PathStepper
+from models.path_crack import PathState, PathStepper
+from models.path_forecast import ratio
 from models.path_front import nodes
+from models.path_plate import CLOSURES
 from models.rainflow import Cycles
 from twin.cohort import AnyState, Cohort
 
@@ -78,7 +82,51 @@ def _rollout(
         return rollout(state, load, cycles)[0], None
     find = cast(PathStepper, cohort.stepper).find
     lengths, front = path.rollout(state, load, cycles, find)
-    return lengths[0], {"physics": nodes(front)}
+    paths: dict[str, Any] = {"physics": nodes(front)}
+    if (ahead := _spiking(state, load, paths["physics"][-1][0])) is not None:
+        paths["spiking"] = ahead
+    return lengths[0], paths
+
+
+def _spiking(state: PathState, load: Cycles, x_to: float) -> list[list[float]] | None:
+    """The path up to `x_to` [m] as the spiking stepper draws it; None for plates it knows not.
+
+    It knows the direction of the load alone, not the cycles, so that it goes as far as physics.
+    """
+    form = float(state.plates.height / state.plates.width), int(state.plates.closure)
+    tension = float((load.count * load.range).sum())
+    if form != (2.0, CLOSURES.index("uniform")) or not tension > 0.0 or bool(state.fractured):
+        return None
+    pull = SliceLoad(torch.ones(1).double(), ratio(load))
+    now = nodes(state.front)
+    width = float(state.plates.width)
+    slices = max(1, math.ceil((x_to - now[-1][0]) / (SLICE * width)))
+    way = crack_steppers.rollout(
+        _network(),
+        torch.tensor([now], dtype=torch.float64),
+        pull,
+        slices,
+        width=width,
+    )[0]
+    return [*map(list, now), *_up_to(way[1:].tolist(), now[-1], x_to)]
+
+
+@cache
+def _network() -> PictureStepper:
+    return default_stepper("crack-spiking")
+
+
+def _up_to(way: list[list[float]], last: tuple[float, float], x_to: float) -> list[list[float]]:
+    """The nodes of `way` behind `last`, cut at `x_to` [m]."""
+    kept: list[list[float]] = []
+    (x0, y0) = last
+    for x, y in way:
+        if x >= x_to:
+            share = (x_to - x0) / (x - x0) if x > x0 else 0.0
+            return [*kept, [x_to, y0 + share * (y - y0)]]
+        kept.append([x, y])
+        x0, y0 = x, y
+    return kept
 
 
 def _horizon(left: Tensor) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter as counted  # noqa: N813  the name Counter is Prometheus's
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
 
 from sensors.observation import Inspection, Readout, Series, Snapshot, Spectrum
 from storage.entry import DeadLetter
@@ -25,6 +26,27 @@ _KINDS = {
 }
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Intensities:
+    """How many stress intensities the steps of cracks along paths have asked for.
+
+    The counts are kept in the state, so that they survive restarts; this shows them.
+    """
+
+    def __init__(self) -> None:
+        self.by = {"operator": 0, "xfem": 0}
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The counter, for prometheus_client."""
+        family = CounterMetricFamily(
+            "twin_intensities",
+            "Stress intensities found for steps of cracks along paths, by what found them.",
+            labels=["by"],
+        )
+        for name, count in self.by.items():
+            family.add_metric([name], count)
+        yield family
 
 
 class Metrics:
@@ -79,6 +101,8 @@ class Metrics:
         )
         self.ready = self._gauge("twin_ready", "1 if the service can do its work.")
         self.broker = self._gauge("twin_broker_connected", "1 if the broker is connected.")
+        self.intensities = Intensities()
+        self.registry.register(self.intensities)
         self.components = self._gauge("twin_components", "Registered components.")
         self.model_info = self._gauge(
             "twin_model_info", "Steppers in use and how many components each has.", "stepper"

@@ -18,11 +18,13 @@ from tests.twin.fleets import CLOCK, component, fleet, inspection, series, spect
 from tests.twin.test_fold import assert_same, assert_same_rows, state
 from twin.api.models import cohorts
 from twin.checkpoint import metadata, restored, tensors
+from twin.cohort import intensities
 from twin.component import Component
 from twin.drawing import Subject, png, svg
 from twin.fleet import Fleet
 from twin.fold import Line, folded
 from twin.forecasts import Question, forecast, mix
+from twin.metrics import Metrics
 from twin.record import Row
 from twin.sketch import sketch
 
@@ -121,6 +123,10 @@ def test_a_forecast_shows_where_the_crack_will_run() -> None:
     ahead = page["paths"]["physics"]
     assert ahead[: len(path(value)) - 1] == [list(p) for p in path(value)[:-1]]
     assert ahead[-1][0] > 0.007
+    drawn = page["paths"]["spiking"]
+    assert drawn[: len(path(value))] == [list(p) for p in path(value)]
+    assert drawn[-1][0] == pytest.approx(ahead[-1][0])
+    assert abs(drawn[-1][1] - ahead[-1][1]) < 4e-4
     lengths = np.array(page["crack_length"]["0.5"])
     assert (np.diff(lengths) > 0.0).all()
     left, limit = page["remaining_cycles"]["0.5"], page["crack_limit"]
@@ -145,3 +151,24 @@ def test_a_plate_that_is_broken_says_so_once_and_stays_so() -> None:
     assert [note.kind for note in result.notes] == ["limit"]
     assert bool(state(result.fleet, NAME).fractured)
     assert path(result.fleet)[-1][0] == pytest.approx(0.01, abs=1e-12)
+
+
+def test_intensities_are_counted_by_what_found_them_and_the_count_is_kept() -> None:
+    grip = plate("plant/plate-2", geometry=PLATE | {"closure": "grip"})  # unknown to the operator
+    value = folded(fleet(plate(), grip, component()), lines()[:2], CLOCK).fleet
+    counts = intensities(value.cohorts.values())
+    assert counts["operator"] > 0
+    assert counts["xfem"] > 0
+    again = restored(tensors(value), metadata(value, CLOCK))
+    assert intensities(again.cohorts.values()) == counts
+    metrics = Metrics()
+    metrics.intensities.by = counts
+    name = "twin_intensities_total"
+    assert metrics.registry.get_sample_value(name, {"by": "xfem"}) == counts["xfem"]
+
+
+def test_no_network_draws_on_a_plate_that_it_does_not_know() -> None:
+    value = fleet(plate(geometry=PLATE | {"H": 0.03}))
+    place = value.places[NAME]
+    ask = Question(mix([(4e7, 2.4e7, 1.0)], 0.5), 1e4, 2)
+    assert forecast(value.cohorts[place.cohort], place.row, ask)["paths"].keys() == {"physics"}

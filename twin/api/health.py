@@ -11,6 +11,7 @@ from twin.api.context import Context
 from twin.api.models import cohorts
 from twin.api.problems import documented
 from twin.api.schema import Alive, Ready
+from twin.cohort import intensities
 from twin.exposition import CONTENT_TYPE, exposition
 from twin.service import Service
 
@@ -69,6 +70,7 @@ def _survey(service: Service) -> None:
     if service.source is not None:
         metrics.broker.set(service.source.connected)
     metrics.components.set(sum(not c.retired for c in service.fleet.components.values()))
+    metrics.intensities.by = intensities(service.fleet.cohorts.values())
     for cohort in cohorts(service.fleet):
         metrics.model_info.labels(cohort["cohort"]).set(cohort["components"])
 

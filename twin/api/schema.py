@@ -204,9 +204,9 @@ class Forecast(_Page):
     deterministic: bool = Field(description="All quantiles are equal: nothing is uncertain yet.")
     cycles: list[float]
     crack_length: dict[Literal["0.05", "0.5", "0.95"], list[float]] = Field(description="[m]")
-    paths: dict[Literal["physics"], list[list[float]]] | None = Field(
+    paths: dict[Literal["physics", "spiking"], list[list[float]]] | None = Field(
         description="Where the crack runs up to the last of `cycles`, by method: nodes [m], the "
-        "mouth first. Null where cracks are straight."
+        "mouth first; `spiking`: by the network, where it knows the plate. Null for other parts."
     )
     crack_limit: float = Field(description="[m]")
     remaining_cycles: Quantiles = Field(description="Cycles to `crack_limit`.")
