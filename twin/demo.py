@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import signal
 import tempfile
 import time
@@ -18,6 +19,8 @@ from rich.text import Text
 
 from sensors.broker import EmbeddedBroker
 from sensors.plant import Plant, PlantSettings, fleet
+from sensors.plates import Plate
+from sensors.plates import messages as plates_messages
 from sensors.timed import Registration
 from storage.store import Store
 from twin.component import Component
@@ -29,6 +32,9 @@ from twin.serving import prepare, running
 from twin.settings import settings
 
 LINE_S = 1.0  # time between two live lines
+PLATE_WATCHED_S = 240.0  # of watching, until a plate is broken
+PLATE_LIFE = 2.5e6  # cycles until then
+SHIFTS_S, SHIFT = 5.0, 30  # event time between two messages of a plate, messages of a shift
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +100,17 @@ async def _play(
         parts=options.parts, seed=options.seed, speed=options.speed, boot=int(time.time())
     )
     await service.ready.wait()
-    await _register(service, fleet(chosen))
+    plates = _plates(options)
+    await _register(service, [*fleet(chosen), *(plate.registration() for plate in plates)])
     _greet(console, options, service, url, broker)
     stage = Stage.of(f"127.0.0.1:{broker.port}", None, None, service.settings.mqtt.root)
     start_ns = max(time.time_ns(), service.fleet.watermark_ns)
-    messages = Plant(chosen).messages(start_ns)
+    root = service.settings.mqtt.root
+    messages = heapq.merge(
+        Plant(chosen).messages(start_ns),
+        *(plates_messages(plate, start_ns, boot=chosen.boot, root=root) for plate in plates),
+        key=lambda timed: timed.t_ns,
+    )
     playing = asyncio.create_task(
         played(stage, messages, speed=options.speed, duration_s=options.duration_s, progress=_quiet)
     )
@@ -113,6 +125,21 @@ async def _play(
         if isinstance(result, Exception):
             raise result
     console.print(f"\nstopped after {service.fleet.offset} journal lines")
+
+
+def _plates(options: DemoOptions) -> list[Plate]:
+    """Two plates in mixed mode, whose cracks curve and come to an end while one watches."""
+    life_s = PLATE_WATCHED_S * options.speed
+    return [
+        Plate(
+            f"plant-a/plate-{i + 1}",
+            shears=shears,
+            shift=SHIFT,
+            cycles=max(1, round(PLATE_LIFE * SHIFTS_S / life_s)),
+            every_s=SHIFTS_S,
+        )
+        for i, shears in enumerate(((0.5, 0.2, 0.7, -0.1, 0.4), (-0.6, -0.3, 0.1, -0.5)))
+    ]
 
 
 async def _ended(stop: asyncio.Event, duration_s: float | None) -> None:
@@ -146,6 +173,7 @@ def _greet(
     console.print(f"  metrics     {url}/metrics")
     console.print(f"  data        {service.store.directory}")
     console.print(f"  try         curl {url}/api/v1/components/{first}/state", soft_wrap=True)
+    console.print(f"  a path      {url}/api/v1/components/plant-a/plate-1/crack", soft_wrap=True)
 
 
 async def _watch(service: Service, console: Console) -> None:
