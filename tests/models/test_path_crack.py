@@ -1,0 +1,212 @@
+"""Cracks along paths: where they turn, when they rest, and how they end."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.crack import blocks, inspection_load, series_load, spectrum_load
+from models.direction import kink
+from models.laws import FormanLaw, ParisLaw
+from models.path_crack import EdgePlate, PathState, PathStepper
+from models.path_forecast import outlook, rollout, with_remaining
+from models.path_front import at_end, between, kinked, length, moved, nodes
+from models.path_growth import pull
+from models.path_intensity import Judged, default_intensities
+from models.path_plate import Plates, Solver, solver
+from models.tree import rows
+
+MM, ONE = 1e-3, torch.ones(1, dtype=torch.int64)
+PARIS = ParisLaw(9.7e-30, 3.0)
+STRAIGHT = np.array([[0.0, 0.0], [1.0 * MM, 0.0]])
+PLATE = EdgePlate(10 * MM, 20 * MM, "uniform", STRAIGHT)
+
+
+def stepper(**changes: Any) -> PathStepper:
+    return dataclasses.replace(PathStepper(PARIS, PLATE, 8 * MM), **changes)
+
+
+def loaded(
+    state: PathState, cycles: float, ratio: float = 0.5, span: float = 4e7, mean: float = 2e7
+) -> PathState:
+    load = blocks([[(span, mean, cycles, ratio * span)]] * len(state.a))
+    return stepper().step(state, spectrum_load(ONE.expand(len(state.a)), load))
+
+
+def slopes(state: PathState) -> list[float]:
+    steps = np.diff(np.array(nodes(state.front)), axis=0)
+    return [math.degrees(math.atan2(y, x)) for x, y in steps.tolist()]
+
+
+def test_the_first_kink_is_that_of_the_maximum_tangential_stress() -> None:
+    state = loaded(stepper().init(1), 10.0)
+    x, y = state.front.aim[0].tolist()
+    assert math.degrees(math.atan2(y, x)) == pytest.approx(-38.9, abs=0.5)  # finite elements
+    later = slopes(loaded(state, 1.5e6))
+    assert -38.9 < later[1] < later[3] < later[5] < -20.0  # it turns back to −22.5°
+
+
+def test_shear_of_the_other_sign_gives_the_mirror_image() -> None:
+    one, other = (loaded(stepper().init(1), 1.5e6, ratio) for ratio in (0.5, -0.5))
+    mirrored = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    torch.testing.assert_close(one.front.path, other.front.path * mirrored, rtol=0.0, atol=1e-9)
+
+
+def test_without_shear_a_crack_runs_straight() -> None:
+    state = loaded(stepper().init(1), 2e6, ratio=0.0)
+    assert float(state.a) > 1.5 * MM
+    assert max(map(abs, slopes(state))) < 0.5
+
+
+@pytest.mark.parametrize("angle", [-0.6, 0.1, 0.5])
+def test_the_opening_behind_a_kink_is_the_tangential_stress_before(angle: float) -> None:
+    k = torch.tensor([[[1.0, 0.3], [0.2, 0.9]]], dtype=torch.float64)
+    by = torch.tensor([[math.cos(angle), math.sin(angle)]], dtype=torch.float64)
+    K_I, K_II = k[..., 0], k[..., 1]
+    c, half = math.cos(angle / 2) ** 2, math.cos(angle / 2)
+    expected = half * (K_I * c - 1.5 * K_II * math.sin(angle))
+    torch.testing.assert_close(kinked(k, by)[..., 0], expected)
+
+
+def test_a_kink_in_the_direction_of_growth_leaves_no_sliding() -> None:
+    to = kink(*torch.tensor([[1.0], [0.6]], dtype=torch.float64))
+    by = torch.stack((torch.cos(to.angle), torch.sin(to.angle)), 1)
+    after = kinked(torch.tensor([[[1.0, 0.6], [0.0, 0.0]]], dtype=torch.float64), by)
+    assert float(after[0, 0, 0]) == pytest.approx(float(to.K))
+    assert float(after[0, 0, 1]) == pytest.approx(0.0, abs=1e-15)
+
+
+def test_a_closed_crack_rests_and_its_cycles_are_counted() -> None:
+    state = stepper().init(1)
+    for span, mean, ratio in ((4e7, -3e7, 0.5), (4e7, -2e7, 0.5)):
+        after = loaded(state, 1e6, ratio, span, mean)
+        assert float(after.a) == float(state.a)
+        assert float(after.cycles) == 1e6
+
+
+def test_blocks_of_one_load_turn_the_crack_between_their_directions() -> None:
+    load = blocks([[(4e7, 2e7, 5e5, 2e7), (4e7, 2e7, 5e5, -2e7)]])
+    both = stepper().step(stepper().init(1), spectrum_load(ONE, load))
+    assert float(both.a) > 1.2 * MM
+    assert abs(float(both.front.tip[0, 1])) < 0.02 * MM
+
+
+def test_a_crack_that_reaches_the_toughness_runs_through() -> None:
+    law = FormanLaw(7e-22, 2.7, 12e6)
+    state = stepper(law=law).init(1)
+    load = blocks([[(4e7, 2e7, 1e9, 2e7)]])
+    after = stepper(law=law).step(state, spectrum_load(ONE, load))
+    assert bool(after.fractured)
+    assert float(after.front.tip[0, 0]) == pytest.approx(10 * MM)
+    again = stepper(law=law).step(after, spectrum_load(ONE, load))
+    assert torch.equal(again.a, after.a)
+    assert float(again.cycles) == 2e9
+
+
+def test_a_series_counts_like_its_spectrum() -> None:
+    wave = torch.tensor([0.0, 4e7]).double().repeat(501)[:-1]
+    series = stepper().step(
+        stepper().init(1), series_load(ONE, [wave], [0.5 * wave], continues=True)
+    )
+    closed = loaded(stepper().init(1), float(series.cycles))
+    assert float(series.a - 1 * MM) == pytest.approx(float(closed.a - 1 * MM), rel=1e-6)
+    assert float(series.open_growth) > 0.0
+
+
+def test_a_plate_twice_as_large_is_similar() -> None:
+    small, large = (
+        PathStepper(PARIS, EdgePlate(s * 10 * MM, s * 20 * MM, "uniform", s * STRAIGHT), 8 * MM)
+        for s in (1.0, 2.0)
+    )
+    one = outlook(
+        small.init(1), blocks([[(4e7, 2e7, 1.0, 2e7)]]), torch.tensor([4 * MM]), small.find
+    )
+    two = outlook(
+        large.init(1), blocks([[(4e7, 2e7, 1.0, 2e7)]]), torch.tensor([8 * MM]), large.find
+    )
+    torch.testing.assert_close(2.0 * one.a, two.a, rtol=1e-9, atol=0.0)
+    torch.testing.assert_close(math.sqrt(2.0) * one.k, two.k, rtol=1e-9, atol=1e-9)
+
+
+def test_where_the_operator_is_not_trusted_xfem_answers_and_is_counted() -> None:
+    judged = default_intensities()
+    assert isinstance(judged, Judged)
+    path = torch.from_numpy(STRAIGHT).expand(2, 2, 2)
+    plates = Plates(
+        torch.full((2,), 10 * MM).double(), torch.full((2,), 20 * MM).double(), torch.tensor([0, 1])
+    )
+    tips = judged(plates, path, torch.tensor([2, 2]))
+    assert tips.by_xfem.tolist() == [False, True]
+    exact = solver()(plates, path, torch.tensor([2, 2])).k
+    assert torch.equal(tips.k[1], exact[1])
+    torch.testing.assert_close(tips.k[0, 0, 0], exact[0, 0, 0], rtol=0.01, atol=0.0)
+
+
+def test_a_solver_remembers_no_more_than_two_forms() -> None:
+    own = Solver()
+    path, two = torch.from_numpy(STRAIGHT)[None], torch.tensor([2])
+    for height in (15 * MM, 20 * MM, 30 * MM, 15 * MM):
+        plates = Plates(torch.tensor([10 * MM]), torch.tensor([height]), torch.tensor([0]))
+        found = own(plates, path, two)
+    first = Solver()(plates, path, two)
+    assert torch.equal(found.k, first.k)
+
+
+def test_a_full_path_loses_its_least_bend() -> None:
+    turns = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.01], [3.0, 1.0]]]).double()
+    front = at_end(turns, 4)
+    longer = moved(front, front.start, front.start + 1.0, torch.tensor([0.1]))
+    assert longer.path[0, 0].tolist() == [0.0, 0.0]
+    assert int(longer.nodes) <= 4
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 1.3])
+def test_a_moved_tip_lies_on_the_path_or_straight_ahead(share: float) -> None:
+    state = loaded(stepper().init(1), 1.2e6)
+    to = torch.tensor([float(state.a) * share])
+    if share < 1.0:
+        to = to.clamp(min=0.9 * MM)
+    load = inspection_load(ONE, to.double())
+    after = stepper().step(state, load)
+    assert float(after.a) == float(to.double())
+    path = torch.tensor([nodes(after.front)]).double()
+    assert float(length(path)) == pytest.approx(float(to), rel=2e-3)
+
+
+def test_life_is_where_the_rollout_arrives() -> None:
+    state = loaded(stepper().init(1), 1e5)
+    find = default_intensities()
+    state, left = with_remaining(state, find)
+    mix = blocks([[(4e7, 2e7, 1.0, 2e7)]])
+    at = torch.tensor([0.995, 1.005]).double() * float(left)
+    early, late = rollout(state, mix, at, find)[0][0, 0].tolist()
+    assert early < 8 * MM <= late
+    again, same = with_remaining(state, find)
+    assert torch.equal(same, left)
+    assert again.outlook.k is state.outlook.k  # the way is known
+
+
+def test_a_load_in_another_direction_asks_for_another_way() -> None:
+    find = default_intensities()
+    state, _ = with_remaining(loaded(stepper().init(1), 1e5), find)
+    after, left = with_remaining(loaded(state, 1e5, ratio=0.2), find)
+    assert not torch.equal(after.outlook.k, state.outlook.k)
+    assert float(left) > 0.0
+
+
+def test_growth_of_a_row_is_that_of_its_blocks() -> None:
+    state = rows(stepper().init(2), torch.tensor([0, 1]))
+    k = torch.tensor([[[0.06, 0.0], [0.0, 0.06]]] * 2, dtype=torch.float64)
+    cycles = blocks([[(1e8, 5e7, 2.0, 0.0)], [(1e8, 5e7, 1.0, 0.0), (1e8, 5e7, 3.0, 0.0)]])
+    grown = pull(state.law, cycles)(k, state.a[:, 0])
+    assert grown.tolist() == pytest.approx([2 * 9.7e-30 * 6e6**3, 4 * 9.7e-30 * 6e6**3])
+
+
+def test_between_turns_one_direction_into_the_other() -> None:
+    one, other = torch.tensor([[0.6, 0.8]]).double(), torch.tensor([[0.0, 1.0]]).double()
+    torch.testing.assert_close(between(one, other), torch.tensor([[0.8, 0.6]]).double())
