@@ -177,10 +177,18 @@ class Registration(BaseModel):
                     "leave it out"
                 )
             return self
-        limit = float(self.geometry.built(GEOMETRIES).limit)
-        if self.crack_limit > limit:
-            raise ValueError(f"crack_limit {self.crack_limit} m is beyond the geometry's {limit} m")
+        if self.crack_limit > self.longest:
+            raise ValueError(
+                f"crack_limit {self.crack_limit} m is beyond the geometry's {self.longest} m"
+            )
         return self
+
+    @property
+    def longest(self) -> float:
+        """No crack of this geometry is longer [m]."""
+        if isinstance(self.geometry, PlateParameters):
+            return self.geometry.W + self.geometry.height  # an arc
+        return float(self.geometry.built(GEOMETRIES).limit)
 
     @cached_property
     def calibrated(self) -> Calibration:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crack_image import Reading
-from models.geometry import GEOMETRIES
 from sensors.limits import KEY_END
 from sensors.observation import Inspection, Readout, Snapshot
 from twin.component import Component
@@ -140,7 +139,7 @@ def _unusable(snapshot: Snapshot, reading: Reading, component: Component, last: 
 def _impossible(
     a: float, sd: float, snapshot: Snapshot, component: Component, last: Measured
 ) -> str:
-    limit = float(component.registration.geometry.built(GEOMETRIES).limit)
+    limit = component.registration.longest
     if a > limit:
         return f"a crack of {a:.4g} m is longer than the part, whose limit is {limit:.4g} m"
     if snapshot.t_ns < last.t_ns:

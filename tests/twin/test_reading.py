@@ -254,3 +254,15 @@ async def test_more_images_than_are_remembered_are_found_in_the_journal(
         await home.register(PRESS)
         await asyncio.gather(*(send(home, picture(40 + seq), seq, seq) for seq in range(6)))
         assert len(await read(home, 6)) == 6
+
+
+async def test_the_crack_of_a_plate_is_moved_along_its_path(tmp_path: Path) -> None:
+    plate = {"geometry": {"kind": "plate", "W": 0.05}, "crack_length": 0.004, "crack_limit": 0.04}
+    async with house(tmp_path) as home:
+        await home.register(PRESS, **plate)
+        await send(home, picture(60))
+        (found,) = await read(home, 1)
+        assert (found.outcome, found.why) == ("measured", None)
+        await home.service.until(home.service.committer.end)
+        state = await home.json(f"{HERE}/state")
+        assert state["crack_length"] == pytest.approx(found.length)
