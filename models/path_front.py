@@ -157,13 +157,15 @@ def known(front: Front, plates: Plates, find: Intensities) -> Front:
     return with_rows(front, index, part)
 
 
-def aimed(front: Front, by: Tensor, plates: Plates, find: Intensities) -> tuple[Front, Tensor]:
-    """Fronts that begin a segment in their direction turned by `by` (n, 2), and where they do.
+def aimed(
+    front: Front, by: Tensor, plates: Plates, find: Intensities, segment: float = SEGMENT
+) -> tuple[Front, Tensor]:
+    """Fronts that begin a `segment` [W] in their direction turned by `by` (n, 2), and where.
 
     Those whose segment would leave the plate (False) are given back as they were.
     """
     aim = forward(turned(front.aim, by))
-    span = SEGMENT * plates.width
+    span = segment * plates.width
     node = _node(front, front.nodes - 1)
     end = node + span[:, None] * aim
     inside = plates.holds(end)

@@ -31,7 +31,7 @@ from models.path_front import (
     through,
     turned,
 )
-from models.path_plate import Plates
+from models.path_plate import SEGMENT, Plates
 from models.rainflow import Cycles
 from models.tree import mapped, rows, with_rows
 
@@ -189,7 +189,7 @@ def _piece(walk: Walk, load: Pull, find: Intensities) -> Walk:
     return ended(carried(walk, load, step)._replace(left=rest), find)
 
 
-def set_out(walk: Walk, load: Pull, find: Intensities) -> Walk:
+def set_out(walk: Walk, load: Pull, find: Intensities, segment: float = SEGMENT) -> Walk:
     """Every crack that grows with a segment; those whose next one leaves the plate have broken."""
     walk = walk._replace(front=known(walk.front, walk.plates, find))
     grows = load(walk.front.k_node, walk.a) > 0.0
@@ -198,7 +198,7 @@ def set_out(walk: Walk, load: Pull, find: Intensities) -> Walk:
         return walk
     some, pulling = rows(walk, index), load.among(index)
     heading = pulling.heading(some.front.k_node, some.a)
-    front, inside = aimed(some.front, heading, some.plates, find)
+    front, inside = aimed(some.front, heading, some.plates, find, segment)
     broken = ~inside | torch.isinf(pulling(front.k_node, some.a))
     return with_rows(walk, index, some._replace(front=front, broken=broken))
 
