@@ -34,7 +34,14 @@ from models.crack_operator import (
 )
 from models.crack_operator_features import ALPHA, EVEN, ODD
 from models.crack_operator_paths import FARTHEST, PLATE
-from models.crack_operator_recipe import Tips, chosen, library_tips, wandering_tips
+from models.crack_operator_recipe import (
+    OUTLYING,
+    Tips,
+    chosen,
+    library_tips,
+    tips_of,
+    wandering_tips,
+)
 from models.crack_operator_recipe import network as fresh
 from models.direction import kink
 from models.geometry import EdgeCrack
@@ -47,6 +54,7 @@ from twin.library_fields import Library
 
 HELD_OUT = 108
 OWN, SEED = 60, 12  # wanderers that are held out
+MOVED = 1e-6  # [m]
 BATCHES, REPEATS, SOLVES = (1_000, 10_000), 15, 40
 CASES = ((0.0, 0.12), (0.12, 0.3), (0.3, 0.6), (0.6, 0.8), (0.8, 0.9), (0.9, FARTHEST))
 
@@ -152,6 +160,31 @@ def of_places(operator: CrackOperator, tips: Tips) -> list[Figure]:
     return found
 
 
+def of_outliers(operator: CrackOperator, arrays: Arrays) -> list[Figure]:
+    """The tips that are missed by far, and what XFEM says when their crack is moved by 1 µm."""
+    tips = library_tips(arrays)
+    y, _, trusted = answered(operator, tips)
+    size = off(y, tips)[0]
+    far = (trusted & (size > OUTLYING)).nonzero().flatten()
+    k = arrays["k_unit"]
+    sample, node = (part[far.numpy()] for part in np.nonzero(np.isfinite(k).all((2, 3))))
+    again = k.copy()
+    for s, n in zip(sample, node, strict=True):
+        again[s, n] = PLATE.K(Crack(arrays["path"][s, : n + 1] + [0.0, MOVED]))[0]
+    missed = chosen(tips, far)
+    path = np.nan_to_num(arrays["path"])
+    moved = tips_of(path, again, missed.load.numpy(), (sample, node))
+    count, still = len(far), off(y[far], moved)[0]
+    what = f"trusted, missed by more than {100 * OUTLYING:g} %"
+    text = f"of {len(set(sample.tolist()))} samples"
+    if not count:
+        return [Figure("outliers", what, 0.0, "tips")]
+    return [
+        Figure("outliers", what, float(count), "tips", text),
+        Figure("outliers", "the same, crack moved by 1 µm", percent(still, 1.0), "%", "the worst"),
+    ]
+
+
 def of_yardsticks(tips: Tips, known: Tips) -> list[Figure]:
     """The same errors by what needs no training."""
     found = []
@@ -249,6 +282,7 @@ def figures(library: Path, files: Sequence[Path]) -> list[Figure]:
     found = of_errors("held out", operator, held_out)
     for k, path in enumerate(files):
         found += of_errors(f"held out, also {k + 1}", learned_operator(path), held_out)[:5]
+    found += of_outliers(operator, held)
     found += of_places(operator, held_out) + of_yardsticks(held_out, known)
     found += of_errors("wanderers", operator, own)
     found += of_fallback(operator, "longer", chosen(tips, longer))

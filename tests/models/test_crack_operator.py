@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.crack_operator import (
+    NAME,
     WIDEST,
     CrackOperator,
     Deployed,
@@ -22,6 +23,7 @@ from models.crack_operator import (
 from models.crack_operator_features import described
 from models.crack_operator_paths import INCREMENT, Wanderer, wanderer
 from models.geometry import EdgeCrack
+from models.weights import DEFAULTS, card_path
 
 W = 10e-3
 MIRROR = torch.tensor([1.0, -1.0], dtype=torch.float64)
@@ -222,6 +224,12 @@ def test_the_exported_operator_gives_the_same_for_another_number_of_cracks(tmp_p
         again = torch.export.load(tmp_path / "operator.pt2").module()
         for got, want in zip(again(path, nodes, width), deployed(path, nodes, width), strict=True):
             torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-9)
+
+
+def test_the_committed_weights_are_small_and_say_where_they_come_from() -> None:
+    file = DEFAULTS / f"{NAME}.safetensors"
+    assert file.stat().st_size < 200_000
+    assert "twin train crack-k" in card_path(file).read_text("utf-8")
 
 
 def test_a_wanderer_is_the_same_however_often_it_is_drawn(unseen: list[Wanderer]) -> None:
