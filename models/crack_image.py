@@ -24,6 +24,7 @@ Outcome = Literal["measured", "untrusted", "nothing"]
 
 SMALLEST = 32  # shortest side of a picture [pixel]
 WORKING = 1024  # longest side that is looked at; larger pictures are averaged down to it [pixel]
+MOST = 60_000  # pixels that may be a crack: what covers more is none, and would take long
 TRIALS = (0.3, 0.5, 0.7)  # what is crack for certain, tried to see how much hangs on it
 _EXACT_SD = 1.0  # of the length and the ends of a line that is drawn in two shades [pixel]
 
@@ -61,20 +62,25 @@ class CrackReader:
         if min(picture.shape) < SMALLEST:
             w, h = picture.shape[::-1]
             return _nothing(f"the picture of {w} × {h} pixels is smaller than {SMALLEST}")
-        if (drawn := _drawn(picture)) is not None:
-            return self._exact(drawn)
         small, factor = reduced(picture)
+        if factor == 1 and (drawn := _drawn(picture)) is not None:
+            return self._exact(drawn)
         if float(small.std()) < 1e-6:
             return _nothing("the picture is of one shade")
         return self._read(self.chances(small), factor, picture.shape)
 
     def _exact(self, drawn: Floats) -> Reading:
+        if drawn.sum() > MOST:
+            return _nothing(f"what is drawn covers {drawn.mean():.0%} of the picture")
         found = trace(drawn, self.tracing)
         if found is None:
             return _nothing("no line is long enough to be a crack")
         return _reading("", found, (_EXACT_SD, _EXACT_SD), 1, drawn.shape)
 
     def _read(self, chances: Floats, factor: int, shape: tuple[int, ...]) -> Reading:
+        likely = chances > self.tracing.weak * TRIALS[0] / self.tracing.strong
+        if likely.sum() > MOST:
+            return _nothing(f"what may be a crack covers {likely.mean():.0%} of the picture")
         tried = [trace(chances, _at(self.tracing, strong)) for strong in TRIALS]
         found = tried[len(TRIALS) // 2]
         if found is None:
@@ -85,9 +91,15 @@ class CrackReader:
 
     def _sd(self, found: Trace, spread: float) -> float:
         """The standard deviation of the length [pixel]."""
-        t = self.trust
-        parts = (t.length_floor, t.length_share * found.length, t.spread * spread)
-        return math.hypot(*parts, 0.5 * found.bridged * found.length)
+        t, length = self.trust, found.length
+        # what is seen beside it, or missing within it, may as well belong to it, or not
+        unsure = (1.0 - found.support, 0.5 * found.bridged, 0.5 * found.rival)
+        return math.hypot(
+            t.length_floor,
+            t.length_share * length,
+            t.spread * spread,
+            *(t.unseen * x * length for x in unsure),
+        )
 
     def _doubt(self, found: Trace, sd: float) -> str:
         """Why the reading is not trusted; empty if it is."""
@@ -126,7 +138,7 @@ def reduced(picture: Picture) -> tuple[Floats, int]:
 
 
 def _at(how: Tracing, strong: float) -> Tracing:
-    return Tracing(strong=strong, weak=0.5 * strong, least=how.least, gap=how.gap)
+    return Tracing(strong=strong, weak=how.weak * strong / how.strong, least=how.least, gap=how.gap)
 
 
 def _drawn(picture: Picture) -> Floats | None:

@@ -7,12 +7,14 @@ pass through it, or lie inside. Nothing here comes from a photograph.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from models.crack_image_surface import camera, step_along, surface
@@ -21,6 +23,7 @@ Floats = NDArray[np.floating]
 Rng = np.random.Generator
 
 STEP = 0.5  # between the points of a drawn line [pixel]
+SMALLEST = 48  # side of a surface [pixel]
 REACH = 12.0  # how far from its line a crack is drawn [pixel]
 
 
@@ -41,30 +44,53 @@ class SceneKind:
     library: float = 0.3  # cracks that are a path of the library, where there are any
     narrowest: float = 0.8  # width [pixel]
     widest: float = 8.0
-    faintest: float = 0.10  # darkening of the surface [1]
+    faintest: float = 0.07  # darkening of the surface [1]
     darkest: float = 0.85
+    close: float = 0.5  # pictures taken from nearby, so that all is larger and softer
+    closest: float = 2.5  # times larger
 
 
 def scene(rng: Rng, kind: SceneKind, library: Sequence[Floats] = ()) -> Scene:
     """One scene; `library` holds paths (n, 2) of any unit."""
-    size = kind.size
+    near = float(rng.uniform(1.0, kind.closest)) if rng.random() < kind.close else 1.0
+    size = max(SMALLEST, math.ceil(kind.size / near))
     shade = surface(rng, size)
-    if rng.random() < kind.empty:
-        return Scene(camera(rng, shade), np.zeros((size, size), dtype=bool), None)
-    path = _placed(rng, size, library if rng.random() < kind.library else ())
-    if rng.random() < 0.35:  # a crack likes the toe of a weld
-        shade = shade + step_along(rng, path, size)
+    crack = np.zeros((size, size), dtype=bool)
+    path = None
+    if rng.random() >= kind.empty:
+        path = _placed(rng, size, library if rng.random() < kind.library else ())
+        if rng.random() < 0.35:  # a crack likes the toe of a weld
+            shade = shade + step_along(rng, path, size)
+        shade, crack = _cracked(rng, shade, path, kind)
+        path = _inside(path, size)
+    if near > 1.0:
+        shade, crack = _enlarged(shade, kind.size), _enlarged(crack, kind.size) > 0.5
+        path = None if path is None else path * (kind.size / size)
+    return Scene(camera(rng, shade), crack, path)
+
+
+def _cracked(
+    rng: Rng, shade: Floats, path: Floats, kind: SceneKind
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The shade with the crack and its branches in it, and the pixels that they cover."""
     width = float(np.exp(rng.uniform(np.log(kind.narrowest), np.log(kind.widest))))
     # what is narrow and faint at once nobody could see
     faint = max(kind.faintest, 0.25 / max(width, 0.5) * rng.uniform(0.5, 1.0))
     dark = float(rng.uniform(faint, kind.darkest))
-    lines = [path, *_branches(rng, path)]
-    crack = np.zeros((size, size), dtype=bool)
-    for k, line in enumerate(lines):
+    crack = np.zeros(shade.shape, dtype=bool)
+    for k, line in enumerate([path, *_branches(rng, path)]):
         scale = 1.0 if k == 0 else float(rng.uniform(0.4, 0.9))
         shade, drawn = _drawn(rng, shade, line, (width * scale, dark * scale))
         crack |= drawn
-    return Scene(camera(rng, shade), crack, _inside(path, size))
+    return shade, crack
+
+
+def _enlarged(picture: NDArray[Any], size: int) -> Floats:
+    """A square picture, stretched smoothly to another size."""
+    at = (np.arange(size) + 0.5) * len(picture) / size - 0.5
+    grid = np.meshgrid(at, at, indexing="ij")
+    stretched = ndimage.map_coordinates(picture.astype(float), grid, order=1, mode="nearest")
+    return np.asarray(stretched)
 
 
 def walk(rng: Rng, start: Floats, heading: float, length: float) -> Floats:

@@ -31,7 +31,7 @@ class Tracing:
     """How a map is thresholded and joined."""
 
     strong: float = 0.5  # what is crack for certain
-    weak: float = 0.25  # what belongs to a crack that it touches
+    weak: float = 0.1  # what belongs to a crack that it touches
     least: int = 12  # pixels of a piece that counts
     gap: float = 24.0  # the widest gap that is bridged [pixel]
     share: float = 0.5  # of the shorter piece's length that a gap may have

@@ -21,7 +21,7 @@ from models.training import Examples, Schedule, seeded
 
 Floats = NDArray[np.floating]
 
-TRAIN, VALIDATION, CALIBRATION, HELD_OUT = 3600, 300, 120, 150  # pictures
+TRAIN, VALIDATION, CALIBRATION, HELD_OUT = 3200, 240, 160, 150  # pictures
 LARGE = SceneKind(size=384, widest=12.0)
 SUPPORTS = tuple(round(0.4 + 0.05 * k, 2) for k in range(12))
 WRONG = 0.05  # share of the trusted readings
@@ -87,24 +87,31 @@ def settled(network: nn.Module, _validation: Examples) -> None:
     on all uncertainties that covers 95 % of the errors of those that are right.
     """
     assert isinstance(network, CrackNetwork)
-    found = [_seen(network, s) for s in large_scenes(2, CALIBRATION)]
+    found = [_judged(network, s) for s in large_scenes(2, CALIBRATION)]
     network.settings.copy_(torch.tensor(_trust(found)))
 
 
-class _Seen(NamedTuple):
-    chances: Floats
-    crack: NDArray[np.bool_]
+class _Judged(NamedTuple):
+    support: float  # of the reading
+    score: Score  # if any support were enough
 
 
-def _seen(network: CrackNetwork, s: Scene) -> _Seen:
-    return _Seen(probability(network, s.picture), s.crack)
+def _judged(network: CrackNetwork, s: Scene) -> _Judged:
+    chances = probability(network, s.picture)
+
+    def seen(_picture: Floats) -> Floats:
+        return chances
+
+    reading = CrackReader(seen, Trust(support=0.0))(chances)
+    return _Judged(reading.support, scored(reading, chances >= 0.5, s.crack))
 
 
-def _trust(found: Sequence[_Seen]) -> Trust:
+def _trust(found: Sequence[_Judged]) -> Trust:
     trust = Trust()
+    measured = [f for f in found if f.score.outcome == "measured"]
     for support in SUPPORTS:
         trust = trust._replace(support=support)
-        trusted = [s for s in _scores(found, trust) if s.outcome == "measured"]
+        trusted = [f.score for f in measured if f.support >= support]
         if sum(not s.is_right for s in trusted) <= WRONG * len(trusted):
             break
     right = [s for s in trusted if s.is_right]
@@ -114,21 +121,9 @@ def _trust(found: Sequence[_Seen]) -> Trust:
         length_floor=float(trust.length_floor * length),
         length_share=float(trust.length_share * length),
         spread=float(trust.spread * length),
+        unseen=float(trust.unseen * length),
         tip=float(trust.tip * tip),
     )
-
-
-def _scores(found: Sequence[_Seen], trust: Trust) -> list[Score]:
-    return [scored(_reader(s, trust)(s.chances), s.chances >= 0.5, s.crack) for s in found]
-
-
-def _reader(seen: _Seen, trust: Trust) -> CrackReader:
-    """A reader that has seen this picture already."""
-
-    def chances(_picture: Floats) -> Floats:
-        return seen.chances
-
-    return CrackReader(chances, trust)
 
 
 def held_out_figures(network: nn.Module, arrays: Arrays) -> Figures:

@@ -16,6 +16,7 @@ class Trust(NamedTuple):
     length_floor: float = 3.0  # of the standard deviation of the length [pixel]
     length_share: float = 0.04  # of the length
     spread: float = 1.0  # times the spread over TRIALS
+    unseen: float = 1.0  # times the length that is not certain: gaps, other cracks, lack of support
     tip: float = 3.0  # standard deviation of an end [pixel]
 
 

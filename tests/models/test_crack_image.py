@@ -144,6 +144,15 @@ def test_a_large_picture_is_averaged_down_and_read_in_its_own_pixels() -> None:
     assert read.path[-1] == pytest.approx([900.0, 1006.0], abs=9.0)
 
 
+def test_what_covers_much_of_a_picture_is_no_crack_and_is_not_traced() -> None:
+    weave = np.indices((500, 500)).sum(axis=0) % 3 == 0
+    assert "33%" in CrackReader(np.zeros_like)(weave.astype(np.uint8)).why
+    full = np.full((400, 400), 0.9)
+    read = known(full)(shades(full))
+    assert read.outcome == "nothing"
+    assert "100%" in read.why
+
+
 def test_ridges_and_thresholds_find_a_plain_line() -> None:
     rng = np.random.default_rng(0)
     crack = line((0, 60), (120, 40)) > 0
@@ -165,13 +174,13 @@ def test_scenes_depend_on_their_seed_alone_and_say_where_the_crack_is() -> None:
             assert s.crack[y, x].mean() > 0.8
 
 
-def test_the_network_is_small_and_a_step_of_training_lowers_its_loss() -> None:
+def test_the_network_is_small_and_some_steps_of_training_lower_its_loss() -> None:
     net = network(0)
     assert parameters(net) <= 100_000
     batch = as_examples(scenes(0, 0, 4, (), SceneKind(size=64)))
     adam = torch.optim.Adam(net.parameters(), lr=3e-3)
     values = []
-    for _ in range(6):
+    for _ in range(12):
         adam.zero_grad()
         value = loss(net, batch)
         value.backward()  # type: ignore[no-untyped-call]
