@@ -10,9 +10,9 @@ import pytest
 
 from tests.benchmarks import crack_networks
 from tests.benchmarks.crack_pictures import MARGIN, sheet
-from tests.benchmarks.crack_table import table
+from tests.benchmarks.crack_table import Row, table
 
-ROWS = [
+ROWS: list[Row] = [
     {"name": "net", "seed": 0, "cpu_s": 10.0, "figures": {"parameters": 1477.0, "last_mae": 0.004}},
     {"name": "net", "seed": 1, "cpu_s": 14.0, "figures": {"parameters": 1477.0, "last_mae": 0.006}},
     {"name": "black", "seed": None, "figures": {"last_mae": 0.01, "last_precision": float("nan")}},
