@@ -126,17 +126,21 @@ def of_errors(name: str, operator: CrackOperator, tips: Tips) -> list[Figure]:
     away = 100.0 * float((~trusted).double().mean())
     low, met = f"93–97 % ({len(kept):,} tips)", 93.0 <= covered <= 97.0
     return [
-        _figure(name, "|K|, median", percent(kept, 0.5), 0.5),
-        _figure(name, "|K|, 99th percentile", percent(kept, 0.99), 3.0),
+        _figure(name, "size of K, median", percent(kept, 0.5), 0.5),
+        _figure(name, "size of K, 99th percentile", percent(kept, 0.99), 3.0),
         Figure(name, "inside the bound of 95 %", covered, "%", target=low, met=met),
         Figure(name, "half width of the bound, median", percent(bound[trusted], 0.5), "%"),
         Figure(name, "false alarms: not trusted", away, "%", f"{len(size):,} tips"),
-        Figure(name, "|K|, 99th percentile, trusted or not", percent(size, 0.99), "%"),
-        Figure(name, "|K|, the worst that is trusted", percent(kept, 1.0), "%"),
-        Figure(name, "K_I against |K|, median", percent(modes[trusted, 0], 0.5), "%"),
-        Figure(name, "K_I against |K|, 99th percentile", percent(modes[trusted, 0], 0.99), "%"),
-        Figure(name, "K_II against |K|, median", percent(modes[trusted, 1], 0.5), "%"),
-        Figure(name, "K_II against |K|, 99th percentile", percent(modes[trusted, 1], 0.99), "%"),
+        Figure(name, "size of K, 99th percentile, trusted or not", percent(size, 0.99), "%"),
+        Figure(name, "size of K, the worst that is trusted", percent(kept, 1.0), "%"),
+        Figure(name, "K_I against size of K, median", percent(modes[trusted, 0], 0.5), "%"),
+        Figure(
+            name, "K_I against size of K, 99th percentile", percent(modes[trusted, 0], 0.99), "%"
+        ),
+        Figure(name, "K_II against size of K, median", percent(modes[trusted, 1], 0.5), "%"),
+        Figure(
+            name, "K_II against size of K, 99th percentile", percent(modes[trusted, 1], 0.99), "%"
+        ),
         Figure(name, "angle of the kink, median", float(angle.median()), "°"),
         Figure(name, "angle of the kink, 99th percentile", float(angle.quantile(0.99)), "°"),
     ]
@@ -155,7 +159,7 @@ def of_places(operator: CrackOperator, tips: Tips) -> list[Figure]:
     for low, high in CASES:
         part = size[(alpha >= low) & (alpha < high) & trusted]
         text = f"99th percentile {percent(part, 0.99):.2f} %, {len(part):,} tips"
-        what = f"|K|, median, a/W {low:g} to {high:g}"
+        what = f"size of K, median, a/W {low:g} to {high:g}"
         found.append(Figure("where", what, percent(part, 0.5), "%", text))
     return found
 
@@ -191,7 +195,7 @@ def of_yardsticks(tips: Tips, known: Tips) -> list[Figure]:
     for name, y in (("handbook", handbook(tips)), ("nearest tip", nearest(tips, known))):
         size = off(y, tips)[0]
         text = f"99th percentile {percent(size, 0.99):.1f} %"
-        found.append(Figure(name, "|K|, median", percent(size, 0.5), "%", text))
+        found.append(Figure(name, "size of K, median", percent(size, 0.5), "%", text))
         found.append(
             Figure(name, "angle of the kink, median", float(turned(y, tips).median()), "°")
         )
@@ -205,7 +209,7 @@ def of_fallback(operator: CrackOperator, name: str, tips: Tips) -> list[Figure]:
     alone = 100.0 * float((bound > WIDEST).double().mean())
     target, met = at_least(95.0, away)
     text = f"{len(trusted):,} tips; by the members alone {alone:.0f} %"
-    error = f"|K| there, median; 99th percentile {percent(off(y, tips)[0], 0.99):.1f} %"
+    error = f"size of K there, median; 99th percentile {percent(off(y, tips)[0], 0.99):.1f} %"
     return [
         Figure(name, "goes to XFEM", away, "%", text, target=target + " %", met=met),
         Figure(name, error, percent(off(y, tips)[0], 0.5), "%"),
