@@ -23,7 +23,7 @@ from models.xfem.grid import Floats, Grid, Ints
 
 BRANCHES = 4
 AROUND = 1.8  # nodes nearer to a tip than this have its functions [elements]
-LEAST_SHARE = 1e-4  # of a node's support beyond the crack, for a jump there to make sense
+LEAST_SHARE = 1e-6  # of a node's support beyond the crack, for a jump there; more welds the crack
 
 
 class Enrichment(NamedTuple):

@@ -13,6 +13,7 @@ from models.crack_library import CONFIGS, CrackLibrary, Loads, Sample, sample, s
 from models.crack_library_image import Window, frames
 from models.crack_library_path import Course, grown
 from models.direction import kink
+from models.xfem.crack import Crack
 from models.xfem.grid import Floats
 from models.xfem.plate import Plate
 from models.xfem.verification import paths, reference_growth
@@ -218,3 +219,14 @@ def test_every_library_that_is_offered_makes_sense(name: str) -> None:
     config = CONFIGS[name].checked()
     assert config.window.bottom <= -5e-3
     assert config.window.columns % 4 == config.window.rows % 4 == 0
+
+
+def test_no_node_welds_a_crack_that_barely_passes_it() -> None:
+    """Samples 291, 366, 465 and 842 clip the support of a node by less than a ten-thousandth."""
+    found = sample(CONFIGS["crack"], seed=0, index=366)
+    plate = CONFIGS["crack"].plate
+    for count in (len(found.path) - 4, len(found.path) - 2):
+        path = found.path[:count]
+        aside = path + np.array([0.0, 1e-6])
+        here, there = plate.K(Crack(path))[0], plate.K(Crack(aside))[0]
+        assert np.abs(here - there).max() < 0.01 * np.abs(there).max()
