@@ -73,10 +73,13 @@ class NamedReader(NamedTuple):
 
 
 def default_reader() -> NamedReader:
-    """The reader with the weights that come with the program; raises ValueError without them."""
+    """The reader with the weights that come with the program; ValueError without them."""
     tensors, card = weights.default(WEIGHTS)
     network = CrackNetwork()
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as exc:
+        raise ValueError(f"the weights {WEIGHTS} are not of this network: {exc}") from exc
     return NamedReader(f"{WEIGHTS} seed {card['seed']}", network_reader(network))
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from models import weights
 from models.crack_image import CrackReader
 from sensors.observation import Inspection, Readout, Snapshot
 from storage.errors import UnavailableError
@@ -22,6 +24,7 @@ from twin.fleet import EMPTY, clock_of
 from twin.fold import folded
 from twin.lines import lines
 from twin.reading import NamedReader
+from twin.reading import default_reader as committed_reader
 
 HERE = f"components/{PRESS}"
 PIXEL = 1e-4  # [m]
@@ -266,3 +269,13 @@ async def test_the_crack_of_a_plate_is_moved_along_its_path(tmp_path: Path) -> N
         await home.service.until(home.service.committer.end)
         state = await home.json(f"{HERE}/state")
         assert state["crack_length"] == pytest.approx(found.length)
+
+
+def test_weights_of_another_network_are_named_and_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = {"data": "none", "seed": 0, "command": "pytest", "figures": {}}
+    weights.save(tmp_path / "crack-image.safetensors", {"other": torch.zeros(1)}, card)
+    monkeypatch.setattr(weights, "DEFAULTS", tmp_path)
+    with pytest.raises(ValueError, match="are not of this network"):
+        committed_reader()
