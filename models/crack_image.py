@@ -25,6 +25,7 @@ Outcome = Literal["measured", "untrusted", "nothing"]
 SMALLEST = 32  # shortest side of a picture [pixel]
 WORKING = 1024  # longest side that is looked at; larger pictures are averaged down to it [pixel]
 MOST = 60_000  # pixels that may be a crack: what covers more is none, and would take long
+CUT = 3.0  # standard deviations of an end from the border within which it may go on beyond
 TRIALS = (0.3, 0.5, 0.7)  # what is crack for certain, tried to see how much hangs on it
 _EXACT_SD = 1.0  # of the length and the ends of a line that is drawn in two shades [pixel]
 
@@ -158,7 +159,7 @@ def _nothing(why: str) -> Reading:
 def _reading(
     doubt: str, found: Trace, sds: tuple[float, float], factor: int, shape: tuple[int, ...]
 ) -> Reading:
-    path, border = found.path * factor, 2.5 * factor
+    path, border = found.path * factor, CUT * factor * sds[1]
     cut = [_is_at_border(end, shape, border) for end in (path[0], path[-1])]
     if (cut[1] and not cut[0]) or (cut[0] == cut[1] and path[0, 0] > path[-1, 0]):
         path, cut = path[::-1], cut[::-1]

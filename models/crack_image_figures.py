@@ -21,7 +21,7 @@ Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
 
 NEAR = 3  # pixels within which a pixel counts as found
-RIGHT = 4.0  # pixels within which a path is on the true crack
+RIGHT = 4.0  # pixels beside a crack of the mean width that a path may run
 _NAN = float("nan")
 
 
@@ -33,8 +33,8 @@ class Score(NamedTuple):
     iou: float  # of the pixels of an even chance or more
     recall: float  # of the crack's pixels, within NEAR
     precision: float  # of the pixels found, within NEAR
-    on_crack: float  # share of the path within RIGHT of the true crack
-    covered: float  # share of the true path within RIGHT of the path
+    on_crack: float  # share of the path that runs on the true crack or beside it
+    covered: float  # share of the true path that the path runs along
     length: float
     length_true: float
     length_sd: float
@@ -63,15 +63,18 @@ def scored(reading: Reading, found: Bools, crack: Bools) -> Score:
     """A reading, with the pixels that were found (h, w), against the truth."""
     truth = trace(crack.astype(np.float32))
     has = truth is not None and len(reading.path) > 0
-    far = _apart(reading.path, truth.path) if has and truth is not None else None
+    far = None
+    if has and truth is not None:
+        beside = RIGHT + 0.5 * float(truth.mask.sum()) / max(truth.length, 1.0)
+        far = [apart <= beside for apart in _apart(reading.path, truth.path)]
     return Score(
         has_crack=truth is not None,
         outcome=reading.outcome,
         iou=_share((found & crack).sum(), (found | crack).sum()),
         recall=_share((_grown(found) & crack).sum(), crack.sum()),
         precision=_share((_grown(crack) & found).sum(), found.sum()),
-        on_crack=_NAN if far is None else float((far[0] <= RIGHT).mean()),
-        covered=_NAN if far is None else float((far[1] <= RIGHT).mean()),
+        on_crack=_NAN if far is None else float(far[0].mean()),
+        covered=_NAN if far is None else float(far[1].mean()),
         length=reading.length,
         length_true=_NAN if truth is None else truth.length,
         length_sd=reading.length_sd,

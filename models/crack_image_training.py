@@ -21,7 +21,7 @@ from models.training import Examples, Schedule, seeded
 
 Floats = NDArray[np.floating]
 
-TRAIN, VALIDATION, CALIBRATION, HELD_OUT = 3200, 240, 160, 150  # pictures
+TRAIN, VALIDATION, CALIBRATION, HELD_OUT = 3200, 240, 400, 150  # pictures
 LARGE = SceneKind(size=384, widest=12.0)
 SUPPORTS = tuple(round(0.4 + 0.05 * k, 2) for k in range(12))
 WRONG = 0.05  # share of the trusted readings

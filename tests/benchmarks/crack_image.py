@@ -70,7 +70,8 @@ def frame_rows(library: Path, reader: CrackReader) -> list[str]:
             lengths.append(read.length - true)
     apart = np.abs(lengths)
     return [
-        f"{len(tips)} frames: tip within {max(tips):.2f} pixels (median {np.median(tips):.2f}), "
+        f"{len(tips)} frames: tip within {max(tips):.2f} pixels (median {np.median(tips):.2f}, "
+        f"{np.mean(np.array(tips) <= 1.0):.1%} within one), "
         f"length within {apart.max():.2f} (median {np.median(apart):.2f})",
     ]
 
