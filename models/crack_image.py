@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crack_image_network import CrackNetwork, probability
-from models.crack_image_trace import TRACING, Trace, Tracing, trace
+from models.crack_image_trace import TRACING, Trace, Tracing, arc_length, trace
 from models.crack_image_trust import TRUST, Trust
 
 Floats = NDArray[np.floating]
@@ -27,6 +27,7 @@ WORKING = 1024  # longest side that is looked at; larger pictures are averaged d
 MOST = 60_000  # pixels that may be a crack: what covers more is none, and would take long
 CUT = 3.0  # standard deviations of an end from the border within which it may go on beyond
 TRIALS = (0.3, 0.5, 0.7)  # what is crack for certain, tried to see how much hangs on it
+_BEYOND = 0.35  # how far a line goes on from the middle of its last pixel, on frames of the library
 _EXACT_SD = 1.0  # of the length and the ends of a line that is drawn in two shades [pixel]
 
 
@@ -76,7 +77,9 @@ class CrackReader:
         found = trace(drawn, self.tracing)
         if found is None:
             return _nothing("no line is long enough to be a crack")
-        return _reading("", found, (_EXACT_SD, _EXACT_SD), 1, drawn.shape)
+        path = _lengthened(found.path, _BEYOND)
+        whole = found._replace(path=path, length=arc_length(path))
+        return _reading("", whole, (_EXACT_SD, _EXACT_SD), 1, drawn.shape)
 
     def _read(self, chances: Floats, factor: int, shape: tuple[int, ...]) -> Reading:
         likely = chances > self.tracing.weak * TRIALS[0] / self.tracing.strong
@@ -150,6 +153,15 @@ def _drawn(picture: Picture) -> Floats | None:
         return None
     crack = is_high if is_high.mean() <= 0.5 else ~is_high
     return np.asarray(crack, dtype=np.float32)
+
+
+def _lengthened(path: Floats, more: float) -> Floats:
+    """The path, straight on at both ends by some pixels."""
+    out = path.copy()
+    for end, before in ((0, min(3, len(path) - 1)), (-1, max(-4, -len(path)))):
+        along = path[end] - path[before]
+        out[end] += more * along / max(float(np.hypot(*along)), 1e-9)
+    return out
 
 
 def _nothing(why: str) -> Reading:

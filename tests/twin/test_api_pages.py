@@ -31,7 +31,7 @@ HERE = f"components/{PRESS}"
 
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[House]:
-    async with house(tmp_path / "data") as opened:
+    async with house(tmp_path / "data", ingest={"read_images": False}) as opened:
         await opened.register(PRESS)
         yield opened
 

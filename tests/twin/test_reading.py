@@ -185,7 +185,7 @@ async def test_a_picture_of_a_part_of_the_crack_does_not_shrink_it(tmp_path: Pat
         await send(home, picture(70), 0, minute=0)
         await send(home, picture(30), 1, minute=1)
         await send(home, picture(74), 2, minute=2)
-        await send(home, picture(90), 3, minute=1)
+        await send(home, picture(84), 3, minute=1)
         found = await read(home, 4)
         assert [r.outcome for r in found] == ["measured", "unused", "measured", "unused"]
         assert "shorter" in found[1].why
