@@ -25,6 +25,7 @@ TRAIN, VALIDATION, CALIBRATION, HELD_OUT = 3200, 240, 400, 150  # pictures
 LARGE = SceneKind(size=384, widest=12.0)
 SUPPORTS = tuple(round(0.4 + 0.05 * k, 2) for k in range(12))
 WRONG = 0.05  # share of the trusted readings
+ALLOWANCE = 2.0  # on uncertainties: photographs are not made-up scenes
 WEIGHT = 3.0  # of a pixel of crack, over one without
 
 
@@ -84,7 +85,7 @@ def settled(network: nn.Module, _validation: Examples) -> None:
     """Set what is needed to trust a reading, and its uncertainty, on scenes of their own.
 
     The least support that leaves at most `WRONG` of the trusted readings wrong; then the factor
-    on all uncertainties that covers 95 % of the errors of those that are right.
+    on all uncertainties that covers 95 % of the errors of those that are right, with an allowance.
     """
     assert isinstance(network, CrackNetwork)
     found = [_judged(network, s) for s in large_scenes(2, CALIBRATION)]
@@ -115,8 +116,8 @@ def _trust(found: Sequence[_Judged]) -> Trust:
         if sum(not s.is_right for s in trusted) <= WRONG * len(trusted):
             break
     right = [s for s in trusted if s.is_right]
-    length = np.quantile([abs(s.error) / (1.96 * s.length_sd) for s in right], 0.95)
-    tip = np.quantile([e / (2.45 * s.tip_sd) for s in right for e in s.ends], 0.95)
+    length = ALLOWANCE * np.quantile([abs(s.error) / (1.96 * s.length_sd) for s in right], 0.95)
+    tip = ALLOWANCE * np.quantile([e / (2.45 * s.tip_sd) for s in right for e in s.ends], 0.95)
     return trust._replace(
         length_floor=float(trust.length_floor * length),
         length_share=float(trust.length_share * length),
