@@ -139,10 +139,9 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
     carried = {name: getattr(history, name) for name in _HISTORY}
     if isinstance(history, CrackState) and alike:
         carried["overload"] = history.overload
-    if not alike:
-        carried.pop("fractured")  # of another kind of crack
     if alike and _start(after) == _start(before):
-        carried |= {name: getattr(history, name) for name in ("a", *_where(history))}
+        here = ("a", "fractured", *_where(history))
+        carried |= {name: getattr(history, name) for name in here}
     gate = fresh.state.counter.gate
     state = fresh.state._replace(**carried)
     state = state._replace(counter=state.counter._replace(gate=gate))
@@ -168,7 +167,6 @@ _HISTORY = (
     "cycles",
     "rate",
     "open_growth",
-    "fractured",
     "measured",
     "measured_sd",
     "innovation",

@@ -172,3 +172,19 @@ def test_no_network_draws_on_a_plate_that_it_does_not_know() -> None:
     place = value.places[NAME]
     ask = Question(mix([(4e7, 2.4e7, 1.0)], 0.5), 1e4, 2)
     assert forecast(value.cohorts[place.cohort], place.row, ask)["paths"].keys() == {"physics"}
+
+
+def test_a_plate_that_is_registered_with_another_crack_is_not_broken_any_more() -> None:
+    broken = folded(fleet(plate()), [loaded(0, 0.0, 0.2, 1e9)], CLOCK).fleet
+    assert bool(state(broken, NAME).fractured)
+    renewed = plate(revision=2, geometry=PLATE | {"mouth": 0.001})
+    after = folded(broken, [Line(NAME, renewed), loaded(1, 10.0, 0.2)], CLOCK).fleet
+    assert not bool(state(after, NAME).fractured)
+    assert float(state(after, NAME).a) > renewed.registration.crack_length
+
+
+def test_a_broken_plate_stays_broken_where_only_its_limit_changes() -> None:
+    broken = folded(fleet(plate()), [loaded(0, 0.0, 0.2, 1e9)], CLOCK).fleet
+    after = folded(broken, [Line(NAME, plate(revision=2, crack_limit=0.009))], CLOCK).fleet
+    assert bool(state(after, NAME).fractured)
+    assert float(state(after, NAME).a) == float(state(broken, NAME).a)
