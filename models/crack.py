@@ -170,13 +170,13 @@ class Believed(Protocol):
 
 def belief(state: Believed) -> CrackBelief:
     """What the state says, with the particles summed up."""
-    a = mean(state.a)
+    a = _mean(state.a)
     return CrackBelief(
         crack_length=a,
-        crack_length_sd=torch.sqrt(mean((state.a - a[:, None]) ** 2)),
-        growth_rate=mean(state.rate),
+        crack_length_sd=torch.sqrt(_mean((state.a - a[:, None]) ** 2)),
+        growth_rate=_mean(state.rate),
         cycles=state.cycles,
-        open_growth=mean(state.open_growth),
+        open_growth=_mean(state.open_growth),
         fractured=state.fractured,
         measured=state.measured,
         measured_sd=state.measured_sd,
@@ -334,7 +334,7 @@ def _inspected(state: CrackState, load: CrackLoad) -> CrackState:
         fractured=(a >= limit).all(1),
         measured=torch.where(seen, length, state.measured),
         measured_sd=torch.where(seen, load.length_sd.to(a.dtype), state.measured_sd),
-        innovation=torch.where(seen, length - mean(state.a), state.innovation),
+        innovation=torch.where(seen, length - _mean(state.a), state.innovation),
         t_inspected_ns=torch.where(seen, load.t_ns, state.t_inspected_ns),
     )
 
@@ -350,7 +350,7 @@ def _limit(state: CrackState) -> Tensor:
     return torch.as_tensor(state.geometry.limit).expand_as(state.a).reshape(-1)
 
 
-def mean(x: Tensor) -> Tensor:
+def _mean(x: Tensor) -> Tensor:
     """Mean over axis 1, added in an order that the number of rows does not change."""
     p = x.shape[1]
     while x.shape[1] > 1:

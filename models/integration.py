@@ -86,7 +86,7 @@ class Lanes:
     def __call__(self, a: Tensor) -> Tensor:
         """da/dλ (tracks,) [m]."""
         drive, K_max = self.drive, self.K_max(a)
-        long = self._spread(filled(a))
+        long = self._spread(_filled(a))
         per_cycle = drive.retardation(drive.law, K_max, drive.R, long, drive.overload)
         value = torch.where(drive.count > 0.0, drive.count * per_cycle, 0.0)[: self.used]
         if self.apart:
@@ -95,7 +95,7 @@ class Lanes:
 
     def K_max(self, a: Tensor) -> Tensor:
         """K_max (M,) [Pa √m] at `a` (tracks,); in mixed mode scaled as the equivalent range is."""
-        long = filled(a)
+        long = _filled(a)
         root = torch.sqrt(math.pi * long)
         unit = self._spread(self.geometry.F(long) * root)
         K_max = self.drive.peak * unit
@@ -113,7 +113,7 @@ class Lanes:
         """A share of the crack, and of the overload zone where loads interact."""
         if not (self.drive.retardation.interacts and self.apart):
             return STRIDE * a
-        zone = self.drive.retardation.reach(self.drive.overload, filled(a))[: self.used]
+        zone = self.drive.retardation.reach(self.drive.overload, _filled(a))[: self.used]
         return torch.minimum(STRIDE * a, zone)
 
     def among(self, index: Tensor) -> Lanes:
@@ -135,7 +135,7 @@ class Lanes:
         )
 
 
-def filled(a: Tensor) -> Tensor:
+def _filled(a: Tensor) -> Tensor:
     """`a` (k,) filled up to whole vectors with its first value."""
     return torch.cat((a, a[:1].expand(-len(a) % WIDTH)))
 
