@@ -29,6 +29,7 @@ from storage.journal import Journal
 from storage.store import Store
 from twin.committer import Committer
 from twin.component import Component
+from twin.fleet import Fleet
 from twin.fold import Line
 from twin.lines import OBSERVATION, observed
 from twin.metrics import Metrics
@@ -55,6 +56,17 @@ class Known(NamedTuple):
 
     component: Component
     last: Measured = NEVER_MEASURED
+
+
+def known(fleet: Fleet, name: str) -> Known | None:
+    """What a fleet knows of a component when an image of it is judged."""
+    component, place = fleet.components.get(name), fleet.places.get(name)
+    if component is None or place is None:
+        return None if component is None else Known(component)
+    state = fleet.cohorts[place.cohort].state
+    leaves = state.measured, state.measured_sd, state.t_inspected_ns
+    length, sd, t_ns = (leaf[place.row].item() for leaf in leaves)
+    return Known(component, Measured(length, sd, int(t_ns)))
 
 
 class Hall(NamedTuple):

@@ -33,8 +33,7 @@ from twin.metrics import Metrics
 from twin.news import Told
 from twin.outbox import Outbox
 from twin.queues import LineQueue
-from twin.reading import Hall, ImageReading, Known
-from twin.readout import Measured
+from twin.reading import Hall, ImageReading, known
 from twin.recovery import Recovered, recovered
 from twin.settings import Settings
 
@@ -69,7 +68,7 @@ class Service:
         self._queries = ThreadPoolExecutor(2, "queries")
         self.committer = Committer(store.journal, self._journal_thread, self._queue, self.metrics)
         self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
-        hall = Hall(self._known, self.journal, self.until)
+        hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
         self._advanced = asyncio.Condition()
         self._told = Told()
@@ -230,17 +229,6 @@ class Service:
         notes = [*result.notes, *self._told.states(result.fleet, lines)]
         snapshots = [line.what for line in lines if isinstance(line.what, Snapshot)]
         return result._replace(notes=notes), late(fleet, lines), snapshots
-
-    def _known(self, name: str) -> Known | None:
-        """What is known of a component when an image of it is judged."""
-        component, place = self.fleet.components.get(name), self.fleet.places.get(name)
-        if component is None or place is None:
-            return Known(component) if component is not None else None
-        view, row = self.fleet.cohorts[place.cohort].view(), place.row
-        last = Measured(
-            float(view.measured[row]), float(view.measured_sd[row]), int(view.t_inspected_ns[row])
-        )
-        return Known(component, last)
 
     def _tell(self, notes: Sequence[Note]) -> None:
         events = self.events.added(notes)
