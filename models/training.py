@@ -81,7 +81,7 @@ def trained(
 
     Raises ValueError where a loss is not finite: the run cannot go on from there.
     """
-    adam = torch.optim.Adam(network.parameters(), lr=schedule.lr)
+    adam = torch.optim.Adam(network.parameters(), lr=schedule.lr, fused=True)
     if start is not None:
         network.load_state_dict(start.weights)
         _restore(adam, network, start.moments)
