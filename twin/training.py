@@ -7,6 +7,7 @@ What is left at the end are the weights of the best epoch and their card.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -96,7 +97,7 @@ def train(order: Order, report: Report | None = None) -> weights.Card:
         tell = report or (lambda _standing: None)
         last, cpu_s = _trained(run, network, learned, validation, tell)
         run.recipe.settled(network, validation)
-    card = _card(run, network, last, cpu_s)
+    card = _card(run, network, last, cpu_s) | {"examples_sha256": _digest(*learned, *validation)}
     weights.save(order.weights_path(), network.state_dict(), card)
     sync_directory(order.weights_path().parent)
     order.progress_path().unlink(missing_ok=True)
@@ -141,6 +142,14 @@ def _examples(run: _Run) -> tuple[Examples, Examples]:
             f"{len(learned[0])} examples to learn from and {len(validation[0])} to validate by"
         )
     return learned, validation
+
+
+def _digest(*tensors: Tensor) -> str:
+    """Of what was learned from: one configuration may give other contents by another solver."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _trained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import re
@@ -17,12 +18,14 @@ import pytest
 import uvicorn
 from PIL import Image
 
+from models.weights import DEFAULTS
 from sensors.observation import Snapshot
 from storage.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house
 from twin.api.application import application
 from twin.api.context import Context
-from twin.api.schema import Alive, Crack, Images, Letters, Models, Ready, Resubmitted
+from twin.api.schema import Crack, Images
+from twin.api.schema_service import Alive, Letters, Models, Ready, Resubmitted
 from twin.api.stream import Stream
 from twin.errors import OverloadedError
 
@@ -162,6 +165,20 @@ async def test_models_are_told_with_their_users(home: House) -> None:
         ("ParisLaw", "EdgeCrack", 1)
     ]
     assert all(text for text in (*page.laws.values(), *page.materials.values()))
+
+
+async def test_networks_are_told_with_what_they_learned_from_and_what_they_are_used_for(
+    home: House,
+) -> None:
+    known = Models.model_validate(await home.json("models")).weights
+    assert {name for name, one in known.items() if one.used_for} == {
+        "crack-image", "crack-k", "crack-spiking",
+    }  # fmt: skip  # a set
+    for name, one in known.items():
+        file = DEFAULTS / f"{name}.safetensors"
+        assert one.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+        assert one.command.startswith(f"twin train {name} ")
+        assert one.data["held_out"] == 108
 
 
 async def test_readiness_follows_the_disk_and_not_the_broker(home: House) -> None:

@@ -112,6 +112,16 @@ def test_training_leaves_the_best_weights_and_a_full_card(order: Order) -> None:
     assert not order.progress_path().exists()
 
 
+def test_a_card_tells_libraries_of_one_configuration_but_other_contents_apart(
+    order: Order, tmp_path: Path
+) -> None:
+    before = train(order)["examples_sha256"]
+    assert train(replace(order, out=tmp_path / "again"))["examples_sha256"] == before
+    y: Any = zarr.open_group(order.library)["y_out"]
+    y[0] = y[0] + 1e-3
+    assert train(replace(order, out=tmp_path / "changed"))["examples_sha256"] != before
+
+
 def test_a_training_that_was_interrupted_goes_on_bit_for_bit(order: Order, tmp_path: Path) -> None:
     whole = train(replace(order, out=tmp_path / "whole"))
     with pytest.raises(StoppedError):

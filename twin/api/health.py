@@ -10,7 +10,7 @@ from twin.api.answers import json_answer
 from twin.api.context import Context
 from twin.api.models import cohorts
 from twin.api.problems import documented
-from twin.api.schema import Alive, Ready
+from twin.api.schema_service import Alive, Ready
 from twin.cohort import intensities
 from twin.exposition import CONTENT_TYPE, exposition
 from twin.service import Service

@@ -12,7 +12,7 @@ from storage.dead_letters import KeptLetter
 from twin.api.answers import json_answer
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
-from twin.api.schema import Letters, Resubmitted
+from twin.api.schema_service import Letters, Resubmitted
 
 LARGEST = 2**63 - 1
 SHOWN = 2048  # bytes of a payload

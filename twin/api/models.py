@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -12,12 +14,19 @@ from models.laws import LAWS
 from models.materials import MATERIALS
 from models.path_crack import EdgePlate, PathStepper
 from models.retardation import RETARDATIONS, NoRetardation
+from models.weights import DEFAULTS, load
 from twin.api.answers import json_answer
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
-from twin.api.schema import Models
+from twin.api.schema_service import Models
 from twin.cohort import AnyStepper
 from twin.fleet import Fleet
+
+USES = {
+    "crack-k": "stress intensities along the paths of plates",
+    "crack-spiking": "forecasts of paths",
+    "crack-image": "reading images of cracks",
+}
 
 
 def add_models(app: FastAPI, context: Context) -> None:
@@ -27,13 +36,14 @@ def add_models(app: FastAPI, context: Context) -> None:
         "geometries": _sentences(GEOMETRIES | {"plate": EdgePlate}),
         "retardations": _sentences(RETARDATIONS),
         "materials": {name: material.source for name, material in MATERIALS.items()},
+        "weights": {path.stem: _learned(path) for path in sorted(DEFAULTS.glob("*.safetensors"))},
     }
 
     @app.get(
         f"{PREFIX}/models", tags=["models"], responses={200: {"model": Models}, **documented()}
     )
     async def get_models() -> Response:
-        """Laws, geometries, retardations and materials by name, and the cohorts in use."""
+        """Laws, geometries, retardations, materials and networks by name, and cohorts in use."""
         return json_answer({**offered, "cohorts": cohorts(context.service.fleet)})
 
 
@@ -56,6 +66,17 @@ def _parts(stepper: AnyStepper) -> dict[str, str]:
     return {
         "geometry": type(stepper.geometry).__name__,
         "retardation": type(stepper.retardation).__name__,
+    }
+
+
+def _learned(path: Path) -> dict[str, Any]:
+    """Where weights come from, by their card."""
+    _, card = load(path)
+    told = ("about", "parameters", "data", "seed", "command", "figures")
+    return {
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "used_for": USES.get(path.stem, ""),
+        **{key: card[key] for key in told},
     }
 
 

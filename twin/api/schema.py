@@ -24,18 +24,20 @@ _REMAINING = (
 )
 
 
-class _Page(BaseModel):
+class Page(BaseModel):
+    """What all of them have in common: nothing is said that is not described."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Fault(_Page):
+class Fault(Page):
     """One thing that is wrong with a request."""
 
     where: str
     what: str
 
 
-class Problem(_Page):
+class Problem(Page):
     """RFC 9457 problem details."""
 
     type: str = Field(description="Stable name of the kind of problem.")
@@ -45,7 +47,7 @@ class Problem(_Page):
     errors: list[Fault] = Field([], description="The faults of a request, one by one.")
 
 
-class Innovation(_Page):
+class Innovation(Page):
     """The last inspection."""
 
     time: datetime
@@ -54,7 +56,7 @@ class Innovation(_Page):
     innovation: float = Field(description="Measured less believed length [m].")
 
 
-class State(_Page):
+class State(Page):
     """What is believed of a component."""
 
     component: str = Field(pattern=f"^{NAME.pattern}$")
@@ -80,7 +82,7 @@ class State(_Page):
     )
 
 
-class Item(_Page):
+class Item(Page):
     """A component in a list."""
 
     component: str
@@ -96,14 +98,14 @@ class Item(_Page):
     revision: int
 
 
-class Items(_Page):
+class Items(Page):
     """A page of components, by name."""
 
     items: list[Item]
     next: str | None = Field(description="The cursor of the next page, null on the last.")
 
 
-class Described(_Page):
+class Described(Page):
     """A component: how it is registered, and its state."""
 
     component: str
@@ -114,7 +116,7 @@ class Described(_Page):
     state: State | None = Field(description="Null right after a registration.")
 
 
-class History(_Page):
+class History(Page):
     """Columns of the trajectory of a component."""
 
     component: str
@@ -123,7 +125,7 @@ class History(_Page):
     next: datetime | None = Field(description="`from` of the next page, null on the last.")
 
 
-class Circle(_Page):
+class Circle(Page):
     """A round hole."""
 
     x: float
@@ -131,7 +133,7 @@ class Circle(_Page):
     radius: float
 
 
-class Crack(_Page):
+class Crack(Page):
     """The crack in its plate: coordinates in metres, y upwards."""
 
     component: str
@@ -149,7 +151,7 @@ class Crack(_Page):
     )
 
 
-class ImageTip(_Page):
+class ImageTip(Page):
     """An end of a crack in an image."""
 
     x: float = Field(description="To the right from the left border [pixel].")
@@ -157,7 +159,7 @@ class ImageTip(_Page):
     sd: float = Field(description="Standard deviation of each coordinate [pixel].")
 
 
-class ImageRead(_Page):
+class ImageRead(Page):
     """What was read from a crack image."""
 
     outcome: Literal["measured", "unused", "untrusted", "nothing", "failed"] = Field(
@@ -172,7 +174,7 @@ class ImageRead(_Page):
     reader: str
 
 
-class ImageInfo(_Page):
+class ImageInfo(Page):
     """An image that was received."""
 
     sha256: str
@@ -188,14 +190,14 @@ class ImageInfo(_Page):
     read: ImageRead | None = Field(description="What was read from it; null before that.")
 
 
-class Images(_Page):
+class Images(Page):
     """Images of a component, newest first."""
 
     items: list[ImageInfo]
     complete: bool = Field(description="False while the journal is still being looked through.")
 
 
-class Forecast(_Page):
+class Forecast(Page):
     """How the crack goes on under a load."""
 
     component: str
@@ -220,7 +222,7 @@ Horizon = Annotated[float, Field(gt=0, le=1e15)]
 Points = Annotated[int, Field(ge=2, le=500)]
 
 
-class WhatIf(_Page):
+class WhatIf(Page):
     """A repeating mix of cycles."""
 
     cycles: Annotated[
@@ -234,7 +236,7 @@ class WhatIf(_Page):
     points: Points = 50
 
 
-class InspectionBody(_Page):
+class InspectionBody(Page):
     """A measured crack length."""
 
     model_config = ConfigDict(
@@ -258,7 +260,7 @@ class InspectionBody(_Page):
     method: Annotated[str, Field(max_length=200)] = ""
 
 
-class Inspected(_Page):
+class Inspected(Page):
     """What became of an inspection."""
 
     component: str
@@ -268,76 +270,3 @@ class Inspected(_Page):
     innovation: float | None = Field(
         description="Measured less believed length [m]; null for a duplicate."
     )
-
-
-class Letter(_Page):
-    """A message that was refused."""
-
-    id: int
-    time: datetime
-    topic: str
-    reason: str
-    sentence: str
-    content_type: str
-    properties: dict[str, str]
-    payload: str = Field(description="The payload's beginning in base 64.")
-    payload_bytes: int
-
-
-class Letters(_Page):
-    """Refused messages, oldest first."""
-
-    items: list[Letter]
-    next: int | None = Field(description="`after` of the next page, null on the last.")
-    total: int
-    dropped: int = Field(description="Letters that made room for newer ones.")
-
-
-class Resubmitted(_Page):
-    """What became of a letter that was judged again."""
-
-    id: int
-    outcome: Literal["accepted", "duplicate", "behind"]
-
-
-class CohortInfo(_Page):
-    """Components that are stepped together."""
-
-    cohort: str
-    law: str
-    geometry: str
-    retardation: str
-    components: int
-
-
-class Models(_Page):
-    """What a component can be registered with, and what is in use."""
-
-    laws: dict[str, str] = Field(description="What each is, in one sentence.")
-    geometries: dict[str, str]
-    retardations: dict[str, str]
-    materials: dict[str, str]
-    cohorts: list[CohortInfo]
-
-
-class Alive(_Page):
-    """The process answers."""
-
-    alive: Literal[True]
-
-
-class Checks(_Page):
-    """What readiness follows from; the broker is told and does not count."""
-
-    recovered: bool
-    journal: bool
-    archive: bool
-    broker: bool | None = Field(description="Null where there is none.")
-
-
-class Ready(_Page):
-    """Whether the service can do its work."""
-
-    ready: bool
-    checks: Checks
-    damage: list[str] = Field(description="What was found damaged at the start.")

@@ -1,0 +1,97 @@
+"""What answers about the service itself hold: refused messages, models, health."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from twin.api.schema import Page
+
+
+class Letter(Page):
+    """A message that was refused."""
+
+    id: int
+    time: datetime
+    topic: str
+    reason: str
+    sentence: str
+    content_type: str
+    properties: dict[str, str]
+    payload: str = Field(description="The payload's beginning in base 64.")
+    payload_bytes: int
+
+
+class Letters(Page):
+    """Refused messages, oldest first."""
+
+    items: list[Letter]
+    next: int | None = Field(description="`after` of the next page, null on the last.")
+    total: int
+    dropped: int = Field(description="Letters that made room for newer ones.")
+
+
+class Resubmitted(Page):
+    """What became of a letter that was judged again."""
+
+    id: int
+    outcome: Literal["accepted", "duplicate", "behind"]
+
+
+class CohortInfo(Page):
+    """Components that are stepped together."""
+
+    cohort: str
+    law: str
+    geometry: str
+    retardation: str
+    components: int
+
+
+class WeightsInfo(Page):
+    """What a network has learned, and from what."""
+
+    sha256: str = Field(description="Of the file of weights.")
+    about: str
+    used_for: str = Field(description="What the service asks it for; empty if it is not asked.")
+    parameters: int = Field(description="Numbers that were learned.")
+    data: dict[str, Any] = Field(description="What it was trained on, and how much was held out.")
+    seed: int
+    command: str = Field(description="What trained it.")
+    figures: dict[str, float] = Field(description="Losses, as its card states them.")
+
+
+class Models(Page):
+    """What a component can be registered with, and what is in use."""
+
+    laws: dict[str, str] = Field(description="What each is, in one sentence.")
+    geometries: dict[str, str]
+    retardations: dict[str, str]
+    materials: dict[str, str]
+    weights: dict[str, WeightsInfo] = Field(description="Networks that come with the service.")
+    cohorts: list[CohortInfo]
+
+
+class Alive(Page):
+    """The process answers."""
+
+    alive: Literal[True]
+
+
+class Checks(Page):
+    """What readiness follows from; the broker is told and does not count."""
+
+    recovered: bool
+    journal: bool
+    archive: bool
+    broker: bool | None = Field(description="Null where there is none.")
+
+
+class Ready(Page):
+    """Whether the service can do its work."""
+
+    ready: bool
+    checks: Checks
+    damage: list[str] = Field(description="What was found damaged at the start.")
