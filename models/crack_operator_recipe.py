@@ -3,7 +3,7 @@
 It learns from every tip of the library and of further cracks that wander more, by the error of
 K relative to its size, for unit tension and unit shear apart. Its bound is set on tips of
 validation: in each band of α the factor on the members' spread that holds 95 % of the errors of
-|K|, under the loads that the tips met.
+|K|, under the loads that the tips met, the library's cracks and the others counting alike.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ VALIDATION = 0.1  # share of the samples, and of the further cracks
 CROSS = 0.04  # share of the other load in the size that errors are relative to
 OUTLYING = 0.03  # relative error
 COVERED = 0.95
-ENOUGH = 200  # tips of validation that set the bound of a band
 TIPS = 2048  # described at a time
 
 
@@ -164,17 +163,33 @@ def errors(operator: nn.Module, tips: Tips) -> Errors:
 
 
 def settled(operator: nn.Module, validation: Examples) -> None:
-    """Set the bound, band by band of α: on the library's tips, on all where these are few."""
+    """Set the bound, band by band of α, as if a crack were as often of the one kind as the other.
+
+    The kinds are the library's cracks and the wanderers, which are met less well.
+    """
     assert isinstance(operator, CrackOperator)
     tips = Tips(*validation)
     off, at = errors(operator, tips), band(tips.seen[:, ALPHA])
     operator.floor.copy_(off.K[tips.library].median())
     score = off.K / (off.spread + operator.floor)
     for k in range(BANDS):
-        kept = (at == k) & tips.library
-        kept = kept if int(kept.sum()) >= ENOUGH else at == k
+        kept = at == k
         if kept.any():
-            operator.factor[k] = torch.quantile(score[kept], COVERED)
+            operator.factor[k] = _quantile(score[kept], _evened(tips.library[kept]))
+
+
+def _evened(of_library: Tensor) -> Tensor:
+    """Weights (n,) by which both kinds count alike, however many of each there are."""
+    share = of_library.double().mean().clamp(min=1e-9, max=1.0 - 1e-9)
+    return torch.where(of_library, 0.5 / share, 0.5 / (1.0 - share))
+
+
+def _quantile(score: Tensor, weight: Tensor) -> Tensor:
+    """The least score below which, with itself, lies `COVERED` of the weight."""
+    order = score.argsort()
+    total = weight[order].cumsum(0)
+    at = torch.searchsorted(total, COVERED * total[-1]).clamp(max=len(score) - 1)
+    return score[order][at]
 
 
 def figures(operator: nn.Module, arrays: Arrays) -> Figures:
