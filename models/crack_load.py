@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.exposure import row_of
-from models.rainflow import Cycles
+from models.rainflow import Cycles, Turning, counted
 
 
 class CrackLoad(NamedTuple):
@@ -133,3 +133,19 @@ def _require(good: Tensor, name: str, values: Tensor, want: str) -> None:
     if not good.all():
         at = int((~good).nonzero()[0, 0])
         raise ValueError(f"{name} {at} is {float(values[at])}, not {want}")
+
+
+def dated(t_ns: Tensor, load: CrackLoad) -> Tensor:
+    """Time (n,) of the last evidence; it never runs backwards."""
+    evidence = (load.sample_offset.diff() > 0) | (load.blocks.offset.diff() > 0) | load.inspected
+    return torch.where(evidence, torch.maximum(t_ns, load.t_ns), t_ns)
+
+
+def counted_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:
+    """The counter after the load's series, and all cycles of the load."""
+    if load.samples.numel() == 0 and bool(load.continues.all()):
+        return counter, load.blocks
+    counter, cycles = counted(
+        counter, load.samples, load.companion, load.sample_offset, load.continues
+    )
+    return counter, merged(cycles, load.blocks)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.crack import CrackState, lanes
+from models.crack_growth import lanes
+from models.crack_state import CrackState
 from models.exposure import typical_blocks
 from models.integration import Speed, advanced
 from models.rainflow import Cycles

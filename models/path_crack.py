@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.crack import columns, counted_load, dated, tallied
-from models.crack_load import CrackLoad, check
+from models.crack_growth import tallied
+from models.crack_load import CrackLoad, check, counted_load, dated
+from models.crack_state import columns
 from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
 from models.path_front import Front, Intensities, at_end, k_at, known, moved

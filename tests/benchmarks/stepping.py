@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from models import tree
-from models.crack import CrackLoad, CrackState, CrackStepper, blocks, lanes, spectrum_load
+from models.crack import CrackLoad, CrackState, CrackStepper, blocks, spectrum_load
+from models.crack_growth import lanes
 from models.geometry import EdgeCrack
 from models.integration import advanced
 from models.laws import ParisLaw

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 import models.integration as integration
-from models.crack import CrackState, CrackStepper, blocks, lanes, spectrum_load
+from models.crack import CrackState, CrackStepper, blocks, spectrum_load
+from models.crack_growth import lanes
 from models.geometry import EdgeCrack
 from models.integration import WIDTH, advanced, padded
 from models.laws import FormanLaw, NasgroLaw, WalkerLaw, si_coefficient
