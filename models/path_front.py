@@ -29,6 +29,7 @@ from models.path_plate import SEGMENT, Plates, Tips
 from models.tree import rows, with_rows
 
 STEEPEST = (math.cos(math.radians(75.0)), math.sin(math.radians(75.0)))  # against the x axis
+BESIDE = 0.05  # so near to a longer segment a node is not missed [of the shortest]
 OFF_AIM = math.sin(math.radians(5.0))  # beyond which a node's intensities are found anew
 
 
@@ -182,6 +183,12 @@ def aimed(
     return with_rows(front, index, part), inside
 
 
+def off_aim(front: Front) -> Tensor:
+    """How far (n,) [m] the tips are to the left of where the segments under way aim."""
+    (x, y), (c, s) = (front.tip - _node(front, front.nodes - 1)).unbind(-1), front.aim.unbind(-1)
+    return c * y - s * x
+
+
 def abandoned(front: Front) -> Front:
     """The fronts without the segments under way, to aim anew; the tips stay where they are."""
     last = _node(front, front.nodes - 1) - _node(front, front.nodes - 2)
@@ -208,6 +215,29 @@ def settled(front: Front) -> Front:
         k_to=k,
         known=off[:, 1].abs() <= OFF_AIM,
     )
+
+
+def settled_at(front: Front, a: Tensor, shortest: Tensor) -> Front:
+    """The fronts with a node at the tip, where the segments end early, at the length `a` (n,) [m].
+
+    Segments shorter than `shortest` (n,) [m] take the place of the node before with theirs, where
+    that lies beside the longer one by next to nothing: the operator knows no short segments.
+    """
+    last, base = (_node(front, front.nodes - back) for back in (1, 2))
+    after = settled(front._replace(span=a - front.start, k_to=k_at(front, a)))
+    way = front.tip - base
+    ahead = way / _norm(way)[:, None]
+    aside = between(ahead, last - base)[:, 1].abs()
+    alike = (a - front.start < shortest) & (aside < BESIDE * shortest) & (front.nodes > 2)
+    index = alike.nonzero().squeeze(1)
+    if not index.numel():
+        return after
+    some = rows(after, index)
+    path, row = some.path.clone(), torch.arange(len(index))
+    path[row, some.nodes - 2] = some.tip
+    path[row, some.nodes - 1] = 0.0
+    some = some._replace(path=path, nodes=some.nodes - 1, aim=ahead[index])
+    return with_rows(after, index, some._replace(known=torch.zeros_like(some.known)))
 
 
 def through(front: Front, plates: Plates) -> tuple[Front, Tensor]:

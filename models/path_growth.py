@@ -27,7 +27,9 @@ from models.path_front import (
     forward,
     k_at,
     known,
+    off_aim,
     settled,
+    settled_at,
     through,
     turned,
 )
@@ -39,6 +41,8 @@ STRIDE = 0.1  # the longest stride, relative to the crack
 SMALL = 1e-4  # growth in segments that one evaluation may take
 FRESH = 0.1  # so far into a segment it may still be aimed anew, by a load that grows as much
 TURN = 0.05  # sine of the deviation from which on it is
+SHORT = 0.2  # from here on it ends instead, where a load turns the crack for so long
+SHARP = 0.2  # sine of the deviation from which on it does; curves under one load are less
 MAX_PIECES = 8192
 
 
@@ -157,15 +161,24 @@ def walked(walk: Walk, load: Pull, find: Intensities) -> Walk:
 
 
 def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
-    """Segments that have only begun are aimed anew, where a large load wants another direction."""
+    """Segments are aimed anew or end where they are, as a load goes on in another direction.
+
+    It does if it is large, or if the tip has left the aim already by as much as it would take.
+    """
     front = known(walk.front, walk.plates, find)
     k, begun = k_at(front, walk.a), walk.a - front.start
-    reach = FRESH * front.span
-    wants = load.heading(k, walk.a)[:, 1].abs() > TURN
-    anew = wants & (begun <= reach) & (load(k, walk.a) > reach) & (front.span > 0.0)
-    index = anew.nonzero().squeeze(1)
+    reach, turn = FRESH * front.span, load.heading(k, walk.a)[:, 1]
+    under_way, turns = front.span > 0.0, turn.abs()
+    large = load(k, walk.a) > reach
+    stays = off_aim(front) * turn >= reach * turn * turn
+    index = (under_way & (turns > TURN) & large & (begun <= reach)).nonzero().squeeze(1)
     if index.numel():
         front = with_rows(front, index, abandoned(rows(front, index)))
+    early = (turns > SHARP) & (large | stays) & (begun >= SHORT * front.span) & under_way
+    index = early.nonzero().squeeze(1)
+    if index.numel():
+        shortest = SEGMENT * walk.plates.width[index]
+        front = with_rows(front, index, settled_at(rows(front, index), walk.a[index], shortest))
     return walk._replace(front=front)
 
 

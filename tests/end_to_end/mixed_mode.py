@@ -7,6 +7,8 @@ on a finer mesh, the angle by arctangent, cycles by the trapezoid of 1/(C K^m).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,12 @@ from models.xfem.crack import Crack
 from models.xfem.plate import Plate
 
 Floats = NDArray[np.float64]
+Load = tuple[float, float, float]  # range of tension and of shear [Pa], cycles
+Law = tuple[float, float]  # C, m of da/dN = C K^m
+
+BAND = (-6e-3, 4e-3)  # y between which cracks may run [m]
+END = 9.5e-3  # x beyond which they are not followed [m]
+REST = 1e30  # cycles per metre of a closed crack
 
 
 class Reference(NamedTuple):
@@ -47,48 +55,106 @@ class _Pull(NamedTuple):
     slow: float  # cycles per metre
 
 
-def _pull(K: Floats, tension: float, shear: float, C: float, m: float) -> _Pull:
-    k1, k2 = np.array([tension, shear]) @ K
+def _pull(K: Floats, load: Load, law: Law) -> _Pull:
+    k1, k2 = np.array(load[:2]) @ K
+    C, m = law
+    if k1 <= 0.0:  # closed: it rests
+        return _Pull(0.0, REST)
     angle = 2.0 * math.atan2(-2.0 * k2, k1 + math.sqrt(k1 * k1 + 8.0 * k2 * k2))
     half = math.cos(0.5 * angle)
     along = half * (k1 * half * half - 1.5 * k2 * math.sin(angle))
     return _Pull(angle, 1.0 / (C * along**m))
 
 
-def grown(
-    loads: list[tuple[float, float, float]],  # range of tension and shear [Pa], cycles
-    crack: float,
-    law: tuple[float, float],  # C, m
-    *,
-    columns: int,
-    step: float,
-) -> Reference:
-    """An edge crack in a plate of 10 mm × 20 mm; ends before the far edge."""
-    plate = Plate(columns=columns, band=(-4e-3, 2e-3))
-    path, angle = [np.zeros(2), np.array([crack, 0.0])], 0.0
-    marks = [0.0, 0.0]
-    K = plate.K(Crack(np.array(path)))[0]
-    done, total = 1.0, 0.0  # share of the step under way; cycles
-    after, K_after = path[-1], K
-    for tension, shear, cycles in loads:
-        left = cycles
-        while path[-1][0] < 9.5e-3:
-            if done >= 1.0:
-                angle += _pull(K, tension, shear, *law).angle
-                after = path[-1] + step * np.array([math.cos(angle), math.sin(angle)])
-                K_after, done = plate.K(Crack(np.array([*path, after])))[0], 0.0
-            first, last = (_pull(k, tension, shear, *law).slow for k in (K, K_after))
-            need = step * _trapezoid(first, last, done, 1.0)
-            if need > left:
-                done = _reached(first, last, done, left / step)
-                total += left
-                break
-            left, total = left - need, total + need
-            path.append(after)
-            marks.append(total)
-            K, done = K_after, 1.0
-    path.append(path[-1] + done * (after - path[-1]))
-    return Reference(np.array(path), np.array([*marks, total]))
+def grown(loads: Sequence[Load], crack: float, law: Law, *, columns: int, step: float) -> Reference:
+    """An edge crack in a plate of 10 mm × 20 mm; ends before the far edge.
+
+    A node lies where the load changes, unless that is less than half a step after the last one:
+    what changes within less does not turn the crack.
+    """
+    growing = _Growing(Plate(columns=columns, band=BAND), law, step, crack)
+    for load in _merged(loads):
+        left = load[2]
+        while left > 0.0 and growing.path[-1][0] < END:
+            left = growing.after(load, left)
+    return growing.reference()
+
+
+def _merged(loads: Sequence[Load]) -> Iterator[Load]:
+    """The loads; equal ones that follow each other as one."""
+    for (tension, shear), run in groupby(loads, lambda load: load[:2]):
+        yield tension, shear, sum(load[2] for load in run)
+
+
+class _Growing:
+    """A crack on its way; the step under way has its end, but not yet its node."""
+
+    def __init__(self, plate: Plate, law: Law, step: float, crack: float) -> None:
+        self._plate, self._law, self._step = plate, law, step
+        self.path = [np.zeros(2), np.array([crack, 0.0])]
+        self._marks = [0.0, 0.0]
+        self._K = self._K_to(self.path[-1], at=1)
+        self._angle, self._total = 0.0, 0.0
+        self._size, self._done = 0.0, 1.0  # of the step under way: its length, the share behind
+        self._K_end = self._K
+
+    def reference(self) -> Reference:
+        """What has become of it."""
+        if self._done >= 1.0:
+            return Reference(np.array(self.path), np.array(self._marks))
+        tip = self._ahead(self._done * self._size)
+        return Reference(np.array([*self.path, tip]), np.array([*self._marks, self._total]))
+
+    def after(self, load: Load, left: float) -> float:
+        """Go on under `load` to the end of a step; what is left of its cycles."""
+        if self._done >= 1.0:
+            if _pull(self._K, load, self._law).slow == REST:
+                self._total += left
+                return 0.0
+            self._aim(load, left)
+        first, last = (_pull(K, load, self._law).slow for K in (self._K, self._K_end))
+        need = self._size * _trapezoid(first, last, self._done, 1.0)
+        if need > left * (1.0 + 1e-9):
+            self._done = _reached(first, last, self._done, left / self._size)
+            self._total += left
+            return 0.0
+        self._total += min(need, left)
+        self.path.append(self._ahead(self._size))
+        self._marks.append(self._total)
+        self._K, self._done = self._K_end, 1.0
+        return max(0.0, left - need) if need < left * (1.0 - 1e-9) else 0.0
+
+    def _aim(self, load: Load, left: float) -> None:
+        """Begin a step, which ends with the load if that is near."""
+        pull = _pull(self._K, load, self._law)
+        self._angle += pull.angle
+        self._size, self._done = self._step, 0.0
+        end = self._end(load, left, pull) if left < 3.0 * self._step * pull.slow else None
+        if end is not None and end >= 0.5 * self._step:
+            self._size = end
+        self._K_end = self._K_to(self._ahead(self._size))
+        if self._size == end:
+            last = _pull(self._K_end, load, self._law).slow
+            self._size *= left / (end * _trapezoid(pull.slow, last, 0.0, 1.0))
+
+    def _end(self, load: Load, left: float, pull: _Pull) -> float | None:
+        """How far ahead [m] the load ends; None beyond 1.5 steps."""
+        far = 1.5 * self._step
+        last = _pull(self._K_to(self._ahead(far)), load, self._law).slow
+        if far * _trapezoid(pull.slow, last, 0.0, 1.0) < left:
+            return None
+        return far * _reached(pull.slow, last, 0.0, left / far)
+
+    def _ahead(self, way: float) -> Floats:
+        ahead: Floats = self.path[-1] + way * np.array(
+            [math.cos(self._angle), math.sin(self._angle)]
+        )
+        return ahead
+
+    def _K_to(self, tip: Floats, at: int | None = None) -> Floats:
+        """Stress intensities (2 loads, 2 modes) [√m] of the path, prolonged to `tip`."""
+        K: Floats = self._plate.K(Crack(np.array([*self.path[:at], tip])))[0]
+        return K
 
 
 def _trapezoid(first: float, last: float, start: float, end: float) -> float:

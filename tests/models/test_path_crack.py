@@ -96,6 +96,41 @@ def test_blocks_of_one_load_turn_the_crack_between_their_directions() -> None:
     assert abs(float(both.front.tip[0, 1])) < 0.02 * MM
 
 
+def turned_after(share: float, messages: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes [segments], and where the shear changed sign in a segment: the tip (2,)."""
+    segment, state = 0.018 * 10 * MM, loaded(stepper().init(1), 1.2e6, 0.4)
+    goal = float(state.front.start + (1.0 + share) * segment)
+    while float(state.a) < goal:
+        state = loaded(state, 2e3, 0.4)
+    change = np.array(nodes(state.front)[-1])
+    for _ in range(messages):
+        state = loaded(state, 1.2e6 / messages, -0.4)
+    return np.array(nodes(state.front)) / segment, change / segment
+
+
+@pytest.mark.parametrize("messages", [1, 60])
+def test_a_segment_ends_where_the_shear_changes_its_sign(messages: int) -> None:
+    path, change = turned_after(0.6, messages)
+    off = np.linalg.norm(path - change, axis=1)
+    assert off.min() < (1e-9 if messages == 1 else 0.2)
+
+
+def test_a_short_segment_takes_the_place_of_a_node_that_is_not_missed() -> None:
+    steps = np.linalg.norm(np.diff(turned_after(0.6, 1)[0], axis=0), axis=1)[1:-1]
+    assert steps.min() > 0.98
+    assert steps.max() > 1.5
+
+
+def test_a_short_segment_behind_a_kink_is_kept() -> None:
+    state = loaded(stepper().init(1), 2.5e5, 0.5)
+    assert 0.2 < float((state.a - state.front.start) / state.front.span) < 0.9
+    after = loaded(state, 1e6, -0.5)
+    path = np.array(nodes(after.front))
+    assert path[2].tolist() == state.front.tip[0].tolist()
+    assert path[2, 1] < -0.05 * MM
+    assert path[-1, 1] > path[2, 1] + 0.05 * MM
+
+
 def test_a_crack_that_reaches_the_toughness_runs_through() -> None:
     law = FormanLaw(7e-22, 2.7, 12e6)
     state = stepper(law=law).init(1)
