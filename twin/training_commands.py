@@ -33,15 +33,23 @@ def train(
         Path | None, typer.Option(help="File of the weights; default: in the folder.")
     ] = None,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Epochs.")] = 1,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
-    """Train a network on a library, or go on with it, and print the card of its weights."""
+    """Train a network on a library, or go on with it; weights, and a card beside them."""
     from twin.training import Order  # torch takes seconds
     from twin.training import train as run
 
     order = Order(name, library, out, seed, held_out, epochs, batch, weights_out, checkpoint_every)
     with _bar(name) as report:
         card = run(order, report)
-    sys.stdout.write(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    if json_output:
+        sys.stdout.write(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+        return
+    size, epochs, cpu_s = card["parameters"], card["epochs"], card["cpu_s"]
+    typer.echo(f"{name}: {size:,} parameters, {epochs} epochs, {cpu_s} CPU-s")
+    loss = card["figures"]["validation_loss"]
+    typer.echo(f"validation loss {loss:.4g}, of epoch {card['best_epoch']}")
+    typer.echo(order.weights_path())
 
 
 def evaluate(

@@ -267,7 +267,10 @@ def test_the_commands_train_and_evaluate(order: Order) -> None:
     app.command()(training_commands.train)
     app.command()(training_commands.evaluate)
     common = ["line", "--library", str(order.library), "--held-out", str(HELD_OUT)]
-    done = CliRunner().invoke(app, ["train", *common, "--out", str(order.out), "--epochs", "2"])
+    command = ["train", *common, "--out", str(order.out), "--epochs", "2"]
+    done = CliRunner().invoke(app, command)
+    assert done.stdout.splitlines()[-1] == str(order.weights_path())
+    done = CliRunner().invoke(app, [*command, "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["epochs"] == 2
     judged = CliRunner().invoke(
@@ -306,7 +309,7 @@ def test_a_base_network_is_trained_and_judged_by_the_commands(
 ) -> None:
     common = ["crack-snn", "--library", str(pictures(tmp_path / "crack.zarr")), "--held-out", "1"]
     out = ["--out", str(tmp_path / "out"), "--epochs", "1"]
-    assert code(monkeypatch, "train", *common, *out) == 0
+    assert code(monkeypatch, "train", *common, *out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["parameters"] == 1_477
     weights_path = str(tmp_path / "out" / "crack-snn.safetensors")
     assert code(monkeypatch, "evaluate", *common, "--weights", weights_path, "--json") == 0
