@@ -14,7 +14,7 @@ from models.crack_load import CrackLoad, check, counted_load, dated
 from models.crack_state import columns
 from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
-from models.path_front import Front, Intensities, at_end, k_at, known, moved
+from models.path_front import Front, Intensities, at_end, k_at, known, moved, within
 from models.path_growth import Walk, pull, walked
 from models.path_intensity import default_intensities
 from models.path_plate import CLOSURES, SEGMENT, Plates, checked_path
@@ -179,7 +179,10 @@ def _no_outlook(n: int) -> Outlook:
 
 
 def _inspected(state: PathState, load: CrackLoad) -> PathState:
-    """The belief after the inspections; the tip moves along the path, or straight on."""
+    """The belief after the inspections; the tip moves along the path, or straight on.
+
+    What is longer than the plate is wide is a crack through the plate.
+    """
     seen, length = load.inspected, load.length
     a, shortest = state.a[:, 0], SEGMENT * state.plates.width
     index = (seen & state.replace).nonzero().squeeze(1)
@@ -188,9 +191,10 @@ def _inspected(state: PathState, load: CrackLoad) -> PathState:
         front = moved(rows(state.front, index), a[index], to, shortest[index])
         plates = rows(state.plates, index)
         past = ~plates.holds(front.tip)
+        front = within(front, plates)
         unsure = state.outlook.known.index_fill(0, index, value=False)
         state = state._replace(
-            a=state.a.index_copy(0, index, to[:, None]),
+            a=state.a.index_copy(0, index, front.start[:, None]),
             front=with_rows(state.front, index, front),
             outlook=state.outlook._replace(known=unsure),
             fractured=state.fractured.index_copy(0, index, past),

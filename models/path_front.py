@@ -189,6 +189,12 @@ def off_aim(front: Front) -> Tensor:
     return c * y - s * x
 
 
+def toward_tip(front: Front) -> Tensor:
+    """What turns (n, 2) the direction of the front to that from its last node to its tip."""
+    way = front.tip - _node(front, front.nodes - 1)
+    return between(front.aim, way / _norm(way)[:, None])
+
+
 def abandoned(front: Front) -> Front:
     """The fronts without the segments under way, to aim anew; the tips stay where they are."""
     last = _node(front, front.nodes - 1) - _node(front, front.nodes - 2)
@@ -252,6 +258,20 @@ def through(front: Front, plates: Plates) -> tuple[Front, Tensor]:
     return after._replace(tip=at, span=torch.zeros_like(front.span)), way
 
 
+def within(front: Front, plates: Plates) -> Front:
+    """Fronts without a segment under way, cut off where the last one leaves the plate."""
+    last, base = (_node(front, front.nodes - back) for back in (1, 2))
+    way = last - base
+    (x, y), (dx, dy) = base.unbind(-1), way.unbind(-1)
+    across = (plates.width - x) / dx.clamp(min=1e-12)
+    up = (0.5 * plates.height - torch.where(dy < 0.0, -y, y)) / dy.abs().clamp(min=1e-12)
+    share = torch.minimum(across, up).clamp(min=0.0, max=1.0)
+    at = torch.where((share < 1.0)[:, None], base + share[:, None] * way, last)
+    path = front.path.clone()
+    path[torch.arange(len(at)), front.nodes - 1] = at
+    return front._replace(path=path, tip=at, start=front.start - (1.0 - share) * _norm(way))
+
+
 def moved(front: Front, a: Tensor, to: Tensor, shortest: Tensor) -> Front:
     """Fronts cut back, or prolonged straight on, from the length `a` to `to` (n,) [m].
 
@@ -273,8 +293,10 @@ def _moved(front: Front, i: int, a: Tensor, to: Tensor, shortest: Tensor) -> Fro
     done = float(length(points[:, :kept])) if kept > 1 else 0.0
     step = points[:, kept] - base
     tip = base + step / _norm(step)[:, None] * (goal - done)
-    room = one.path.shape[1]
-    fresh = at_end(torch.cat((points[:, :kept], tip[:, None]), 1)[:, -room:], room)
+    room, path = one.path.shape[1], torch.cat((points[:, :kept], tip[:, None]), 1)
+    while path.shape[1] > room:
+        path = _thinned(path[0])[None]
+    fresh = at_end(path, room)
     return fresh._replace(start=to[i : i + 1].clone(), found=one.found, by_xfem=one.by_xfem)
 
 

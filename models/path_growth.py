@@ -31,6 +31,7 @@ from models.path_front import (
     settled,
     settled_at,
     through,
+    toward_tip,
     turned,
 )
 from models.path_plate import SEGMENT, Plates
@@ -41,6 +42,7 @@ STRIDE = 0.1  # the longest stride, relative to the crack
 SMALL = 1e-4  # growth in segments that one evaluation may take
 FRESH = 0.1  # so far into a segment it may still be aimed anew, by a load that grows as much
 TURN = 0.05  # sine of the deviation from which on it is
+SOON = 0.02  # from here on it is aimed anew where its tip has gone by many small loads
 SHORT = 0.2  # from here on it ends instead, where a load turns the crack for so long
 SHARP = 0.2  # sine of the deviation from which on it does; curves under one load are less
 MAX_PIECES = 8192
@@ -163,23 +165,42 @@ def walked(walk: Walk, load: Pull, find: Intensities) -> Walk:
 def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
     """Segments are aimed anew or end where they are, as a load goes on in another direction.
 
-    It does if it is large, or if the tip has left the aim already by as much as it would take.
+    Early on, a large load aims by itself, and a tip that has strayed from the aim under many small
+    ones aims where it went. Later a segment ends, where a load is large or the tip has left the
+    aim already by as much as it would take.
     """
     front = known(walk.front, walk.plates, find)
     k, begun = k_at(front, walk.a), walk.a - front.start
     reach, turn = FRESH * front.span, load.heading(k, walk.a)[:, 1]
-    under_way, turns = front.span > 0.0, turn.abs()
+    under_way, turns, off = front.span > 0.0, turn.abs(), off_aim(front)
     large = load(k, walk.a) > reach
-    stays = off_aim(front) * turn >= reach * turn * turn
-    index = (under_way & (turns > TURN) & large & (begun <= reach)).nonzero().squeeze(1)
-    if index.numel():
-        front = with_rows(front, index, abandoned(rows(front, index)))
-    early = (turns > SHARP) & (large | stays) & (begun >= SHORT * front.span) & under_way
-    index = early.nonzero().squeeze(1)
-    if index.numel():
-        shortest = SEGMENT * walk.plates.width[index]
-        front = with_rows(front, index, settled_at(rows(front, index), walk.a[index], shortest))
+    stays = off * turn >= reach * turn * turn
+    fresh = under_way & (turns > TURN) & large & (begun <= reach)
+    early = under_way & (turns > SHARP) & (large | stays) & (begun >= SHORT * front.span)
+    soon = (begun >= SOON * front.span) & (begun < SHORT * front.span)
+    strayed = under_way & ~fresh & soon & (off.abs() > TURN * begun)
+    for chosen, mended in ((fresh, _abandoned), (early, _shortened), (strayed, _redirected)):
+        index = chosen.nonzero().squeeze(1)
+        if index.numel():
+            some = rows(walk._replace(front=front), index)
+            front = with_rows(front, index, mended(some, find))
     return walk._replace(front=front)
+
+
+def _abandoned(walk: Walk, _find: Intensities) -> Front:
+    return abandoned(walk.front)
+
+
+def _shortened(walk: Walk, _find: Intensities) -> Front:
+    return settled_at(walk.front, walk.a, SEGMENT * walk.plates.width)
+
+
+def _redirected(walk: Walk, find: Intensities) -> Front:
+    """The fronts aimed at where their tips are; those that would leave the plate stay."""
+    start = abandoned(walk.front)
+    front, inside = aimed(start, toward_tip(start), walk.plates, find)
+    index = (~inside).nonzero().squeeze(1)
+    return with_rows(front, index, rows(walk.front, index)) if index.numel() else front
 
 
 def _piece(walk: Walk, load: Pull, find: Intensities) -> Walk:

@@ -200,6 +200,36 @@ def test_a_full_path_loses_its_least_bend() -> None:
     assert int(longer.nodes) <= 4
 
 
+def test_a_full_path_that_is_moved_keeps_its_mouth() -> None:
+    turns = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.01], [3.0, 1.0]]]).double()
+    front = at_end(turns, 4)._replace(tip=torch.tensor([[4.0, 1.0]]).double())
+    longer = moved(front, front.start + 1.0, front.start + 2.0, torch.tensor([0.1]))
+    assert longer.path[0, 0].tolist() == [0.0, 0.0]
+    assert int(longer.nodes) == 4
+    assert longer.tip[0].tolist() == pytest.approx([5.0, 1.0])
+
+
+def test_a_crack_measured_longer_than_the_plate_ends_at_its_edge_and_is_broken() -> None:
+    state = loaded(stepper().init(1), 1.2e6, 0.5)
+    after = stepper().step(state, inspection_load(ONE, torch.tensor([20.0 * MM]).double()))
+    assert bool(after.fractured)
+    assert float(after.front.tip[0, 0]) == pytest.approx(10 * MM)
+    drawn = torch.tensor([nodes(after.front)]).double()
+    assert float(after.a) == pytest.approx(float(length(drawn)), rel=1e-6)
+    assert float(with_remaining(after, stepper().find)[1]) == 0.0
+    assert float(after.measured) == pytest.approx(20 * MM)
+
+
+@pytest.mark.parametrize("messages", [1, 200])
+def test_one_early_cycle_does_not_steer_a_segment(messages: int) -> None:
+    alone = loaded(stepper().init(1), 1.2e6, -0.5)
+    state = loaded(stepper().init(1), 1.0, 0.5)
+    for _ in range(messages):
+        state = loaded(state, 1.2e6 / messages, -0.5)
+    grown, unhindered = float(state.a) - 1 * MM, float(alone.a) - 1 * MM
+    assert grown == pytest.approx(unhindered, rel=0.03)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9, 1.3])
 def test_a_moved_tip_lies_on_the_path_or_straight_ahead(share: float) -> None:
     state = loaded(stepper().init(1), 1.2e6)
