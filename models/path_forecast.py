@@ -9,6 +9,7 @@ come to its end, or when an inspection has moved the tip.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,11 +46,24 @@ def rollout(
     return torch.stack(lengths, 1)[:, None], walk.front
 
 
+class Foresight(NamedTuple):
+    """An outlook, and what finding it took."""
+
+    outlook: Outlook
+    found: Tensor  # (n,) int64 intensities found for it
+    by_xfem: Tensor  # (n,) int64 those of them that XFEM had to find
+
+
 def outlook(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -> Outlook:
     """What cracks meet from where they are to the length `a_to` (n,) [m] under `blocks`.
 
     It ends early where a crack comes to rest or runs through the plate.
     """
+    return foresight(state, blocks, a_to, find).outlook
+
+
+def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -> Foresight:
+    """The `outlook`, with the intensities counted that it took."""
     load, walk = pull(state.law, mix(blocks)), _walk(state)
     index = torch.arange(len(walk.a))
     ahead = Outlook(
@@ -58,8 +72,10 @@ def outlook(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -
         ratio=ratio(blocks),
         known=torch.ones_like(state.fractured),
     )
+    found, by_xfem = state.front.found.clone(), state.front.by_xfem.clone()
     for j in range(POINTS):
         walk = set_out(walk, load, find, AHEAD)
+        found[index], by_xfem[index] = walk.front.found, walk.front.by_xfem
         ahead.a[index, j:] = walk.a[:, None]
         ahead.k[index, j:] = k_at(walk.front, walk.a)[:, None]
         on = (walk.front.span > 0.0) & ~walk.broken & (walk.a < a_to[index])
@@ -69,7 +85,7 @@ def outlook(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -
         index, walk, load = index[on], rows(walk, on), load.among(on)
         to_end = walk.front.start + walk.front.span - walk.a
         walk = ended(carried(walk, load, to_end), find)
-    return ahead
+    return Foresight(ahead, found - state.front.found, by_xfem - state.front.by_xfem)
 
 
 def life(state: PathState, ahead: Outlook, blocks: Cycles, a_to: Tensor) -> Tensor:
@@ -123,9 +139,13 @@ def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tens
     anew = (index & (state.a[:, 0] < state.a_limit)).nonzero().squeeze(1)
     if anew.numel():
         some = rows(state, anew)
-        fresh = outlook(some, typical_blocks(some.exposure), some.a_limit, find)
-        ahead = with_rows(ahead, anew, fresh)
-        state = state._replace(outlook=ahead)
+        fresh = foresight(some, typical_blocks(some.exposure), some.a_limit, find)
+        ahead, front = with_rows(ahead, anew, fresh.outlook), state.front
+        front = front._replace(
+            found=front.found.index_add(0, anew, fresh.found),
+            by_xfem=front.by_xfem.index_add(0, anew, fresh.by_xfem),
+        )
+        state = state._replace(outlook=ahead, front=front)
     return state, life(state, ahead, blocks, state.a_limit)[:, None]
 
 

@@ -54,7 +54,7 @@ class Front(NamedTuple):
     k_from: Tensor  # (n, 2, 2) just behind the last node
     k_to: Tensor  # (n, 2, 2) at the end of the segment
     known: Tensor  # (n,) bool: k_node has been found
-    found: Tensor  # (n,) int64 intensities found so far
+    found: Tensor  # (n,) int64 intensities found so far, for steps and for remaining life
     by_xfem: Tensor  # (n,) int64 those of them that XFEM had to find
 
 

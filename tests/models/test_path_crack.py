@@ -18,7 +18,7 @@ from models.path_forecast import outlook, rollout, with_remaining
 from models.path_front import at_end, between, kinked, length, moved, nodes
 from models.path_growth import pull
 from models.path_intensity import Judged, default_intensities
-from models.path_plate import Plates, Solver, solver
+from models.path_plate import Plates, Solver, Tips, solver
 from models.tree import rows
 
 MM, ONE = 1e-3, torch.ones(1, dtype=torch.int64)
@@ -254,6 +254,21 @@ def test_life_is_where_the_rollout_arrives() -> None:
     again, same = with_remaining(state, find)
     assert torch.equal(same, left)
     assert again.outlook.k is state.outlook.k  # the way is known
+
+
+def test_what_a_remaining_life_asks_of_xfem_is_counted() -> None:
+    asked: list[int] = []
+
+    def finding(plates: Plates, path: torch.Tensor, nodes: torch.Tensor) -> Tips:
+        asked.append(len(nodes))
+        return solver()(plates, path, nodes)
+
+    plate = stepper(find=finding)
+    load = blocks([[(4e7, 2e7, 1e4, 2e7)]])
+    state = plate.step(plate.init(1), spectrum_load(ONE, load))
+    state, _ = with_remaining(state, finding)
+    assert int(state.front.found) == int(state.front.by_xfem) == sum(asked)
+    assert sum(asked) > 10
 
 
 def test_a_load_in_another_direction_asks_for_another_way() -> None:
