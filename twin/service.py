@@ -66,6 +66,7 @@ class Service:
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._stepping_thread = ThreadPoolExecutor(1, "stepping")
         self._queries = ThreadPoolExecutor(2, "queries")
+        self._foresight = ThreadPoolExecutor(1, "foresight")  # seconds each: no query waits behind
         self.committer = Committer(store.journal, self._journal_thread, self._queue, self.metrics)
         self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
@@ -127,6 +128,7 @@ class Service:
         await asyncio.gather(committing, stepping, return_exceptions=True)
         self.events.close()
         await asyncio.to_thread(self.images.close)
+        await asyncio.to_thread(self._foresight.shutdown, wait=True, cancel_futures=True)
         for thread in (self._journal_thread, self._stepping_thread, self._queries):
             thread.shutdown(wait=True)
         log.info("stopped", offset=self.fleet.offset)
@@ -134,6 +136,19 @@ class Service:
     async def query(self, function: Callable[..., T], *args: object) -> T:
         """Run a blocking question off the loop."""
         return await self._on(self._queries, function, *args)
+
+    async def foresee(self, function: Callable[..., T], *args: object) -> T:
+        """Run a question that may take seconds, a forecast or a trial, after those before it.
+
+        Raises UnavailableError if the service stops before its turn.
+        """
+        try:
+            return await self._on(self._foresight, function, *args)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # it is who asked that was cancelled
+            raise UnavailableError("the service is stopping") from None
 
     async def journal(self, function: Callable[..., T], *args: object) -> T:
         """Run a question to the journal in its thread."""
@@ -189,7 +204,7 @@ class Service:
             c for n, r in wanted.items() if (c := _from_file(self.fleet.components.get(n), n, r))
         ]
         if new:
-            await self.register(await self.query(tried, new, str(path)))
+            await self.register(await self.foresee(tried, new, str(path)))
             log.info("registered", components=len(new), file=str(path))
 
     async def _read(self, source: MqttSource) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.twin.fakes import PRESS, House, house
+from storage.errors import UnavailableError
+from tests.twin.fakes import PRESS, REGISTRATION, House, house
 from twin.api.schema import Forecast, Inspected
 
 HERE = f"components/{PRESS}"
@@ -142,6 +143,64 @@ async def test_too_many_forecasts_at_once_are_told_to_come_again(
     assert sorted(answer.status_code for answer in answers) == [200] * 8 + [429] * 4
     first = refused.pop().result()
     assert (first.json()["type"], first.headers["retry-after"]) == ("/problems/overloaded", "1")
+
+
+async def test_nothing_else_waits_for_forecasts_and_trials(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> dict[str, Any]:
+        begun.set()
+        gate.wait(10)
+        return {}
+
+    monkeypatch.setattr("twin.api.forecast.forecast", slow)
+    monkeypatch.setattr("twin.api.components.trial", slow)
+    ask = [home.http.post(f"{THERE}/forecast", json={"cycles": MIX}) for _ in range(2)]
+    put = [home.http.put(f"/api/v1/components/a/{i}", json=REGISTRATION) for i in range(2)]
+    tasks = [asyncio.ensure_future(request) for request in (*ask, *put)]
+    try:
+        assert await asyncio.to_thread(begun.wait, 10)
+        async with asyncio.timeout(5):
+            assert (await home.http.get("/metrics")).status_code == 200
+            assert (await home.get(f"{HERE}/crack", accept="image/png")).status_code == 200
+            heavy = home.service.inbox.parcel, [], lambda: None
+            assert (await home.service.query(*heavy)).lines == []
+        assert not any(task.done() for task in tasks)
+    finally:
+        gate.set()
+    assert [(await task).status_code for task in tasks] == [200, 200, 201, 201]
+
+
+async def test_forecasts_use_up_no_places_of_registrations(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr("twin.api.forecast.forecast", lambda *_: {} if gate.wait(10) else None)
+    tasks = [
+        asyncio.ensure_future(home.http.post(f"{THERE}/forecast", json={"cycles": MIX}))
+        for _ in range(9)
+    ]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # there are no places left
+    putting = asyncio.ensure_future(home.http.put("/api/v1/components/a/1", json=REGISTRATION))
+    gate.set()
+    assert (await putting).status_code == 201
+    assert sorted([(await task).status_code for task in tasks]) == [200] * 8 + [429]
+
+
+async def test_a_service_that_stops_ends_the_forecast_it_has_begun_and_no_other(
+    tmp_path: Path,
+) -> None:
+    gate, begun = threading.Event(), threading.Event()
+    async with house(tmp_path / "data") as home:
+        first = asyncio.ensure_future(home.service.foresee(lambda: begun.set() or gate.wait(10)))
+        second = asyncio.ensure_future(home.service.foresee(int))
+        second.add_done_callback(lambda _: gate.set())
+        await asyncio.to_thread(begun.wait, 10)
+    assert await first
+    with pytest.raises(UnavailableError, match="is stopping"):
+        await second
 
 
 async def test_an_inspection_by_http_is_believed_when_it_is_answered(home: House) -> None:

@@ -24,6 +24,7 @@ IfMatch = Annotated[str | None, Header(max_length=1000, description="The revisio
 IfNone = Annotated[str | None, Header(max_length=1000, description="A revision, or `*`.")]
 _ETAG = {"ETag": {"description": "The revision, in quotes.", "schema": {"type": "string"}}}
 _CHANGE = ("conflict", "precondition-failed", "precondition-required", "unavailable", "invalid")
+_BODY = ("bad-request", "body-too-large", "unsupported-media-type")
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -86,7 +87,7 @@ def add_components(app: FastAPI, context: Context) -> None:
         responses={
             200: {"model": Described, "headers": _ETAG},
             201: {"model": Described, "headers": _ETAG},
-            **documented(*_CHANGE, "bad-request", "body-too-large", "unsupported-media-type"),
+            **documented(*_CHANGE, *_BODY, "overloaded"),
         },
     )
     async def put_component(
@@ -106,7 +107,7 @@ def add_components(app: FastAPI, context: Context) -> None:
         if now is not None and now.registration == registration and not now.retired:
             return _described(context, now)
         try:
-            await context.reads.ask(trial, registration)
+            await context.trials.ask(trial, registration)
         except ValueError as exc:
             raise ProblemError("invalid", f"{name} cannot be stepped: {exc}") from exc
         after = Component(

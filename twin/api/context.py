@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Path
 
@@ -27,8 +27,8 @@ T = TypeVar("T")
 class Questions:
     """Blocking questions off the loop, of which only so many may wait."""
 
-    def __init__(self, service: Service, limit: int) -> None:
-        self._service = service
+    def __init__(self, ask: Callable[..., Coroutine[Any, Any, Any]], limit: int) -> None:
+        self._ask = ask  # `Service.query` or `Service.foresee`
         self._limit = limit
         self._waiting = 0
 
@@ -38,7 +38,7 @@ class Questions:
             raise OverloadedError(f"{self._waiting} such questions wait already")
         self._waiting += 1
         try:
-            return await self._service.query(function, *args)
+            return cast(T, await self._ask(function, *args))
         finally:
             self._waiting -= 1
 
@@ -49,8 +49,9 @@ class Context:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.views = Views()
-        self.forecasts = Questions(service, 8)
-        self.reads = Questions(service, 32)
+        self.forecasts = Questions(service.foresee, 8)
+        self.trials = Questions(service.foresee, 8)  # forecasts do not use up their places
+        self.reads = Questions(service.query, 32)
         self._changes: set[asyncio.Task[Any]] = set()
 
     def component(self, site: str, component: str) -> Component:

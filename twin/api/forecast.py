@@ -13,7 +13,7 @@ from twin.api.schema import Forecast, Horizon, Points, WhatIf
 from twin.component import Component
 from twin.forecasts import Question, forecast, has_load, mix
 
-_KINDS = ("unknown-component", "invalid", "overloaded")
+_KINDS = ("unknown-component", "invalid", "overloaded", "unavailable")
 
 
 def add_forecasts(app: FastAPI, context: Context) -> None:
