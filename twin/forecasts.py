@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from models import crack_steppers, tree
 from models import path_forecast as path
+from models import tree
 from models.crack import CrackState
-from models.crack_steppers import SLICE, PictureStepper, SliceLoad, default_stepper
 from models.exposure import typical_blocks
 from models.forecast import life, rollout
 from models.path_crack import PathState, PathStepper
-from models.path_forecast import ratio
-from models.path_front import nodes
-from models.path_plate import CLOSURES
 from models.rainflow import Cycles
-from twin.cohort import AnyState, Cohort
+from twin.cohort import Cohort
+from twin.forecast_paths import paths
 
 QUANTILES = (0.05, 0.5, 0.95)
 BEYOND = 1.1  # how far beyond the limit a forecast looks, in lives
@@ -46,87 +42,74 @@ def mix(rows: list[tuple[float, float, float]], shear_ratio: float) -> Cycles:
     return Cycles(span, mean, count, span * shear_ratio, torch.tensor([0, len(rows)]))
 
 
-def forecast(cohort: Cohort, row: int, question: Question) -> dict[str, Any]:
+class Answer(NamedTuple):
+    """A forecast, and what it took."""
+
+    page: dict[str, Any]  # see `schema.Forecast`
+    found: dict[str, int]  # stress intensities by what found them
+
+
+class _Ahead(NamedTuple):
+    """What the models say of one component."""
+
+    left: Tensor  # (p,) cycles to the limit
+    cycles: Tensor  # (T,)
+    lengths: Tensor  # (p, T) after `cycles` [m]
+    paths: dict[str, Any] | None = None  # see `schema.Paths`
+    operator: int = 0  # intensities that it found
+    xfem: int = 0
+
+
+def forecast(cohort: Cohort, row: int, question: Question) -> Answer:
     """Crack length [m] against cycles, and cycles to the limit, as quantiles."""
     state = tree.rows(cohort.state, torch.tensor([row]))
     load = typical_blocks(state.exposure) if question.blocks is None else question.blocks
-    left = _left(cohort, state, load)  # (p,)
-    horizon = question.horizon or _horizon(left)
-    cycles = torch.linspace(0.0, horizon, question.points, dtype=torch.float64)
-    lengths, paths = _rollout(cohort, state, load, cycles)  # (p, T)
-    return {
-        "paths": paths,
-        "deterministic": len(left) == 1,
-        "cycles": cycles.tolist(),
-        "crack_length": {str(q): _quantile(lengths, q).tolist() for q in QUANTILES},
+    if isinstance(state, CrackState):
+        ahead = _straight(state, load, question)
+    else:
+        ahead = _along(cast(PathStepper, cohort.stepper), state, load, question)
+    page = {
+        "paths": ahead.paths,
+        "deterministic": len(ahead.left) == 1,
+        "cycles": ahead.cycles.tolist(),
+        "crack_length": {str(q): _quantile(ahead.lengths, q).tolist() for q in QUANTILES},
         "crack_limit": float(state.a_limit[0]),
-        "remaining_cycles": {str(q): float(_quantile(left, q)) for q in QUANTILES},
-        "remaining_cycles_is": "finite" if math.isfinite(_quantile(left, 0.5)) else "unbounded",
+        "remaining_cycles": {str(q): float(_quantile(ahead.left, q)) for q in QUANTILES},
+        "remaining_cycles_is": _is(float(_quantile(ahead.left, 0.5))),
     }
+    return Answer(page, {"operator": ahead.operator, "xfem": ahead.xfem})
 
 
-def _left(cohort: Cohort, state: AnyState, load: Cycles) -> Tensor:
-    """Cycles (p,) to the limit."""
-    if isinstance(state, CrackState):
-        return life(state, load, state.a_limit[:, None])[0]
-    find = cast(PathStepper, cohort.stepper).find
-    ahead = path.outlook(state, load, state.a_limit, find)
-    return path.life(state, ahead, load, state.a_limit)
+def _straight(state: CrackState, load: Cycles, question: Question) -> _Ahead:
+    left = life(state, load, state.a_limit[:, None])[0]
+    cycles = _cycles(question, left)
+    return _Ahead(left, cycles, rollout(state, load, cycles)[0])
 
 
-def _rollout(
-    cohort: Cohort, state: AnyState, load: Cycles, cycles: Tensor
-) -> tuple[Tensor, dict[str, Any] | None]:
-    """Lengths (p, T) [m] after `cycles` (T,), and the paths to there by method, if any is drawn."""
-    if isinstance(state, CrackState):
-        return rollout(state, load, cycles)[0], None
-    find = cast(PathStepper, cohort.stepper).find
-    lengths, front = path.rollout(state, load, cycles, find)
-    paths: dict[str, Any] = {"physics": nodes(front)}
-    if (ahead := _spiking(state, load, paths["physics"][-1][0])) is not None:
-        paths["spiking"] = ahead
-    return lengths[0], paths
+def _along(stepper: PathStepper, state: PathState, load: Cycles, question: Question) -> _Ahead:
+    """A crack along a path; a plate that is broken has nothing ahead, and nothing is found."""
+    if bool(state.fractured):
+        left = torch.zeros(1, dtype=torch.float64)
+        cycles = _cycles(question, left)
+        return _Ahead(left, cycles, state.a.expand(1, len(cycles)), paths(state, state.front, load))
+    seen = path.foresight(state, load, state.a_limit, stepper.find)
+    left = path.life(state, seen.outlook, load, state.a_limit)
+    cycles = _cycles(question, left)
+    lengths, front = path.rollout(state, load, cycles, stepper.find)
+    found = int(seen.found + front.found - state.front.found)
+    by_xfem = int(seen.by_xfem + front.by_xfem - state.front.by_xfem)
+    drawn = paths(state, front, load)
+    return _Ahead(left, cycles, lengths[0], drawn, found - by_xfem, by_xfem)
 
 
-def _spiking(state: PathState, load: Cycles, x_to: float) -> list[list[float]] | None:
-    """The path up to `x_to` [m] as the spiking stepper draws it; None for plates it knows not.
-
-    It knows the direction of the load alone, not the cycles, so that it goes as far as physics.
-    """
-    form = float(state.plates.height / state.plates.width), int(state.plates.closure)
-    tension = float((load.count * load.range).sum())
-    if form != (2.0, CLOSURES.index("uniform")) or not tension > 0.0 or bool(state.fractured):
-        return None
-    pull = SliceLoad(torch.ones(1).double(), ratio(load))
-    now = nodes(state.front)
-    width = float(state.plates.width)
-    slices = max(1, math.ceil((x_to - now[-1][0]) / (SLICE * width)))
-    way = crack_steppers.rollout(
-        _network(),
-        torch.tensor([now], dtype=torch.float64),
-        pull,
-        slices,
-        width=width,
-    )[0]
-    return [*map(list, now), *_up_to(way[1:].tolist(), now[-1], x_to)]
+def _is(median: float) -> str:
+    return "finite" if math.isfinite(median) else "unbounded"
 
 
-@cache
-def _network() -> PictureStepper:
-    return default_stepper("crack-spiking")
-
-
-def _up_to(way: list[list[float]], last: tuple[float, float], x_to: float) -> list[list[float]]:
-    """The nodes of `way` behind `last`, cut at `x_to` [m]."""
-    kept: list[list[float]] = []
-    (x0, y0) = last
-    for x, y in way:
-        if x >= x_to:
-            share = (x_to - x0) / (x - x0) if x > x0 else 0.0
-            return [*kept, [x_to, y0 + share * (y - y0)]]
-        kept.append([x, y])
-        x0, y0 = x, y
-    return kept
+def _cycles(question: Question, left: Tensor) -> Tensor:
+    """Where (T,) the lengths are told."""
+    horizon = question.horizon or _horizon(left)
+    return torch.linspace(0.0, horizon, question.points, dtype=torch.float64)
 
 
 def _horizon(left: Tensor) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as counted  # noqa: N813  the name Counter is Prometheus's
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
@@ -29,23 +29,31 @@ _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2
 
 
 class Intensities:
-    """How many stress intensities the steps of cracks along paths have asked for.
+    """How many stress intensities cracks along paths have asked for.
 
-    The counts are kept in the state, so that they survive restarts; this shows them.
+    Those of steps, remaining lives included, are kept in the state, so that they survive restarts,
+    and are set at each scrape; those of forecasts are counted from the start of the service.
     """
 
     def __init__(self) -> None:
-        self.by = {"operator": 0, "xfem": 0}
+        self.step = {"operator": 0, "xfem": 0}
+        self.forecast = {"operator": 0, "xfem": 0}
+
+    def foreseen(self, found: Mapping[str, int]) -> None:
+        """Count what one forecast has asked for."""
+        for by, count in found.items():
+            self.forecast[by] += count
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """The counter, for prometheus_client."""
         family = CounterMetricFamily(
             "twin_intensities",
-            "Stress intensities found for steps of cracks along paths, by what found them.",
-            labels=["by"],
+            "Stress intensities found for cracks along paths, by what for and by what found them.",
+            labels=["where", "by"],
         )
-        for name, count in self.by.items():
-            family.add_metric([name], count)
+        for where, found in (("step", self.step), ("forecast", self.forecast)):
+            for by, count in found.items():
+                family.add_metric([where, by], count)
         yield family
 
 

@@ -15,6 +15,7 @@ import pytest
 from storage.errors import UnavailableError
 from tests.twin.fakes import PRESS, REGISTRATION, House, house
 from twin.api.schema import Forecast, Inspected
+from twin.forecasts import Answer
 
 HERE = f"components/{PRESS}"
 THERE = f"/api/v1/{HERE}"
@@ -128,9 +129,9 @@ async def test_too_many_forecasts_at_once_are_told_to_come_again(
 ) -> None:
     gate = threading.Event()
 
-    def slow(*_: object) -> dict[str, Any]:
+    def slow(*_: object) -> Answer:
         gate.wait(10)
-        return {}
+        return Answer({}, {})
 
     monkeypatch.setattr("twin.api.forecast.forecast", slow)
     tasks = [
@@ -150,10 +151,10 @@ async def test_nothing_else_waits_for_forecasts_and_trials(
 ) -> None:
     gate, begun = threading.Event(), threading.Event()
 
-    def slow(*_: object) -> dict[str, Any]:
+    def slow(*_: object) -> Answer:
         begun.set()
         gate.wait(10)
-        return {}
+        return Answer({}, {})
 
     monkeypatch.setattr("twin.api.forecast.forecast", slow)
     monkeypatch.setattr("twin.api.components.trial", slow)
@@ -165,8 +166,8 @@ async def test_nothing_else_waits_for_forecasts_and_trials(
         async with asyncio.timeout(5):
             assert (await home.http.get("/metrics")).status_code == 200
             assert (await home.get(f"{HERE}/crack", accept="image/png")).status_code == 200
-            heavy = home.service.inbox.parcel, [], lambda: None
-            assert (await home.service.query(*heavy)).lines == []
+            parcel = await home.service.query(home.service.inbox.parcel, [], lambda: None)
+            assert parcel.lines == []
         assert not any(task.done() for task in tasks)
     finally:
         gate.set()
@@ -177,7 +178,7 @@ async def test_forecasts_use_up_no_places_of_registrations(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
-    monkeypatch.setattr("twin.api.forecast.forecast", lambda *_: {} if gate.wait(10) else None)
+    monkeypatch.setattr("twin.api.forecast.forecast", lambda *_: gate.wait(10) and Answer({}, {}))
     tasks = [
         asyncio.ensure_future(home.http.post(f"{THERE}/forecast", json={"cycles": MIX}))
         for _ in range(9)
@@ -194,7 +195,12 @@ async def test_a_service_that_stops_ends_the_forecast_it_has_begun_and_no_other(
 ) -> None:
     gate, begun = threading.Event(), threading.Event()
     async with house(tmp_path / "data") as home:
-        first = asyncio.ensure_future(home.service.foresee(lambda: begun.set() or gate.wait(10)))
+
+        def slow() -> bool:
+            begun.set()
+            return gate.wait(10)
+
+        first = asyncio.ensure_future(home.service.foresee(slow))
         second = asyncio.ensure_future(home.service.foresee(int))
         second.add_done_callback(lambda _: gate.set())
         await asyncio.to_thread(begun.wait, 10)

@@ -17,13 +17,14 @@ from sensors.observation import Spectrum
 from tests.twin.fleets import CLOCK, component, fleet, inspection, series, spectrum
 from tests.twin.test_fold import assert_same, assert_same_rows, state
 from twin.api.models import cohorts
+from twin.api.schema import Paths
 from twin.checkpoint import metadata, restored, tensors
 from twin.cohort import intensities
 from twin.component import Component
 from twin.drawing import Subject, png, svg
 from twin.fleet import Fleet
 from twin.fold import Line, folded
-from twin.forecasts import Question, forecast, mix
+from twin.forecasts import Answer, Question, forecast, mix
 from twin.metrics import Metrics
 from twin.record import Row
 from twin.sketch import sketch
@@ -61,6 +62,11 @@ def lines() -> list[Line]:
 
 def plates() -> Fleet:
     return fleet(plate(), plate("plant/plate-2", inspection="record"), component())
+
+
+def foreseen(value: Fleet, question: Question) -> Answer:
+    place = value.places[NAME]
+    return forecast(value.cohorts[place.cohort], place.row, question)
 
 
 def path(value: Fleet) -> list[tuple[float, float]]:
@@ -117,9 +123,8 @@ def test_a_change_of_the_plate_starts_its_crack_anew_and_others_do_not() -> None
 
 def test_a_forecast_shows_where_the_crack_will_run() -> None:
     value = folded(plates(), lines()[:4], CLOCK).fleet
-    place = value.places[NAME]
     ask = Question(mix([(4e7, 2.4e7, 1.0)], 0.5), None, 7)
-    page = json.loads(json.dumps(forecast(value.cohorts[place.cohort], place.row, ask)))
+    page = json.loads(json.dumps(foreseen(value, ask).page))
     ahead = page["paths"]["physics"]
     assert ahead[: len(path(value)) - 1] == [list(p) for p in path(value)[:-1]]
     assert ahead[-1][0] > 0.007
@@ -132,7 +137,7 @@ def test_a_forecast_shows_where_the_crack_will_run() -> None:
     left, limit = page["remaining_cycles"]["0.5"], page["crack_limit"]
     for share, reached in ((0.99, False), (1.01, True)):
         ask = Question(ask.blocks, share * left, 2)
-        there = forecast(value.cohorts[place.cohort], place.row, ask)["crack_length"]["0.5"][-1]
+        there = foreseen(value, ask).page["crack_length"]["0.5"][-1]
         assert (there >= limit) is reached
 
 
@@ -162,16 +167,70 @@ def test_intensities_are_counted_by_what_found_them_and_the_count_is_kept() -> N
     again = restored(tensors(value), metadata(value, CLOCK))
     assert intensities(again.cohorts.values()) == counts
     metrics = Metrics()
-    metrics.intensities.by = counts
-    name = "twin_intensities_total"
-    assert metrics.registry.get_sample_value(name, {"by": "xfem"}) == counts["xfem"]
+    metrics.intensities.step = counts
+    labels = {"where": "step", "by": "xfem"}
+    assert metrics.registry.get_sample_value("twin_intensities_total", labels) == counts["xfem"]
 
 
-def test_no_network_draws_on_a_plate_that_it_does_not_know() -> None:
-    value = fleet(plate(geometry=PLATE | {"H": 0.03}))
-    place = value.places[NAME]
-    ask = Question(mix([(4e7, 2.4e7, 1.0)], 0.5), 1e4, 2)
-    assert forecast(value.cohorts[place.cohort], place.row, ask)["paths"].keys() == {"physics"}
+def test_what_a_forecast_asks_for_is_counted_apart() -> None:
+    ask = Question(mix([(4e7, 2.4e7, 1.0)], 0.5), 1e5, 2)
+    metrics = Metrics()
+    for geometry in (PLATE, PLATE | {"closure": "grip"}):
+        value = fleet(plate(geometry=geometry, crack_limit=0.0015))
+        metrics.intensities.foreseen(foreseen(value, ask).found)
+        assert intensities(value.cohorts.values()) == {"operator": 0, "xfem": 0}
+    for by in ("operator", "xfem"):
+        labels = {"where": "forecast", "by": by}
+        found = metrics.registry.get_sample_value("twin_intensities_total", labels)
+        assert found is not None
+        assert found > 2
+        assert metrics.intensities.step[by] == 0
+
+
+@pytest.mark.parametrize(
+    ("geometry", "ratio", "why"),
+    [
+        ({}, 1.0, None),
+        ({}, 1.0001, "shear over tension is 1.0001, beyond ±1"),
+        ({}, -5.0, "shear over tension is -5, beyond ±1"),
+        ({"H": 0.02 * (1.0 + 4e-7)}, 0.5, None),
+        ({"H": 0.02 * (1.0 + 6e-7)}, 0.5, "H/W is 2.0000012, the network has learned 2"),
+        ({"H": 0.03}, 0.5, "H/W is 3, the network has learned 2"),
+        ({"closure": "grip"}, 0.5, "whose ends do not rotate"),
+        ({"mouth": -0.001}, 0.5, None),
+        ({"mouth": -0.00101}, 0.5, "the mouth is 0.00101 m from the middle, beyond 0.1 W"),
+    ],
+)
+def test_the_network_draws_where_it_has_learned_and_else_it_is_said_why_not(
+    geometry: dict[str, Any], ratio: float, why: str | None
+) -> None:
+    value = fleet(plate(geometry=PLATE | geometry, crack_limit=0.0015))
+    page = foreseen(value, Question(mix([(4e7, 2.4e7, 1.0)], ratio), 1e5, 2)).page
+    drawn = Paths.model_validate(page["paths"])
+    assert (drawn.spiking is None) is (why is not None)
+    assert (drawn.why or "").endswith(why or "")
+
+
+def test_at_the_edge_of_what_it_has_learned_the_network_is_near_physics() -> None:
+    for mouth, ratio in ((0.0, 1.0), (0.001, -1.0)):
+        value = fleet(plate(geometry=PLATE | {"mouth": mouth}))
+        drawn = foreseen(value, Question(mix([(4e7, 2.4e7, 1.0)], ratio), None, 2)).page["paths"]
+        one, other = (np.array(drawn[method]) for method in ("physics", "spiking"))
+        assert one[-1, 0] == pytest.approx(0.01)
+        off = np.interp(one[:, 0], other[:, 0], other[:, 1]) - one[:, 1]
+        assert np.abs(off).max() < 0.025 * 0.01
+
+
+def test_a_broken_plate_has_no_life_left_and_stays_where_it_is() -> None:
+    for seen in ([inspection(0, 0.02, 5.0, NAME)], [loaded(0, 0.0, 0.2, 1e9)]):
+        broken = folded(fleet(plate()), seen, CLOCK).fleet
+        assert bool(state(broken, NAME).fractured)
+        asked = foreseen(broken, Question(mix([(4e7, 2.4e7, 1.0)], 0.5), None, 3))
+        assert set(asked.page["remaining_cycles"].values()) == {0.0}
+        assert asked.page["crack_length"]["0.5"] == [float(state(broken, NAME).a)] * 3
+        assert asked.page["paths"]["physics"] == path(broken)
+        assert asked.page["paths"]["why"] == "the crack has run through the plate"
+        assert asked.found == {"operator": 0, "xfem": 0}
 
 
 def test_a_plate_that_is_registered_with_another_crack_is_not_broken_any_more() -> None:

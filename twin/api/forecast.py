@@ -27,13 +27,14 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
             raise ProblemError(
                 "no-load", f"{component.name} has seen no cycles yet: POST a spectrum"
             )
-        page = await context.forecasts.ask(forecast, cohort, place.row, question)
+        made = await context.forecasts.ask(forecast, cohort, place.row, question)
+        context.service.metrics.intensities.foreseen(made.found)
         return json_answer(
             {
                 "component": component.name,
                 "time": time_or_none(int(cohort.state.t_ns[place.row])),
                 "load": "seen" if question.blocks is None else "what-if",
-                **page,
+                **made.page,
             }
         )
 

@@ -197,6 +197,18 @@ class Images(Page):
     complete: bool = Field(description="False while the journal is still being looked through.")
 
 
+class Paths(Page):
+    """Where a crack runs up to the last of `cycles`: nodes [m], the mouth first."""
+
+    physics: list[tuple[float, float]] = Field(description="By fracture mechanics.")
+    spiking: list[tuple[float, float]] | None = Field(
+        description="By the spiking network, for comparison: as far as physics. Null where the "
+        "question lies outside what it has learned: plates with H = 2 W and uniform shear alone, "
+        "the mouth within 0.1 W of the middle, shear no larger than tension (|τ/σ| ≤ 1)."
+    )
+    why: str | None = Field(description="Why there is no `spiking` path.")
+
+
 class Forecast(Page):
     """How the crack goes on under a load."""
 
@@ -206,9 +218,8 @@ class Forecast(Page):
     deterministic: bool = Field(description="All quantiles are equal: nothing is uncertain yet.")
     cycles: list[float]
     crack_length: dict[Literal["0.05", "0.5", "0.95"], list[float]] = Field(description="[m]")
-    paths: dict[Literal["physics", "spiking"], list[list[float]]] | None = Field(
-        description="Where the crack runs up to the last of `cycles`, by method: nodes [m], the "
-        "mouth first; `spiking`: by the network, where it knows the plate. Null for other parts."
+    paths: Paths | None = Field(
+        description="Where a crack along a path runs, by method. Null for other parts."
     )
     crack_limit: float = Field(description="[m]")
     remaining_cycles: Quantiles = Field(description="Cycles to `crack_limit`.")
