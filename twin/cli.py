@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads collapse
+# Before numpy, and whatever was set: sums split among threads differ in their last bits, and a
+# journal that is folded again shall give the same state. Torch has threads of its own to train.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import typer
 from rich.console import Console
@@ -201,7 +204,9 @@ def rebuild(
 ) -> None:
     """Fold the journal again in event-time order into a new store, with the service stopped."""
     from twin.rebuilding import rebuild as run
+    from twin.serving import prepare
 
+    prepare()
     settings = read_settings(config)
     _print(run(settings, settings.storage.directory if config else data_dir, out))
 

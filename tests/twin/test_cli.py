@@ -19,12 +19,20 @@ USABLE, WRONG, UNUSABLE, UNREACHABLE = 0, 1, 2, 3
 
 
 def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _run("-m", "twin.cli", *arguments)
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return _run("-c", code, **environment)
+
+
+def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "twin.cli", *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | {"COLUMNS": "200"},
+        env=os.environ | {"COLUMNS": "200"} | environment,
         check=False,
     )
 
@@ -46,6 +54,29 @@ def test_a_healthy_store_is_checked_and_rebuilt(tmp_path: Path) -> None:
     report = json.loads(checked.stdout)
     assert (report["journal_lines"], report["components"], report["problems"]) == (6, 1, [])
     assert report["rows"] == {"crack": 4}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted by Linux")
+def test_numpy_computes_in_one_thread_whatever_the_environment_says() -> None:
+    code = (
+        "import os, twin.cli, numpy, scipy.linalg\n"
+        "print(os.environ['OPENBLAS_NUM_THREADS'], len(os.listdir('/proc/self/task')))"
+    )
+    assert python(code, OPENBLAS_NUM_THREADS="2").stdout.split() == ["1", "1"]
+
+
+def test_a_rebuild_folds_as_the_service_does(tmp_path: Path) -> None:
+    """With one thread, and numbers next to zero as zero: last bits depend on both."""
+    code = (
+        "import atexit, sys, torch, twin.cli\n"
+        "tiny = lambda: float(torch.tensor([1e-310], dtype=torch.float64) * 0.5)\n"
+        "atexit.register(lambda: print(torch.get_num_threads(), tiny(), file=sys.stderr))\n"
+        f"sys.argv = ['twin', 'rebuild', '--data-dir', {str(filled(tmp_path / 'data'))!r}]\n"
+        "twin.cli.main()"
+    )
+    result = python(code, OMP_NUM_THREADS="2")
+    assert result.returncode == USABLE, result.stderr
+    assert result.stderr.split()[-2:] == ["1", "0.0"]
 
 
 def test_a_damaged_store_is_told(tmp_path: Path) -> None:
