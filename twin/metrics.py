@@ -76,6 +76,9 @@ class Metrics:
         )
         self.duplicates = self._counter("twin_duplicates", "Observations refused as duplicates.")
         self.late = self._counter("twin_late", "Observations behind the watermark.")
+        self.implausible = self._counter(
+            "twin_implausible", "Observations accepted that no crack could be stepped by: left out."
+        )
         self.images_read = self._counter(
             "twin_images_read", "Crack images by what was read from them.", "outcome"
         )

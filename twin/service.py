@@ -246,6 +246,7 @@ class Service:
         return result._replace(notes=notes), late(fleet, lines), snapshots
 
     def _tell(self, notes: Sequence[Note]) -> None:
+        self.metrics.implausible.inc(sum(note.kind == "implausible" for note in notes))
         events = self.events.added(notes)
         if self.outbox is not None:
             self.outbox.add(events)

@@ -57,6 +57,7 @@ def test_every_alert_keeps_its_promises(promtool: str, installed: Path) -> None:
         ("> twin_component_stale_after_seconds", ">= twin_component_stale_after_seconds"),
         ("or 0 * increase(twin_sequence_gaps_total[10m])", ""),
         ("or (twin_dead_letters_total unless twin_dead_letters_total offset 10m) > 0", ""),
+        ("increase(twin_implausible_total[10m]) > 0", "twin_implausible_total > 0"),
         ("seconds > 900", "seconds >= 900"),
         ("twin_ready == 0", "twin_ready == 1"),
         ('or absent(up{job="twin"})', ""),

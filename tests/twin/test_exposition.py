@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from storage.marks import Outcome
 from tests.twin.fakes import PRESS, T0_NS, house
 from twin.exposition import CONTENT_TYPE, _labels
 from twin.fleet import EMPTY
@@ -118,6 +119,14 @@ async def test_the_service_tells_how_it_is_at_the_scrape(tmp_path: Path) -> None
         home.service.committer.is_available = False
         assert "twin_ready 0.0" in (await home.http.get("/metrics")).text
         home.service.committer.is_available = True
+
+
+async def test_observations_that_no_crack_can_be_stepped_by_are_counted(tmp_path: Path) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, calibration={"gain": 1e15})
+        for values, count in (((0.0, 1e300, 0.0), 1.0), ((0.0, 1e-7, 0.0), 1.0), ((1e300,), 2.0)):
+            assert await home.samples(PRESS, *values) is Outcome.ACCEPTED
+            assert f"twin_implausible_total {count}" in (await home.http.get("/metrics")).text
 
 
 async def test_metrics_are_told_before_anything_is_recovered(tmp_path: Path) -> None:
