@@ -83,13 +83,32 @@ class PlateParameters(Parameters):
     kind: Literal["plate"]
     W: Positive = Field(description="Width [m]; the crack starts on the left side, x = 0.")
     H: Positive | None = Field(None, description="Height [m]; twice the width if absent.")
-    mouth: Constant = Field(0.0, description="y of the mouth [m], from the middle of the height.")
+    mouth: Constant = Field(
+        0.0,
+        description="y of the mouth [m], from the middle of the height; that of `path`, if given.",
+    )
     closure: Literal["uniform", "grip"] = Field(
         "uniform", description="Shear on all faces, or rigid ends that do not rotate."
     )
     path: Annotated[tuple[Node, ...], Field(min_length=2, max_length=32)] | None = Field(
         None, description="Nodes [m] of the initial crack, mouth first; straight across if absent."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_mouth(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        """A path says where its mouth is; `mouth` repeats it, so that a dump can be read again."""
+        match values:
+            case {"path": [[_, y, *_], *_], **others} if "mouth" not in others:
+                return {**values, "mouth": y}
+        return values
+
+    @model_validator(mode="after")
+    def _one_mouth(self) -> PlateParameters:
+        if self.path is not None and self.path[0][1] != self.mouth:
+            y = self.path[0][1]
+            raise ValueError(f"mouth {self.mouth} m is not that of the path, {y} m: leave one out")
+        return self
 
     def plate(self, crack_length: float) -> EdgePlate:
         """The plate with its initial crack."""

@@ -16,6 +16,7 @@ from models.materials import MATERIALS
 from models.path_crack import PathStepper
 from models.retardation import ZONES, Wheeler
 from tests.twin.fleets import component, registration
+from twin.component import Registration
 from twin.errors import SettingsError
 from twin.fleet_file import fleet_file, registrations, tried
 
@@ -51,6 +52,23 @@ def test_a_plate_is_twice_as_high_as_wide_and_its_crack_straight_unless_told() -
 def test_a_plate_that_cannot_be_followed_is_refused(geometry: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         registration(geometry=PLATE | geometry, crack_limit=0.009)
+
+
+def test_a_path_says_where_its_mouth_is_and_another_mouth_is_refused() -> None:
+    path = [[0.0, 0.002], [0.001, 0.002]]
+    with pytest.raises(ValidationError, match=r"mouth 0\.004 m is not that of the path, 0\.002 m"):
+        registration(geometry=PLATE | {"path": path, "mouth": 0.004}, crack_limit=0.009)
+    with pytest.raises(ValidationError, match=r"mouth 0\.0 m is not that of the path"):
+        registration(geometry=PLATE | {"path": path, "mouth": 0.0}, crack_limit=0.009)
+    found = registration(geometry=PLATE | {"path": path}, crack_limit=0.009)
+    assert found.geometry.mouth == 0.002
+    assert Registration.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize("path", [[], "path", [0.0], [[0.0]], [["x", "y"], [1, 2]], {"a": 1}, 7])
+def test_a_path_that_is_none_is_refused(path: Any) -> None:
+    with pytest.raises(ValidationError, match=r"geometry\.plate\.path"):
+        registration(geometry=PLATE | {"path": path}, crack_limit=0.009)
 
 
 def test_load_interaction_along_a_path_is_refused() -> None:
