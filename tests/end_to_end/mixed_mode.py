@@ -50,6 +50,12 @@ class Reference(NamedTuple):
         return float(gap.min(axis=1).max())
 
 
+def within(path: Floats, length: float) -> Floats:
+    """The nodes (m, 2) [m] of a path that lie within a length [m]."""
+    kept: Floats = path[Reference(path, np.zeros(0)).lengths() <= length]
+    return kept
+
+
 class _Pull(NamedTuple):
     angle: float
     slow: float  # cycles per metre
