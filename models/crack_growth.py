@@ -66,7 +66,7 @@ def _in_order(state: CrackState, cycles: Cycles) -> tuple[Tensor, Tensor, Overlo
 def _remembered(speed: Lanes, a: Tensor) -> Overload:
     """The overloads after the blocks of `speed`, at the lengths `a` (k,) that these left."""
     drive, used = speed.drive, speed.used
-    K_max = torch.where(drive.count > 0.0, speed.K_max(a), 0.0)[:used]
+    K_max = torch.where(drive.count > 0.0, speed.K_max_and_R(a)[0], 0.0)[:used]
     here = torch.arange(used, device=a.device)
     return rows(drive.retardation, here).remembered(Overload(*rows(drive.overload, here)), a, K_max)
 
@@ -110,9 +110,8 @@ def _lanes(
     def along(leaf: Tensor) -> Tensor:
         return leaf.expand(n, p).reshape(-1).index_select(0, padded(cracks))
 
-    half, mean, count, shear = (
-        leaf.to(state.a.dtype).index_select(0, of)
-        for leaf in (0.5 * cycles.range, cycles.mean, cycles.count, cycles.shear)
+    half, mean, count, shear, shear_mean = (
+        leaf.to(state.a.dtype).index_select(0, of) for leaf in (0.5 * cycles.range, *cycles[1:5])
     )
     peak, valley = mean + half, mean - half
     opened = peak > 0.0  # a cycle in compression does nothing
@@ -124,9 +123,10 @@ def _lanes(
         peak=torch.where(opened, peak, 0.0),
         R=torch.where(opened, valley / torch.where(opened, peak, 1.0), 0.0),
         shear=shear,
+        shear_peak=shear_mean + 0.5 * shear,
         count=torch.where(opened, count, 0.0),
     )
-    mixed = bool((cycles.shear != 0.0).any())
+    mixed = bool(((cycles.shear != 0.0) | (cycles.shear_mean != 0.0)).any())
     return Lanes(
         drive=drive,
         geometry=mapped(along, state.geometry),

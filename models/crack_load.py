@@ -36,7 +36,7 @@ def no_load(n: int) -> CrackLoad:
         companion=none,
         sample_offset=offset,
         continues=torch.ones(n, dtype=torch.bool),
-        blocks=Cycles(none, none, none, none, offset),
+        blocks=Cycles(none, none, none, none, none, offset),
         inspected=torch.zeros(n, dtype=torch.bool),
         length=zeros,
         length_sd=zeros,
@@ -44,11 +44,20 @@ def no_load(n: int) -> CrackLoad:
 
 
 def blocks(rows: Sequence[Sequence[Sequence[float]]]) -> Cycles:
-    """Ragged blocks from rows of (range [Pa], mean [Pa], count[, shear range [Pa]])."""
+    """Ragged blocks from rows of (range [Pa], mean [Pa], count[, shear range [Pa]]).
+
+    The shear is proportional to the tension.
+    """
     flat = [[*block, 0.0][:4] for row in rows for block in row]
     table = torch.tensor(flat, dtype=torch.float64).reshape(-1, 4)
     span, mean, count, shear = table.T.contiguous().unbind()
-    return Cycles(span, mean, count, shear, _offset(rows))
+    return Cycles(span, mean, count, shear, proportional(span, mean, shear), _offset(rows))
+
+
+def proportional(span: Tensor, mean: Tensor, shear: Tensor) -> Tensor:
+    """The mean shear (m,) [Pa] of cycles in which shear is proportional to tension."""
+    ranging = span > 0.0
+    return torch.where(ranging, mean * (shear / torch.where(ranging, span, 1.0)), 0.0)
 
 
 def spectrum_load(t_ns: Tensor, cycles: Cycles) -> CrackLoad:
@@ -103,6 +112,7 @@ def merged(first: Cycles, second: Cycles) -> Cycles:
         mean=torch.cat((first.mean, second.mean))[order],
         count=torch.cat((first.count, second.count))[order],
         shear=torch.cat((first.shear, second.shear))[order],
+        shear_mean=torch.cat((first.shear_mean, second.shear_mean))[order],
         offset=first.offset + second.offset,
     )
 
@@ -117,7 +127,8 @@ def check(load: CrackLoad, n: int) -> None:
     named = {"range": load.blocks.range, "count": load.blocks.count}
     for name, values in named.items():
         _require(torch.isfinite(values) & (values >= 0.0), f"block {name}", values, "≥ 0")
-    named = {"mean": load.blocks.mean, "shear": load.blocks.shear}
+    blocks = load.blocks
+    named = {"mean": blocks.mean, "shear": blocks.shear, "mean shear": blocks.shear_mean}
     for name, values in named.items():
         _require(torch.isfinite(values), f"block {name}", values, "finite")
     if load.samples.numel():

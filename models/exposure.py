@@ -25,11 +25,12 @@ class Exposure(NamedTuple):
     range_sum: Tensor  # (n, bins) [Pa]
     mean_sum: Tensor  # (n, bins) [Pa]
     shear_sum: Tensor  # (n, bins) signed [Pa]
+    shear_mean_sum: Tensor  # (n, bins) [Pa]
 
 
 def exposure(n: int, device: torch.device | str = "cpu") -> Exposure:
     """`n` components that have seen nothing."""
-    return Exposure(*torch.zeros(4, n, BINS, dtype=torch.float64, device=device).unbind())
+    return Exposure(*torch.zeros(5, n, BINS, dtype=torch.float64, device=device).unbind())
 
 
 def row_of(offset: Tensor) -> Tensor:
@@ -45,7 +46,8 @@ def exposed(memory: Exposure, cycles: Cycles) -> Exposure:
     edges = torch.tensor(EDGES, dtype=torch.float64, device=cycles.range.device)
     place = row_of(cycles.offset) * BINS + torch.bucketize(cycles.range.to(torch.float64), edges)
     count = cycles.count.to(torch.float64)
-    weights = (count, count * cycles.range, count * cycles.mean, count * cycles.shear)
+    each = (cycles.range, cycles.mean, cycles.shear, cycles.shear_mean)
+    weights = (count, *(count * leaf for leaf in each))
     return Exposure(
         *(
             leaf.flatten().index_add(0, place, more.to(leaf.dtype)).view(-1, BINS)
@@ -65,5 +67,6 @@ def typical_blocks(memory: Exposure) -> Cycles:
         mean=memory.mean_sum[seen] / count,
         count=count / total,
         shear=memory.shear_sum[seen] / count,
+        shear_mean=memory.shear_mean_sum[seen] / count,
         offset=offset,
     )

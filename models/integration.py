@@ -51,7 +51,8 @@ class Drive(NamedTuple):
     range: Tensor  # [Pa]
     peak: Tensor  # [Pa], zero for a cycle in compression
     R: Tensor  # [1]
-    shear: Tensor  # [Pa]
+    shear: Tensor  # range, signed as that of the tension is positive [Pa]
+    shear_peak: Tensor  # where the tension has its peak [Pa]
     count: Tensor  # type: ignore[assignment]  # [1], zero in compression; hides tuple.count
 
 
@@ -85,25 +86,28 @@ class Lanes:
 
     def __call__(self, a: Tensor) -> Tensor:
         """da/dλ (tracks,) [m]."""
-        drive, K_max = self.drive, self.K_max(a)
-        long = self._spread(_filled(a))
-        per_cycle = drive.retardation(drive.law, K_max, drive.R, long, drive.overload)
+        drive, long = self.drive, self._spread(_filled(a))
+        per_cycle = drive.retardation(drive.law, *self.K_max_and_R(a), long, drive.overload)
         value = torch.where(drive.count > 0.0, drive.count * per_cycle, 0.0)[: self.used]
         if self.apart:
             return value
         return a.new_zeros(self.tracks).index_add_(0, self.track[: self.used], value)
 
-    def K_max(self, a: Tensor) -> Tensor:
-        """K_max (M,) [Pa √m] at `a` (tracks,); in mixed mode scaled as the equivalent range is."""
-        long = _filled(a)
+    def K_max_and_R(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """K_max [Pa √m] and load ratio [1], both (M,), at `a` (tracks,).
+
+        In mixed mode the equivalent intensities of the peak and of the ranges, R what makes the
+        latter K_max (1 − R): that of the tension where shear is proportional to it.
+        """
+        drive, long = self.drive, _filled(a)
         root = torch.sqrt(math.pi * long)
         unit = self._spread(self.geometry.F(long) * root)
-        K_max = self.drive.peak * unit
         if not self.mixed:
-            return K_max
-        dK = self.drive.range * unit
-        turned = equivalent(dK, self.drive.shear * self._spread(self.geometry.F_II(long) * root))
-        return torch.where(dK > 0.0, K_max * (turned / dK), K_max)
+            return drive.peak * unit, drive.R
+        unit_II = self._spread(self.geometry.F_II(long) * root)
+        dK = equivalent(drive.range * unit, drive.shear * unit_II)
+        K_max = equivalent(drive.peak * unit, drive.shear_peak * unit_II)
+        return K_max, load_ratio(dK, K_max, drive.R)
 
     def _spread(self, value: Tensor) -> Tensor:
         """A value of each crack (tracks, padded) at each lane (M,)."""
@@ -133,6 +137,12 @@ class Lanes:
             apart=self.apart,
             mixed=self.mixed,
         )
+
+
+def load_ratio(dK: Tensor, K_max: Tensor, R: Tensor) -> Tensor:
+    """1 − ΔK/K_max (M,), and `R` where one of both is zero."""
+    both = (dK > 0.0) & (K_max > 0.0)
+    return torch.where(both, 1.0 - dK / torch.where(both, K_max, 1.0), R)
 
 
 def _filled(a: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.direction import half_tangent, tangential
+from models.direction import equivalent, half_tangent
 from models.exposure import row_of
-from models.integration import AHEAD, padded, part_of, slowness
+from models.integration import AHEAD, load_ratio, padded, part_of, slowness
 from models.laws import Law
 from models.path_front import (
     Front,
@@ -53,9 +53,10 @@ class Lane(NamedTuple):
 
     law: Law
     range: Tensor  # [Pa]
-    shear: Tensor  # [Pa]
-    ratio: Tensor  # peak over range [1]
-    R: Tensor  # [1]
+    peak: Tensor  # [Pa], zero for a cycle in compression
+    shear: Tensor  # range, signed as that of the tension is positive [Pa]
+    shear_peak: Tensor  # where the tension has its peak [Pa]
+    R: Tensor  # of the tension [1]
     count: Tensor  # type: ignore[assignment]  # [1], zero in compression; hides tuple.count
 
 
@@ -75,13 +76,17 @@ class Pull:
         """
         lane, at = self.lane, self.track
         per_load = k.reshape(-1, 4).index_select(0, at)
-        K_I = lane.range * per_load[:, 0] + lane.shear * per_load[:, 2]
-        K_II = lane.range * per_load[:, 1] + lane.shear * per_load[:, 3]
-        tangent = half_tangent(K_I, K_II)
-        K = torch.where(K_I > 0.0, tangential(K_I, K_II, tangent), 0.0)
-        K_max = lane.ratio * K
-        per_cycle = lane.law(K_max * (1.0 - lane.R), lane.R, a.index_select(0, at))
-        grows = (lane.count > 0.0) & (K > 0.0)
+        ranges, peaks = (
+            (
+                tension * per_load[:, 0] + shear * per_load[:, 2],
+                tension * per_load[:, 1] + shear * per_load[:, 3],
+            )
+            for tension, shear in ((lane.range, lane.shear), (lane.peak, lane.shear_peak))
+        )
+        tangent, dK, K_max = half_tangent(*ranges), equivalent(*ranges), equivalent(*peaks)
+        R = load_ratio(dK, K_max, lane.R)
+        per_cycle = lane.law(K_max * (1.0 - R), R, a.index_select(0, at))
+        grows = (lane.count > 0.0) & (dK > 0.0) & (K_max > 0.0)
         return torch.where(grows, lane.count * per_cycle, 0.0)[: self.used], tangent[: self.used]
 
     def __call__(self, k: Tensor, a: Tensor) -> Tensor:
@@ -120,14 +125,15 @@ def pull(law: Law, cycles: Cycles) -> Pull:
     row = row_of(cycles.offset)
     track = padded(row)
     of = padded(torch.arange(len(row), device=row.device))
-    span, mean, count, shear = (leaf.index_select(0, of) for leaf in cycles[:4])
+    span, mean, count, shear, shear_mean = (leaf.index_select(0, of) for leaf in cycles[:5])
     peak, valley = mean + 0.5 * span, mean - 0.5 * span
     opened = (peak > 0.0) & (span > 0.0)
     lane = Lane(
         law=mapped(lambda leaf: leaf[:, 0].index_select(0, track), law),
         range=span,
+        peak=torch.where(opened, peak, 0.0),
         shear=shear,
-        ratio=torch.where(opened, peak / torch.where(opened, span, 1.0), 0.0),
+        shear_peak=shear_mean + 0.5 * shear,
         R=torch.where(opened, valley / torch.where(opened, peak, 1.0), 0.0),
         count=torch.where(opened, count, 0.0),
     )

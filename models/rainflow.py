@@ -47,6 +47,7 @@ class Cycles(NamedTuple):
     mean: Tensor  # (m,) float64 (peak + valley)/2 [Pa]
     count: Tensor  # type: ignore[assignment]  # (m,) float64 1 closed, 0.5 half [1]; hides tuple's
     shear: Tensor  # (m,) float64 companion at the peak − at the valley, signed [Pa]
+    shear_mean: Tensor  # (m,) float64 (companion at the peak + at the valley)/2 [Pa]
     offset: Tensor  # (n+1,) int64 row i is offset[i]:offset[i+1]
 
 
@@ -110,13 +111,13 @@ def warm() -> None:
 
 
 def _room(most: int) -> Tensor:
-    """Columns for at most `most` cycles: range, mean, count, shear; touched as they fill."""
-    return torch.empty((4, most), dtype=torch.float64)
+    """Columns for at most `most` cycles, as in `Cycles`; touched as they fill."""
+    return torch.empty((5, most), dtype=torch.float64)
 
 
 def _cycles(out: Tensor, ends: Tensor) -> Cycles:
-    size, mean, count, shear = out[:, : int(ends[-1])].clone()
-    return Cycles(size, mean, count, shear, ends)
+    size, mean, count, shear, shear_mean = out[:, : int(ends[-1])].clone()
+    return Cycles(size, mean, count, shear, shear_mean, ends)
 
 
 def _check(
@@ -267,4 +268,5 @@ def _emitted(points: Floats, others: Floats, i: int, count: float, out: Floats, 
     out[1, m] = 0.5 * (p + q)
     out[2, m] = count
     out[3, m] = shear if q > p else -shear
+    out[4, m] = 0.5 * (others[i] + others[i + 1])
     return m + 1

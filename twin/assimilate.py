@@ -144,6 +144,7 @@ def _blocks(n: int, spectra: Sequence[_Placed]) -> Cycles:
         mean=torch.from_numpy(table[:, 1] * factor + offset),
         count=torch.from_numpy(table[:, 2].copy()),
         shear=torch.from_numpy(extent * ratio),
+        shear_mean=torch.from_numpy(table[:, 1] * factor * ratio),
         offset=_offsets(n, [i for i, _, _, _ in spectra], counts),
     )
 

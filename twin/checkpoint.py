@@ -15,7 +15,7 @@ from twin.cohort import Cohort, Feed, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
 
-FORMAT = 1
+FORMAT = 2  # 1 had no mean shear
 
 
 def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:

@@ -39,7 +39,8 @@ def has_load(cohort: Cohort, row: int) -> bool:
 def mix(rows: list[tuple[float, float, float]], shear_ratio: float) -> Cycles:
     """Ragged blocks of one component from rows of range [Pa], mean [Pa] and count."""
     span, mean, count = torch.tensor(rows, dtype=torch.float64).T.contiguous().unbind()
-    return Cycles(span, mean, count, span * shear_ratio, torch.tensor([0, len(rows)]))
+    shear, offset = span * shear_ratio, torch.tensor([0, len(rows)])
+    return Cycles(span, mean, count, shear, mean * shear_ratio, offset)
 
 
 class Answer(NamedTuple):

@@ -24,6 +24,7 @@ from models.crack import (
 from models.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
 from models.laws import FormanLaw, Nasgro4Law, NasgroLaw, ParisLaw, WalkerLaw, si_coefficient
 from models.path_crack import EdgePlate, PathState, PathStepper
+from models.rainflow import Cycles
 from models.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Wheeler
 from models.stepper import Stepper
 from models.tree import leaves, mapped, rows
@@ -59,7 +60,6 @@ def ragged(offset: Tensor, i: int) -> slice:
 
 def one_row(load: CrackLoad, i: int) -> CrackLoad:
     series, block = ragged(load.sample_offset, i), ragged(load.blocks.offset, i)
-    span, mean, count, shear, _ = load.blocks
     ends = torch.tensor([0, block.stop - block.start])
     return CrackLoad(
         t_ns=load.t_ns[i : i + 1],
@@ -67,7 +67,7 @@ def one_row(load: CrackLoad, i: int) -> CrackLoad:
         companion=load.companion[series],
         sample_offset=torch.tensor([0, series.stop - series.start]),
         continues=load.continues[i : i + 1],
-        blocks=type(load.blocks)(span[block], mean[block], count[block], shear[block], ends),
+        blocks=Cycles._make([*(leaf[block] for leaf in load.blocks[:-1]), ends]),
         inspected=load.inspected[i : i + 1],
         length=load.length[i : i + 1],
         length_sd=load.length_sd[i : i + 1],

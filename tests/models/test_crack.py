@@ -98,6 +98,28 @@ def test_shear_acts_through_the_maximum_tangential_stress() -> None:
     assert torch.equal(mirrored.a, sheared.a)
 
 
+def test_the_peak_is_that_of_both_loads_where_shear_is_not_proportional() -> None:
+    """Small cycles of tension about a large mean, with shear that changes its sign in each."""
+    law, geometry, a = FormanLaw(7e-22, 2.7, 8e6), EdgeCrack(0.1), t(0.005)
+    part = stepper(law=law)
+    wave = t(32e6, 40e6).repeat(20)
+    after = part.step(part.init(1), series_load(NOW, [wave], [5.0 * (wave - 36e6)]))
+    F, F_II = (f * torch.sqrt(math.pi * a) for f in (geometry.F(a), geometry.F_II(a)))
+    dK, K_max = (kink(F * s, F_II * tau).K for s, tau in ((8e6, 40e6), (40e6, 20e6)))
+    assert not after.fractured.any()
+    assert float(after.rate) == pytest.approx(float(law(dK, 1.0 - dK / K_max, a)), rel=1e-6)
+
+
+def test_shear_that_stays_takes_part_in_the_peak() -> None:
+    part = stepper(law=WalkerLaw(si_coefficient(1e-11, 3.0), 3.0, 0.5))
+    wave = t(0.0, 40e6).repeat(20)
+    alone, sheared = (
+        part.step(part.init(1), series_load(NOW, [wave], [torch.full_like(wave, shear)]))
+        for shear in (0.0, 40e6)
+    )
+    assert float(sheared.rate) > 1.2 * float(alone.rate)
+
+
 def test_shear_is_left_out_where_its_factor_is_not_known() -> None:
     part = stepper(geometry=CentreCrack(0.1))
     a, b = (part.step(part.init(1), spectrum((9e7, 6e7, 1.0, s))).a for s in (0.0, 5e7))

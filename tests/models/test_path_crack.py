@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models.crack import blocks, inspection_load, series_load, spectrum_load
-from models.direction import kink
+from models.direction import equivalent, kink
 from models.laws import FormanLaw, ParisLaw
 from models.path_crack import EdgePlate, PathState, PathStepper
 from models.path_forecast import outlook, rollout, with_remaining
@@ -141,6 +141,17 @@ def test_a_crack_that_reaches_the_toughness_runs_through() -> None:
     again = stepper(law=law).step(after, spectrum_load(ONE, load))
     assert torch.equal(again.a, after.a)
     assert float(again.cycles) == 2e9
+
+
+def test_a_peak_below_the_toughness_breaks_nothing_however_large_the_range_of_shear() -> None:
+    law = FormanLaw(7e-22, 2.7, 12e6)
+    wave = torch.tensor([32e6, 40e6]).double().repeat(20)
+    part = stepper(law=law)
+    after = part.step(part.init(1), series_load(ONE, [wave], [5.0 * (wave - 36e6)]))
+    assert not bool(after.fractured)
+    k = part.find(after.plates, after.front.path[:, :2], torch.tensor([2])).k[0]
+    peak = equivalent(*(40e6 * k[0] + 20e6 * k[1]))
+    assert float(peak) < 0.5 * 12e6
 
 
 def test_a_series_counts_like_its_spectrum() -> None:

@@ -379,7 +379,10 @@ def test_the_companion_is_read_at_the_instants_of_the_turning_points() -> None:
     s = torch.tensor([1.0, 2, 30, 99, 5, 6], dtype=torch.float64)
     state, closed = counted(turning(1, 0.0), x, s, torch.tensor([0, len(x)]), torch.tensor([True]))
     assert quadruples(closed) == [(5, 4.5, 1, 5.0 - 30.0)]  # the first instant of the plateau
-    assert open_half_cycles(state).shear.tolist() == [2.0 - 1.0, 2.0 - 6.0]  # peak − valley
+    assert closed.shear_mean.tolist() == [0.5 * (5.0 + 30.0)]
+    opened = open_half_cycles(state)
+    assert opened.shear.tolist() == [2.0 - 1.0, 2.0 - 6.0]  # peak − valley
+    assert opened.shear_mean.tolist() == [0.5 * (2.0 + 1.0), 0.5 * (2.0 + 6.0)]
 
 
 # --- a residue without bound ----------------------------------------------------------------
