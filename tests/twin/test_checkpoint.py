@@ -6,7 +6,7 @@ import pytest
 
 from tests.twin.fleets import CLOCK, component
 from tests.twin.test_fold import assert_same, mixed_lines, three
-from twin.checkpoint import metadata, restored, tensors
+from twin.checkpoint import FORMAT, metadata, restored, tensors
 from twin.fleet import EMPTY
 from twin.fold import Line, folded
 
@@ -34,6 +34,6 @@ def test_a_cohort_that_lost_all_members_leaves_nothing_behind() -> None:
 
 
 def test_a_checkpoint_of_another_format_is_refused() -> None:
-    page = metadata(EMPTY, CLOCK).replace(b'"format":1', b'"format":99')
+    page = metadata(EMPTY, CLOCK).replace(b'"format":%d' % FORMAT, b'"format":99')
     with pytest.raises(ValueError, match="format 99"):
         restored({}, page)
