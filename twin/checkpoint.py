@@ -15,7 +15,7 @@ from twin.cohort import Cohort, Feed, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
 
-FORMAT = 2  # 1 had no mean shear
+FORMAT = 2  # 1 had no mean shear, and did not say where there was evidence
 
 
 def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
@@ -73,7 +73,7 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
 
 
 def _content(cohort: Cohort) -> tuple[Any, ...]:
-    return (cohort.state, cohort.feed, cohort.remaining, cohort.limit_passed)
+    return (cohort.state, cohort.feed, cohort.remaining, cohort.limit_passed, cohort.evidence)
 
 
 def _cohort(
@@ -85,11 +85,17 @@ def _cohort(
         if name.startswith(f"{key}/")
     }
     empty = newcomers([template])
-    state, feed, remaining, passed = tree.filled(_content(empty), own)
+    state, feed, remaining, passed, evidence = tree.filled(_content(empty), own)
     if not isinstance(feed, Feed):
         raise ValueError(f"checkpoint of cohort {key} has no feed")
     return replace(
-        empty, members=members, state=state, feed=feed, remaining=remaining, limit_passed=passed
+        empty,
+        members=members,
+        state=state,
+        feed=feed,
+        remaining=remaining,
+        limit_passed=passed,
+        evidence=evidence,
     )
 
 

@@ -46,6 +46,7 @@ class Cohort:
     feed: Feed
     remaining: Tensor  # (n,) cycles left under the load so far, as of the last record tick [1]
     limit_passed: Tensor  # (n,) bool, so that the alarm is raised once
+    evidence: Tensor  # (n,) bool, whether there was any since the last record tick
 
     def view(self) -> Readings:
         """What can be read of every row, as arrays."""
@@ -109,6 +110,7 @@ def newcomers(components: Sequence[Component]) -> Cohort:
         feed=Feed(*(torch.zeros(n, dtype=torch.int64) for _ in Feed._fields)),
         remaining=torch.full((n,), torch.nan, dtype=torch.float64),
         limit_passed=torch.zeros(n, dtype=torch.bool),
+        evidence=torch.zeros(n, dtype=torch.bool),
     )
 
 
@@ -127,6 +129,7 @@ def together(first: Cohort, second: Cohort) -> Cohort:
         feed=tree.joined([first.feed, second.feed]),
         remaining=torch.cat([first.remaining, second.remaining]),
         limit_passed=torch.cat([first.limit_passed, second.limit_passed]),
+        evidence=torch.cat([first.evidence, second.evidence]),
     )
 
 
@@ -145,7 +148,8 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
     gate = fresh.state.counter.gate
     state = fresh.state._replace(**carried)
     state = state._replace(counter=state.counter._replace(gate=gate))
-    return replace(fresh, state=state, feed=tree.rows(old.feed, index))
+    feed, evidence = tree.rows((old.feed, old.evidence), index)
+    return replace(fresh, state=state, feed=feed, evidence=evidence)
 
 
 def _start(component: Component) -> tuple[object, ...]:
@@ -181,9 +185,12 @@ def vacated(cohort: Cohort, row: int) -> Cohort:
     return replace(cohort, members=members)
 
 
-def with_remaining(cohort: Cohort, since_ns: int) -> Cohort:
-    """The cohort with the remaining life of the rows with evidence after `since_ns` renewed."""
-    index = torch.nonzero(cohort.state.t_ns > since_ns).flatten()
+def with_remaining(cohort: Cohort) -> Cohort:
+    """The cohort with the remaining life of the rows renewed where there was evidence.
+
+    Whenever that bears its time: it may be late, or of the very instant of the last tick.
+    """
+    index = torch.nonzero(cohort.evidence).flatten()
     if not len(index):
         return cohort
     rows = tree.rows(cohort.state, index)
@@ -195,4 +202,6 @@ def with_remaining(cohort: Cohort, since_ns: int) -> Cohort:
         life = remaining(cast(CrackState, rows), LIFE_POINTS)
     life = life.mean(dim=1)
     life = torch.where(rows.cycles > 0, life, torch.nan)  # nothing is known of the load yet
-    return replace(cohort, state=state, remaining=cohort.remaining.index_copy(0, index, life))
+    left = cohort.remaining.index_copy(0, index, life)
+    none = torch.zeros_like(cohort.evidence)
+    return replace(cohort, state=state, remaining=left, evidence=none)

@@ -162,6 +162,7 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
         cohort,
         state=tree.with_rows(cohort.state, index, state, rows),
         limit_passed=cohort.limit_passed.index_copy(0, index, beyond),
+        evidence=cohort.evidence.index_fill(0, index, value=True),
     )
     notes += [_note("inspection", after, r) for r in group if isinstance(r.observation, Inspection)]
     notes += [_note("limit", after, group[int(i)]) for i in torch.nonzero(passed).flatten()]
@@ -179,7 +180,4 @@ def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:
 
 def _renewed(fleet: Fleet) -> Fleet:
     """The fleet with remaining lives renewed where there was evidence since the last row."""
-    since = max(fleet.recorded_ns, 0)
-    return replace(
-        fleet, cohorts={key: with_remaining(c, since) for key, c in fleet.cohorts.items()}
-    )
+    return replace(fleet, cohorts={key: with_remaining(c) for key, c in fleet.cohorts.items()})

@@ -28,8 +28,14 @@ def assert_same(one: Fleet, other: Fleet) -> None:
     assert one.cohorts.keys() == other.cohorts.keys()
     for key, cohort in one.cohorts.items():
         twin = other.cohorts[key]
-        content = (cohort.state, cohort.feed, cohort.remaining, cohort.limit_passed)
-        expected = (twin.state, twin.feed, twin.remaining, twin.limit_passed)
+        content = (
+            cohort.state,
+            cohort.feed,
+            cohort.remaining,
+            cohort.limit_passed,
+            cohort.evidence,
+        )
+        expected = (twin.state, twin.feed, twin.remaining, twin.limit_passed, twin.evidence)
         for (path, a), (_, b) in zip(tree.leaves(content), tree.leaves(expected), strict=True):
             assert np.array_equal(a.numpy(), b.numpy(), equal_nan=a.is_floating_point()), path
     assert (one.offset, one.rows, one.watermark_ns) == (
@@ -139,6 +145,18 @@ def cycles_of(*lines: Line) -> float:
 
 
 WAVE = np.array([0.0, 9.0, 2.0, 7.0, 1.0, 8.0, 3.0, 6.0]) * 1e7
+
+
+@pytest.mark.parametrize("behind_s", [-1.0, 0.0, 30.0])
+def test_remaining_life_is_renewed_by_evidence_at_a_tick_and_late_evidence(behind_s: float) -> None:
+    value = fleet(component(), component("plant/press-2"))
+    ticks = [40.0 + 60.0 * i for i in range(5)]  # from T0
+    lines: list[Line] = []
+    for i, at_s in enumerate(ticks):  # the first one of each moves the watermark to the tick
+        lines += [spectrum(i, at_s + 5.0, "plant/press-2"), spectrum(i, at_s - behind_s)]
+    left = [row.columns["remaining_cycles"][0] for row in folded(value, lines, CLOCK).rows]
+    assert len(left) == 4
+    assert (np.diff(left) < 0.0).all()
 
 
 def test_a_series_in_two_messages_counts_like_one() -> None:
