@@ -58,6 +58,8 @@ def judged(life: Life) -> list[Judged]:
         if (at := life.at(goal)) is None:
             break
         length = life.lengths[at]
+        if found and length == found[-1].length:
+            continue
         path = life.path_to(length)
         known = fine.cycles_at(length)
         found.append(
