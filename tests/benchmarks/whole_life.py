@@ -53,7 +53,7 @@ def judged(life: Life) -> list[Judged]:
     coarse, fine = (grown(life.lasting(), crack, LAW, columns=COLUMNS, step=step) for step in STEPS)
     a_metre_a_cycle = (1.0, 0.0)
     where = grown(life.turned(), crack, a_metre_a_cycle, columns=COLUMNS, step=STEPS[-1])
-    found = []
+    found: list[Judged] = []
     for goal in np.arange(2e-3, 9e-3, 1e-3):
         if (at := life.at(goal)) is None:
             break
