@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.crack_library_image import Window, frames
+from models.crack_library_limits import faults
 from models.crack_library_path import Course, Growth, grown
 from models.direction import equivalent
 from models.laws import ParisLaw, si_coefficient
@@ -70,17 +71,9 @@ class CrackLibrary:
     window: Window = field(default_factory=Window)
 
     def checked(self) -> CrackLibrary:
-        """Itself; ValueError where no crack could grow."""
-        if not 0.0 < self.crack < self.plate.width - self.margin or self.slices < 1:
-            raise ValueError(
-                f"a crack of {self.crack} m and {self.slices} slices do not fit a "
-                f"plate of {self.plate.width} m"
-            )
-        if self.step < 1.1 * self.plate.grid.h:
-            raise ValueError(
-                f"increments of {self.step} m are too short for elements of "
-                f"{self.plate.grid.h} m: at least 1.1 of them are needed"
-            )
+        """Itself; ValueError where XFEM could not follow a crack, or a picture not show it."""
+        for fault in faults(self):
+            raise ValueError(fault)
         return self
 
     def edges(self) -> Floats:

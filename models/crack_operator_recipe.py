@@ -216,4 +216,5 @@ CRACK_K = Recipe(
     schedule=Schedule(epochs=250, batch=256, lr=3e-3, patience=250, cosine=True),
     figures=figures,
     settled=settled,
+    needs={f"plate.{key}": getattr(PLATE, key) for key in ("width", "height", "closure")},
 )

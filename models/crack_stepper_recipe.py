@@ -8,6 +8,7 @@ and slope. Stretches begin at the edges of slices and at pieces between them, dr
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,9 @@ SLICES = 7
 VALIDATION = 100  # samples
 BETWEEN = 5  # stretches of a sample that begin within slices
 READING = 0.1  # weight of the eye's loss
+NEEDS = {"plate.width": WIDTH, "crack": CRACK * WIDTH, "height": 0.0, "slices": SLICES} | {
+    f"window.{key}": value for key, value in asdict(WINDOW).items()
+}  # of a library: positions are in its widths, from its mouth
 
 
 def examples(arrays: Arrays, seed: int) -> tuple[Examples, Examples]:
@@ -179,7 +183,7 @@ def recipe(about: str, network: Callable[[], nn.Module], schedule: Schedule) -> 
         with seeded(seed):
             return network()
 
-    return Recipe(about, drawn_from, examples, loss, schedule, figures)
+    return Recipe(about, drawn_from, examples, loss, schedule, figures, needs=NEEDS)
 
 
 SCHEDULE = Schedule(epochs=50, batch=64, lr=3e-3, patience=50, cosine=True, clip=1.0)

@@ -7,7 +7,7 @@ along axis 0) and seeds, so that every run of it can be repeated.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -34,3 +34,4 @@ class Recipe:
     schedule: Schedule
     figures: Callable[[nn.Module, Arrays], Figures]  # on samples that were held out
     settled: Callable[[nn.Module, Examples], None] = _as_trained  # last, such as a calibration
+    needs: Mapping[str, Any] = field(default_factory=dict)  # of the library's configuration, by key

@@ -11,7 +11,7 @@ from models import weights
 from models.recipe import Figures
 from twin.errors import SettingsError
 from twin.library_fields import Library
-from twin.training import MOST_BYTES, arithmetic, recipe_of, usable
+from twin.training import MOST_BYTES, arithmetic, recipe_of, suited, usable
 
 
 def evaluate(name: str, path: Path, chosen: Path | None = None, held_out: int = 108) -> Figures:
@@ -22,11 +22,12 @@ def evaluate(name: str, path: Path, chosen: Path | None = None, held_out: int = 
     or have learned from these samples.
     """
     recipe, library = recipe_of(name), Library(path)
+    suited(name, recipe, library)
     _, held = library.parts(held_out)
     network = recipe.network(0)
     _load(network, name, chosen or weights.DEFAULTS / f"{name}.safetensors", library, held_out)
     network.eval()
-    with arithmetic(), usable(library), torch.no_grad():
+    with arithmetic(), usable(name, library), torch.no_grad():
         return recipe.figures(network, held)
 
 
@@ -43,13 +44,35 @@ def _load(network: nn.Module, name: str, path: Path, library: Library, held_out:
 
 
 def _unseen(path: Path, card: weights.Card, library: Library, held_out: int) -> None:
-    """SettingsError where the weights have learned from samples that are to judge them."""
-    data = card["data"] if isinstance(card.get("data"), dict) else {}
-    if any(data.get(key) != library.card()[key] for key in ("seed", "config_sha256")):
+    """SettingsError where the weights have, or may have, learned from samples that judge them.
+
+    The libraries of one family, such as crack and crack-coherent, draw the same loads for the
+    same seed: a sample of the one may be the picture of the other, whatever the configuration.
+    """
+    family, seed, seen = _learned(path, card)
+    if (family, seed) != (_family(library.name), library.seed):
         return  # other samples altogether
-    seen, first = int(data.get("trained_on", 0)), library.samples - held_out
-    if seen > first:
+    if seen > library.samples - held_out:
+        fewer = library.samples - seen
+        hold = f"judge by --held-out {fewer} at most, or " if fewer > 0 else ""
         raise SettingsError(
-            f"{path.name} has learned from the first {seen} samples of this library, so that "
-            f"{held_out} of {library.samples} cannot judge it"
+            f"{path.name} has learned from the first {seen} samples of the {family} libraries of "
+            f"seed {seed}, so that the last {held_out} of {library.samples} cannot judge it: "
+            f"{hold}by a library of another --seed"
         )
+
+
+def _learned(path: Path, card: weights.Card) -> tuple[str, int, int]:
+    """The family, the seed and the number of the samples that the weights have learned from."""
+    try:
+        data = card["data"]
+        return _family(str(data["library"])), int(data["seed"]), int(data["trained_on"])
+    except (KeyError, TypeError, ValueError) as exc:
+        raise SettingsError(
+            f"the card of {path.name} does not say in `data` from which library, seed and number "
+            "of samples it has learned, so that nothing can judge it: train it by `twin train`"
+        ) from exc
+
+
+def _family(library: str) -> str:
+    return library.partition("-")[0]

@@ -5,19 +5,18 @@
 
 A library is one Zarr group. Samples are written in whole blocks; the attribute `committed` says
 how many of them are there and moves on last, so that a build which was killed goes on from it.
+Before there is one sample the group is made aside, and takes its place when it is complete.
 What a sample holds depends on the configuration, the seed and its index alone.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+import math
+import shlex
+import shutil
+from collections.abc import Callable
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,13 +24,16 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from models.crack_library import CONFIGS, CrackLibrary, Sample, sample
-from twin.errors import ConflictError, SettingsError, UnknownError
+from models.crack_library import CrackLibrary, Sample
+from storage.durable import ASIDE
+from twin.errors import ConflictError, SettingsError
+from twin.library_config import checked, configuration, differences, plain
+from twin.library_workers import pool_of, samples_of
 
 BLOCK = 32  # samples that are written together
 MOST_SAMPLES = 1_000_000
 MOST_WORKERS = 256
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+MOST_BYTES = 2**38  # of all arrays, before they are compressed
 
 Progress = Callable[[int, int], None]  # samples that are there, samples wanted
 
@@ -54,6 +56,12 @@ class Order(NamedTuple):
     samples: int
     seed: int
     path: Path
+    file: Path | None = None  # that the configuration was read from
+
+    def command(self) -> str:
+        """What somebody who has the file types to repeat it."""
+        config = f" --config {shlex.quote(self.file.name)}" if self.file else ""
+        return f"twin library build {self.name}{config} --samples {self.samples} --seed {self.seed}"
 
 
 def build(
@@ -64,20 +72,21 @@ def build(
     seed: int = 0,
     workers: int = 2,
     progress: Progress | None = None,
-    config: CrackLibrary | None = None,
+    config: CrackLibrary | Path | None = None,
 ) -> dict[str, Any]:
     """Build the library `name` at `path`, or go on with it; the answer is its card.
 
-    Raises UnknownError for a name that is no library's, SettingsError for numbers that cannot be
-    used, ConflictError where another library lies at `path`.
+    `config` is a file that changes the library's configuration, or the whole of another one.
+    Raises UnknownError for a name that is no library's, SettingsError for a file or numbers that
+    cannot be used, ConflictError where another library lies at `path`.
     """
     order = _order(name, path, samples, seed, workers, config)
     group = _opened(order)
     done = int(group.attrs["committed"])  # type: ignore[arg-type]  # JSON
     report = progress or (lambda _done, _wanted: None)
     report(done, samples)
-    with _pool(order.config, workers) as pool:
-        finished = _samples(pool, seed, range(done, samples), 4 * workers)
+    with pool_of(order.config, workers) as pool:
+        finished = samples_of(pool, seed, range(done, samples), 4 * workers)
         while block := list(islice(finished, min(BLOCK - done % BLOCK, samples - done))):
             _written(group, order.config, block, done)
             done += len(block)
@@ -87,20 +96,30 @@ def build(
 
 
 def _order(
-    name: str, path: Path, samples: int, seed: int, workers: int, config: CrackLibrary | None
+    name: str, path: Path, samples: int, seed: int, workers: int, config: CrackLibrary | Path | None
 ) -> Order:
-    if config is None and name not in CONFIGS:
-        raise UnknownError(f"there is no library {name!r}; there are {', '.join(CONFIGS)}")
     if not 1 <= samples <= MOST_SAMPLES or not 1 <= workers <= MOST_WORKERS or seed < 0:
         raise SettingsError(
             f"{samples} samples by {workers} workers from seed {seed} cannot be built: 1 to "
             f"{MOST_SAMPLES}, 1 to {MOST_WORKERS} and a seed of at least 0"
         )
-    try:
-        chosen = (config or CONFIGS[name]).checked()
-    except ValueError as exc:
-        raise SettingsError(str(exc)) from exc
-    return Order(name, replace(chosen, plate=replace(chosen.plate)), samples, seed, path)
+    if isinstance(config, CrackLibrary):
+        return _sized(Order(name, checked(config), samples, seed, path))
+    return _sized(Order(name, configuration(name, config), samples, seed, path, config))
+
+
+def _sized(order: Order) -> Order:
+    """Itself; SettingsError where a slip of the finger asks for too much."""
+    each = sum(
+        np.dtype(column.dtype).itemsize * math.prod(column.shape)
+        for column in columns(order.config).values()
+    )
+    if order.samples * each > MOST_BYTES:
+        raise SettingsError(
+            f"{order.samples} samples of {each} bytes cannot be built: more than "
+            f"{MOST_BYTES >> 30} GiB; take fewer samples or smaller pictures"
+        )
+    return order
 
 
 def columns(config: CrackLibrary) -> dict[str, Column]:
@@ -128,28 +147,34 @@ def columns(config: CrackLibrary) -> dict[str, Column]:
 
 def _opened(order: Order) -> zarr.Group:
     """The group at the path, made where there is none."""
-    wanted = {
-        "title": f"Digital library {order.name}",
+    identity = {
         "name": order.name,
         "seed": order.seed,
         "samples": order.samples,
-        "command": f"twin library build {order.name} --samples {order.samples} --seed {order.seed}",
-        "config": _plain(order.config),
+        "config": plain(order.config),
     }
     if not order.path.exists():
-        return _created(order, wanted)
+        _created(order, identity)
     try:
         group = zarr.open_group(order.path, mode="r+")
     except (FileNotFoundError, ValueError) as exc:
         raise ConflictError(f"{order.path} is there and is no library") from exc
-    other = [key for key, value in wanted.items() if group.attrs.get(key) != value]
+    found = dict(group.attrs)
+    other = [
+        one for key, value in identity.items() for one in differences(found.get(key), value, key)
+    ]
     if other:
         raise ConflictError(f"{order.path} holds another library: {', '.join(other)} differ")
     return group
 
 
-def _created(order: Order, attributes: dict[str, Any]) -> zarr.Group:
-    group = zarr.open_group(order.path, mode="w-")
+def _created(order: Order, identity: dict[str, Any]) -> None:
+    """An empty library, which is there as a whole or not at all."""
+    aside = order.path.with_name(order.path.name + ASIDE)
+    if aside.exists():  # of a build that was killed right here
+        shutil.rmtree(aside)
+    title = {"title": f"Digital library {order.name}", "command": order.command()}
+    group = zarr.open_group(aside, mode="w-", attributes={**title, **identity, "committed": 0})
     for name, column in columns(order.config).items():
         _array(group, name, column, order.samples)
     for name, centres in (("x", order.config.window.x()), ("y", order.config.window.y())):
@@ -158,8 +183,7 @@ def _created(order: Order, attributes: dict[str, Any]) -> zarr.Group:
             attributes={"units": "m", "long_name": f"{name} of the pixels' centres"},
         )  # fmt: skip  # one call
         axis[:] = centres
-    group.attrs.update({**attributes, "committed": 0})
-    return group
+    aside.rename(order.path)
 
 
 def _array(group: zarr.Group, name: str, column: Column, samples: int) -> None:
@@ -172,12 +196,6 @@ def _array(group: zarr.Group, name: str, column: Column, samples: int) -> None:
         dimension_names=("sample", *column.dimensions),
         attributes={"long_name": column.meaning, "units": column.unit},
     )
-
-
-def _plain(config: CrackLibrary) -> Any:  # noqa: ANN401  whatever JSON can hold
-    document = asdict(config)
-    document["plate"]["material"] = config.plate.material._asdict()
-    return json.loads(json.dumps(document))
 
 
 def _written(group: zarr.Group, config: CrackLibrary, block: list[Sample], start: int) -> None:
@@ -245,50 +263,3 @@ def _number(value: float) -> float | None:
 
 def _whole(group: zarr.Group, name: str) -> NDArray[Any]:
     return np.asarray(group[name][:])  # type: ignore[index]  # an array, not a group
-
-
-# what runs in a worker process
-
-_config: CrackLibrary | None = None
-
-
-@contextmanager
-def _pool(config: CrackLibrary, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each: that many more would only spin."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # read when a worker imports numpy
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare, (config,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _samples(pool: ProcessPoolExecutor, seed: int, indices: range, ahead: int) -> Iterator[Sample]:
-    """Samples in order, never more than `ahead` of them under way."""
-    waiting: list[Future[Sample]] = []
-    rest = iter(indices)
-    while True:
-        waiting += [pool.submit(_work, seed, k) for k in islice(rest, ahead - len(waiting))]
-        if not waiting:
-            return
-        yield waiting.pop(0).result()
-
-
-def _prepare(config: CrackLibrary) -> None:
-    global _config
-    import torch
-
-    torch.set_num_threads(1)
-    _config = config
-
-
-def _work(seed: int, index: int) -> Sample:
-    if _config is None:
-        raise RuntimeError("a worker was not prepared")
-    return sample(_config, seed, index)

@@ -1,4 +1,4 @@
-"""The commands `twin library build` and `twin library show`."""
+"""The commands of `twin library`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 app = typer.Typer(help="Digital libraries: build and look at them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Library: crack, crack-coherent, crack-grip.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="File (TOML) of what is to be different.")
+]
 Library = Annotated[Path, typer.Argument(help="A library.", exists=True, file_okay=False)]
 
 
@@ -24,6 +27,7 @@ def build(
     samples: Annotated[int, typer.Option(min=1, help="How many.")] = 908,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all samples.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    config: Config = None,
 ) -> None:
     """Build a library, or go on with it, and print its card."""
     from twin.library import build as run  # torch takes seconds
@@ -32,10 +36,18 @@ def build(
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=samples)
         card = run(
-            name, out, samples=samples, seed=seed, workers=workers,
+            name, out, samples=samples, seed=seed, workers=workers, config=config,
             progress=lambda done, _: bar.update(task, completed=done),
         )  # fmt: skip  # one call
     sys.stdout.write(json.dumps(card, indent=2) + "\n")
+
+
+@app.command()
+def config(name: Name, file: Config = None) -> None:
+    """Print the whole configuration of a library as TOML, to change and build from."""
+    from twin.library_config import configuration, toml
+
+    sys.stdout.write(toml(configuration(name, file)))
 
 
 @app.command()

@@ -50,7 +50,7 @@ class Library:
         try:
             self.name, self.seed = str(attributes["name"]), int(attributes["seed"])  # type: ignore[arg-type]  # JSON
             self.samples, done = int(attributes["samples"]), int(attributes["committed"])  # type: ignore[arg-type]  # JSON
-            config = attributes["config"]
+            self._config = config = attributes["config"]
         except (KeyError, TypeError, ValueError) as exc:
             raise SettingsError(f"{path} is no library: it has no {exc}") from exc
         if done < self.samples:
@@ -81,6 +81,13 @@ class Library:
                 f"{self.path} is a library of another kind: {self.name!r} has no {name!r}"
             )
         return np.asarray(self._group[name][samples])  # type: ignore[index]  # an array
+
+    def configured(self, key: str) -> Any:  # noqa: ANN401  whatever JSON can hold
+        """The value at a dotted key of the configuration; None where there is none."""
+        value: Any = self._config
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
 
     def card(self) -> dict[str, Any]:
         """Which samples these are: equal where name, seed and configuration are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from twin.errors import SettingsError
 
 GAP, SHADE = 4, 208  # between pictures: pixels and grey
 MOST_SHOWN = 400
+MOST_PIXELS = 2**26  # of a sheet, or of all pictures of an animation
+LONGEST = 65_535  # side of a picture; a GIF has room for no more
 FRAME_MS = 500  # of an animation
 
 Picture = NDArray[np.uint8]
@@ -32,13 +35,31 @@ def show(
 
     The sheet has a row for each sample and a column for each frame; the animation shows the
     frames one after the other, the samples side by side. SettingsError where there is no
-    library at `path`, or no such samples in it.
+    library at `path`, no such samples in it, or more of them than fit a picture.
     """
     try:
         group = zarr.open_group(path, mode="r")
     except (FileNotFoundError, ValueError) as exc:
         raise SettingsError(f"{path} is no library") from exc
-    frames = _frames(group, first, samples)  # (sample, frame, y, x)
+    shown = _range(group, first, samples)
+    if sheet is not None or animation is not None:
+        _drawn(group, shown, sheet, animation, scale)
+    keys = ("name", "seed", "samples", "committed", "command", "statistics", "config")
+    return {key: group.attrs[key] for key in keys if key in group.attrs}
+
+
+def _drawn(
+    group: zarr.Group, shown: slice, sheet: Path | None, animation: Path | None, scale: int
+) -> None:
+    array = group["frames"]
+    assert isinstance(array, zarr.Array)
+    count, (_, steps, high, wide) = shown.stop - shown.start, array.shape
+    columns = _columns(count)
+    if sheet is not None:
+        _check_size("contact sheet", (count, steps, high, wide), scale, 1)
+    if animation is not None:
+        _check_size("animation", (-(-count // columns), columns, high, wide), scale, steps)
+    frames = np.asarray(array[shown])  # (sample, frame, y, x)
     if sheet is not None:
         _scaled(tiled(frames), scale).save(sheet, "PNG", optimize=True)
     if animation is not None:
@@ -46,8 +67,18 @@ def show(
         images = [_scaled(tiled(_squared(one)), scale) for one in turned]
         images[0].save(animation, "GIF", save_all=True, append_images=images[1:],
                        duration=FRAME_MS, loop=0)  # fmt: skip  # one call
-    keys = ("name", "seed", "samples", "committed", "command", "statistics")
-    return {key: group.attrs[key] for key in keys if key in group.attrs}
+
+
+def _check_size(what: str, tiles: tuple[int, int, int, int], scale: int, pictures: int) -> None:
+    """SettingsError where pictures of rows, columns, y, x would be too large to be made."""
+    rows, columns, high, wide = tiles
+    down, across = scale * (rows * (high + GAP) + GAP), scale * (columns * (wide + GAP) + GAP)
+    if pictures * down * across > MOST_PIXELS or max(down, across) > LONGEST:
+        many = f"{pictures} pictures of " if pictures > 1 else ""
+        raise SettingsError(
+            f"the {what} would be {many}{across} x {down} pixels: more than {MOST_PIXELS} in all, "
+            f"or than {LONGEST} along a side; take fewer --samples or a smaller --scale"
+        )
 
 
 def tiled(pictures: Picture) -> Picture:
@@ -62,22 +93,26 @@ def tiled(pictures: Picture) -> Picture:
     return out
 
 
-def _frames(group: zarr.Group, first: int, count: int) -> Picture:
+def _range(group: zarr.Group, first: int, count: int) -> slice:
     there = int(group.attrs.get("committed", 0))  # type: ignore[arg-type]  # JSON
     if not 1 <= count <= MOST_SHOWN or not 0 <= first < there:
         raise SettingsError(
             f"{count} samples from {first} cannot be shown: {there} are there, and at most "
             f"{MOST_SHOWN} fit"
         )
-    return np.asarray(group["frames"][first : min(first + count, there)])  # type: ignore[index]
+    return slice(first, min(first + count, there))
 
 
 def _squared(pictures: Picture) -> Picture:
     """Pictures (n, y, x) as rows and columns (r, c, y, x); what is left over is empty."""
-    columns = int(np.ceil(np.sqrt(len(pictures))))
+    columns = _columns(len(pictures))
     rows = -(-len(pictures) // columns)
     empty = np.zeros((rows * columns - len(pictures), *pictures.shape[1:]), dtype=np.uint8)
     return np.concatenate([pictures, empty]).reshape(rows, columns, *pictures.shape[1:])
+
+
+def _columns(count: int) -> int:
+    return math.ceil(math.sqrt(count))
 
 
 def _scaled(picture: Picture, scale: int) -> Image.Image:

@@ -114,6 +114,7 @@ def recipe_of(name: str) -> Recipe:
 
 def _run(order: Order) -> _Run:
     recipe, library = recipe_of(order.name), Library(order.library)
+    suited(order.name, recipe, library)
     schedule = replace(
         recipe.schedule,
         seed=order.seed,
@@ -134,7 +135,7 @@ def _run(order: Order) -> _Run:
 
 def _examples(run: _Run) -> tuple[Examples, Examples]:
     fields, _ = run.library.parts(run.order.held_out)
-    with usable(run.library):
+    with usable(run.order.name, run.library):
         learned, validation = run.recipe.examples(fields, run.order.seed)
     if not len(learned[0]) or not len(validation[0]):
         raise SettingsError(
@@ -228,13 +229,24 @@ def _card(run: _Run, network: nn.Module, last: Progress, cpu_s: float) -> weight
     }
 
 
+def suited(name: str, recipe: Recipe, library: Library) -> None:
+    """SettingsError where the network knows other plates or pictures than the library's."""
+    other = [
+        f"{key} is {library.configured(key)}, the network needs {value}"
+        for key, value in recipe.needs.items()
+        if library.configured(key) != value
+    ]
+    if other:
+        raise SettingsError(f"{library.path} cannot be used by {name}: {'; '.join(other)}")
+
+
 @contextmanager
-def usable(library: Library) -> Iterator[None]:
+def usable(name: str, library: Library) -> Iterator[None]:
     """A recipe that cannot use the arrays of a library says so by ValueError."""
     try:
         yield
     except ValueError as exc:
-        raise SettingsError(f"{library.path} cannot be used: {exc}") from exc
+        raise SettingsError(f"{library.path} cannot be used by {name}: {exc}") from exc
 
 
 @contextmanager

@@ -20,7 +20,11 @@ from models.xfem.verification import paths, reference_growth
 
 LIBRARY = CONFIGS["crack"]
 COARSE = CrackLibrary(
-    plate=Plate(columns=24, band=(-5.4e-3, 1.8e-3)), slices=3, step=0.5e-3, attempts=4
+    plate=Plate(columns=24, band=(-5.4e-3, 1.8e-3)),
+    slices=3,
+    step=0.5e-3,
+    margin=0.7e-3,
+    attempts=4,
 )
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from PIL import Image
 from typer.testing import CliRunner
 
 from models.crack_library import CONFIGS, CrackLibrary, sample
 from models.xfem.plate import Plate
-from twin import library
+from twin import library, library_view
 from twin.errors import ConflictError, SettingsError, UnknownError
-from twin.library import build, card_path, columns
+from twin.library import _opened, _order, build, card_path, columns
 from twin.library_commands import app
 from twin.library_view import show, tiled
 
-SMALL = CrackLibrary(plate=Plate(columns=16, band=(-5.4e-3, 1.8e-3)), slices=2, step=0.8e-3)
+SMALL = CrackLibrary(
+    plate=Plate(columns=24, band=(-5.4e-3, 1.8e-3)), slices=2, step=0.8e-3, margin=0.7e-3
+)
 SAMPLES = 5
 
 
@@ -104,8 +109,34 @@ def test_a_finished_library_is_left_as_it_is(built: tuple[Path, dict[str, Any]])
 
 
 def test_another_library_is_not_overwritten(built: tuple[Path, dict[str, Any]]) -> None:
-    with pytest.raises(ConflictError, match="seed, command differ"):
+    with pytest.raises(ConflictError, match="library: seed differ"):
         build("small", built[0], samples=SAMPLES, seed=8, workers=1, config=SMALL)
+
+
+class KilledError(BaseException):
+    """Nothing runs any more."""
+
+
+@pytest.mark.parametrize("made", [0, 1, 7, 13])
+def test_a_build_that_is_killed_while_it_makes_the_arrays_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: int
+) -> None:
+    create, count, path = zarr.Group.create_array, itertools.count(), tmp_path / "small.zarr"
+
+    def killed(group: zarr.Group, *names: Any, **options: Any) -> Any:
+        if next(count) == made:
+            raise KilledError
+        return create(group, *names, **options)
+
+    order = _order("small", path, 2, 7, 1, SMALL)
+    with monkeypatch.context() as dying:
+        dying.setattr(zarr.Group, "create_array", killed)
+        with pytest.raises(KilledError):
+            _opened(order)
+    group = _opened(order)
+    assert group.attrs["committed"] == 0
+    assert {*columns(SMALL), "x", "y"} == {name for name, _ in group.arrays()}
+    assert [file.name for file in tmp_path.iterdir()] == ["small.zarr"]
 
 
 def test_a_folder_that_is_no_library_is_not_touched(tmp_path: Path) -> None:
@@ -129,6 +160,13 @@ def test_numbers_that_cannot_be_are_refused(
     assert not (tmp_path / "x.zarr").exists()
 
 
+def test_a_slip_of_the_finger_cannot_ask_for_a_terabyte(tmp_path: Path) -> None:
+    large = replace(SMALL, window=replace(SMALL.window, rows=1600, columns=1600))
+    with pytest.raises(SettingsError, match="more than 256 GiB; take fewer samples"):
+        build("small", tmp_path / "x.zarr", samples=100_000, config=large)
+    assert not (tmp_path / "x.zarr").exists()
+
+
 def test_the_columns_have_the_paper_s_sizes_by_default() -> None:
     found = columns(CrackLibrary())
     assert found["frames"].shape == (8, 96, 132)
@@ -146,6 +184,50 @@ def test_a_contact_sheet_and_an_animation_can_be_opened(
     with Image.open(animation) as image:
         assert image.n_frames == 3  # type: ignore[attr-defined]  # of a GIF
         assert image.size == (2 * (2 * 136 + 4), 2 * (2 * 100 + 4))
+
+
+@pytest.mark.parametrize(("what", "pixels"), [
+    ("sheet", 2 * (3 * 136 + 4) * 2 * (4 * 100 + 4)),
+    ("animation", 3 * 2 * (2 * 136 + 4) * 2 * (2 * 100 + 4)),
+])  # fmt: skip  # a table
+def test_a_picture_is_as_large_as_allowed_and_no_larger(
+    built: tuple[Path, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    pixels: int,
+) -> None:
+    path: Any = {what: tmp_path / f"{what}.{'png' if what == 'sheet' else 'gif'}"}
+    monkeypatch.setattr(library_view, "MOST_PIXELS", pixels - 1)
+    with pytest.raises(SettingsError, match=f"{what} would be .*fewer --samples or a smaller"):
+        show(built[0], samples=4, scale=2, **path)
+    assert not path[what].exists()
+    monkeypatch.setattr(library_view, "MOST_PIXELS", pixels)
+    show(built[0], samples=4, scale=2, **path)
+    assert path[what].exists()
+
+
+@pytest.mark.parametrize("what", ["sheet", "animation"])
+def test_a_picture_of_gigapixels_is_refused_before_anything_is_read(
+    tmp_path: Path, what: str
+) -> None:
+    group = zarr.open_group(tmp_path / "large.zarr", mode="w-")
+    group.create_array("frames", shape=(400, 8, 96, 132), dtype="uint8")
+    group.attrs["committed"] = 400
+    path: Any = {what: tmp_path / "large.png"}
+    with pytest.raises(SettingsError, match="more than 67108864 in all"):
+        show(tmp_path / "large.zarr", samples=400, scale=8, **path)
+    assert "committed" in show(tmp_path / "large.zarr", samples=400, scale=8)
+
+
+def test_no_side_is_longer_than_a_gif_can_have(
+    built: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library_view, "LONGEST", 2 * 136 + 3)
+    with pytest.raises(SettingsError, match="or than 275 along a side"):
+        show(built[0], samples=4, animation=tmp_path / "wide.gif")
+    monkeypatch.setattr(library_view, "LONGEST", 2 * 136 + 4)
+    show(built[0], samples=4, animation=tmp_path / "wide.gif")
 
 
 def test_a_crack_is_dark_on_light_in_its_tile() -> None:

@@ -210,6 +210,52 @@ def test_weights_do_not_judge_themselves_on_what_they_learned_from(order: Order)
         evaluate("line", order.library, order.weights_path(), HELD_OUT + 1)
 
 
+def test_a_sister_library_of_the_same_seed_is_no_other_library(
+    order: Order, tmp_path: Path
+) -> None:
+    """crack-coherent draws the pictures of crack: the configuration does not tell them apart."""
+    train(order)
+
+    def judged(file: str, **attributes: Any) -> Any:
+        sister = library(tmp_path / f"{file}.zarr", config={"slope": 3.0}, **attributes)
+        return evaluate("line", sister, order.weights_path(), HELD_OUT + 1)
+
+    with pytest.raises(SettingsError, match="first 32 samples of the line libraries of seed 3"):
+        judged("coherent", name="line-coherent")
+    with pytest.raises(SettingsError, match="by --held-out 8 at most, or by a library of another"):
+        judged("same", name="line")
+    assert judged("seed", name="line-coherent", seed=4)["count"] == HELD_OUT + 1
+    assert judged("family", name="curve")["count"] == HELD_OUT + 1
+
+
+LINES = {"library": "line", "seed": 3}
+
+
+@pytest.mark.parametrize("data", [{}, None, "line", LINES, LINES | {"trained_on": "all"}])
+def test_weights_that_do_not_say_what_they_have_learned_from_are_not_judged(
+    order: Order, data: Any
+) -> None:
+    weights.save(order.weights_path(), network(0).state_dict(), train(order) | {"data": data})
+    with pytest.raises(SettingsError, match=r"does not say in `data` .* train it by `twin train`"):
+        evaluate("line", order.library, order.weights_path(), HELD_OUT)
+
+
+def test_a_network_says_which_library_it_needs(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for needs, said in (
+        ({"slope": 3.0}, "slope is 2.0, the network needs 3.0"),
+        ({"plate.width": 1.0}, "plate.width is None, the network needs 1.0"),
+    ):
+        monkeypatch.setitem(RECIPES, "line", replace(LINE, needs=needs))
+        with pytest.raises(SettingsError, match=f"cannot be used by line: {said}"):
+            train(order)
+        with pytest.raises(SettingsError, match=f"cannot be used by line: {said}"):
+            evaluate("line", order.library, order.weights_path(), HELD_OUT)
+    monkeypatch.setitem(RECIPES, "line", replace(LINE, needs={"slope": 2.0}))
+    assert train(order)["parameters"] == 25
+
+
 def test_training_cannot_see_what_is_held_out(order: Order) -> None:
     learned, held = Library(order.library).parts(HELD_OUT)
     assert len(learned["y_out"]) == SAMPLES - HELD_OUT
