@@ -7,8 +7,8 @@ closure alone: so one factorised plate of width 1 serves all plates of one form.
 from __future__ import annotations
 
 import threading
-from functools import cache
-from typing import NamedTuple, get_args
+from functools import cache, partial
+from typing import NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from models.xfem.closure import Closure
 from models.xfem.crack import Crack
 from models.xfem.grid import Floats
+from models.xfem.memory import Memory
 from models.xfem.plate import Plate
 
 CLOSURES: tuple[Closure, ...] = tuple(c for c in get_args(Closure) if c != "clamp")
@@ -25,8 +26,10 @@ SEGMENT = 0.018  # length of the segments that a crack grows by [W]; XFEM needs 
 MARGIN = 0.025  # so near to the far side a crack counts as through [W]
 BAND = 0.7  # cracks run where |y| is below this [W], and…
 END = 0.2  # …so far from the ends [W]
-FORMS = 2  # forms of plates that are kept factorised
-MEMORY = 512 << 20  # bytes that one of them may remember; its nodes are known one by one
+LONGEST = 20.0  # H/W up to which XFEM was compared with a uniform mesh
+MEMORY = 1 << 30  # bytes that all forms of plates together may take, factors and what they know
+
+Form: TypeAlias = tuple[float, Closure]  # H/W and the closure: what a unit plate is made from
 
 
 class Plates(NamedTuple):
@@ -56,12 +59,14 @@ class Tips(NamedTuple):
 class Solver:
     """Stress intensities by XFEM.
 
-    What it keeps is a memory, not a state: no answer depends on what was asked before. Two
-    threads ask, one that steps and one that forecasts, and take turns.
+    What it keeps is a memory, not a state: no answer depends on what was asked before, nor on
+    what has been forgotten since. As many forms stay factorised as fit `memory` [bytes], which
+    holds at every moment of a solve. Two threads ask, one that steps and one that forecasts, and
+    take turns.
     """
 
-    def __init__(self) -> None:
-        self._plates: dict[tuple[float, Closure], Plate] = {}
+    def __init__(self, memory: float = MEMORY) -> None:
+        self.memory = Memory(memory)
         self._turn = threading.Lock()
 
     def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
@@ -70,35 +75,40 @@ class Solver:
         Raises ValueError where a path leaves the band, or no finite intensities are found.
         """
         k = torch.empty(len(nodes), 2, 2, dtype=torch.float64)
-        for i, count in enumerate(nodes.tolist()):
+        forms = _forms(plates)
+        for i in sorted(range(len(forms)), key=forms.__getitem__):  # plates of one form together
             width = float(plates.width[i])
-            form = round(float(plates.height[i]) / width, 6), CLOSURES[int(plates.closure[i])]
-            found = self._solved(form, path[i, :count].numpy() / width)
+            found = self._solved(forms[i], path[i, : int(nodes[i])].numpy() / width)
             k[i] = torch.from_numpy(found) * float(np.sqrt(width))
         if not torch.isfinite(k).all():
             raise ValueError("a stress intensity is not finite")
         return Tips(k, torch.ones(len(nodes), dtype=torch.bool))
 
-    def _solved(self, form: tuple[float, Closure], path: Floats) -> Floats:
+    def _solved(self, form: Form, path: Floats) -> Floats:
         with self._turn:
-            tip: Floats = self._plate(form).K(Crack(path))[0]
+            plate = self.memory.recall(form, partial(self._plate, form), _size)
+            tip: Floats = plate.K(Crack(path))[0]
+            self.memory.renew(form)  # a plate goes after what it knows, without which it is useful
         return tip
 
-    def _plate(self, form: tuple[float, Closure]) -> Plate:
-        """The factorised plate; made anew where it remembers too much, so that memory is bound."""
-        found = self._plates.pop(form, None)
-        if found is None or found.intact.inverse.columns.nbytes > MEMORY:
-            found = _unit_plate(*form)
-        self._plates[form] = found  # the latest is the last
-        while len(self._plates) > FORMS:
-            del self._plates[next(iter(self._plates))]
-        return found
+    def _plate(self, form: Form) -> Plate:
+        """The factorised plate of width 1, which shares the memory."""
+        aspect, closure = form
+        band = min(BAND, 0.5 * aspect - END)
+        fine = min(band + 0.1, 0.5 * aspect)
+        plate = Plate(1.0, aspect, COLUMNS, fine, (-band, band), closure)
+        plate.intact.inverse.memory = self.memory
+        return plate
 
 
-def _unit_plate(aspect: float, closure: Closure) -> Plate:
-    band = min(BAND, 0.5 * aspect - END)
-    fine = min(band + 0.1, 0.5 * aspect)
-    return Plate(1.0, aspect, COLUMNS, fine, (-band, band), closure)
+def _forms(plates: Plates) -> list[Form]:
+    aspects = zip(plates.height.tolist(), plates.width.tolist(), strict=True)
+    closures = [CLOSURES[c] for c in plates.closure.tolist()]
+    return [(round(h / w, 6), c) for (h, w), c in zip(aspects, closures, strict=True)]
+
+
+def _size(plate: Plate) -> int:
+    return plate.intact.nbytes
 
 
 @cache
@@ -112,6 +122,11 @@ def checked_path(path: Floats, width: float, height: float) -> Floats:
     plates = Plates(*torch.tensor([[width], [height], [0.0]]).double().unbind())
     if float(plates.band()) < END * width:
         raise ValueError(f"a height of {height} m is too little for a width of {width} m")
+    if height > LONGEST * width:
+        raise ValueError(
+            f"a height of {height} m is too much for a width of {width} m: "
+            f"stress intensities are known up to {LONGEST:g} widths"
+        )
     if len(path) < 2 or path[0, 0] != 0.0:
         raise ValueError("a path starts at x = 0 and has at least two nodes")
     shortest = float(np.linalg.norm(np.diff(path, axis=0), axis=1).min())

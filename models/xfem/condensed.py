@@ -33,10 +33,9 @@ def solved(plate: Intact, extra: Enrichment, blocks: Stiffness, wanted: Ints) ->
     keep = np.union1d(touched, wanted)
     place = np.full(plate.grid.nodes, -1, dtype=np.int64)
     place[keep] = np.arange(len(keep))
-    slots = plate.inverse.slots(touched)
     row = np.full(plate.grid.nodes, -1, dtype=np.int64)
     row[touched] = np.arange(len(touched))
-    G = _picked(plate.inverse.columns, slots, keep - plate.inverse.first)
+    G = plate.inverse.between(touched, keep)
     spread = _coupled(extra.node, blocks.coupling, row, G, wide)  # Bᵀ G, (2f, 2 keep)
     pulled = _coupled(extra.node, blocks.coupling, place, np.ascontiguousarray(spread.T), wide)
     S = blocks.own - pulled
@@ -63,19 +62,6 @@ def _neighbours(node: Ints, coupling: Floats, wide: int) -> Ints:
                     found[count] = node[f] + (j - 1) * wide + i - 1
                     count += 1
     return found[:count]
-
-
-@njit(cache=True, nogil=True)
-def _picked(columns: Floats, slots: Ints, nodes: Ints) -> Floats:
-    """The inverse between nodes at `slots` (rows) and `nodes` (columns), both components."""
-    out = np.empty((2 * len(slots), 2 * len(nodes)))
-    for a in range(len(slots)):
-        for c in range(2):
-            source = columns[2 * slots[a] + c]
-            for b in range(len(nodes)):
-                out[2 * a + c, 2 * b] = source[2 * nodes[b]]
-                out[2 * a + c, 2 * b + 1] = source[2 * nodes[b] + 1]
-    return out
 
 
 @njit(cache=True, nogil=True)

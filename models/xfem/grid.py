@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 GRADING = 1.35  # growth from one row to the next outside the uniform zone [1]
+HIGHEST = 0.125  # row of all [width]; in bending a row is too stiff by 0.4 times its square [1]
 
 
 class Grid(NamedTuple):
@@ -88,16 +89,17 @@ def grid(width: float, height: float, columns: int, fine: float) -> Grid:
     if (layers + 1.5) * h >= half:
         rows = 2 * math.ceil(half / h - 0.5) + 1
         return Grid(np.linspace(0.0, width, columns + 1), np.linspace(-half, half, rows + 1), h)
-    upper = np.concatenate([(np.arange(layers + 1) + 0.5) * h, _graded(h, layers, half)])
+    graded = _graded(h, layers, half, HIGHEST * width)
+    upper = np.concatenate([(np.arange(layers + 1) + 0.5) * h, graded])
     return Grid(np.linspace(0.0, width, columns + 1), np.concatenate([-upper[::-1], upper]), h)
 
 
-def _graded(h: float, layers: int, half: float) -> Floats:
-    """Lines from the uniform zone to the end, each row `GRADING` larger, scaled to fit."""
+def _graded(h: float, layers: int, half: float, highest: float) -> Floats:
+    """Lines from the uniform zone to the end, each row `GRADING` larger up to `highest`, to fit."""
     start = (layers + 0.5) * h
     sizes: list[float] = []
     while sum(sizes) < half - start:
-        sizes.append(h * GRADING ** (len(sizes) + 1))
+        sizes.append(min(h * GRADING ** (len(sizes) + 1), highest))
     lines: Floats = start + np.cumsum(sizes) * ((half - start) / sum(sizes))
     lines[-1] = half
     return lines

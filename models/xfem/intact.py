@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import SuperLU, splu
 
 from models.xfem.closure import Closure, Held, held
 from models.xfem.elasticity import Elastic
 from models.xfem.grid import Floats, Grid, Ints
+from models.xfem.memory import Memory
 
 # ∫ ∂N_i ∂N_j over a unit square: both along x; along x and y; both along y
 _XX = np.array([[2, -2, -1, 1], [-2, 2, 1, -1], [-1, 1, 2, -2], [1, -1, -2, 2]]) / 6.0
@@ -18,39 +20,77 @@ _XY = np.array([[1, 1, -1, -1], [-1, -1, 1, 1], [-1, -1, 1, 1], [1, 1, -1, -1]])
 _YY = np.array([[2, 1, -1, -2], [1, 2, -2, -1], [-1, -2, 2, 1], [-2, -1, 1, 2]]) / 6.0
 
 
+RUN = 8  # neighbouring nodes whose columns are kept and forgotten together
+
+
+class Run(NamedTuple):
+    """What is known of some neighbouring nodes."""
+
+    known: set[int]  # nodes that were solved for
+    columns: Floats  # (2 RUN, 2 nodes) two rows for each node, unknown ones empty
+
+
 class Inverse:
     """Columns of the inverse stiffness, solved for when first asked, within some node lines.
 
-    A memory, not a state: what it answers never depends on what was asked before.
+    They are kept in `memory`, which several plates may share: what this answers never depends
+    on what was asked before, nor on what has been forgotten.
     """
 
     def __init__(self, factor: SuperLU, free: csr_array, first: int, last: int) -> None:
-        self.first, self.last = first, last  # nodes first:last are kept
+        self.memory = Memory()
+        self._key = object()  # the memory may outlive the plate
+        self._first, self._wide = first, 2 * (last - first)  # columns are kept at nodes first:last
         self._factor, self._free = factor, free
         self._window = free[2 * first : 2 * last]
-        self._slot = np.full(last - first, -1, dtype=np.int64)
-        self._used = 0
-        self.columns: Floats = np.empty((256, 2 * (last - first)))  # two rows for each node known
 
-    def slots(self, nodes: Ints) -> Ints:
-        """Where `nodes` lie: rows 2 slot and 2 slot + 1 of `columns`."""
-        local = nodes - self.first
-        missing = np.unique(local[self._slot[local] < 0])
-        if len(missing):
-            self._add(missing)
-        slots: Ints = self._slot[local]
-        return slots
+    def between(self, rows: Ints, columns: Ints) -> Floats:
+        """The inverse (2 rows, 2 columns) between nodes, `rows` rising; x and y alternate."""
+        local, out = columns - self._first, np.empty((2 * len(rows), 2 * len(columns)))
+        ends = np.flatnonzero(np.diff(rows // RUN, append=-1)) + 1
+        start = 0
+        for end in ends.tolist():
+            nodes = rows[start:end]
+            number = int(nodes[0]) // RUN
+            run = self.memory.recall((self._key, number), self._unknown, _size)
+            self._know(run, number, nodes.tolist())
+            _pick(run.columns, nodes - number * RUN, local, out[2 * start :])
+            start = end
+        return out
 
-    def _add(self, local: Ints) -> None:
-        while 2 * (self._used + len(local)) > len(self.columns):
-            self.columns = np.concatenate([self.columns, np.empty_like(self.columns)])
-        for node in local:  # one by one: how many are solved together changes the last bits
-            dof = 2 * (node + self.first)
-            solved = self._factor.solve(self._free[dof : dof + 2].toarray().T)
-            at = 2 * self._used
-            self.columns[at : at + 2] = (self._window @ solved).T
-            self._slot[node] = self._used
-            self._used += 1
+    def _unknown(self) -> Run:
+        return Run(set(), np.empty((2 * RUN, self._wide)))
+
+    def _know(self, run: Run, number: int, nodes: list[int]) -> None:
+        """Solve for the nodes that are not known, one by one: company changes the last bits."""
+        for node in nodes:
+            if node not in run.known:
+                unit = self._free[2 * node : 2 * node + 2].toarray().T
+                at = 2 * (node - number * RUN)
+                run.columns[at : at + 2] = (self._window @ self._factor.solve(unit)).T
+                run.known.add(node)
+
+    @property
+    def nbytes(self) -> int:
+        """What is kept besides the columns, which the memory counts [bytes]."""
+        sparse = (self._free, self._window)
+        held: int = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in sparse)
+        return held + 12 * int(self._factor.nnz)  # a float64 and an int32 for each entry
+
+
+def _size(run: Run) -> int:
+    return run.columns.nbytes
+
+
+@njit(cache=True, nogil=True)
+def _pick(columns: Floats, slots: Ints, nodes: Ints, out: Floats) -> None:
+    """Fill two rows of `out` for each of `slots`, at `nodes`."""
+    for a in range(len(slots)):
+        for c in range(2):
+            source = columns[2 * slots[a] + c]
+            for b in range(len(nodes)):
+                out[2 * a + c, 2 * b] = source[2 * nodes[b]]
+                out[2 * a + c, 2 * b + 1] = source[2 * nodes[b] + 1]
 
 
 class Intact(NamedTuple):
@@ -61,6 +101,11 @@ class Intact(NamedTuple):
     held: Held
     inverse: Inverse
     u: Floats  # (nodes, 2, 2) displacement by component and unit load [m/Pa]
+
+    @property
+    def nbytes(self) -> int:
+        """What is kept besides the columns of the inverse [bytes]."""
+        return self.inverse.nbytes + self.u.nbytes + self.held.force.nbytes
 
 
 def intact(grid: Grid, material: Elastic, closure: Closure, band: tuple[float, float]) -> Intact:

@@ -201,11 +201,17 @@ def _over_faces(
 
 @njit(cache=True, nogil=True)
 def _within(a: Floats, b: Floats, box: Floats) -> tuple[float, float]:
-    """The part of the segment from `a` to `b` that lies in a rectangle."""
+    """The part of the segment from `a` to `b` that lies in a rectangle; else high ≤ low.
+
+    A segment along a grid line belongs to the rectangle above it or right of it alone: its faces
+    count once, and displacements along them are the same from both.
+    """
     low, high = 0.0, 1.0
     for d in range(2):
         span = b[d] - a[d]
         if span == 0.0:
+            if not box[d] <= a[d] < box[d + 2]:
+                return 0.0, 0.0
             continue
         first, second = (box[d] - a[d]) / span, (box[d + 2] - a[d]) / span
         low, high = max(low, min(first, second)), min(high, max(first, second))

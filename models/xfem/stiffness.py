@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from models.xfem.crack import side
 from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, centre, pieces
@@ -37,7 +38,8 @@ def stiffness(extra: Enrichment, grid: Grid, C: Floats, *, side_shear: bool) -> 
     own, coupling = np.zeros((2 * f, 2 * f)), np.zeros((f, 3, 3, 2, 2))
     near = np.flatnonzero(extra.tip >= 0)
     around = grid.elements_at(near)
-    crossed = np.setdiff1d(extra.cuts.element, around)
+    touched = _touched(extra, grid)
+    crossed = np.setdiff1d(np.union1d(extra.cuts.element, touched), around)
     maps = (extra.jump, extra.branch, extra.which)
     _jumps(crossed, *extra.cuts[:3], extra.path, *maps, grid.x, grid.y, C, own, coupling)
     _tips(
@@ -58,6 +60,32 @@ def stiffness(extra: Enrichment, grid: Grid, C: Floats, *, side_shear: bool) -> 
     if side_shear:
         add_side_shear(force, extra, grid)
     return Stiffness(own, coupling, force)
+
+
+def _touched(extra: Enrichment, grid: Grid) -> Ints:
+    """Elements beside the crack in which a jump does not vanish.
+
+    The crack passes through the jump's node, or so near to it that what it cuts off is nothing:
+    then elements around the node lie beyond the crack as a whole and are not cut.
+    """
+    beside = np.setdiff1d(grid.elements_at(np.flatnonzero(extra.jump >= 0)), extra.cuts.element)
+    found: Ints = beside[_beyond(beside, extra.path, extra.jump, extra.which, grid.x, grid.y)]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _beyond(
+    elements: Ints, path: Floats, jump: Ints, which: Floats, x: Floats, y: Floats
+) -> NDArray[np.bool_]:
+    """Whether an uncut element lies on the other side than a corner of it that jumps."""
+    found = np.zeros(len(elements), np.bool_)
+    for k in range(len(elements)):
+        box = rectangle(elements[k], x, y)
+        middle = side(0.5 * (box[0] + box[2]), 0.5 * (box[1] + box[3]), path)
+        for n in corners(elements[k], len(x)):
+            if jump[n] >= 0 and which[n] != middle:
+                found[k] = True
+    return found
 
 
 @njit(cache=True, nogil=True)

@@ -193,16 +193,6 @@ def test_where_the_operator_is_not_trusted_xfem_answers_and_is_counted() -> None
     torch.testing.assert_close(tips.k[0, 0, 0], exact[0, 0, 0], rtol=0.01, atol=0.0)
 
 
-def test_a_solver_remembers_no_more_than_two_forms() -> None:
-    own = Solver()
-    path, two = torch.from_numpy(STRAIGHT)[None], torch.tensor([2])
-    for height in (15 * MM, 20 * MM, 30 * MM, 15 * MM):
-        plates = Plates(torch.tensor([10 * MM]), torch.tensor([height]), torch.tensor([0]))
-        found = own(plates, path, two)
-    first = Solver()(plates, path, two)
-    assert torch.equal(found.k, first.k)
-
-
 def test_a_full_path_loses_its_least_bend() -> None:
     turns = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.01], [3.0, 1.0]]]).double()
     front = at_end(turns, 4)

@@ -124,6 +124,16 @@ def test_where_the_tip_lies_in_its_element_matters_little() -> None:
     assert np.abs(factors / trend - 1.0).max() < 2e-3
 
 
+def test_a_long_plate_between_grips_bends_as_one_of_square_elements_does() -> None:
+    """The rows towards the ends are higher, but not so high that they stiffen the plate."""
+    long = Plate(height=100e-3, columns=32, closure="grip", band=(-0.5e-3, 6.5e-3))
+    square = Plate(10e-3, 100e-3, 32, 50e-3, (-0.5e-3, 6.5e-3), "grip")
+    for crack in (known.straight(6.0), Crack(np.array([[0.0, 6e-3], [5e-3, 6e-3]]))):
+        K, reference = long.K(crack)[0], square.K(crack)[0]
+        gap = np.linalg.norm(K - reference, axis=1) / np.linalg.norm(reference, axis=1)
+        assert gap.max() < 0.005
+
+
 def test_no_closure_of_another_name() -> None:
     with pytest.raises(ValueError, match="'glue' is none of uniform, grip, clamp"):
         Plate(closure="glue").K(BENT)  # type: ignore[arg-type]
