@@ -100,7 +100,8 @@ def _frames(arrays: Arrays) -> NDArray[np.uint8]:
     frames: NDArray[np.uint8] = arrays["frames"]
     if frames.shape[2:] != (ROWS, COLUMNS) or frames.shape[1] <= SEEN:
         raise ValueError(
-            f"pictures of {frames.shape[1:]} are not more than {SEEN} of {ROWS} × {COLUMNS}"
+            f"{frames.shape[1]} pictures of {' × '.join(map(str, frames.shape[2:]))} a sample, the "
+            f"network needs more than {SEEN} of {ROWS} × {COLUMNS}"
         )
     return frames
 

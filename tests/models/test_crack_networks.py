@@ -175,5 +175,5 @@ def test_the_loss_is_that_of_the_last_picture() -> None:
 
 
 def test_pictures_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match="are not more than 3 of 96 × 132"):
+    with pytest.raises(ValueError, match="needs more than 3 of 96 × 132"):
         examples({"frames": np.zeros((4, 8, 128, 132), dtype=np.uint8)}, 0)

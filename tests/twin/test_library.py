@@ -19,7 +19,7 @@ from models.crack_library import CONFIGS, CrackLibrary, sample
 from models.xfem.plate import Plate
 from twin import library, library_view
 from twin.errors import ConflictError, SettingsError, UnknownError
-from twin.library import _opened, _order, build, card_path, columns
+from twin.library import build, card_path, columns
 from twin.library_commands import app
 from twin.library_view import show, tiled
 
@@ -128,12 +128,16 @@ def test_a_build_that_is_killed_while_it_makes_the_arrays_can_go_on(
             raise KilledError
         return create(group, *names, **options)
 
-    order = _order("small", path, 2, 7, 1, SMALL)
+    def stopping(done: int, wanted: int) -> None:
+        raise StoppedError  # before the first sample
+
     with monkeypatch.context() as dying:
         dying.setattr(zarr.Group, "create_array", killed)
         with pytest.raises(KilledError):
-            _opened(order)
-    group = _opened(order)
+            build("small", path, samples=2, config=SMALL)
+    with pytest.raises(StoppedError):
+        build("small", path, samples=2, config=SMALL, progress=stopping)
+    group = zarr.open_group(path, mode="r")
     assert group.attrs["committed"] == 0
     assert {*columns(SMALL), "x", "y"} == {name for name, _ in group.arrays()}
     assert [file.name for file in tmp_path.iterdir()] == ["small.zarr"]

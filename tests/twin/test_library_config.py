@@ -136,7 +136,7 @@ def test_another_configuration_does_not_go_on(other: tuple[Path, Path], tmp_path
 
 
 @pytest.mark.parametrize(("network", "said"), [
-    ("crack-snn", r"cannot be used by crack-snn: pictures of \(4, 40, 48\) are not .* 96 × 132"),
+    ("crack-snn", "by crack-snn: 4 pictures of 40 × 48 a sample, the network needs .* of 96 × 132"),
     ("crack-spiking", r"cannot be used by crack-spiking: plate.width is 0.012, the network needs "
                       r"0.01; .*window.rows is 40, the network needs 96"),
     ("crack-k", "cannot be used by crack-k: .*plate.closure is grip, the network needs uniform"),
