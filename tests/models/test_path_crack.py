@@ -18,7 +18,7 @@ from models.path_forecast import outlook, rollout, with_remaining
 from models.path_front import at_end, between, kinked, length, moved, nodes
 from models.path_growth import pull
 from models.path_intensity import Judged, default_intensities
-from models.path_plate import Plates, Solver, Tips, solver
+from models.path_plate import Plates, Tips, solver
 from models.tree import rows
 
 MM, ONE = 1e-3, torch.ones(1, dtype=torch.int64)
