@@ -1,7 +1,7 @@
 """What the configuration of a crack library must keep to: XFEM has to answer, pictures to show it.
 
 The bounds in elements were measured on straight cracks against a mesh of 128 columns: K of a
-first crack is within 1.5 % from 2 elements on (4 % off at 1.1); a tip that stays 1.5 elements
+first crack is within 1.6 % from 2 elements on (4 % off at 1.1); a tip that stays 1.5 elements
 from the far edge is 17 % off, one at 0.6 is 67 % off; one 6 elements from an end of the plate is
 1 % off, at 2.5 4 %. K does not change between 4 and 20 widths of height.
 """
