@@ -32,6 +32,7 @@ LIFE_S = 1.5  # the longest between readiness and a kill anywhere
 PHASE_S = 0.1  # the longest between the first sign of a write and the kill
 PATIENCE_S = 10.0  # the longest wait for such a sign
 LINES = 60  # that a life at least adds to the journal
+PAUSE_S = 0.25  # between two seconds of event time: plates take longer to step than others
 FSYNC_S = 0.004  # so much longer every fsync takes, so that a kill finds something under way
 
 Moment = Literal["anywhere", "flushing", "starting", "checkpointing"]
@@ -56,6 +57,7 @@ class Summary(NamedTuple):
             "messages_published": self.published,
             "observations_sent": found.observations,
             "never_sent": self.missing,
+            "segments_of_plates": found.segments,
             "record_rows": found.rows,
             "rows_on_disk": found.committed,
             "lines_replayed_at_last": found.replayed,
@@ -80,7 +82,7 @@ def killed(directory: Path, kills: int, seed: int) -> Summary:
         twin.start()
         twin.until(lambda: subscribed(broker), "subscribes")
         start_s = time.monotonic() - began
-        with Stream(broker.port, traffic) as stream:
+        with Stream(broker.port, traffic, pause_s=PAUSE_S) as stream:
             for i, (moment, chance) in enumerate(_chances(moments, seed)):
                 if not twin.is_alive:
                     _start(twin, stream, tables[: PARTS + i], wait=moment != "starting")

@@ -25,22 +25,30 @@ from twin.lines import observed
 SECOND_NS = 1_000_000_000
 RATE_HZ = 100.0
 CHUNKS = 2  # messages in which a second of samples is sent
+SHEAR = 0.25  # over tension, at most
 
 Key = tuple[str, str, int, int]  # component, source, boot, seq
 
-_LAWS: tuple[dict[str, Any], ...] = (  # of two cohorts, one in which the order of loads matters
-    {"material": "2024-t3-walker", "geometry": {"kind": "centre_crack", "W": 0.15}},
-    {
-        "material": "2024-t3-paris",
-        "geometry": {"kind": "edge_crack", "W": 0.06},
-        "retardation": {
-            "kind": "wheeler",
-            "gamma": 1.5,
-            "yield_stress": 350e6,
-            "zone": "irwin_plane_stress",
-        },
+_WALKER: dict[str, Any] = {
+    "material": "2024-t3-walker",
+    "geometry": {"kind": "centre_crack", "W": 0.15},
+}
+_WHEELER: dict[str, Any] = {
+    "material": "2024-t3-paris",
+    "geometry": {"kind": "edge_crack", "W": 0.06},
+    "retardation": {
+        "kind": "wheeler",
+        "gamma": 1.5,
+        "yield_stress": 350e6,
+        "zone": "irwin_plane_stress",
     },
-)
+}
+_PLATE: dict[str, Any] = {
+    "law": {"kind": "paris", "C": 5e-28, "m": 3.0},  # some segments within a test
+    "geometry": {"kind": "plate", "W": 0.04},
+}
+# three cohorts: in two the order of loads matters; plates, which cost most, are the fewest
+_LAWS = (_WALKER, _WHEELER, _WALKER, _PLATE, _WHEELER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Rates:
 
 
 def fleet(count: int) -> list[dict[str, Any]]:
-    """Tables of the fleet file: with and without retardation, both ways to take inspections."""
+    """Tables of the fleet file: without and with retardation, and plates; inspected both ways."""
     return [
         {
             "name": f"plant-{'ab'[i % 2]}/part-{i:02d}",
@@ -160,7 +168,12 @@ class Traffic:
                 quantity="stress",
                 rate_hz=RATE_HZ,
                 tension=stress.astype("<f8").tobytes(),
+                shear=(self._shear() * stress).astype("<f8").tobytes(),
             )
+
+    def _shear(self) -> float:
+        """Shear over tension, which turns a plate's crack to and fro."""
+        return float(self._random.uniform(-SHEAR, SHEAR))
 
     def _spectrum(self, instrument: _Instrument) -> Spectrum:
         k = int(self._random.integers(1, 4))
@@ -177,6 +190,7 @@ class Traffic:
             t_ns=self._now_ns + SECOND_NS,
             quantity="stress",
             cycles=cycles.astype("<f8").tobytes(),
+            shear_ratio=self._shear(),
         )
 
     def _inspection(self, instrument: _Instrument) -> Inspection:

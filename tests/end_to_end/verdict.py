@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.path_crack import PathState
 from storage.entry import Entry
 from storage.store import Store
 from tests.end_to_end.traffic import Key, Traffic, key
@@ -35,6 +36,7 @@ class Findings(NamedTuple):
     committed: int  # of these, on disk
     replayed: int  # lines behind the checkpoint
     damage: list[str]
+    segments: int  # that the cracks of plates have
 
 
 def findings(directory: Path, traffic: Traffic, clock: Clock) -> Findings:
@@ -52,7 +54,13 @@ def findings(directory: Path, traffic: Traffic, clock: Clock) -> Findings:
         committed = store.trajectories.committed(KIND)
     observations = sum(entry.kind == OBSERVATION for entry in entries)
     return Findings(
-        faults, observations, len(whole.rows), committed, restarted.replayed, restarted.damage
+        faults=faults,
+        observations=observations,
+        rows=len(whole.rows),
+        committed=committed,
+        replayed=restarted.replayed,
+        damage=restarted.damage,
+        segments=_segments(whole.fleet),
     )
 
 
@@ -66,6 +74,11 @@ def _kept_once(entries: Sequence[Entry], sent: dict[Key, Entry]) -> list[str]:
         *_told("are in the journal more than once", {k for k, n in counts.items() if n > 1}),
         *_told("are not what was sent", set(altered)),
     ]
+
+
+def _segments(fleet: Fleet) -> int:
+    states = [cohort.state for cohort in fleet.cohorts.values()]
+    return sum(int((s.front.nodes - 1).sum()) for s in states if isinstance(s, PathState))
 
 
 def _told(sentence: str, keys: set[Key]) -> list[str]:
