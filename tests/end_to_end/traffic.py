@@ -44,7 +44,7 @@ _WHEELER: dict[str, Any] = {
     },
 }
 _PLATE: dict[str, Any] = {
-    "law": {"kind": "paris", "C": 5e-28, "m": 3.0},  # some segments within a test
+    "law": {"kind": "paris", "C": 2e-27, "m": 3.0},  # some segments within a test
     "geometry": {"kind": "plate", "W": 0.04},
 }
 # three cohorts: in two the order of loads matters; plates, which cost most, are the fewest
