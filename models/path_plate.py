@@ -60,9 +60,9 @@ class Solver:
     """Stress intensities by XFEM.
 
     What it keeps is a memory, not a state: no answer depends on what was asked before, nor on
-    what has been forgotten since. As many forms stay factorised as fit `memory` [bytes], which
-    holds at every moment of a solve. Two threads ask, one that steps and one that forecasts, and
-    take turns.
+    what has been forgotten since. As many forms stay factorised as fit `memory` [bytes]; room is
+    made when something new is to be kept, also within a solve. Two threads ask, one that steps and
+    one that forecasts, and take turns.
     """
 
     def __init__(self, memory: float = MEMORY) -> None:
@@ -88,7 +88,7 @@ class Solver:
         with self._turn:
             plate = self.memory.recall(form, partial(self._plate, form), _size)
             tip: Floats = plate.K(Crack(path))[0]
-            self.memory.renew(form)  # a plate goes after what it knows, without which it is useful
+            self.memory.renew(form)  # it goes after its columns, which are useless without it
         return tip
 
     def _plate(self, form: Form) -> Plate:

@@ -15,6 +15,7 @@ from numba import njit
 from models.xfem.grid import Floats, Grid
 
 REACH = 3.0  # how far an edge crack is prolonged out of the plate [elements]
+ROUNDING = 1e-12  # of lengths along a segment [1]
 
 
 class Crack(NamedTuple):
@@ -94,8 +95,8 @@ def side(x: float, y: float, path: Floats) -> float:
         dx, dy = x - ax - part * bx, y - ay - part * by
         gap = dx * dx + dy * dy
         across = (bx * (y - ay) - by * (x - ax)) / length
-        if k > 0 and along <= 0.0 and before >= 0.0:  # nearest to the joint of k−1 and k
-            if gap <= nearest * (1.0 + 1e-12):
+        if k > 0 and along <= ROUNDING and before >= -ROUNDING:  # nearest to the joint of k−1 and k
+            if gap <= nearest * (1.0 + ROUNDING):
                 nearest, crossed = gap, crossed + across
         elif gap < nearest:
             nearest, crossed = gap, across

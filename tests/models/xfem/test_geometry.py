@@ -26,6 +26,18 @@ def test_left_of_the_crack_is_above_it_also_around_a_kink() -> None:
     assert side(1.6, -0.5, BEND) == 1.0
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rounding_moves_no_point_abreast_of_a_sharp_joint_to_the_other_side(sign: float) -> None:
+    """There both segments are equally near, and the prolongation of one says the wrong side."""
+    random = np.random.default_rng(5)
+    for heading, turn in random.uniform([-1.0, 1.7], [1.0, 2.6], (200, 2)):
+        ways = np.array([heading, heading + sign * turn])
+        path = np.cumsum(np.vstack([[0.3, 0.1], np.column_stack([np.cos(ways), np.sin(ways)])]), 0)
+        for way in ways:
+            x, y = path[1] + 0.7 * sign * np.array([math.sin(way), -math.cos(way)])
+            assert side(x, y, path) == -sign
+
+
 def test_beyond_its_ends_a_crack_is_thought_of_as_straight() -> None:
     assert side(3.0, -1.9, BEND) == 1.0
     assert side(3.0, -2.1, BEND) == -1.0
