@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from models.crack_image_network import CrackNetwork, probability
 from models.crack_image_trace import TRACING, Trace, Tracing, arc_length, trace
-from models.crack_image_trust import TRUST, Trust
+from models.crack_image_trust import (
+    TRUST,
+    Signs,
+    Trust,
+    chance_right,
+    length_sd,
+    signs,
+    tip_sd,
+)
 
 Floats = NDArray[np.floating]
 Picture = NDArray[Any]  # (h, w) grey values
@@ -26,6 +34,7 @@ SMALLEST = 32  # shortest side of a picture [pixel]
 WORKING = 1024  # longest side that is looked at; larger pictures are averaged down to it [pixel]
 MOST = 60_000  # pixels that may be a crack: what covers more is none, and would take long
 CUT = 2.0  # standard deviations of an end from the border within which it may go on beyond
+PLAIN_RIVAL = 0.7  # from which weight on another crack is told of
 TRIALS = (0.3, 0.5, 0.7)  # what is crack for certain, tried to see how much hangs on it
 _BEYOND = 0.35  # how far a line goes on from the middle of its last pixel, on frames of the library
 _EXACT_SD = 1.0  # of the length and the ends of a line that is drawn in two shades [pixel]
@@ -42,6 +51,7 @@ class Reading(NamedTuple):
     tip_sd: float = 0.0  # of each coordinate of an end [pixel]
     at_border: tuple[bool, bool] = (False, False)  # whether the picture cuts off mouth and tip
     support: float = 0.0  # mean chance along the path
+    against: Signs = Signs(*[0.0] * 5)  # what speaks against it
 
     @property
     def tips(self) -> int:
@@ -90,35 +100,22 @@ class CrackReader:
         if found is None:
             return _nothing("no crack is to be seen")
         lengths = [0.0 if t is None else t.length for t in tried]
-        sds = self._sd(found, float(np.std(lengths))), self.trust.tip
-        return _reading(self._doubt(found, sds[0]), found, sds, factor, shape)
+        against = signs(found, float(np.std(lengths)))
+        sd = length_sd(self.trust, against, found.length)
+        doubt = self._doubt(found, against, sd)
+        sds = sd, tip_sd(self.trust, against, sd)
+        return _reading(doubt, found, sds, factor, shape)._replace(against=against)
 
-    def _sd(self, found: Trace, spread: float) -> float:
-        """The standard deviation of the length [pixel]."""
-        t, length = self.trust, found.length
-        # what is seen beside it, or missing within it, may as well belong to it, or not
-        unsure = (1.0 - found.support, 0.5 * found.bridged, 0.5 * found.rival)
-        return math.hypot(
-            t.length_floor,
-            t.length_share * length,
-            t.spread * spread,
-            *(t.unseen * x * length for x in unsure),
-        )
-
-    def _doubt(self, found: Trace, sd: float) -> str:
+    def _doubt(self, found: Trace, against: Signs, sd: float) -> str:
         """Why the reading is not trusted; empty if it is."""
         t, doubts = self.trust, []
         if found.length < t.shortest:
             doubts.append(f"it is {found.length:.0f} pixels long, less than {t.shortest:.0f}")
-        if found.support < t.support:
-            doubts.append(f"it is seen with a mean chance of {found.support:.2f} only")
-        if found.bridged > t.bridged:
-            doubts.append(f"{found.bridged:.0%} of it lies in gaps")
-        if found.rival > t.rival:
-            doubts.append("another crack is about as long")
+        if (chance := chance_right(t, against)) < t.chance:
+            doubts.append(f"it is right with a chance of {chance:.2f} only")
         if sd > t.relative * found.length:
             doubts.append(f"its length is uncertain by {sd / max(found.length, 1e-9):.0%}")
-        return "; ".join(doubts)
+        return "; ".join([*doubts, *_seen(found)] if doubts else [])
 
 
 def network_reader(network: CrackNetwork) -> CrackReader:
@@ -139,6 +136,16 @@ def reduced(picture: Picture) -> tuple[Floats, int]:
         for k in range(h)
     ]
     return np.stack(rows), factor
+
+
+def _seen(found: Trace) -> list[str]:
+    """How a crack is seen that is doubted."""
+    parts = [f"it is seen with a mean chance of {found.support:.2f}"]
+    if found.rival > PLAIN_RIVAL:
+        parts.append("another crack is about as long")
+    if found.bridged > 0.0:
+        parts.append(f"{found.bridged:.0%} of it lies in gaps")
+    return parts
 
 
 def _at(how: Tracing, strong: float) -> Tracing:

@@ -15,13 +15,14 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from models.crack_image import CrackReader, Picture, Reading, reduced
-from models.crack_image_trace import trace
+from models.crack_image_trace import Trace, trace
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
 
 NEAR = 3  # pixels within which a pixel counts as found
 RIGHT = 4.0  # pixels beside a crack of the mean width that a path may run
+WIDEST = 8  # half of the side of the square in which the width is looked for [pixel]
 _NAN = float("nan")
 
 
@@ -63,10 +64,7 @@ def scored(reading: Reading, found: Bools, crack: Bools) -> Score:
     """A reading, with the pixels that were found (h, w), against the truth."""
     truth = trace(crack.astype(np.float32))
     has = truth is not None and len(reading.path) > 0
-    far = None
-    if has and truth is not None:
-        beside = RIGHT + 0.5 * float(truth.mask.sum()) / max(truth.length, 1.0)
-        far = [apart <= beside for apart in _apart(reading.path, truth.path)]
+    far = None if not has or truth is None else _beside(reading.path, truth)
     return Score(
         has_crack=truth is not None,
         outcome=reading.outcome,
@@ -119,10 +117,18 @@ def _found(reader: CrackReader, picture: Picture) -> Bools:
     return np.asarray(reader.chances(picture.astype(np.float32)) >= 0.5)
 
 
-def _apart(path: Floats, true: Floats) -> tuple[Floats, Floats]:
-    """How far each point of a path is from the other path [pixel]."""
-    to_true, to_path = cKDTree(true).query(path)[0], cKDTree(path).query(true)[0]
-    return np.asarray(to_true), np.asarray(to_path)
+def _beside(path: Floats, truth: Trace) -> tuple[Bools, Bools]:
+    """Which points of a path run along the true one, and the other way round.
+
+    Lines within the same crack do, as wide as it may be there.
+    """
+    near = RIGHT + 0.5 * float(truth.mask.sum()) / max(truth.length, 1.0)
+    depth = ndimage.maximum_filter(ndimage.distance_transform_edt(truth.mask), 2 * WIDEST + 1)
+    y, x = (truth.path.astype(int).T[k].clip(0, truth.mask.shape[1 - k] - 1) for k in (1, 0))
+    beside = np.maximum(near, 2.0 * depth[y, x])
+    to_true, nearest = cKDTree(truth.path).query(path)
+    to_path = cKDTree(path).query(truth.path)[0]
+    return np.asarray(to_true <= beside[nearest]), np.asarray(to_path <= beside)
 
 
 def _ends(path: Floats, true: Floats) -> tuple[float, float]:

@@ -23,6 +23,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.integer]
 
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+NEAR_END = 12  # pixels
 _TOUCHING = np.ones((3, 3), dtype=bool)
 
 
@@ -46,6 +47,7 @@ class Trace(NamedTuple):
     path: Floats  # (n, 2) x, y from end to end [pixel]
     length: float  # [pixel]
     support: float  # mean of the map along the path [1]
+    ends: float  # mean of the map near the fainter of its ends [1]
     bridged: float  # share of the path that lies in gaps [1]
     rival: float  # weight of the next other crack, over the main one's [1]
     mask: Bools  # (h, w) the pixels of the main crack
@@ -68,6 +70,7 @@ def trace(probability: Floats, how: Tracing = TRACING) -> Trace | None:
         path=line,
         length=arc_length(line),
         support=float(along.mean()),
+        ends=float(min(along[:NEAR_END].mean(), along[-NEAR_END:].mean())),
         bridged=float(gaps[places[:, 1], places[:, 0]].mean()),
         rival=rival,
         mask=mask,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.crack_image import CrackReader, network_reader
-from models.crack_image_figures import Score, figures, score, scored
+from models.crack_image_calibration import Judged, calibrated
+from models.crack_image_figures import figures, score, scored
 from models.crack_image_network import CrackNetwork, probability, standardised
 from models.crack_image_scenes import Scene, SceneKind, scene
 from models.crack_image_trust import Trust
@@ -21,11 +22,10 @@ from models.training import Examples, Schedule, seeded
 
 Floats = NDArray[np.floating]
 
-TRAIN, VALIDATION, CALIBRATION, HELD_OUT = 3200, 240, 400, 150  # pictures
+TRAIN, VALIDATION, CALIBRATION, HELD_OUT = 3200, 240, 1000, 400  # pictures
 LARGE = SceneKind(size=384, widest=12.0)
-SUPPORTS = tuple(round(0.4 + 0.05 * k, 2) for k in range(12))
-WRONG = 0.05  # share of the trusted readings
-ALLOWANCE = 2.0  # on uncertainties: photographs are not made-up scenes
+BLIND = Trust(chance=0.0, shortest=0.0, relative=math.inf)  # trusts whatever is seen
+ALLOWANCE = 1.5  # on uncertainties: photographs are not made-up scenes
 WEIGHT = 3.0  # of a pixel of crack, over one without
 
 
@@ -82,49 +82,19 @@ def large_scenes(purpose: int, count: int, library: Sequence[Floats] = ()) -> li
 
 
 def settled(network: nn.Module, _validation: Examples) -> None:
-    """Set what is needed to trust a reading, and its uncertainty, on scenes of their own.
-
-    The least support that leaves at most `WRONG` of the trusted readings wrong; then the factor
-    on all uncertainties that covers 95 % of the errors of those that are right, with an allowance.
-    """
+    """Set what is needed to trust a reading, and its uncertainty, on scenes of their own."""
     assert isinstance(network, CrackNetwork)
-    found = [_judged(network, s) for s in large_scenes(2, CALIBRATION)]
-    network.settings.copy_(torch.tensor(_trust(found)))
+    found = (judged(network, s) for s in large_scenes(2, CALIBRATION))
+    trust = calibrated([f for f in found if f is not None], ALLOWANCE)
+    network.settings.copy_(torch.tensor(trust))
 
 
-class _Judged(NamedTuple):
-    support: float  # of the reading
-    score: Score  # if any support were enough
-
-
-def _judged(network: CrackNetwork, s: Scene) -> _Judged:
+def judged(network: CrackNetwork, s: Scene) -> Judged | None:
+    """A reading of a scene that is trusted in any case; None where nothing is seen."""
     chances = probability(network, s.picture)
-
-    def seen(_picture: Floats) -> Floats:
-        return chances
-
-    reading = CrackReader(seen, Trust(support=0.0))(chances)
-    return _Judged(reading.support, scored(reading, chances >= 0.5, s.crack))
-
-
-def _trust(found: Sequence[_Judged]) -> Trust:
-    trust = Trust()
-    measured = [f for f in found if f.score.outcome == "measured"]
-    for support in SUPPORTS:
-        trust = trust._replace(support=support)
-        trusted = [f.score for f in measured if f.support >= support]
-        if sum(not s.is_right for s in trusted) <= WRONG * len(trusted):
-            break
-    right = [s for s in trusted if s.is_right]
-    length = ALLOWANCE * np.quantile([abs(s.error) / (1.96 * s.length_sd) for s in right], 0.95)
-    tip = ALLOWANCE * np.quantile([e / (2.45 * s.tip_sd) for s in right for e in s.ends], 0.95)
-    return trust._replace(
-        length_floor=float(trust.length_floor * length),
-        length_share=float(trust.length_share * length),
-        spread=float(trust.spread * length),
-        unseen=float(trust.unseen * length),
-        tip=float(trust.tip * tip),
-    )
+    reading = CrackReader(lambda _: chances, BLIND)(chances)
+    found = scored(reading, np.asarray(chances >= 0.5), s.crack)
+    return Judged(reading.against, found) if reading.outcome == "measured" else None
 
 
 def held_out_figures(network: nn.Module, arrays: Arrays) -> Figures:

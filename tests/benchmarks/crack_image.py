@@ -1,11 +1,12 @@
 """What the reader of crack images is worth, on pictures that it was not trained on.
 
     python -m tests.benchmarks.crack_image [--library crack.zarr] [--photographs DIR]
-                                           [--picture OUT.png] [--scenes 150]
+                                           [--picture OUT.png] [--scenes 400]
 
 Made-up scenes of another seed, with the library's last 108 paths among them where a library is
-given; the library's own frames; and photographs `n.png` with masks `n_m.png`. Beside the network:
-ridges, a threshold of grey values, and seeing nothing.
+given; the library's own frames; and photographs `n.png` with masks `n_m.png`, as they are and with
+a part of their crack erased, so that it has a tip that is known. Beside the network: ridges, a
+threshold of grey values, and seeing nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from models.crack_image import CrackReader
 from models.crack_image_figures import Score, figures, score
 from models.crack_image_ridge import darkest, ridge
 from models.crack_image_scenes import Scene
+from models.crack_image_training import HELD_OUT as SCENES
 from models.crack_image_training import large_scenes, library_paths
+from tests.benchmarks.crack_image_tips import control_rows, tip_rows
 from twin.library_fields import Library
 from twin.reading import default_reader
 
@@ -139,7 +142,7 @@ def main(say: Callable[[str], None] = print) -> None:
     parser.add_argument("--library", type=Path)
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--picture", type=Path)
-    parser.add_argument("--scenes", type=int, default=150)
+    parser.add_argument("--scenes", type=int, default=SCENES)
     asked = parser.parse_args()
     torch.set_flush_denormal(True)
     found = readers()
@@ -150,6 +153,9 @@ def main(say: Callable[[str], None] = print) -> None:
         say("\n".join(frame_rows(asked.library, found["network"])))
     if asked.photographs:
         say("\n".join(photograph_rows(found, asked.photographs)))
+        shown = photographs(asked.photographs)
+        say("\n".join(control_rows(found["network"], shown)))
+        say("\n".join(tip_rows({k: v for k, v in found.items() if k != "nothing"}, shown)))
     say("\n".join(seconds(found["network"])))
     if asked.picture:
         sheet(found["network"], pictures[:8]).save(asked.picture, optimize=True)

@@ -124,9 +124,10 @@ def test_doubts_are_sentences_and_lie_on_both_sides_of_their_thresholds() -> Non
         chances = line((20.0, 60.0), (20.0 + length, 60.0))
         read = known(chances)(shades(chances))
         assert (read.outcome == "measured") is trusted, read.why
-    for support, trusted in ((TRUST.support - 0.02, False), (TRUST.support + 0.12, True)):
+    seen = TRUST._replace(odds=3.0, unseen=8.0, relative=9.0)
+    for support, trusted in ((0.625 - 0.02, False), (0.625 + 0.02, True)):
         chances = support * line((20.0, 60.0), (140.0, 60.0))
-        read = known(chances, TRUST._replace(relative=9.0))(shades(chances))
+        read = known(chances, seen)(shades(chances))
         assert (read.outcome == "measured") is trusted, read.why
     chances = np.maximum(line((20, 20), (140, 20)), line((20, 100), (130, 100)))
     assert "another crack" in known(chances)(shades(chances)).why
