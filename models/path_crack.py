@@ -14,9 +14,10 @@ from models.crack_load import CrackLoad, check, counted_load, dated
 from models.crack_state import columns
 from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
-from models.path_front import Front, Intensities, at_end, k_at, known, moved, within
+from models.path_front import Front, at_end, k_at, known, moved, within
 from models.path_growth import Walk, pull, walked
 from models.path_intensity import default_intensities
+from models.path_line import Intensities
 from models.path_plate import CLOSURES, SEGMENT, Plates, checked_path
 from models.rainflow import Cycles, Turning, open_half_cycles, turning
 from models.tree import mapped, rows, with_rows

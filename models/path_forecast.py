@@ -17,8 +17,9 @@ from torch import Tensor
 from models.exposure import row_of, typical_blocks
 from models.forecast import mix
 from models.path_crack import POINTS, Outlook, PathState
-from models.path_front import Front, Intensities, k_at
+from models.path_front import Front, k_at
 from models.path_growth import Pull, Walk, carried, ended, pull, set_out, walked
+from models.path_line import Intensities
 from models.rainflow import Cycles
 from models.tree import rows, with_rows
 

@@ -12,33 +12,32 @@ of a kinked tip, to first order in the new branch's length:
 k_I* is the equivalent intensity of the maximum tangential stress criterion, and k_II* zero in its
 direction. Where loads with other directions act before the segment ends, the tip leaves the aim;
 the node is put where the tip is, and the segment is straightened.
-
-Directions are unit vectors, turned by complex multiplication: no trigonometry, so that no bit
-depends on the batch (`models.integration`).
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from models.path_line import (
+    Intensities,
+    between,
+    forward,
+    kinked,
+    length,
+    norm,
+    thinned,
+    tips,
+    turned,
+)
 from models.path_plate import SEGMENT, Plates, Tips
 from models.tree import rows, with_rows
 
-STEEPEST = (math.cos(math.radians(75.0)), math.sin(math.radians(75.0)))  # against the x axis
 BESIDE = 0.05  # so near to a longer segment a node is not missed [of the shortest]
 OFF_AIM = math.sin(math.radians(5.0))  # beyond which a node's intensities are found anew
-
-
-class Intensities(Protocol):
-    """Stress intensities at the tips of paths."""
-
-    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
-        """Tips of `path` (n, m, 2) [m], of which each row uses the first `nodes` (n,)."""
-        ...
 
 
 class Front(NamedTuple):
@@ -68,7 +67,7 @@ def at_end(path: Tensor, capacity: int) -> Front:
         path=space,
         nodes=torch.full((n,), m),
         tip=path[:, -1].clone(),
-        aim=last / _norm(last)[:, None],
+        aim=last / norm(last)[:, None],
         start=length(path),
         span=path.new_zeros(n),
         k_node=path.new_zeros(n, 2, 2),
@@ -85,51 +84,6 @@ def nodes(front: Front, row: int = 0) -> list[tuple[float, float]]:
     points = front.path[row, : int(front.nodes[row])].tolist()
     tip = front.tip[row].tolist()
     return [(x, y) for x, y in (points if points[-1] == tip else [*points, tip])]
-
-
-def length(path: Tensor) -> Tensor:
-    """The length (n,) [m] of polylines (n, m, 2), added node by node."""
-    pieces = _norm(path.diff(dim=1))
-    total = torch.zeros_like(pieces[:, 0])
-    for piece in pieces.unbind(1):
-        total = total + piece
-    return total
-
-
-def _norm(vector: Tensor) -> Tensor:
-    """The length of vectors (…, 2)."""
-    x, y = vector.unbind(-1)
-    return torch.sqrt(x * x + y * y)
-
-
-def turned(direction: Tensor, by: Tensor) -> Tensor:
-    """Unit vectors (n, 2) turned by the angles of the unit vectors `by` (n, 2)."""
-    (x, y), (c, s) = direction.unbind(-1), by.unbind(-1)
-    return torch.stack((x * c - y * s, x * s + y * c), -1)
-
-
-def between(one: Tensor, other: Tensor) -> Tensor:
-    """The unit vector that turns `one` into `other`, all (n, 2)."""
-    return turned(other, one * one.new_tensor([1.0, -1.0]))
-
-
-def forward(direction: Tensor) -> Tensor:
-    """Directions (n, 2), but none steeper than 75° against the x axis."""
-    x, y = direction.unbind(-1)
-    c, s = STEEPEST
-    steep = torch.stack((torch.full_like(x, c), torch.where(y < 0.0, -s, s)), -1)
-    return torch.where((x < c)[:, None], steep, direction)
-
-
-def kinked(k: Tensor, by: Tensor) -> Tensor:
-    """Intensities (n, 2, 2) behind a kink by the angle of the unit vector `by` (n, 2)."""
-    c, s = by[:, None, 0], by[:, None, 1]
-    k_I, k_II = k.unbind(-1)
-    half2 = 0.5 * (1.0 + c)
-    half = torch.sqrt(half2)
-    opening = half * (k_I * half2 - 1.5 * k_II * s)
-    sliding = 0.5 * half * (k_I * s + k_II * (3.0 * c - 1.0))
-    return torch.stack((opening, sliding), -1)
 
 
 def k_at(front: Front, a: Tensor) -> Tensor:
@@ -151,9 +105,9 @@ def known(front: Front, plates: Plates, find: Intensities) -> Front:
     if not index.numel():
         return front
     part = rows(front, index)
-    tips = find(rows(plates, index), _cut(part.path, part.nodes), part.nodes)
-    part = _counted(part, tips)._replace(
-        k_node=tips.k, k_from=tips.k, k_to=tips.k, known=torch.ones_like(part.known)
+    found = tips(rows(plates, index), part.path, part.nodes, find)
+    part = _counted(part, found)._replace(
+        k_node=found.k, k_from=found.k, k_to=found.k, known=torch.ones_like(part.known)
     )
     return with_rows(front, index, part)
 
@@ -176,9 +130,9 @@ def aimed(
     part = rows(front, index)
     turn = between(part.aim, aim[index])
     longer = _with_node(part, end[index])
-    tips = find(rows(plates, index), _cut(longer.path, longer.nodes), longer.nodes)
-    part = _counted(part, tips)._replace(
-        aim=aim[index], span=span[index], k_from=kinked(part.k_node, turn), k_to=tips.k
+    found = tips(rows(plates, index), longer.path, longer.nodes, find)
+    part = _counted(part, found)._replace(
+        aim=aim[index], span=span[index], k_from=kinked(part.k_node, turn), k_to=found.k
     )
     return with_rows(front, index, part), inside
 
@@ -192,14 +146,14 @@ def off_aim(front: Front) -> Tensor:
 def toward_tip(front: Front) -> Tensor:
     """What turns (n, 2) the direction of the front to that from its last node to its tip."""
     way = front.tip - _node(front, front.nodes - 1)
-    return between(front.aim, way / _norm(way)[:, None])
+    return between(front.aim, way / norm(way)[:, None])
 
 
 def abandoned(front: Front) -> Front:
     """The fronts without the segments under way, to aim anew; the tips stay where they are."""
     last = _node(front, front.nodes - 1) - _node(front, front.nodes - 2)
     return front._replace(
-        aim=last / _norm(last)[:, None],
+        aim=last / norm(last)[:, None],
         span=torch.zeros_like(front.span),
         k_from=front.k_node,
         k_to=front.k_node,
@@ -209,7 +163,7 @@ def abandoned(front: Front) -> Front:
 def settled(front: Front) -> Front:
     """The fronts with a node at the tip, where their segments have ended."""
     step = front.tip - _node(front, front.nodes - 1)
-    ahead = step / _norm(step)[:, None]
+    ahead = step / norm(step)[:, None]
     off = between(front.aim, ahead)
     k = kinked(front.k_to, off)
     return _with_node(front, front.tip)._replace(
@@ -232,7 +186,7 @@ def settled_at(front: Front, a: Tensor, shortest: Tensor) -> Front:
     last, base = (_node(front, front.nodes - back) for back in (1, 2))
     after = settled(front._replace(span=a - front.start, k_to=k_at(front, a)))
     way = front.tip - base
-    ahead = way / _norm(way)[:, None]
+    ahead = way / norm(way)[:, None]
     aside = between(ahead, last - base)[:, 1].abs()
     alike = (a - front.start < shortest) & (aside < BESIDE * shortest) & (front.nodes > 2)
     index = alike.nonzero().squeeze(1)
@@ -269,7 +223,7 @@ def within(front: Front, plates: Plates) -> Front:
     at = torch.where((share < 1.0)[:, None], base + share[:, None] * way, last)
     path = front.path.clone()
     path[torch.arange(len(at)), front.nodes - 1] = at
-    return front._replace(path=path, tip=at, start=front.start - (1.0 - share) * _norm(way))
+    return front._replace(path=path, tip=at, start=front.start - (1.0 - share) * norm(way))
 
 
 def moved(front: Front, a: Tensor, to: Tensor, shortest: Tensor) -> Front:
@@ -292,10 +246,10 @@ def _moved(front: Front, i: int, a: Tensor, to: Tensor, shortest: Tensor) -> Fro
     base = points[:, kept - 1]
     done = float(length(points[:, :kept])) if kept > 1 else 0.0
     step = points[:, kept] - base
-    tip = base + step / _norm(step)[:, None] * (goal - done)
+    tip = base + step / norm(step)[:, None] * (goal - done)
     room, path = one.path.shape[1], torch.cat((points[:, :kept], tip[:, None]), 1)
     while path.shape[1] > room:
-        path = _thinned(path[0])[None]
+        path = thinned(path[0])[None]
     fresh = at_end(path, room)
     return fresh._replace(start=to[i : i + 1].clone(), found=one.found, by_xfem=one.by_xfem)
 
@@ -304,8 +258,8 @@ def _stacked(parts: list[Front]) -> Front:
     return Front(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
 
 
-def _counted(front: Front, tips: Tips) -> Front:
-    by_xfem = front.by_xfem + tips.by_xfem.to(torch.int64)
+def _counted(front: Front, found: Tips) -> Front:
+    by_xfem = front.by_xfem + found.by_xfem.to(torch.int64)
     return front._replace(found=front.found + 1, by_xfem=by_xfem)
 
 
@@ -314,27 +268,12 @@ def _node(front: Front, at: Tensor) -> Tensor:
     return front.path[torch.arange(len(at)), at]
 
 
-def _cut(path: Tensor, nodes: Tensor) -> Tensor:
-    """The nodes that are used by any row."""
-    return path[:, : int(nodes.max())]
-
-
 def _with_node(front: Front, at: Tensor) -> Front:
     """The fronts with one more node at `at` (n, 2); where there is no room one is left out."""
     path, nodes = front.path.clone(), front.nodes.clone()
     for i in (nodes == path.shape[1]).nonzero().squeeze(1).tolist():
-        path[i, :-1] = _thinned(path[i])
+        path[i, :-1] = thinned(path[i])
         path[i, -1] = 0.0
         nodes[i] -= 1
     path[torch.arange(len(nodes)), nodes] = at
     return front._replace(path=path, nodes=nodes + 1)
-
-
-def _thinned(path: Tensor) -> Tensor:
-    """The path (m, 2) without the node, neither mouth nor tip, at which it bends least."""
-    steps = path.diff(dim=0)
-    one, other = steps[:-1], steps[1:]
-    cross = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
-    bend = cross.abs() / (_norm(one) * _norm(other))
-    least = int(bend.argmin()) + 1
-    return torch.cat((path[:least], path[least + 1 :]))

@@ -21,10 +21,8 @@ from models.integration import AHEAD, load_ratio, padded, part_of, slowness
 from models.laws import Law
 from models.path_front import (
     Front,
-    Intensities,
     abandoned,
     aimed,
-    forward,
     k_at,
     known,
     off_aim,
@@ -32,8 +30,8 @@ from models.path_front import (
     settled_at,
     through,
     toward_tip,
-    turned,
 )
+from models.path_line import Intensities, forward, turned
 from models.path_plate import SEGMENT, Plates
 from models.rainflow import Cycles
 from models.tree import mapped, rows, with_rows

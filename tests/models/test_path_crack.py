@@ -15,9 +15,10 @@ from models.direction import equivalent, kink
 from models.laws import FormanLaw, ParisLaw
 from models.path_crack import EdgePlate, PathState, PathStepper
 from models.path_forecast import outlook, rollout, with_remaining
-from models.path_front import at_end, between, kinked, length, moved, nodes
+from models.path_front import at_end, moved, nodes
 from models.path_growth import pull
 from models.path_intensity import Judged, default_intensities
+from models.path_line import between, kinked, length, tips
 from models.path_plate import Plates, Tips, solver
 from models.tree import rows
 
@@ -129,6 +130,23 @@ def test_a_short_segment_behind_a_kink_is_kept() -> None:
     assert path[2].tolist() == state.front.tip[0].tolist()
     assert path[2, 1] < -0.05 * MM
     assert path[-1, 1] > path[2, 1] + 0.05 * MM
+
+
+def test_a_short_segment_far_behind_the_tip_is_left_out_and_hardly_missed() -> None:
+    line = torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.13, -0.01], [0.137, -0.015], [0.157, -0.02],
+                         [0.176, -0.026]]).double()  # fmt: skip  # one path, in plate widths
+    plates = Plates(torch.ones(1).double(), 2.0 * torch.ones(1).double(), torch.tensor([0]))
+    for count, asked in ((5, 5), (6, 5)):
+        seen: list[int] = []
+
+        def finding(plates: Plates, path: torch.Tensor, nodes: torch.Tensor) -> Tips:
+            seen.append(int(nodes))  # noqa: B023  the list of this turn
+            return solver()(plates, path, nodes)
+
+        whole = solver()(plates, line[None, :count], torch.tensor([count])).k[0]
+        found = tips(plates, line[None], torch.tensor([count]), finding).k[0]
+        assert seen == [asked]
+        assert float((found - whole).norm() / whole.norm()) < 0.005
 
 
 def test_a_crack_that_reaches_the_toughness_runs_through() -> None:
