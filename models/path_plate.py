@@ -25,7 +25,8 @@ COLUMNS = 64  # elements across the plate
 SEGMENT = 0.018  # length of the segments that a crack grows by [W]; XFEM needs 1.1 elements
 MARGIN = 0.025  # so near to the far side a crack counts as through [W]
 BAND = 0.7  # cracks run where |y| is below this [W], and…
-END = 0.2  # …so far from the ends [W]
+END = 0.2  # …so far from the ends [W]; a crack that goes beyond counts as broken, so it is to…
+ROOM = 0.05  # …begin so far below that limit [W]
 LONGEST = 20.0  # H/W up to which XFEM was compared with a uniform mesh
 MEMORY = 1 << 30  # bytes that all forms of plates together may take, factors and what they know
 
@@ -134,11 +135,11 @@ def checked_path(path: Floats, width: float, height: float) -> Floats:
         raise ValueError(f"a segment of {shortest:.3g} m is shorter than {SEGMENT * width:.3g} m")
     if (np.diff(path[:, 0]) <= 0.0).any():
         raise ValueError("the nodes of a path have rising x")
-    inside = plates.holds(torch.from_numpy(path[-1:])) & (np.abs(path[:, 1]).max() < plates.band())
-    if not bool(inside):
+    highest = float(plates.band()) - ROOM * width
+    if not bool(plates.holds(torch.from_numpy(path[-1:]))) or np.abs(path[:, 1]).max() > highest:
         raise ValueError(
             f"a path to ({path[-1, 0]}, {path[-1, 1]}) m leaves the part of the plate "
             f"in which cracks are followed: x < {(1 - MARGIN) * width} m, "
-            f"|y| < {float(plates.band())} m"
+            f"|y| < {highest} m at the start"
         )
     return path

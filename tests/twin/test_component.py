@@ -43,6 +43,7 @@ def test_a_plate_is_twice_as_high_as_wide_and_its_crack_straight_unless_told() -
         ({"W": 0.005}, "beyond 97.5% of the width"),
         ({"H": 0.005}, "height of 0.005 m is too little"),
         ({"mouth": 0.0095}, "leaves the part of the plate"),
+        ({"mouth": 0.0069}, "leaves the part of the plate"),
         ({"closure": "clamp"}, "uniform"),
         ({"path": [[0.0, 0.0], [0.002, 0.0]]}, "is not that of the path"),
         ({"path": [[0.001, 0.0], [0.002, 0.0]]}, "starts at x = 0"),
