@@ -132,12 +132,13 @@ def _bridges(
     points: Sequence[Ints], extents: Floats, how: Tracing
 ) -> list[tuple[int, int, Ints, Ints]]:
     """Pairs of pieces that are near each other for their size, the nearest first."""
-    trees = [cKDTree(p) for p in points]
+    # off zero: where denormal numbers are flushed, a tree that splits at zero never ends
+    trees = [cKDTree(p + 1) for p in points]
     found = []
     for i in range(len(points)):
         for j in range(i + 1, len(points)):
             widest = min(how.gap, how.share * float(min(extents[i], extents[j])))
-            distance, at = trees[i].query(points[j], distance_upper_bound=widest + 1e-9)
+            distance, at = trees[i].query(points[j] + 1, distance_upper_bound=widest + 1e-9)
             k = int(np.argmin(distance))
             if np.isfinite(distance[k]):
                 found.append((float(distance[k]), i, j, points[i][at[k]], points[j][k]))

@@ -83,6 +83,15 @@ def test_where_nothing_is_likely_nothing_is_traced() -> None:
     assert trace(np.zeros((40, 40))) is None
 
 
+def test_pieces_at_the_border_are_traced_where_denormal_numbers_are_flushed() -> None:
+    crack = np.zeros((60, 60))
+    crack[0, :30] = crack[:30, 15] = 1.0  # a tree that splits it at row zero ran off its stack
+    torch.set_flush_denormal(True)  # as the service does
+    found = trace(crack)
+    assert found is not None
+    assert found.length == pytest.approx(43.0, abs=3.0)
+
+
 def test_frames_of_a_library_are_read_within_a_pixel() -> None:
     window = Window()
     x = np.linspace(0.0, 6.0e-3, 40)
