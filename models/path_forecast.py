@@ -55,16 +55,11 @@ class Foresight(NamedTuple):
     by_xfem: Tensor  # (n,) int64 those of them that XFEM had to find
 
 
-def outlook(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -> Outlook:
+def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -> Foresight:
     """What cracks meet from where they are to the length `a_to` (n,) [m] under `blocks`.
 
     It ends early where a crack comes to rest or runs through the plate.
     """
-    return foresight(state, blocks, a_to, find).outlook
-
-
-def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -> Foresight:
-    """The `outlook`, with the intensities counted that it took."""
     load, walk = pull(state.law, mix(blocks)), _walk(state)
     index = torch.arange(len(walk.a))
     ahead = Outlook(

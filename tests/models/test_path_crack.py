@@ -14,7 +14,7 @@ from models.crack import blocks, inspection_load, series_load, spectrum_load
 from models.direction import equivalent, kink
 from models.laws import FormanLaw, ParisLaw
 from models.path_crack import EdgePlate, PathState, PathStepper
-from models.path_forecast import outlook, rollout, with_remaining
+from models.path_forecast import foresight, rollout, with_remaining
 from models.path_front import at_end, moved, nodes
 from models.path_growth import pull
 from models.path_intensity import Judged, default_intensities
@@ -187,11 +187,10 @@ def test_a_plate_twice_as_large_is_similar() -> None:
         PathStepper(PARIS, EdgePlate(s * 10 * MM, s * 20 * MM, "uniform", s * STRAIGHT), 8 * MM)
         for s in (1.0, 2.0)
     )
-    one = outlook(
-        small.init(1), blocks([[(4e7, 2e7, 1.0, 2e7)]]), torch.tensor([4 * MM]), small.find
-    )
-    two = outlook(
-        large.init(1), blocks([[(4e7, 2e7, 1.0, 2e7)]]), torch.tensor([8 * MM]), large.find
+    load = blocks([[(4e7, 2e7, 1.0, 2e7)]])
+    one, two = (
+        foresight(plate.init(1), load, torch.tensor([to * MM]), plate.find).outlook
+        for plate, to in ((small, 4), (large, 8))
     )
     torch.testing.assert_close(2.0 * one.a, two.a, rtol=1e-9, atol=0.0)
     torch.testing.assert_close(math.sqrt(2.0) * one.k, two.k, rtol=1e-9, atol=1e-9)
