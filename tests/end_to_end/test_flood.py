@@ -21,7 +21,7 @@ from tests.end_to_end.traffic import fleet
 from twin.fold import Line
 from twin.queues import LineQueue
 
-FLEET = fleet(80)[::2]  # one cohort, without retardation: stepping shall not be what is slow
+FLEET = fleet(200)[::5]  # one cohort, without retardation: stepping shall not be what is slow
 MEBIBYTE = 1 << 20
 IN_FLIGHT = MEBIBYTE  # what may be read from the broker and not yet durable
 WAITING = 500  # observations that may be durable and not yet stepped
