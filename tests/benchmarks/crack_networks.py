@@ -4,8 +4,9 @@
 
 Each run is a folder `NAME-SEED`: a run that was stopped goes on, one that is finished is read.
 `--names` takes further networks of `twin train` whose figures are those of
-`models.crack_metrics.judged`; `--committed` adds networks by their committed weights. The answer
-is the table in Markdown; all figures are in `runs/figures.json`.
+`models.crack_metrics.judged`, and NAME:EPOCHS or NAME:EPOCHS:SEEDS where one is to have other
+numbers of these; `--committed` adds networks by their committed weights. The answer is the table
+in Markdown; all figures are in `runs/figures.json`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -48,6 +49,21 @@ def run(library: Path, out: Path, name: str, seed: int, epochs: int) -> Row:
     return row
 
 
+class Runs(NamedTuple):
+    """One network from several seeds."""
+
+    name: str
+    epochs: int
+    seeds: int
+
+
+def told(text: str, epochs: int, seeds: int) -> Runs:
+    """`NAME`, `NAME:EPOCHS` or `NAME:EPOCHS:SEEDS`; ValueError for what is none of these."""
+    name, *numbers = text.split(":")
+    own = [int(number) for number in numbers]
+    return Runs(name, *own, *(epochs, seeds)[len(own) :])
+
+
 def committed(library: Path, name: str) -> Row:
     """A network that was trained before."""
     return {"name": name, "seed": None, "figures": evaluate(name, library, None, HELD_OUT)}
@@ -64,10 +80,12 @@ def main() -> None:
     parser.add_argument("--committed", nargs="*", default=())
     given = parser.parse_args()
     torch.set_num_threads(1)
+    each = [told(text, given.epochs, given.seeds) for text in given.names]
     rows = [
-        run(given.library, given.out, name, seed, given.epochs)
-        for seed in range(given.seeds)
-        for name in given.names
+        run(given.library, given.out, one.name, seed, one.epochs)
+        for seed in range(max((one.seeds for one in each), default=0))
+        for one in each
+        if seed < one.seeds
     ]
     rows += [committed(given.library, name) for name in given.committed]
     _, held = Library(given.library).parts(HELD_OUT)
