@@ -9,7 +9,7 @@ from numba import njit
 from scipy.linalg import cho_factor, cho_solve
 
 from models.xfem.enrichment import Enrichment
-from models.xfem.grid import Floats, Ints
+from models.xfem.grid import Floats, Ints, rising
 from models.xfem.intact import Intact
 from models.xfem.stiffness import Stiffness
 
@@ -29,8 +29,8 @@ def solved(plate: Intact, extra: Enrichment, blocks: Stiffness, wanted: Ints) ->
     u = G f − G B e: only the columns of G at coupled nodes are needed.
     """
     wide = len(plate.grid.x)
-    touched = np.unique(_neighbours(extra.node, blocks.coupling, wide))
-    keep = np.union1d(touched, wanted)
+    touched = rising(plate.grid.nodes, _neighbours(extra.node, blocks.coupling, wide))
+    keep = rising(plate.grid.nodes, touched, wanted)
     place = np.full(plate.grid.nodes, -1, dtype=np.int64)
     place[keep] = np.arange(len(keep))
     row = np.full(plate.grid.nodes, -1, dtype=np.int64)

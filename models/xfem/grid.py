@@ -19,6 +19,16 @@ GRADING = 1.35  # growth from one row to the next outside the uniform zone [1]
 HIGHEST = 0.125  # row of all [width]; in bending a row is too stiff by 0.4 times its square [1]
 
 
+def rising(count: int, *some: Ints, without: Ints | None = None) -> Ints:
+    """The numbers below `count` that are in any of `some`, rising, each once; but not `without`."""
+    chosen = np.zeros(count, np.bool_)
+    for numbers in some:
+        chosen[numbers] = True
+    if without is not None:
+        chosen[without] = False
+    return np.flatnonzero(chosen)
+
+
 class Grid(NamedTuple):
     """Lines of a rectangular grid; node j (nx+1) + i lies at (x[i], y[j])."""
 
@@ -60,7 +70,7 @@ class Grid(NamedTuple):
         j = np.add.outer(row, (-1, -1, 0, 0)).ravel()
         i = np.add.outer(column, (-1, 0, -1, 0)).ravel()
         inside = (j >= 0) & (j < self.rows) & (i >= 0) & (i < self.columns)
-        return np.unique((j * self.columns + i)[inside])
+        return rising(self.columns * self.rows, (j * self.columns + i)[inside])
 
     def corners(self, elements: Ints) -> Ints:
         """The nodes (k, 4) of some elements, counter-clockwise."""

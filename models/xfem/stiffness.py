@@ -17,7 +17,7 @@ from models.xfem.crack import side
 from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, centre, pieces
 from models.xfem.enrichment import BRANCHES, Enrichment
 from models.xfem.faces import add_side_shear
-from models.xfem.grid import Floats, Grid, Ints
+from models.xfem.grid import Floats, Grid, Ints, rising
 from models.xfem.quadrature import MOST_POINTS, drawn, flat
 from models.xfem.shape import MOST, at_nodes, bilinear, corners, functions, listed, rectangle
 
@@ -39,7 +39,8 @@ def stiffness(extra: Enrichment, grid: Grid, C: Floats, *, side_shear: bool) -> 
     near = np.flatnonzero(extra.tip >= 0)
     around = grid.elements_at(near)
     touched = _touched(extra, grid)
-    crossed = np.setdiff1d(np.union1d(extra.cuts.element, touched), around)
+    elements = grid.columns * grid.rows
+    crossed = rising(elements, extra.cuts.element, touched, without=around)
     maps = (extra.jump, extra.branch, extra.which)
     _jumps(crossed, *extra.cuts[:3], extra.path, *maps, grid.x, grid.y, C, own, coupling)
     _tips(
@@ -68,7 +69,8 @@ def _touched(extra: Enrichment, grid: Grid) -> Ints:
     The crack passes through the jump's node, or so near to it that what it cuts off is nothing:
     then elements around the node lie beyond the crack as a whole and are not cut.
     """
-    beside = np.setdiff1d(grid.elements_at(np.flatnonzero(extra.jump >= 0)), extra.cuts.element)
+    around = grid.elements_at(np.flatnonzero(extra.jump >= 0))
+    beside = rising(grid.columns * grid.rows, around, without=extra.cuts.element)
     found: Ints = beside[_beyond(beside, extra.path, extra.jump, extra.which, grid.x, grid.y)]
     return found
 
