@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.crack_growth import lanes
-from models.crack_state import CrackState
+from models.crack_state import CrackState, limit_of
 from models.exposure import typical_blocks
 from models.integration import Speed, advanced
 from models.rainflow import Cycles
@@ -53,10 +53,6 @@ def mix(blocks: Cycles) -> Cycles:
     return blocks._replace(count=share)
 
 
-def _limit(state: CrackState) -> Tensor:
-    return torch.as_tensor(state.geometry.limit).expand_as(state.a).reshape(-1)
-
-
 def rollout(state: CrackState, blocks: Cycles, cycles: Tensor) -> Tensor:
     """Crack length (n, p, T) [m] after `cycles` (T,) rising, of the mix `blocks` of each row.
 
@@ -66,7 +62,7 @@ def rollout(state: CrackState, blocks: Cycles, cycles: Tensor) -> Tensor:
     steps = cycles.diff(prepend=cycles.new_zeros(1)).tolist()
     if not all(math.isfinite(step) and step >= 0.0 for step in steps):
         raise ValueError(f"cycles must rise from 0 on: {cycles.tolist()}")
-    a, limit = state.a.reshape(-1), _limit(state)
+    a, limit = state.a.reshape(-1), limit_of(state)
     lengths = []
     speed = lanes(state, mix(blocks), NoRetardation()) if blocks.range.numel() else None
     for step in steps:
@@ -82,7 +78,7 @@ def life(state: CrackState, blocks: Cycles, a_to: Tensor | float, points: int = 
     ∞ where the crack arrests, 0 where it is there already; a fracture on the way ends the life.
     Simpson's rule over ln a with an odd number of `points`.
     """
-    a, limit = state.a.reshape(-1), _limit(state)
+    a, limit = state.a.reshape(-1), limit_of(state)
     goal = torch.as_tensor(a_to, dtype=a.dtype, device=a.device).expand_as(state.a).reshape(-1)
     if blocks.range.numel() == 0:
         return torch.where(a >= goal, 0.0, math.inf).to(a.dtype).view_as(state.a)

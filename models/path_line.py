@@ -89,8 +89,8 @@ def tips(plates: Plates, path: Tensor, nodes: Tensor, find: Intensities) -> Tips
     """
     segment = torch.arange(1, path.shape[1])
     behind = segment < nodes[:, None] - NEAR
-    length = norm(path.diff(dim=1))
-    short = (behind & (length < RESOLVED * plates.width[:, None])).any(1).nonzero().squeeze(1)
+    apart = norm(path.diff(dim=1))
+    short = (behind & (apart < RESOLVED * plates.width[:, None])).any(1).nonzero().squeeze(1)
     if not short.numel():
         return find(plates, used(path, nodes), nodes)
     plain, count = path.clone(), nodes.clone()

@@ -42,11 +42,15 @@ def load(path: Path, most_bytes: int = MOST_BYTES) -> tuple[dict[str, Tensor], C
     if (size := path.stat().st_size) > most_bytes:
         raise ValueError(f"{path.name} has {size} bytes, more than {most_bytes}")
     try:
-        tensors = load_file(path)
-        card = json.loads(card_path(path).read_text("utf-8"))
+        return load_file(path), card_of(path)
     except (SafetensorError, OSError, ValueError) as exc:
         raise ValueError(f"{path.name} cannot be read: {exc}") from exc
-    return tensors, card
+
+
+def card_of(path: Path) -> Card:
+    """The card of the weights at `path`; OSError or ValueError where there is none to be read."""
+    card: Card = json.loads(card_path(path).read_text("utf-8"))
+    return card
 
 
 def default(name: str) -> tuple[dict[str, Tensor], Card]:

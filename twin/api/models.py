@@ -14,7 +14,7 @@ from models.laws import LAWS
 from models.materials import MATERIALS
 from models.path_crack import EdgePlate, PathStepper
 from models.retardation import RETARDATIONS, NoRetardation
-from models.weights import DEFAULTS, load
+from models.weights import DEFAULTS, card_of
 from twin.api.answers import json_answer
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
@@ -71,7 +71,7 @@ def _parts(stepper: AnyStepper) -> dict[str, str]:
 
 def _learned(path: Path) -> dict[str, Any]:
     """Where weights come from, by their card."""
-    _, card = load(path)
+    card = card_of(path)
     told = ("about", "parameters", "data", "seed", "command", "figures")
     return {
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
