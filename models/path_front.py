@@ -149,6 +149,13 @@ def toward_tip(front: Front) -> Tensor:
     return between(front.aim, way / norm(way)[:, None])
 
 
+def drawn_out(front: Front, by: Tensor, a: Tensor) -> Tensor:
+    """The tips (n, 2) [m] moved `by` (n, 2), as far from the last nodes as the length `a` says."""
+    node = _node(front, front.nodes - 1)
+    way = front.tip + by - node
+    return node + way * ((a - front.start) / norm(way))[:, None]
+
+
 def abandoned(front: Front) -> Front:
     """The fronts without the segments under way, to aim anew; the tips stay where they are."""
     last = _node(front, front.nodes - 1) - _node(front, front.nodes - 2)

@@ -23,6 +23,7 @@ from models.path_front import (
     Front,
     abandoned,
     aimed,
+    drawn_out,
     k_at,
     known,
     off_aim,
@@ -258,12 +259,17 @@ def _stride(walk: Walk, load: Pull, start: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def carried(walk: Walk, load: Pull, step: Tensor) -> Walk:
-    """The tips `step` (k,) [m] further, in the direction halfway."""
+    """The tips `step` (k,) [m] further, in the direction halfway.
+
+    The segment under way keeps the length that has grown, in the mean of the directions so far:
+    no matter whether loads in several directions come one by one or together.
+    """
     front = walk.front
-    halfway = walk.a + 0.5 * step
+    halfway, a = walk.a + 0.5 * step, walk.a + step
     heading = forward(turned(front.aim, load.heading(k_at(front, halfway), halfway)))
-    tip = torch.where((step > 0.0)[:, None], front.tip + step[:, None] * heading, front.tip)
-    return walk._replace(front=front._replace(tip=tip), a=walk.a + step, growth=walk.growth + step)
+    moved = drawn_out(front, step[:, None] * heading, a)
+    tip = torch.where((step > 0.0)[:, None], moved, front.tip)
+    return walk._replace(front=front._replace(tip=tip), a=a, growth=walk.growth + step)
 
 
 def ended(walk: Walk, find: Intensities) -> Walk:

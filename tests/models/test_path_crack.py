@@ -97,6 +97,29 @@ def test_blocks_of_one_load_turn_the_crack_between_their_directions() -> None:
     assert abs(float(both.front.tip[0, 1])) < 0.02 * MM
 
 
+def alternating(ratio: float, messages: int) -> PathState:
+    """A crack after a million cycles, the sign of the shear of which changes with the message."""
+    state = stepper().init(1)
+    for k in range(messages):
+        state = loaded(state, 1e6 / messages, ratio if k % 2 == 0 else -ratio)
+    return state
+
+
+def test_loads_that_alternate_one_by_one_bring_the_tip_where_they_bring_it_together() -> None:
+    load = blocks([[(4e7, 2e7, 5e5, 8e6), (4e7, 2e7, 5e5, -8e6)]])
+    both = stepper().step(stepper().init(1), spectrum_load(ONE, load)).front.tip[0]
+    alone = alternating(0.2, 40).front.tip[0]
+    assert float(both[0]) == pytest.approx(1.26 * MM, rel=0.01)
+    torch.testing.assert_close(alone, both, rtol=0.0, atol=0.004 * MM)
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.5])
+def test_a_path_is_as_long_as_the_crack_whatever_turns_it(ratio: float) -> None:
+    state = alternating(ratio, 40)
+    path = torch.tensor([nodes(state.front)]).double()
+    assert float(length(path)) == pytest.approx(float(state.a), rel=1e-3)
+
+
 def turned_after(share: float, messages: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes [segments], and where the shear changed sign in a segment: the tip (2,)."""
     segment, state = 0.018 * 10 * MM, loaded(stepper().init(1), 1.2e6, 0.4)
