@@ -285,6 +285,7 @@ def ended(walk: Walk, find: Intensities) -> Walk:
     if index.numel():
         some = rows(walk, index)
         front, way = through(some.front, some.plates)
-        some = some._replace(front=front, a=some.a + way, growth=some.growth + way)
+        a, front = some.a + way, front._replace(start=some.a + way)
+        some = some._replace(front=front, a=a, growth=some.growth + way)
         walk = with_rows(walk, index, some._replace(left=torch.zeros_like(some.left)))
     return walk
