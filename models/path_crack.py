@@ -14,7 +14,7 @@ from models.crack_load import CrackLoad, check, counted_load, dated
 from models.crack_state import columns
 from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
-from models.path_front import Front, at_end, k_at, known, moved, within
+from models.path_front import Front, at_end, k_at, known, moved, to_edge
 from models.path_growth import Walk, pull, walked
 from models.path_intensity import default_intensities
 from models.path_line import Intensities
@@ -182,17 +182,20 @@ def _no_outlook(n: int) -> Outlook:
 def _inspected(state: PathState, load: CrackLoad) -> PathState:
     """The belief after the inspections; the tip moves along the path, or straight on.
 
-    What is longer than the plate is wide is a crack through the plate.
+    A tip where no crack can be followed is that of one through the plate, at its edge; one that is
+    moved back to where it can be is that of a crack again: whoever looked knows better.
     """
     seen, length = load.inspected, load.length
     a, shortest = state.a[:, 0], SEGMENT * state.plates.width
     index = (seen & state.replace).nonzero().squeeze(1)
     if index.numel():
         to = torch.maximum(length, shortest)[index]
-        front = moved(rows(state.front, index), a[index], to, shortest[index])
+        front = moved(rows(state.front, index), to, shortest[index])
         plates = rows(state.plates, index)
         past = ~plates.holds(front.tip)
-        front = within(front, plates)
+        broken = past.nonzero().squeeze(1)
+        if broken.numel():
+            front = with_rows(front, broken, to_edge(rows(front, broken), rows(plates, broken)))
         unsure = state.outlook.known.index_fill(0, index, value=False)
         state = state._replace(
             a=state.a.index_copy(0, index, front.start[:, None]),

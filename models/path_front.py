@@ -150,10 +150,16 @@ def toward_tip(front: Front) -> Tensor:
 
 
 def drawn_out(front: Front, by: Tensor, a: Tensor) -> Tensor:
-    """The tips (n, 2) [m] moved `by` (n, 2), as far from the last nodes as the length `a` says."""
+    """The tips (n, 2) [m] moved `by` (n, 2), as far from the last nodes as the length `a` says.
+
+    A step too small for the digits of the coordinates leaves a tip at its node.
+    """
     node = _node(front, front.nodes - 1)
     way = front.tip + by - node
-    return node + way * ((a - front.start) / norm(way))[:, None]
+    far = norm(way)
+    moves = far > 0.0
+    share = torch.where(moves, (a - front.start) / torch.where(moves, far, 1.0), 0.0)
+    return node + way * share[:, None]
 
 
 def abandoned(front: Front) -> Front:
@@ -208,7 +214,10 @@ def settled_at(front: Front, a: Tensor, shortest: Tensor) -> Front:
 
 
 def through(front: Front, plates: Plates) -> tuple[Front, Tensor]:
-    """Fronts that have run on straight to the edge of the plate, and how far (n,) [m]."""
+    """Fronts that have run on straight to the edge of the plate, and how far (n,) [m].
+
+    The length at their last node, the one at the edge, is left to who knows that of the crack.
+    """
     x, y = front.tip.unbind(-1)
     c, s = front.aim.unbind(-1)
     across = (plates.width - x) / c  # c is never below that of the steepest
@@ -219,33 +228,33 @@ def through(front: Front, plates: Plates) -> tuple[Front, Tensor]:
     return after._replace(tip=at, span=torch.zeros_like(front.span)), way
 
 
-def within(front: Front, plates: Plates) -> Front:
-    """Fronts without a segment under way, cut off where the last one leaves the plate."""
+def to_edge(front: Front, plates: Plates) -> Front:
+    """Fronts without a segment under way, the last one cut off or prolonged to the plate's edge."""
     last, base = (_node(front, front.nodes - back) for back in (1, 2))
     way = last - base
     (x, y), (dx, dy) = base.unbind(-1), way.unbind(-1)
     across = (plates.width - x) / dx.clamp(min=1e-12)
     up = (0.5 * plates.height - torch.where(dy < 0.0, -y, y)) / dy.abs().clamp(min=1e-12)
-    share = torch.minimum(across, up).clamp(min=0.0, max=1.0)
-    at = torch.where((share < 1.0)[:, None], base + share[:, None] * way, last)
+    share = torch.minimum(across, up).clamp(min=0.0)
+    at = base + share[:, None] * way
     path = front.path.clone()
     path[torch.arange(len(at)), front.nodes - 1] = at
     return front._replace(path=path, tip=at, start=front.start - (1.0 - share) * norm(way))
 
 
-def moved(front: Front, a: Tensor, to: Tensor, shortest: Tensor) -> Front:
-    """Fronts cut back, or prolonged straight on, from the length `a` to `to` (n,) [m].
+def moved(front: Front, to: Tensor, shortest: Tensor) -> Front:
+    """Fronts cut back, or prolonged straight on, to the length `to` (n,) [m].
 
     No last segment becomes shorter than `shortest` (n,) [m], but for the first one.
     """
-    return _stacked([_moved(front, i, a, to, shortest) for i in range(len(a))])
+    return _stacked([_moved(front, i, to, shortest) for i in range(len(to))])
 
 
-def _moved(front: Front, i: int, a: Tensor, to: Tensor, shortest: Tensor) -> Front:
+def _moved(front: Front, i: int, to: Tensor, shortest: Tensor) -> Front:
     one = rows(front, torch.tensor([i]))
     count = int(one.nodes)
     points = one.path[:, :count]
-    if float(a[i]) > float(one.start):
+    if not torch.equal(points[:, -1], one.tip):
         points = torch.cat((points, one.tip[:, None]), 1)
     goal, least, kept = float(to[i]), float(shortest[i]), 1
     while kept < points.shape[1] - 1 and float(length(points[:, : kept + 1])) <= goal - least:

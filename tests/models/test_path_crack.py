@@ -236,7 +236,7 @@ def test_where_the_operator_is_not_trusted_xfem_answers_and_is_counted() -> None
 def test_a_full_path_loses_its_least_bend() -> None:
     turns = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.01], [3.0, 1.0]]]).double()
     front = at_end(turns, 4)
-    longer = moved(front, front.start, front.start + 1.0, torch.tensor([0.1]))
+    longer = moved(front, front.start + 1.0, torch.tensor([0.1]))
     assert longer.path[0, 0].tolist() == [0.0, 0.0]
     assert int(longer.nodes) <= 4
 
@@ -244,7 +244,7 @@ def test_a_full_path_loses_its_least_bend() -> None:
 def test_a_full_path_that_is_moved_keeps_its_mouth() -> None:
     turns = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.01], [3.0, 1.0]]]).double()
     front = at_end(turns, 4)._replace(tip=torch.tensor([[4.0, 1.0]]).double())
-    longer = moved(front, front.start + 1.0, front.start + 2.0, torch.tensor([0.1]))
+    longer = moved(front, front.start + 2.0, torch.tensor([0.1]))
     assert longer.path[0, 0].tolist() == [0.0, 0.0]
     assert int(longer.nodes) == 4
     assert longer.tip[0].tolist() == pytest.approx([5.0, 1.0])
