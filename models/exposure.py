@@ -1,36 +1,45 @@
-"""The load seen so far, in few numbers: sums over bins of the stress range.
+"""The load seen so far, in few numbers: sums over classes of cycles.
 
-Remaining life asks how the load goes on; the answer is a repeating mix of what has been. Each
-bin keeps sums rather than a centre, so that constant amplitude comes back exactly.
+Remaining life asks how the load goes on; the answer is a repeating mix of what has been. What a
+cycle does hangs on the part of its range that opens the crack, on its load ratio and on its shear,
+and not in proportion: so cycles are summed up with their like alone. Each class keeps sums rather
+than a centre, so that constant amplitude comes back exactly. The mean of a class is taken so
+that growth by the fourth power comes back exactly; by lesser powers it is too fast.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 
-from models.rainflow import Cycles
+from models.rainflow import Cycles, Floats, Ints
 
-BINS = 24
-LOWEST, HIGHEST = 1e5, 2e9  # [Pa]; smaller and larger ranges go to the outermost bins
-EDGES = tuple(LOWEST * (HIGHEST / LOWEST) ** (i / BINS) for i in range(1, BINS))  # [Pa]
+SLOTS = 24  # classes that a component may have
+BINS = 24  # of the opening range
+LOWEST, HIGHEST = 1e5, 2e9  # [Pa]; smaller and larger ones go to the outermost bins
+EDGES = LOWEST * (HIGHEST / LOWEST) ** (np.arange(1, BINS) / BINS)  # [Pa]
+RATIOS = np.array([0.0, 0.4, 0.7])  # of valley to peak, between classes [1]
+SHEARS = np.array([-0.6, -0.05, 0.05, 0.6])  # of shear to tension, between classes [1]
+CLOSED = 0  # the class of cycles that never open the crack
+FREE = 2**31  # of a slot without a class; greater than any
+SUMS = 6  # count, then count times: range, mean, shear, its mean, fourth power of opening range
+COUNT, FOURTH = 0, 5
 
 
 class Exposure(NamedTuple):
-    """Sums over all cycles so far, bin by bin of the stress range."""
+    """Sums over all cycles so far, class by class; the classes of a row rise."""
 
-    count: Tensor  # type: ignore[assignment]  # (n, bins) [1]; hides tuple.count
-    range_sum: Tensor  # (n, bins) [Pa]
-    mean_sum: Tensor  # (n, bins) [Pa]
-    shear_sum: Tensor  # (n, bins) signed [Pa]
-    shear_mean_sum: Tensor  # (n, bins) [Pa]
+    key: Tensor  # (n, SLOTS) int64, FREE behind the last
+    sums: Tensor  # (n, SLOTS, SUMS) float64 [1], [Pa] and [Pa⁴]
 
 
-def exposure(n: int, device: torch.device | str = "cpu") -> Exposure:
+def exposure(n: int) -> Exposure:
     """`n` components that have seen nothing."""
-    return Exposure(*torch.zeros(5, n, BINS, dtype=torch.float64, device=device).unbind())
+    return Exposure(torch.full((n, SLOTS), FREE), torch.zeros(n, SLOTS, SUMS, dtype=torch.float64))
 
 
 def row_of(offset: Tensor) -> Tensor:
@@ -40,33 +49,121 @@ def row_of(offset: Tensor) -> Tensor:
 
 
 def exposed(memory: Exposure, cycles: Cycles) -> Exposure:
-    """The memory after `cycles`."""
+    """The memory after `cycles`; how they are cut into messages changes no bit."""
     if cycles.range.numel() == 0:
         return memory
-    edges = torch.tensor(EDGES, dtype=torch.float64, device=cycles.range.device)
-    place = row_of(cycles.offset) * BINS + torch.bucketize(cycles.range.to(torch.float64), edges)
-    count = cycles.count.to(torch.float64)
-    each = (cycles.range, cycles.mean, cycles.shear, cycles.shear_mean)
-    weights = (count, *(count * leaf for leaf in each))
-    return Exposure(
-        *(
-            leaf.flatten().index_add(0, place, more.to(leaf.dtype)).view(-1, BINS)
-            for leaf, more in zip(memory, weights, strict=True)
-        )
-    )
+    after = Exposure(*(leaf.clone(memory_format=torch.contiguous_format) for leaf in memory))
+    each = torch.stack([leaf.to(torch.float64) for leaf in cycles[:5]])
+    _add(after.key.numpy(), after.sums.numpy(), each.numpy(), cycles.offset.numpy())
+    return after
 
 
 def typical_blocks(memory: Exposure) -> Cycles:
     """The mix so far as ragged blocks; the counts of a row with any load sum to 1."""
-    seen = memory.count > 0.0
-    count = memory.count[seen]
-    total = memory.count.sum(1, keepdim=True).expand_as(seen)[seen]
+    seen = memory.key < FREE
+    sums, count = memory.sums[seen], memory.sums[..., COUNT]
+    total = count.sum(1, keepdim=True).expand_as(seen)[seen]
+    span, mean, shear, shear_mean = (sums[:, 1:FOURTH] / sums[:, :1]).unbind(1)
+    opening = _opening_range(span, mean)
+    fourth = torch.sqrt(torch.sqrt(sums[:, FOURTH] / sums[:, COUNT]))
+    more = torch.where(opening > 0.0, fourth / torch.where(opening > 0.0, opening, 1.0), 1.0)
+    more = torch.where(more > 1.0 + 1e-9, more, 1.0)
     offset = torch.cat((seen.new_zeros(1, dtype=torch.int64), seen.sum(1).cumsum(0)))
     return Cycles(
-        range=memory.range_sum[seen] / count,
-        mean=memory.mean_sum[seen] / count,
-        count=count / total,
-        shear=memory.shear_sum[seen] / count,
-        shear_mean=memory.shear_mean_sum[seen] / count,
+        range=more * span,
+        mean=more * mean,
+        count=sums[:, COUNT] / total,
+        shear=more * shear,
+        shear_mean=more * shear_mean,
         offset=offset,
     )
+
+
+def warm() -> None:
+    """Compile, or load what was compiled before, so that the first message does not wait."""
+    one = torch.ones(1, dtype=torch.float64)
+    exposed(exposure(1), Cycles(one, one, one, one, one, torch.tensor([0, 1])))
+
+
+def _opening_range(span: Tensor, mean: Tensor) -> Tensor:
+    """The part of the range in tension [Pa]."""
+    peak, valley = mean + 0.5 * span, mean - 0.5 * span
+    return peak.clamp(min=0.0) - valley.clamp(min=0.0)
+
+
+@njit(cache=True, nogil=True)
+def _add(key: Ints, sums: Floats, cycles: Floats, offset: Ints) -> None:
+    """Add `cycles` (5, m) to the rows of `key` and `sums`, one after the other."""
+    for i in range(len(offset) - 1):
+        for j in range(offset[i], offset[i + 1]):
+            span, mean, count = cycles[0, j], cycles[1, j], cycles[2, j]
+            if not count > 0.0:
+                continue
+            peak, valley = mean + 0.5 * span, mean - 0.5 * span
+            opening = max(peak, 0.0) - max(valley, 0.0)
+            at = _slot(key[i], sums[i], _class(peak, valley, opening, cycles[3, j]))
+            square = opening * opening
+            sums[i, at, 0] += count
+            sums[i, at, 1] += count * span
+            sums[i, at, 2] += count * mean
+            sums[i, at, 3] += count * cycles[3, j]
+            sums[i, at, 4] += count * cycles[4, j]
+            sums[i, at, 5] += count * square * square
+
+
+@njit(cache=True, nogil=True)
+def _class(peak: float, valley: float, opening: float, shear: float) -> int:
+    """Cycles alike in opening range, load ratio and shear have the same number, rising with it."""
+    if peak <= 0.0:
+        return CLOSED
+    size, ratio, turn = 0, 0, 0
+    while size < len(EDGES) and opening > EDGES[size]:
+        size += 1
+    while ratio < len(RATIOS) and valley > RATIOS[ratio] * peak:
+        ratio += 1
+    while turn < len(SHEARS) and shear > SHEARS[turn] * (peak - valley):
+        turn += 1
+    return (size * (len(RATIOS) + 1) + ratio) * (len(SHEARS) + 1) + turn + 1
+
+
+@njit(cache=True, nogil=True)
+def _slot(key: Ints, sums: Floats, wanted: int) -> int:
+    """The slot of a class, new where it has none; if need be what matters least makes room."""
+    at = 0
+    while at < len(key) and key[at] < wanted:
+        at += 1
+    if at < len(key) and key[at] == wanted:
+        return at
+    if key[-1] != FREE:
+        _make_room(key, sums)
+        at = int(np.searchsorted(key, wanted))
+    for k in range(len(key) - 1, at, -1):
+        key[k], sums[k] = key[k - 1], sums[k - 1]
+    key[at], sums[at] = wanted, 0.0
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _make_room(key: Ints, sums: Floats) -> None:
+    """The class that grows a crack least joins the nearest; what is closed stays by itself."""
+    first = 1 if key[0] == CLOSED else 0
+    least = first + np.argmin(sums[first:, FOURTH])
+    nearest, gap = first, FREE
+    for k in range(first, len(key)):
+        apart = _apart(key[k], key[least])
+        if k != least and apart < gap:
+            nearest, gap = k, apart
+    sums[nearest] += sums[least]
+    for k in range(least, len(key) - 1):
+        key[k], sums[k] = key[k + 1], sums[k + 1]
+    key[-1], sums[-1] = FREE, 0.0
+
+
+@njit(cache=True, nogil=True)
+def _apart(one: int, other: int) -> int:
+    """How unlike two classes of open cycles are: another size is less than another kind."""
+    turns, ratios = len(SHEARS) + 1, len(RATIOS) + 1
+    a, b = one - 1, other - 1
+    turn = abs(a % turns - b % turns)
+    ratio = abs(a // turns % ratios - b // turns % ratios)
+    return int(abs(a // (turns * ratios) - b // (turns * ratios)) + 2 * ratio + 2 * turn)

@@ -127,7 +127,7 @@ def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tens
     """
     blocks = typical_blocks(state.exposure)
     if blocks.range.numel() == 0:
-        return state, torch.where(state.a >= state.a_limit[:, None], 0.0, math.inf)
+        return state, torch.where(state.a >= state.a_limit[:, None], 0.0, math.inf).to(state.a)
     ahead, now = state.outlook, ratio(blocks)
     changed = (now - ahead.ratio).abs() > RATIO
     short = (state.a[:, 0] >= ahead.a[:, -1]) & (ahead.a[:, -1] < state.a_limit)

@@ -11,7 +11,7 @@ from torch import Tensor
 from models import path_forecast as path
 from models import tree
 from models.crack import CrackState
-from models.exposure import typical_blocks
+from models.exposure import FREE, typical_blocks
 from models.forecast import life, rollout
 from models.path_crack import PathState, PathStepper
 from models.rainflow import Cycles
@@ -33,7 +33,7 @@ class Question(NamedTuple):
 
 def has_load(cohort: Cohort, row: int) -> bool:
     """Whether any cycle was counted, so that there is a load to go on with."""
-    return bool(cohort.state.exposure.count[row].any())
+    return bool((cohort.state.exposure.key[row] < FREE).any())
 
 
 def mix(rows: list[tuple[float, float, float]], shear_ratio: float) -> Cycles:

@@ -17,7 +17,7 @@ import structlog
 import torch
 import uvicorn
 
-from models.rainflow import warm
+from models import exposure, rainflow
 from sensors.errors import BrokerError
 from sensors.mqtt import MqttSettings, MqttSource
 from sensors.publisher import Publisher
@@ -59,7 +59,8 @@ def prepare() -> None:
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    warm()
+    rainflow.warm()
+    exposure.warm()
     _keep_freed_memory()
     gc.collect()
     gc.freeze()  # a full collection would walk all modules each time and stop the loop for 0.1 s

@@ -1,10 +1,50 @@
 """What is remembered of the load, and the mix that comes back."""
 
+import numpy as np
 import pytest
 import torch
 
-from models.crack_load import blocks
-from models.exposure import BINS, HIGHEST, LOWEST, exposed, exposure, typical_blocks
+from models.crack import CrackStepper, blocks, spectrum_load
+from models.exposure import (
+    BINS,
+    COUNT,
+    HIGHEST,
+    LOWEST,
+    SLOTS,
+    Exposure,
+    exposed,
+    exposure,
+    typical_blocks,
+)
+from models.forecast import life, remaining
+from models.geometry import EdgeCrack
+from models.laws import Law, ParisLaw, WalkerLaw
+from models.retardation import NoRetardation
+
+PARIS, WALKER = ParisLaw(9.7e-30, 3.0), WalkerLaw(9.7e-30, 3.0, 0.5)
+A_LIMIT = 5e-3  # [m]
+Row = tuple[float, float, float, float]  # range, mean, count, shear
+
+
+def random_cycles(mean: float, shear: float = 0.0) -> list[Row]:
+    """Ranges like those of narrow-band noise, means and shear that have nothing to do with them."""
+    rng = np.random.default_rng(0)
+    values = zip(rng.rayleigh(30, 3000), rng.normal(mean, 40, 3000), rng.normal(0, 1, 3000),
+                 strict=True)  # fmt: skip  # two lines
+    return [(1e6 * size, 1e6 * middle, 1.0, 1e6 * shear * side) for size, middle, side in values]
+
+
+def share_of_life(law: Law, rows: list[Row]) -> float:
+    """Remaining life after a little of a load, in terms of that of the load itself."""
+    geometry, free = EdgeCrack(W=0.01), NoRetardation()
+    stepper = CrackStepper(law=law, geometry=geometry, retardation=free, a_0=1e-3, a_limit=A_LIMIT)
+    few = [(span, mean, 1e-4 * count, shear) for span, mean, count, shear in rows]
+    state = stepper.step(stepper.init(1), spectrum_load(torch.tensor([1]), blocks([few])))
+    return float(remaining(state)) / float(life(state, blocks([rows]), A_LIMIT))
+
+
+def equal(one: Exposure, other: Exposure) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_constant_amplitude_comes_back_exactly() -> None:
@@ -17,34 +57,79 @@ def test_constant_amplitude_comes_back_exactly() -> None:
     assert values == [[48e6], [36e6], [1.0], [24e6]]
 
 
-def test_the_mix_keeps_the_means_of_each_bin_and_the_shares_of_all() -> None:
+def test_the_mix_keeps_the_shares_of_all_and_of_like_cycles_the_mean() -> None:
     row = [(100e6, 60e6, 3.0), (101e6, 70e6, 1.0), (10e6, 5e6, 12.0)]
     mix = typical_blocks(exposed(exposure(1), blocks([row])))
-    assert mix.range.tolist() == [10e6, 100.25e6]
-    assert mix.mean.tolist() == [5e6, 62.5e6]
+    assert mix.range.tolist() == [10e6, pytest.approx(100.25e6, rel=1e-4)]
+    assert mix.mean.tolist() == [5e6, pytest.approx(62.5e6, rel=1e-4)]
     assert mix.count.tolist() == [0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([(60e6, 30e6, 1.0, 0.0), (60e6, -200e6, 1.0, 0.0)], id="half compressive"),
+        pytest.param([(100e6, 50e6, 1.0, 0.0), (100e6, 0.0, 1.0, 0.0)], id="half reversed"),
+        pytest.param([(100e6, 150e6, 1.0, 0.0), (100e6, -25e6, 1.0, 0.0)], id="high and low"),
+        pytest.param([(60e6, 30e6, 1.0, 60e6), (60e6, 30e6, 1.0, -60e6)], id="shear both ways"),
+        pytest.param([(x * 1e6, x * 5e5, 1.0, 0.0) for x in range(45, 64)], id="one class"),
+        pytest.param(random_cycles(0.0), id="random"),
+        pytest.param(random_cycles(-20.0), id="random, mostly closed"),
+        pytest.param(random_cycles(60.0), id="random, mostly open"),
+    ],
+)
+@pytest.mark.parametrize("law", [PARIS, WALKER])
+def test_remaining_life_is_that_of_the_load_so_far(law: Law, rows: list[Row]) -> None:
+    assert 0.97 < share_of_life(law, rows) < 1.001
+
+
+@pytest.mark.parametrize("law", [PARIS, WALKER])
+def test_remaining_life_is_too_short_where_cycles_have_more_classes_than_fit(law: Law) -> None:
+    assert 0.75 < share_of_life(law, random_cycles(20.0, shear=15.0)) < 1.0
 
 
 @pytest.mark.parametrize("span", [0.0, 0.5 * LOWEST, LOWEST, HIGHEST, 3.0 * HIGHEST])
 def test_ranges_beyond_the_bins_are_kept_in_the_outermost(span: float) -> None:
-    memory = exposed(exposure(1), blocks([[(span, 1e6, 1.0)]]))
-    assert memory.count[0, 0 if span <= LOWEST else BINS - 1] == 1.0
-    assert typical_blocks(memory).range.tolist() == [span]
+    edge = LOWEST if span <= LOWEST else HIGHEST
+    memory = exposed(exposure(1), blocks([[(span, 0.5 * edge, 1.0), (edge, 0.5 * edge, 1.0)]]))
+    assert memory.sums[0, :, COUNT].sum() == 2.0
+    alone = exposed(exposure(1), blocks([[(span, span, 1.0)]]))
+    assert typical_blocks(alone).range.tolist() == [span]
 
 
 def test_the_bins_rise_geometrically() -> None:
     inside = [LOWEST * (HIGHEST / LOWEST) ** ((i + 0.5) / BINS) for i in range(BINS)]
-    memory = exposed(exposure(1), blocks([[(span, 0.0, 1.0) for span in inside]]))
-    assert memory.count.tolist() == [[1.0] * BINS]
+    memory = exposed(exposure(1), blocks([[(span, 0.5 * span, 1.0) for span in inside]]))
+    assert memory.sums[0, :, COUNT].tolist() == [1.0] * BINS
 
 
-def test_cutting_a_load_into_messages_changes_nothing() -> None:
-    rows = [(10e6 * i, 5e6 * i, float(i)) for i in range(1, 20)]
+def test_what_does_not_fit_joins_the_nearest_and_the_gravest_stay() -> None:
+    rows = random_cycles(20.0, shear=15.0)
+    memory = exposed(exposure(1), blocks([rows]))
+    assert (memory.key.diff() > 0).all()
+    assert memory.sums[0, :, COUNT].sum() == len(rows)
+    mix = typical_blocks(memory)
+    assert len(mix.range) == SLOTS
+    gravest = max(rows)
+    assert float(mix.range.max()) > 0.8 * gravest[0]
+
+
+@pytest.mark.parametrize("shear", [0.0, 15.0])
+def test_cutting_a_load_into_messages_changes_nothing(shear: float) -> None:
+    rows = random_cycles(20.0, shear)[:400]
     whole = exposed(exposure(1), blocks([rows]))
     parts = exposure(1)
-    for i in range(0, 19, 4):
-        parts = exposed(parts, blocks([rows[i : i + 4]]))
-    assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+    for i in range(0, 400, 7):
+        parts = exposed(parts, blocks([rows[i : i + 7]]))
+    assert equal(whole, parts)
+
+
+def test_a_row_does_not_depend_on_its_neighbours() -> None:
+    one, other = random_cycles(20.0, 15.0)[:200], random_cycles(-20.0)[200:400]
+    both = exposed(exposure(2), blocks([one, other]))
+    for row, cycles in enumerate((one, other)):
+        alone = exposed(exposure(1), blocks([cycles]))
+        assert equal(alone, Exposure(*(leaf[row : row + 1] for leaf in both)))
 
 
 def test_no_load_leaves_the_memory_and_gives_no_mix() -> None:

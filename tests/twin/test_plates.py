@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -107,6 +108,13 @@ def test_an_inspection_moves_the_tip_along_the_path() -> None:
         shared = min(len(points), len(path(before))) - 2
         assert shared > 2
         np.testing.assert_array_equal(points[:shared], path(before)[:shared])
+
+
+def test_nothing_is_known_of_the_life_of_a_plate_that_is_inspected_before_any_load() -> None:
+    seen = [inspection(k, 0.0012, 200.0 * k, NAME) for k in range(3)]
+    whole = folded(plates(), seen, CLOCK)
+    assert math.isnan(whole.rows[-1].columns["remaining_cycles"][0])
+    assert float(state(whole.fleet, NAME).a) == 0.0012
 
 
 def test_a_change_of_the_plate_starts_its_crack_anew_and_others_do_not() -> None:
