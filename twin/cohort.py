@@ -23,6 +23,9 @@ LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for
 KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
 PORTION = 256  # newcomers that are made at a time
 
+# What a remaining life may raise. The state follows from the journal, so that it would be raised at
+# every start again. Memory that runs out is not among them: that is the machine's, not the state's.
+NO_LIFE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 AnyStepper = CrackStepper | PathStepper
 AnyState = CrackState | PathState
@@ -46,7 +49,7 @@ class Cohort:
     feed: Feed
     remaining: Tensor  # (n,) cycles left under the load so far, as of the last record tick [1]
     limit_passed: Tensor  # (n,) bool, so that the alarm is raised once
-    evidence: Tensor  # (n,) bool, whether there was any since the last record tick
+    evidence: Tensor  # (n,) bool, whether there was any, or a change, since the last record tick
 
     def view(self) -> Readings:
         """What can be read of every row, as arrays."""
@@ -148,8 +151,8 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
     gate = fresh.state.counter.gate
     state = fresh.state._replace(**carried)
     state = state._replace(counter=state.counter._replace(gate=gate))
-    feed, evidence = tree.rows((old.feed, old.evidence), index)
-    return replace(fresh, state=state, feed=feed, evidence=evidence)
+    feed = tree.rows(old.feed, index)  # what is new asks for a new remaining life, like evidence
+    return replace(fresh, state=state, feed=feed, evidence=torch.ones_like(fresh.evidence))
 
 
 def _start(component: Component) -> tuple[object, ...]:
@@ -185,16 +188,35 @@ def vacated(cohort: Cohort, row: int) -> Cohort:
     return replace(cohort, members=members)
 
 
-def with_remaining(cohort: Cohort) -> Cohort:
+def with_remaining(cohort: Cohort) -> tuple[Cohort, dict[str, str]]:
     """The cohort with the remaining life of the rows renewed where there was evidence.
 
-    Whenever that bears its time: it may be late, or of the very instant of the last tick.
+    Whenever that bears its time: it may be late, or of the very instant of the last tick. And why
+    no life could be found, by member: there it is unknown.
     """
     index = torch.nonzero(cohort.evidence).flatten()
     if not len(index):
-        return cohort
-    rows = tree.rows(cohort.state, index)
-    state = cohort.state
+        return cohort, {}
+    failures: dict[str, str] = {}
+    cohort = _renewed(cohort, index, failures)
+    return replace(cohort, evidence=torch.zeros_like(cohort.evidence)), failures
+
+
+def _renewed(cohort: Cohort, index: Tensor, failures: dict[str, str]) -> Cohort:
+    """The lives of the rows at `index` found together, or, if that fails, half by half."""
+    try:
+        return _with_lives(cohort, index)
+    except NO_LIFE as exc:
+        if len(index) == 1:
+            failures[cohort.members[int(index)]] = f"{type(exc).__name__}: {exc}"
+            return replace(cohort, remaining=cohort.remaining.index_fill(0, index, torch.nan))
+    for half in index.tensor_split(2):
+        cohort = _renewed(cohort, half, failures)
+    return cohort
+
+
+def _with_lives(cohort: Cohort, index: Tensor) -> Cohort:
+    rows, state = tree.rows(cohort.state, index), cohort.state
     if isinstance(cohort.stepper, PathStepper):
         after, life = path_with_remaining(cast(PathState, rows), cohort.stepper.find)
         state = tree.with_rows(state, index, after, rows)
@@ -202,6 +224,4 @@ def with_remaining(cohort: Cohort) -> Cohort:
         life = remaining(cast(CrackState, rows), LIFE_POINTS)
     life = life.mean(dim=1)
     life = torch.where(rows.cycles > 0, life, torch.nan)  # nothing is known of the load yet
-    left = cohort.remaining.index_copy(0, index, life)
-    none = torch.zeros_like(cohort.evidence)
-    return replace(cohort, state=state, remaining=left, evidence=none)
+    return replace(cohort, state=state, remaining=cohort.remaining.index_copy(0, index, life))

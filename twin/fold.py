@@ -38,7 +38,7 @@ class Line(NamedTuple):
 class Note(NamedTuple):
     """Something worth telling that happened during a fold."""
 
-    kind: str  # registered, inspection, limit, fractured, implausible, late
+    kind: str  # registered, inspection, limit, implausible, life_unknown
     component: str
     t_ns: int
     data: dict[str, float | str | int]
@@ -58,7 +58,7 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
     notes: list[Note] = []
     for tick, segment in _segments(fleet, lines, clock):
         if tick is not None:
-            fleet = _renewed(fleet)
+            fleet = _renewed(fleet, tick, notes)
             rows.append(row(fleet, tick))
             fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=tick)
         fleet = _applied(fleet, segment, clock, notes)
@@ -178,6 +178,11 @@ def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:
     return Note(kind, cohort.members[row], t_end_ns(reading.observation), data)
 
 
-def _renewed(fleet: Fleet) -> Fleet:
+def _renewed(fleet: Fleet, tick: int, notes: list[Note]) -> Fleet:
     """The fleet with remaining lives renewed where there was evidence since the last row."""
-    return replace(fleet, cohorts={key: with_remaining(c) for key, c in fleet.cohorts.items()})
+    cohorts = {}
+    for key, cohort in fleet.cohorts.items():
+        cohorts[key], failures = with_remaining(cohort)
+        told = ((name, why) for name, why in failures.items() if name)
+        notes += [Note("life_unknown", name, tick, {"why": why}) for name, why in told]
+    return replace(fleet, cohorts=cohorts)

@@ -79,6 +79,9 @@ class Metrics:
         self.implausible = self._counter(
             "twin_implausible", "Observations accepted that no crack could be stepped by: left out."
         )
+        self.lives_unknown = self._counter(
+            "twin_lives_unknown", "Remaining lives that could not be computed: unknown since."
+        )
         self.images_read = self._counter(
             "twin_images_read", "Crack images by what was read from them.", "outcome"
         )

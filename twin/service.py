@@ -247,6 +247,10 @@ class Service:
 
     def _tell(self, notes: Sequence[Note]) -> None:
         self.metrics.implausible.inc(sum(note.kind == "implausible" for note in notes))
+        for note in notes:
+            if note.kind == "life_unknown":
+                self.metrics.lives_unknown.inc()
+                log.error("remaining_life_unknown", component=note.component, **note.data)
         events = self.events.added(notes)
         if self.outbox is not None:
             self.outbox.add(events)
