@@ -43,6 +43,12 @@ def components(overview: Overview) -> str:
     )
     lines += _gauge("crack_limit_meters", "Alarm length.", labels, overview.crack_limit[rows])
     lines += _gauge(
+        "fractured",
+        "1 if the part counts as broken, however long its crack is.",
+        labels,
+        r.fractured[rows].astype(np.float64),
+    )
+    lines += _gauge(
         "last_observation_timestamp_seconds",
         "Event time of the last evidence.",
         _kept(labels, t_ns != 0),

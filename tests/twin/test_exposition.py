@@ -109,6 +109,24 @@ async def test_prometheus_reads_what_the_api_says(tmp_path: Path) -> None:
         assert (remaining, "plant-b/silent", quantile) not in found
 
 
+async def test_prometheus_learns_of_a_part_that_is_broken_below_its_limit(tmp_path: Path) -> None:
+    path = [[0.0, 0.0], [0.002, 0.0], [0.0022, 0.0006]]
+    plate = {"kind": "plate", "W": 0.01, "H": 0.0082, "path": path}
+    wanted = {"geometry": plate, "crack_length": 0.00263, "crack_limit": 0.0097}
+    async with house(tmp_path / "data") as home:
+        await home.register("plant-a/plate-1", "plant-a/plate-2", **wanted)
+        await home.inspect("plant-a/plate-1", length=0.006)  # straight on, it leaves sideways
+        found = samples((await home.http.get("/metrics")).text)
+        state = await home.json("components/plant-a/plate-1/state")
+        broken = await home.json("components?status=fractured")
+    length = found["twin_component_crack_length_meters", "plant-a/plate-1", ""]
+    assert length < found["twin_component_crack_limit_meters", "plant-a/plate-1", ""]
+    assert found["twin_component_fractured", "plant-a/plate-1", ""] == 1.0
+    assert found["twin_component_fractured", "plant-a/plate-2", ""] == 0.0
+    assert state["fractured"] is True
+    assert [item["component"] for item in broken["items"]] == ["plant-a/plate-1"]
+
+
 async def test_the_service_tells_how_it_is_at_the_scrape(tmp_path: Path) -> None:
     async with house(tmp_path / "data") as home:
         await home.register(PRESS)
