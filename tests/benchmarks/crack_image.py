@@ -1,7 +1,7 @@
 """What the reader of crack images is worth, on pictures that it was not trained on.
 
     python -m tests.benchmarks.crack_image [--library crack.zarr] [--photographs DIR]
-                                           [--picture OUT.png] [--scenes 400]
+                                           [--picture OUT.png] [--scenes 400] [--seed 0]
 
 Made-up scenes of another seed, with the library's last 108 paths among them where a library is
 given; the library's own frames; and photographs `n.png` with masks `n_m.png`, as they are and with
@@ -27,7 +27,7 @@ from models.crack_image_figures import Score, figures, score
 from models.crack_image_ridge import darkest, ridge
 from models.crack_image_scenes import Scene
 from models.crack_image_training import HELD_OUT as SCENES
-from models.crack_image_training import large_scenes, library_paths
+from models.crack_image_training import LARGE, library_paths, scenes
 from tests.benchmarks.crack_image_tips import control_rows, tip_rows
 from twin.library_fields import Library
 from twin.reading import default_reader
@@ -143,11 +143,13 @@ def main(say: Callable[[str], None] = print) -> None:
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--scenes", type=int, default=SCENES)
+    parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     torch.set_flush_denormal(True)
     found = readers()
     held = Library(asked.library).parts(HELD_OUT)[1] if asked.library else None
-    pictures = large_scenes(3, asked.scenes, library_paths(held, slice(None)) if held else ())
+    library = library_paths(held, slice(None)) if held else ()
+    pictures = scenes(asked.seed, 3, asked.scenes, library, LARGE)
     say("\n".join(scene_rows(found, pictures)))
     if asked.library:
         say("\n".join(frame_rows(asked.library, found["network"])))
