@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
-from twin.errors import TwinError, UnknownError
+from twin.errors import SettingsError, TwinError, UnknownError
 
 TIMEOUT_S = 30.0
 
@@ -24,9 +26,10 @@ def ask(
 ) -> Any:  # noqa: ANN401  whatever the service says
     """The JSON answer; raises UnknownError for 404, TwinError for other refusals.
 
-    Raises ConnectionError if nobody answers.
+    Raises SettingsError for a URL that is none, ConnectionError if no service answers there.
     """
     data = None if body is None else json.dumps(body).encode()
+    _check(url)
     request = urllib.request.Request(url.rstrip("/") + path, data, method=method)
     request.add_header("Accept", "application/json")
     if data is not None:
@@ -38,11 +41,26 @@ def ask(
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             answer = response.read()
+        return json.loads(answer) if answer else None
     except urllib.error.HTTPError as exc:
         raise _refusal(path, exc) from exc
+    except http.client.InvalidURL as exc:
+        raise SettingsError(f"{url!r} cannot be asked for {path!r}: {exc}") from exc
     except urllib.error.URLError as exc:
         raise ConnectionError(f"{url} does not answer: {exc.reason}") from exc
-    return json.loads(answer) if answer else None
+    except (OSError, http.client.HTTPException, ValueError) as exc:  # of another kind of server
+        raise ConnectionError(f"{url} does not answer as the service does: {exc}") from exc
+
+
+def _check(url: str) -> None:
+    """SettingsError for what is no URL of a service."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is none
+        usable = False
+    if not usable:
+        raise SettingsError(f"{url!r} is no URL of a service, such as http://127.0.0.1:8080")
 
 
 def _refusal(path: str, exc: urllib.error.HTTPError) -> TwinError:

@@ -40,6 +40,7 @@ CODES: tuple[tuple[type[BaseException], int], ...] = (
     (SensorError, UNUSABLE),
     (StorageError, WRONG),
     (TwinError, WRONG),
+    (OSError, UNUSABLE),
 )
 
 app = typer.Typer(
@@ -80,10 +81,20 @@ def _fail(exc: BaseException) -> None:
     for kind, code in CODES:
         if isinstance(exc, kind):
             Console(stderr=True).print(
-                f"twin: {exc}", style="red", markup=False, highlight=False, soft_wrap=True
+                f"twin: {_sentence(exc)}",
+                style="red",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
             )
             sys.exit(code)
     raise exc
+
+
+def _sentence(exc: BaseException) -> str:
+    if isinstance(exc, OSError) and exc.filename is not None:
+        return f"{exc.filename}: {exc.strerror}"
+    return str(exc) or type(exc).__name__
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401  whatever it returns
@@ -219,9 +230,11 @@ def query(
     token: Token = None,
 ) -> None:
     """Ask a running service about a component."""
+    from urllib.parse import quote
+
     from twin.asking import ask
 
-    _print(ask(url, f"/api/v1/components/{component}/{what}", token))
+    _print(ask(url, f"/api/v1/components/{quote(component)}/{what}", token))
 
 
 @app.command()

@@ -54,11 +54,11 @@ def _unseen(path: Path, card: weights.Card, library: Library, held_out: int) -> 
         return  # other samples altogether
     if seen > library.samples - held_out:
         fewer = library.samples - seen
-        hold = f"judge by --held-out {fewer} at most, or " if fewer > 0 else ""
+        hold = f"judge it by --held-out {fewer} at most, or " if fewer > 0 else ""
         raise SettingsError(
             f"{path.name} has learned from the first {seen} samples of the {family} libraries of "
             f"seed {seed}, so that the last {held_out} of {library.samples} cannot judge it: "
-            f"{hold}by a library of another --seed"
+            f"{hold}judge it by a library of another --seed"
         )
 
 

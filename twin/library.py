@@ -29,6 +29,7 @@ from storage.durable import ASIDE
 from twin.errors import ConflictError, SettingsError
 from twin.library_config import checked, configuration, differences, plain
 from twin.library_workers import pool_of, samples_of
+from twin.targets import file_to_write, written
 
 BLOCK = 32  # samples that are written together
 MOST_SAMPLES = 1_000_000
@@ -78,10 +79,11 @@ def build(
 
     `config` is a file that changes the library's configuration, or the whole of another one.
     Raises UnknownError for a name that is no library's, SettingsError for a file or numbers that
-    cannot be used, ConflictError where another library lies at `path`.
+    cannot be used or a path that cannot be written, ConflictError where another library lies there.
     """
     order = _order(name, path, samples, seed, workers, config)
     group = _opened(order)
+    file_to_write(card_path(path))
     done = int(group.attrs["committed"])  # type: ignore[arg-type]  # JSON
     report = progress or (lambda _done, _wanted: None)
     report(done, samples)
@@ -154,10 +156,11 @@ def _opened(order: Order) -> zarr.Group:
         "config": plain(order.config),
     }
     if not order.path.exists():
-        _created(order, identity)
+        with written(order.path):
+            _created(order, identity)
     try:
         group = zarr.open_group(order.path, mode="r+")
-    except (FileNotFoundError, ValueError) as exc:
+    except (FileExistsError, FileNotFoundError, ValueError) as exc:  # zarr finds a file "existing"
         raise ConflictError(f"{order.path} is there and is no library") from exc
     found = dict(group.attrs)
     other = [

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from twin.bars import shown
+from twin.stopping import resumable
 
 app = typer.Typer(help="Digital libraries: build and look at them.", no_args_is_help=True)
 
@@ -32,12 +34,17 @@ def build(
     """Build a library, or go on with it, and print its card."""
     from twin.library import build as run  # torch takes seconds
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())  # fmt: skip  # two lines
+    with resumable(out), shown(*columns) as bar:
         task = bar.add_task(name, total=samples)
+
+        def progress(done: int, _wanted: int) -> None:
+            bar.start()
+            bar.update(task, completed=done)
+
         card = run(
-            name, out, samples=samples, seed=seed, workers=workers, config=config,
-            progress=lambda done, _: bar.update(task, completed=done),
+            name, out, samples=samples, seed=seed, workers=workers, config=config, progress=progress
         )  # fmt: skip  # one call
     sys.stdout.write(json.dumps(card, indent=2) + "\n")
 

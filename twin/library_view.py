@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twin.errors import SettingsError
+from twin.targets import file_to_write
 
 GAP, SHADE = 4, 208  # between pictures: pixels and grey
 MOST_SHOWN = 400
@@ -35,7 +36,8 @@ def show(
 
     The sheet has a row for each sample and a column for each frame; the animation shows the
     frames one after the other, the samples side by side. SettingsError where there is no
-    library at `path`, no such samples in it, or more of them than fit a picture.
+    library at `path`, no such samples in it, more of them than fit a picture, or where a picture
+    cannot be written.
     """
     try:
         group = zarr.open_group(path, mode="r")
@@ -59,6 +61,8 @@ def _drawn(
         _check_size("contact sheet", (count, steps, high, wide), scale, 1)
     if animation is not None:
         _check_size("animation", (-(-count // columns), columns, high, wide), scale, steps)
+    for path in filter(None, (sheet, animation)):
+        file_to_write(path)
     frames = np.asarray(array[shown])  # (sample, frame, y, x)
     if sheet is not None:
         _scaled(tiled(frames), scale).save(sheet, "PNG", optimize=True)

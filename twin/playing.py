@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, takewhile
@@ -14,6 +15,7 @@ from typing import Any, Self, cast, get_args
 
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from sensors.errors import BrokerError
 from sensors.mqtt import MqttSettings
 from sensors.mqtt_packets import Message
 from sensors.plant import Plant, PlantSettings, fleet
@@ -26,6 +28,9 @@ from twin.errors import SettingsError, TwinError
 from twin.fleet_file import registrations
 
 BATCH = 500  # messages published at once where pace does not matter
+FIRST_S = 20.0  # in which the broker must have accepted us
+AWAY_S = 120.0  # that it may be away later: it may be started again
+LARGEST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Stage:
     def of(cls, broker: str, url: str | None, token: str | None, root: str) -> Self:
         """A stage from what the command line says."""
         host, _, port = broker.rpartition(":")
-        if not host or not port.isdigit():
+        if not host or not port.isdigit() or not 1 <= int(port) <= LARGEST_PORT:
             raise SettingsError(f"broker {broker!r} is not host:port")
         mqtt = MqttSettings(host=host, port=int(port), client_id=f"twin-play-{time.time_ns()}")
         return cls(mqtt, Topics(root), url, token)
@@ -111,9 +116,12 @@ async def played(
     duration_s: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Publish messages when they are due; at once if `speed` is 0. Waits until all are taken."""
+    """Publish messages when they are due; at once if `speed` is 0. Waits until all are taken.
+
+    Raises BrokerError where the broker does not accept us, or stays away.
+    """
     began, sent = time.monotonic(), 0
-    async with Publisher(stage.mqtt) as publisher:
+    async with _publisher(stage.mqtt) as publisher:
         with _bar(progress is None) as bar:
             task = bar.add_task("published", total=None)
             for due_s, batch in _batches(messages, speed):
@@ -127,6 +135,30 @@ async def played(
                     progress(sent)
         refused = publisher.refused
     return {"published": sent, "refused": refused, "seconds": round(time.monotonic() - began, 3)}
+
+
+@asynccontextmanager
+async def _publisher(mqtt: MqttSettings) -> AsyncIterator[Publisher]:
+    """A publisher that is left by BrokerError when the broker is away for too long."""
+    loop, why = asyncio.get_running_loop(), BrokerError(f"{mqtt.address}: it does not answer")
+
+    def changed(error: BrokerError | None) -> None:
+        nonlocal why
+        why = error or why
+        if limit.expired():
+            return
+        if error is None:
+            limit.reschedule(None)
+        elif limit.when() is None:
+            limit.reschedule(loop.time() + AWAY_S)
+
+    try:
+        async with asyncio.timeout(FIRST_S) as limit, Publisher(mqtt, on_change=changed) as taker:
+            yield taker
+    except TimeoutError as exc:
+        if not limit.expired():
+            raise
+        raise BrokerError(f"the broker is away: {why}") from exc
 
 
 def _on_the_wire(timed: Timed) -> Message:

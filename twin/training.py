@@ -23,9 +23,10 @@ from models import weights
 from models.recipe import Recipe
 from models.recipes import RECIPES
 from models.training import Examples, Loss, Progress, Schedule, parameters, trained
-from storage.durable import make_directory, sync_directory
+from storage.durable import sync_directory
 from twin.errors import ConflictError, SettingsError, UnknownError
 from twin.library_fields import Library
+from twin.targets import file_to_write, folder_to_write, written
 from twin.training_progress import Identity, keep, kept, same
 
 MOST_BYTES = 2**30  # of weights that somebody names
@@ -85,12 +86,13 @@ def train(order: Order, report: Report | None = None) -> weights.Card:
     """Train a network, or go on with it, and write weights and card; the answer is the card.
 
     A run that is finished is left as it is. Raises UnknownError for a name that is no network's,
-    SettingsError for a library or numbers that cannot be used, ConflictError where another run
-    lies in the folder.
+    SettingsError for a library, numbers or a folder that cannot be used, ConflictError where
+    another run lies in the folder.
     """
     run = _run(order)
     if (card := _finished(run)) is not None:
         return card
+    _check_targets(order)
     with arithmetic():
         network = run.recipe.network(order.seed)
         learned, validation = _examples(run)
@@ -98,10 +100,19 @@ def train(order: Order, report: Report | None = None) -> weights.Card:
         last, cpu_s = _trained(run, network, learned, validation, tell)
         run.recipe.settled(network, validation)
     card = _card(run, network, last, cpu_s) | {"examples_sha256": _digest(*learned, *validation)}
-    weights.save(order.weights_path(), network.state_dict(), card)
-    sync_directory(order.weights_path().parent)
+    with written(order.weights_path()):
+        weights.save(order.weights_path(), network.state_dict(), card)
+        sync_directory(order.weights_path().parent)
     order.progress_path().unlink(missing_ok=True)
     return card
+
+
+def _check_targets(order: Order) -> None:
+    """SettingsError where what comes of the training could not be written."""
+    folder_to_write(order.out)
+    folder_to_write(order.weights_path().parent)
+    file_to_write(order.weights_path())
+    file_to_write(weights.card_path(order.weights_path()))
 
 
 def recipe_of(name: str) -> Recipe:
@@ -158,7 +169,6 @@ def _trained(
 ) -> tuple[Progress, float]:
     """The last progress, and the CPU-seconds that all of it took."""
     path, every = run.order.progress_path(), run.order.every
-    make_directory(path.parent)
     last, cpu_s = kept(path, run.identity)
     started = time.process_time() - cpu_s
     watch = _Watch(run, len(learned[0]), report, last)

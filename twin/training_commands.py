@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from twin.bars import shown
+from twin.stopping import resumable
 
 if TYPE_CHECKING:
     from twin.training import Report, Standing
@@ -40,7 +42,7 @@ def train(
     from twin.training import train as run
 
     order = Order(name, library, out, seed, held_out, epochs, batch, weights_out, checkpoint_every)
-    with _bar(name) as report:
+    with resumable(order.progress_path()), _bar(name) as report:
         card = run(order, report)
     if json_output:
         sys.stdout.write(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
@@ -75,10 +77,10 @@ def evaluate(
 
 @contextmanager
 def _bar(name: str) -> Iterator[Report]:
-    """A bar on stderr, with the validation loss beside it."""
+    """A bar with the validation loss beside it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
                TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip  # two lines
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with shown(*columns) as progress:
         task = progress.add_task(name, total=1.0, note="")
 
         def report(now: Standing) -> None:
@@ -86,6 +88,7 @@ def _bar(name: str) -> Iterator[Report]:
             if now.validation:
                 note += f", validation {now.validation[-1]:.4g}, best {min(now.validation):.4g}"
             done = (now.epoch + now.share) / now.epochs
+            progress.start()
             progress.update(task, completed=done, note=note)
 
         yield report

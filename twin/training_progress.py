@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from models.training import Progress, packed, unpacked
 from storage.durable import ASIDE, sync_directory
 from twin.errors import ConflictError
+from twin.targets import written
 
 BEST, NOW = "best/", "weights/"  # how `packed` names its leaves
 
@@ -20,20 +21,24 @@ Identity = dict[str, Any]  # JSON; all that the weights of a run depend on
 
 
 def keep(path: Path, progress: Progress, identity: Identity, cpu_s: float) -> None:
-    """Write progress, and the CPU-seconds that it took; the file is whole at any time."""
+    """Write progress, and the CPU-seconds that it took; the file is whole at any time.
+
+    SettingsError where the disk does not obey.
+    """
     leaves = packed(progress)
     if progress.best is progress.weights:  # a file does not hold a leaf under two names
         leaves = {name: leaf for name, leaf in leaves.items() if not name.startswith(BEST)}
     aside = path.with_name(path.name + ASIDE)
     page = {"run": json.dumps(identity), "cpu_s": str(cpu_s)}
-    save_file({name: leaf.contiguous() for name, leaf in leaves.items()}, aside, page)
-    descriptor = os.open(aside, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    aside.replace(path)
-    sync_directory(path.parent)
+    with written(path):
+        save_file({name: leaf.contiguous() for name, leaf in leaves.items()}, aside, page)
+        descriptor = os.open(aside, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        aside.replace(path)
+        sync_directory(path.parent)
 
 
 def kept(path: Path, identity: Identity) -> tuple[Progress | None, float]:

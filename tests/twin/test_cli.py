@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from sensors.encode import Message
+from sensors.errors import BrokerError
+from sensors.timed import Timed
 from storage.store import Store
-from tests.brokers import free_port
+from tests.brokers import FakeBroker, free_port
 from tests.twin.fleets import T0, component, spectrum
+from twin import cli, playing
 from twin.lines import observed, registration
 
 USABLE, WRONG, UNUSABLE, UNREACHABLE = 0, 1, 2, 3
@@ -24,6 +32,16 @@ def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return _run("-c", code, **environment)
+
+
+def within(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    """The exit code of a command of this process, and what it said on stderr."""
+    monkeypatch.setattr(sys, "argv", ["twin", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    return int(exit_.value.code or 0), capsys.readouterr().err.strip()
 
 
 def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -95,10 +113,11 @@ def test_a_damaged_store_is_told(tmp_path: Path) -> None:
         (["serve", "--config", "/nowhere.toml"], UNUSABLE, "/nowhere.toml"),
         (["replay", "/nowhere.csv"], UNUSABLE, "/nowhere.csv"),
         (["simulate", "--broker", "nonsense"], UNUSABLE, "'nonsense' is not host:port"),
+        (["simulate", "--broker", "127.0.0.1:99999"], UNUSABLE, "is not host:port"),
         (["query", "a/b", "--url", "http://127.0.0.1:1"], UNREACHABLE, "does not answer"),
         (["nonsense"], UNUSABLE, "No such command"),
     ],
-    ids=["check", "serve", "replay", "simulate", "query", "unknown"],
+    ids=["check", "serve", "replay", "simulate", "port", "query", "unknown"],
 )
 def test_what_cannot_be_done_is_a_sentence_and_a_code(
     arguments: list[str], code: int, words: str
@@ -109,14 +128,97 @@ def test_what_cannot_be_done_is_a_sentence_and_a_code(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "url", ["nonsense", "ftp://127.0.0.1", "file:///etc", "http://", "http://[::1", "http://a:b"]
+)
+def test_a_url_that_is_none_is_a_sentence(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = within(monkeypatch, capsys, "query", "a/b", "--url", url)
+    assert (code, said) == (UNUSABLE, f"twin: {url!r} is no URL of a service, such as "
+                            "http://127.0.0.1:8080")  # fmt: skip  # one sentence
+
+
+def test_a_name_that_no_component_has_is_asked_for_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = within(monkeypatch, capsys, "query", "a b/c\n", "--url", "http://127.0.0.1:1")
+    assert (code, "does not answer" in said) == (UNREACHABLE, True)
+
+
+def test_a_server_of_another_kind_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=_greeted, args=(listener,))
+        answering.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        code, said = within(monkeypatch, capsys, "query", "a/b", "--url", url)
+        answering.join()
+    assert (code, f"{url} does not answer as the service does" in said) == (UNREACHABLE, True)
+
+
+def _greeted(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"220 mail.example ESMTP\r\n")
+
+
+@pytest.mark.parametrize("command", [["simulate"], ["replay", "load.txt"]])
+def test_a_broker_that_is_away_ends_a_plant_after_a_while(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(playing, "FIRST_S", 0.3)
+    monkeypatch.chdir(tmp_path)
+    Path("load.txt").write_text("0\n1\n0\n1\n")
+    broker = f"127.0.0.1:{free_port()}"
+    code, said = within(monkeypatch, capsys, *command, "--broker", broker, "--no-register")
+    assert (code, f"twin: the broker is away: {broker}: " in said) == (UNREACHABLE, True)
+
+
+async def test_a_broker_that_comes_back_in_time_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bound counts from when it went, not from when we began."""
+    monkeypatch.setattr(playing, "FIRST_S", 5.0)
+    messages = [timed(i) for i in range(40)]  # 2 s of them
+    async with FakeBroker() as broker:
+        stage = playing.Stage.of(f"127.0.0.1:{broker.port}", None, None, "twin/v1")
+        asyncio.get_running_loop().call_later(0.5, broker.hang_up)
+        sent = await playing.played(stage, messages, speed=1.0, progress=lambda _: None)
+    assert (sent["published"], len(broker.received)) == (40, 2)
+
+
+async def test_a_broker_that_stays_away_ends_a_plant_that_it_had_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(playing, "AWAY_S", 0.3)
+    broker, taken = FakeBroker(), asyncio.Event()
+    async with broker:
+        stage = playing.Stage.of(f"127.0.0.1:{broker.port}", None, None, "twin/v1")
+        messages = map(timed, itertools.count())
+        going = asyncio.create_task(
+            playing.played(stage, messages, speed=1.0, progress=lambda _: taken.set())
+        )
+        await taken.wait()
+    with pytest.raises(BrokerError, match=f"the broker is away: 127.0.0.1:{broker.port}"):
+        await asyncio.wait_for(going, 20.0)
+
+
+def timed(i: int) -> Timed:
+    return Timed(50_000_000 * i, Message("twin/v1/a/b/load", b"{}", "application/json", {}))
+
+
 def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
     port = free_port()
     settings = tmp_path / "twin.toml"
     settings.write_text(
         f'[http]\nport = {port}\n[mqtt]\nport = {port}\n[storage]\ndirectory = "{tmp_path}/data"\n'
     )
-    import socket
-
     with socket.create_server(("127.0.0.1", port)):
         result = ran("serve", "--config", str(settings))
     assert result.returncode == UNUSABLE, result.stderr

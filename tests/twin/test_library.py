@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +20,10 @@ import zarr
 from PIL import Image
 from typer.testing import CliRunner
 
-from models.crack_library import CONFIGS, CrackLibrary, sample
+from models.crack_library import CONFIGS, CrackLibrary, Sample, sample
 from models.xfem.plate import Plate
-from twin import library, library_view
-from twin.errors import ConflictError, SettingsError, UnknownError
+from twin import cli, library, library_view
+from twin.errors import ConflictError, SettingsError, TwinError, UnknownError
 from twin.library import build, card_path, columns
 from twin.library_commands import app
 from twin.library_view import show, tiled
@@ -148,6 +153,96 @@ def test_a_folder_that_is_no_library_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="is no library"):
         build("small", tmp_path, samples=1, config=SMALL)
     assert [file.name for file in tmp_path.iterdir()] == ["holiday.txt"]
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "words"),
+    [
+        ("file", ConflictError, "is there and is no library"),
+        ("file/below", SettingsError, "cannot be written: Not a directory"),
+        ("/proc/x.zarr", SettingsError, "cannot be written: No such file"),
+        ("x.zarr", SettingsError, "x.card.json cannot be written: Is a directory"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path, where: str, kind: type[TwinError], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "pool_of", None)  # is not reached
+    (tmp_path / "file").write_text("a letter")
+    (tmp_path / "x.card.json").mkdir()
+    with pytest.raises(kind, match=words):
+        build("small", tmp_path / where, samples=1, config=SMALL)
+    assert (tmp_path / "file").read_text() == "a letter"
+
+
+@pytest.mark.parametrize("option", ["--sheet", "--animation"])
+@pytest.mark.parametrize(
+    ("where", "why"), [("nowhere/x.png", "No such file or directory"), ("", "Is a directory")]
+)
+def test_a_picture_that_cannot_be_written_is_a_sentence(
+    built: tuple[Path, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    where: str,
+    why: str,
+) -> None:
+    path = str(tmp_path / where)
+    assert code(monkeypatch, "library", "show", str(built[0]), option, path) == cli.UNUSABLE
+    assert capsys.readouterr().err.split() == f"twin: {path} cannot be written: {why}".split()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_is_stopped_by_a_signal_with_its_workers_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(CONFIGS, "small", SMALL)
+    monkeypatch.setattr(library, "BLOCK", 2)
+    out, written = tmp_path / "small.zarr", library._written
+    command = ["library", "build", "small", "--samples", "4", "--seed", "7", "--out", str(out),
+               "--workers", "1"]  # fmt: skip  # two lines
+
+    def stopped(group: zarr.Group, config: CrackLibrary, block: list[Sample], start: int) -> None:
+        if start == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        written(group, config, block, start)
+
+    monkeypatch.setattr(library, "_written", stopped)
+    assert code(monkeypatch, *command) == 128 + signal.SIGTERM
+    assert f"{out} was stopped by SIGTERM: the same command" in capsys.readouterr().err
+    assert active_children() == []
+    assert opened(out).attrs["committed"] == 2
+    monkeypatch.setattr(library, "_written", written)
+    assert code(monkeypatch, *command) == 0
+    assert opened(out).attrs["committed"] == 4
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="processes are looked up in /proc")
+def test_workers_do_not_outlive_a_parent_that_is_killed() -> None:
+    code = (
+        "import os, sys, time\n"
+        "from twin.library_workers import pool_of\n"
+        "if __name__ == '__main__':\n"
+        "    with pool_of(None, 1) as pool:\n"
+        "        print(pool.submit(os.getpid).result(), flush=True)\n"
+        "        time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        worker = Path("/proc") / parent.stdout.readline().decode().strip()
+        assert "spawn_main" in (worker / "cmdline").read_text()
+        parent.kill()
+        parent.communicate(timeout=30)  # the worker holds them open while it lives
+
+
+def code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of `twin`."""
+    monkeypatch.setattr(sys, "argv", ["twin", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    return int(exit_.value.code or 0)
 
 
 def test_an_unknown_name_is_said(tmp_path: Path) -> None:

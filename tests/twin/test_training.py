@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -222,7 +225,7 @@ def test_a_sister_library_of_the_same_seed_is_no_other_library(
 
     with pytest.raises(SettingsError, match="first 32 samples of the line libraries of seed 3"):
         judged("coherent", name="line-coherent")
-    with pytest.raises(SettingsError, match="by --held-out 8 at most, or by a library of another"):
+    with pytest.raises(SettingsError, match="by --held-out 8 at most, or judge it by a library"):
         judged("same", name="line")
     assert judged("seed", name="line-coherent", seed=4)["count"] == HELD_OUT + 1
     assert judged("family", name="curve")["count"] == HELD_OUT + 1
@@ -276,6 +279,63 @@ def test_what_cannot_be_used_is_a_sentence(order: Order, tmp_path: Path) -> None
         train(replace(order, epochs=0))
     with pytest.raises(SettingsError, match="no weights at"):
         evaluate("line", order.library, tmp_path / "nothing.safetensors", HELD_OUT)
+
+
+@pytest.mark.parametrize("where", ["file", "file/below", "/proc/out"])
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(
+    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    (tmp_path / "file").write_text("a letter")
+    monkeypatch.setitem(RECIPES, "line", replace(LINE, examples=_not_reached))
+    with pytest.raises(SettingsError, match=r"cannot be written: No\S* .*directory"):
+        train(replace(order, out=tmp_path / where))
+    with pytest.raises(SettingsError, match=r"cannot be written: No\S* .*directory"):
+        train(replace(order, weights=tmp_path / where / "line.safetensors"))
+    assert (tmp_path / "file").read_text() == "a letter"
+
+
+def _not_reached(arrays: Arrays, seed: int) -> tuple[Examples, Examples]:
+    raise AssertionError("the work has begun")
+
+
+def test_a_card_that_cannot_be_written_is_said_before_the_work(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "line", replace(LINE, examples=_not_reached))
+    (order.out / "line.card.json").mkdir(parents=True)
+    with pytest.raises(SettingsError, match=r"line\.card\.json cannot be written: Is a directory"):
+        train(order)
+    assert [file.name for file in order.out.iterdir()] == ["line.card.json"]
+
+
+def test_a_disk_that_does_not_obey_under_way_is_said(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unplugged(line: nn.Module, batch: Examples) -> Tensor:
+        shutil.rmtree(order.out, ignore_errors=True)
+        return squared(line, batch)
+
+    monkeypatch.setitem(RECIPES, "line", replace(LINE, loss=unplugged))
+    with pytest.raises(SettingsError, match=r"line\.progress\.safetensors cannot be written: "):
+        train(order)
+
+
+def test_a_training_is_stopped_by_a_signal_and_says_how_it_goes_on(
+    order: Order, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(line: nn.Module, batch: Examples) -> Tensor:
+        if order.progress_path().exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return squared(line, batch)
+
+    monkeypatch.setitem(RECIPES, "line", replace(LINE, loss=stopped))
+    command = ["train", "line", "--library", str(order.library), "--held-out", str(HELD_OUT),
+               "--out", str(order.out)]  # fmt: skip  # two lines
+    assert code(monkeypatch, *command) == 128 + signal.SIGTERM
+    assert "was stopped by SIGTERM: the same command goes on" in capsys.readouterr().err
+    assert order.progress_path().exists()
+    monkeypatch.setitem(RECIPES, "line", LINE)
+    assert code(monkeypatch, *command) == 0
 
 
 def test_a_library_of_another_kind_or_not_finished_is_said(
@@ -378,7 +438,7 @@ def test_what_cannot_be_done_ends_in_the_documented_codes(
     assert code(monkeypatch, "train", "line", *common, *out) == 0
     assert code(monkeypatch, "train", "line", *common, *out, "--seed", "1") == cli.WRONG
     said = " ".join(capsys.readouterr().err.split())
-    assert "there is no network 'nothing'" in said
+    assert said.startswith("twin: there is no network 'nothing'")  # no bar before it
     assert "is no library" in said
     assert "is of another run: seed, schedule differ" in said
     assert "Traceback" not in said
