@@ -14,7 +14,7 @@ from models.crack_load import CrackLoad, check, counted_load, dated
 from models.crack_state import columns
 from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
-from models.path_front import Front, at_end, k_at, known, moved, to_edge
+from models.path_front import Front, acting, at_end, known, moved, to_edge
 from models.path_growth import Walk, pull, walked
 from models.path_intensity import default_intensities
 from models.path_line import Intensities
@@ -167,7 +167,7 @@ class PathStepper:
         some = known(some, rows(state.plates, index), self.find)
         state = state._replace(front=with_rows(state.front, index, some))
         a = state.a[:, 0]
-        growth = pull(state.law, open_half_cycles(state.counter))(k_at(state.front, a), a)
+        growth = pull(state.law, open_half_cycles(state.counter))(acting(state.front, a)[0], a)
         left = (state.plates.width - state.front.tip[:, 0]).clamp(min=0.0)
         growth = torch.where(open_rows, torch.minimum(growth, left), 0.0)
         return state._replace(open_growth=growth[:, None])

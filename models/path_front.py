@@ -36,6 +36,7 @@ from models.path_line import (
 from models.path_plate import SEGMENT, Plates, Tips
 from models.tree import rows, with_rows
 
+FRESH = 0.1  # so far into a segment it has hardly begun [of the segment]
 BESIDE = 0.05  # so near to a longer segment a node is not missed [of the shortest]
 OFF_AIM = math.sin(math.radians(5.0))  # beyond which a node's intensities are found anew
 
@@ -97,6 +98,17 @@ def k_at(front: Front, a: Tensor) -> Tensor:
     )
     F = first + share[:, None, None] * (last - first)
     return torch.sqrt(a)[:, None, None] * F
+
+
+def acting(front: Front, a: Tensor) -> tuple[Tensor, Tensor]:
+    """Intensities (n, 2, 2) [√m] at the length `a` (n,) [m], and the directions (n, 2) they are of.
+
+    A segment that has hardly begun has not turned its crack yet: what meets the crack there is
+    what it meets at the node. Else the first load of many small ones could close it to the others.
+    """
+    hardly = (front.span > 0.0) & (a - front.start < FRESH * front.span)
+    k = torch.where(hardly[:, None, None], front.k_node, k_at(front, a))
+    return k, torch.where(hardly[:, None], _last_direction(front), front.aim)
 
 
 def known(front: Front, plates: Plates, find: Intensities) -> Front:
@@ -164,9 +176,8 @@ def drawn_out(front: Front, by: Tensor, a: Tensor) -> Tensor:
 
 def abandoned(front: Front) -> Front:
     """The fronts without the segments under way, to aim anew; the tips stay where they are."""
-    last = _node(front, front.nodes - 1) - _node(front, front.nodes - 2)
     return front._replace(
-        aim=last / norm(last)[:, None],
+        aim=_last_direction(front),
         span=torch.zeros_like(front.span),
         k_from=front.k_node,
         k_to=front.k_node,
@@ -277,6 +288,12 @@ def _stacked(parts: list[Front]) -> Front:
 def _counted(front: Front, found: Tips) -> Front:
     by_xfem = front.by_xfem + found.by_xfem.to(torch.int64)
     return front._replace(found=front.found + 1, by_xfem=by_xfem)
+
+
+def _last_direction(front: Front) -> Tensor:
+    """Unit vectors (n, 2) along which the cracks came to their last nodes."""
+    last = _node(front, front.nodes - 1) - _node(front, front.nodes - 2)
+    return last / norm(last)[:, None]
 
 
 def _node(front: Front, at: Tensor) -> Tensor:

@@ -20,11 +20,12 @@ from models.exposure import row_of
 from models.integration import AHEAD, load_ratio, padded, part_of, slowness
 from models.laws import Law
 from models.path_front import (
+    FRESH,
     Front,
     abandoned,
+    acting,
     aimed,
     drawn_out,
-    k_at,
     known,
     off_aim,
     settled,
@@ -32,16 +33,14 @@ from models.path_front import (
     through,
     toward_tip,
 )
-from models.path_line import Intensities, forward, turned
+from models.path_line import Intensities, between, forward, turned
 from models.path_plate import SEGMENT, Plates
 from models.rainflow import Cycles
 from models.tree import mapped, rows, with_rows
 
 STRIDE = 0.1  # the longest stride, relative to the crack
 SMALL = 1e-4  # growth in segments that one evaluation may take
-FRESH = 0.1  # so far into a segment it may still be aimed anew, by a load that grows as much
-TURN = 0.05  # sine of the deviation from which on it is
-SOON = 0.02  # from here on it is aimed anew where its tip has gone by many small loads
+TURN = 0.05  # sine of the deviation from which on a segment that has hardly begun is aimed anew
 SHORT = 0.2  # from here on it ends instead, where a load turns the crack for so long
 SHARP = 0.2  # sine of the deviation from which on it does; curves under one load are less
 MAX_PIECES = 8192
@@ -170,19 +169,20 @@ def walked(walk: Walk, load: Pull, find: Intensities) -> Walk:
 def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
     """Segments are aimed anew or end where they are, as a load goes on in another direction.
 
-    Early on, a large load aims by itself, and a tip that has strayed from the aim under many small
-    ones aims where it went. Later a segment ends, where a load is large or the tip has left the
-    aim already by as much as it would take.
+    Early on, a large load aims by itself; then a segment whose tip has strayed from the aim under
+    many small ones aims where it went. Later a segment ends, where a load is large or the tip has
+    left the aim already by as much as it would take.
     """
     front = known(walk.front, walk.plates, find)
-    k, begun = k_at(front, walk.a), walk.a - front.start
-    reach, turn = FRESH * front.span, load.heading(k, walk.a)[:, 1]
+    (k, ahead), begun = acting(front, walk.a), walk.a - front.start
+    off_by = between(front.aim, turned(ahead, load.heading(k, walk.a)))
+    reach, turn = FRESH * front.span, off_by[:, 1]
     under_way, turns, off = front.span > 0.0, turn.abs(), off_aim(front)
     large = load(k, walk.a) > reach
     stays = off * turn >= reach * turn * turn
     fresh = under_way & (turns > TURN) & large & (begun <= reach)
     early = under_way & (turns > SHARP) & (large | stays) & (begun >= SHORT * front.span)
-    soon = (begun >= SOON * front.span) & (begun < SHORT * front.span)
+    soon = (begun >= reach) & (begun < SHORT * front.span)
     strayed = under_way & ~fresh & soon & (off.abs() > TURN * begun)
     for chosen, mended in ((fresh, _abandoned), (early, _shortened), (strayed, _redirected)):
         index = chosen.nonzero().squeeze(1)
@@ -212,7 +212,7 @@ def _piece(walk: Walk, load: Pull, find: Intensities) -> Walk:
     """The cracks one stride on: to the end of the load, or of their segment, or in between."""
     walk = set_out(walk, load, find)
     at_rest = walk.front.span == 0.0  # broken, or nothing grows
-    k = k_at(walk.front, walk.a)
+    k, _ = acting(walk.front, walk.a)
     start = torch.where(at_rest, 0.0, load(k, walk.a) * walk.left)
     walk = walk._replace(broken=walk.broken | torch.isinf(start))
     left = torch.where(at_rest | walk.broken, 0.0, walk.left)
@@ -249,7 +249,7 @@ def _stride(walk: Walk, load: Pull, start: Tensor) -> tuple[Tensor, Tensor]:
     slow = walk.left / start
     span = torch.minimum(torch.minimum(STRIDE * a, to_end), AHEAD * start)
     middle, end = (
-        slowness(load(k_at(front, a + share * span), a + share * span), slow)
+        slowness(load(acting(front, a + share * span)[0], a + share * span), slow)
         for share in (0.5, 1.0)
     )
     taken = span * ((slow + 4.0 * middle + end) / 6.0)
@@ -266,7 +266,8 @@ def carried(walk: Walk, load: Pull, step: Tensor) -> Walk:
     """
     front = walk.front
     halfway, a = walk.a + 0.5 * step, walk.a + step
-    heading = forward(turned(front.aim, load.heading(k_at(front, halfway), halfway)))
+    k, ahead = acting(front, halfway)
+    heading = forward(turned(ahead, load.heading(k, halfway)))
     moved = drawn_out(front, step[:, None] * heading, a)
     tip = torch.where((step > 0.0)[:, None], moved, front.tip)
     return walk._replace(front=front._replace(tip=tip), a=a, growth=walk.growth + step)
