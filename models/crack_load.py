@@ -152,6 +152,14 @@ def dated(t_ns: Tensor, load: CrackLoad) -> Tensor:
     return torch.where(evidence, torch.maximum(t_ns, load.t_ns), t_ns)
 
 
+def timely(load: CrackLoad, t_inspected_ns: Tensor) -> Tensor:
+    """Which inspections (n,) count, where the last ones are of `t_inspected_ns` (n,).
+
+    An older one has been overtaken: whoever looked later knows better.
+    """
+    return load.inspected & (load.t_ns >= t_inspected_ns)
+
+
 def counted_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:
     """The counter after the load's series, and all cycles of the load."""
     if load.samples.numel() == 0 and bool(load.continues.all()):

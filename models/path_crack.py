@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.crack_growth import tallied
-from models.crack_load import CrackLoad, check, counted_load, dated
+from models.crack_load import CrackLoad, check, counted_load, dated, timely
 from models.crack_state import columns
 from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
@@ -185,7 +185,7 @@ def _inspected(state: PathState, load: CrackLoad) -> PathState:
     A tip where no crack can be followed is that of one through the plate, at its edge; one that is
     moved back to where it can be is that of a crack again: whoever looked knows better.
     """
-    seen, length = load.inspected, load.length
+    seen, length = timely(load, state.t_inspected_ns), load.length
     a, shortest = state.a[:, 0], SEGMENT * state.plates.width
     index = (seen & state.replace).nonzero().squeeze(1)
     if index.numel():

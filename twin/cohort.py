@@ -23,9 +23,9 @@ LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for
 KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
 PORTION = 256  # newcomers that are made at a time
 
-# What a remaining life may raise. The state follows from the journal, so that it would be raised at
-# every start again. Memory that runs out is not among them: that is the machine's, not the state's.
-NO_LIFE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+# What a step or a remaining life may raise. State and load follow from the journal: it would be
+# raised at every start again. Memory that runs out is not among them: that is the machine's.
+TROUBLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 AnyStepper = CrackStepper | PathStepper
 AnyState = CrackState | PathState
@@ -206,7 +206,7 @@ def _renewed(cohort: Cohort, index: Tensor, failures: dict[str, str]) -> Cohort:
     """The lives of the rows at `index` found together, or, if that fails, half by half."""
     try:
         return _with_lives(cohort, index)
-    except NO_LIFE as exc:
+    except TROUBLE as exc:
         if len(index) == 1:
             failures[cohort.members[int(index)]] = f"{type(exc).__name__}: {exc}"
             return replace(cohort, remaining=cohort.remaining.index_fill(0, index, torch.nan))

@@ -15,17 +15,20 @@ import numpy as np
 import torch
 
 from models import tree
+from models.crack_load import timely
 from sensors.errors import MalformedError
 from sensors.observation import AnyObservation, Inspection, Readout
 from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
-from twin.cohort import Cohort, Feed, stepped, with_remaining
+from twin.cohort import TROUBLE, Cohort, Feed, stepped, with_remaining
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
 
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
 # strain without a modulus. It is in the journal: what it raises would be raised at every start.
-NO_LOAD = (ValueError, MalformedError)
+NO_LOAD = (*TROUBLE, MalformedError)
+
+CLIPPED = 1e-9  # a belief so far off what was measured is another length [of the length]
 
 
 class Line(NamedTuple):
@@ -36,9 +39,14 @@ class Line(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something worth telling that happened during a fold."""
+    """Something worth telling that happened during a fold.
 
-    kind: str  # registered, inspection, limit, implausible, life_unknown
+    `registered`; `inspection`; `late`: one older than the last, kept but not believed; `clipped`:
+    one that no crack can have, believed as the nearest length that one can; `limit`: reached;
+    `implausible`: an observation left out; `life_unknown`: a remaining life could not be computed.
+    """
+
+    kind: str
     component: str
     t_ns: int
     data: dict[str, float | str | int]
@@ -145,8 +153,9 @@ def _tried(
     moved = track.copied()
     try:
         return _advanced(cohort, [reading], moved, notes), moved
-    except NO_LOAD:
-        notes.append(_note("implausible", cohort, reading))
+    except NO_LOAD as exc:
+        note = _note("implausible", cohort, reading)
+        notes.append(note._replace(data=note.data | {"why": f"{type(exc).__name__}: {exc}"}))
         return cohort, track
 
 
@@ -156,16 +165,25 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
         load = crack_load(group, track)
     rows = tree.rows(cohort.state, index)
     state = stepped(cohort.stepper, rows, load)
-    beyond = (state.a.mean(1) >= state.a_limit) | state.fractured
+    length = state.a.mean(1)
+    beyond = (length >= state.a_limit) | state.fractured
     passed = beyond & ~cohort.limit_passed[index]
+    counts = timely(load, rows.t_inspected_ns)
+    off = (length - load.length).abs() > CLIPPED * load.length
     after = replace(
         cohort,
         state=tree.with_rows(cohort.state, index, state, rows),
         limit_passed=cohort.limit_passed.index_copy(0, index, beyond),
         evidence=cohort.evidence.index_fill(0, index, value=True),
     )
-    notes += [_note("inspection", after, r) for r in group if isinstance(r.observation, Inspection)]
-    notes += [_note("limit", after, group[int(i)]) for i in torch.nonzero(passed).flatten()]
+    happened = {
+        "inspection": counts,
+        "late": load.inspected & ~counts,
+        "clipped": counts & state.replace & off,
+        "limit": passed,
+    }
+    for kind, where in happened.items():
+        notes += [_note(kind, after, group[i]) for i in torch.nonzero(where).flatten().tolist()]
     return after
 
 
@@ -174,7 +192,8 @@ def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:
     data: dict[str, float | str | int] = {"crack_length": float(state.a[row].mean())}
     if kind == "inspection":
         data["innovation"] = float(state.innovation[row])
-        data["measured"] = float(state.measured[row])
+    if isinstance(reading.observation, Inspection) and kind != "limit":
+        data["measured"] = reading.observation.crack_length
     return Note(kind, cohort.members[row], t_end_ns(reading.observation), data)
 
 

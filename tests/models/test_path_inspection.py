@@ -130,6 +130,24 @@ def test_a_cycle_too_small_for_the_digits_of_a_tip_leaves_it_at_its_node() -> No
         torch.testing.assert_close(later.front.tip, unhindered.front.tip, rtol=1e-9, atol=0.0)
 
 
+@pytest.mark.parametrize("replace", [True, False])
+def test_an_inspection_older_than_the_last_one_changes_nothing(replace: bool) -> None:
+    for part in both(replace=replace):
+        state = part.step(part.init(1), measured(3 * MM, t_ns=10))
+        after = part.step(state, measured(1.1 * MM, t_ns=9))
+        for (name, a), (_, b) in zip(leaves(state), leaves(after), strict=True):
+            assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("t_ns", [10, 11])
+def test_an_inspection_of_the_same_time_or_later_counts(t_ns: int) -> None:
+    for part in both():
+        state = part.step(part.init(1), measured(3 * MM, t_ns=10))
+        after = part.step(state, measured(1.1 * MM, t_ns=t_ns))
+        assert float(after.a) == float(after.measured) == 1.1 * MM
+        assert int(after.t_inspected_ns) == t_ns
+
+
 # --- at random ------------------------------------------------------------------------------------
 
 

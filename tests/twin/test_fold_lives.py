@@ -14,7 +14,7 @@ from models.path_intensity import default_intensities
 from models.path_plate import Plates, Tips
 from tests.twin.fakes import house
 from tests.twin.fleets import CLOCK, component, fleet, spectrum
-from tests.twin.test_fold import assert_same, assert_same_rows
+from tests.twin.test_fold import assert_same, assert_same_rows, state
 from tests.twin.test_plates import PLATE, loaded, plate
 from twin.fleet import Fleet
 from twin.fold import Folded, Line, folded
@@ -82,6 +82,19 @@ def test_how_the_journal_is_cut_changes_no_bit_where_a_life_cannot_be_found() ->
     assert_same_rows(rows, whole.rows)
 
 
+def test_a_load_that_breaks_the_computation_is_left_out_and_told_and_others_are_stepped() -> None:
+    far = [loaded(9, 240.0, 0.1, 1e7, name) for name in (ODD, "plant/plate")]
+    result, before = folded(some(), [*LINES, *far], CLOCK), folded(some(), LINES, CLOCK)
+    a, b = (state(value.fleet, ODD) for value in (result, before))
+    assert float(a.a) == float(b.a)
+    assert float(a.cycles) == float(b.cycles)
+    name = "plant/plate"
+    assert float(state(result.fleet, name).a) > float(state(before.fleet, name).a) + 1e-4
+    (told,) = [note for note in result.notes if note.kind == "implausible"]
+    assert told.component == ODD
+    assert told.data["why"] == "RuntimeError: there is a wide plate"
+
+
 async def test_a_service_outlives_a_life_that_it_cannot_find_and_counts_it(tmp_path: Path) -> None:
     geometry = {"kind": "plate", "W": 0.012}
     async with house(tmp_path / "data") as home:
@@ -89,10 +102,10 @@ async def test_a_service_outlives_a_life_that_it_cannot_find_and_counts_it(tmp_p
         home.service.fleet = fearful(home.service.fleet)
         for minute in range(3):
             await home.load(ODD, minute=minute)
-        state = await home.json(f"components/{ODD}/state")
+        page = await home.json(f"components/{ODD}/state")
         text = (await home.http.get("/metrics")).text
         told = home.service.events.since(0)[0]
-    assert state["remaining_cycles"] is None
+    assert page["remaining_cycles"] is None
     assert "twin_lives_unknown_total 2.0" in text
     assert [event.kind for event in told].count("life_unknown") == 2
 

@@ -82,11 +82,12 @@ def _boot(name: str, key: str | None) -> int:
 def _answer(context: Context, observation: Inspection, outcome: Outcome) -> Response:
     is_new = outcome is Outcome.ACCEPTED
     r, _, i = row(context.service.fleet, context.views, observation.component)
+    is_last = is_new and int(r.t_inspected_ns[i]) == observation.t_ns
     page = {
         "component": observation.component,
         "outcome": "accepted" if is_new else "duplicate",
         "time": time_or_none(observation.t_ns),
         "crack_length": observation.crack_length,
-        "innovation": float(r.innovation[i]) if is_new else None,
+        "innovation": float(r.innovation[i]) if is_last else None,
     }
     return json_answer(page, 201 if is_new else 200)

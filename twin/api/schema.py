@@ -279,5 +279,6 @@ class Inspected(Page):
     time: datetime
     crack_length: float = Field(description="Measured length [m].")
     innovation: float | None = Field(
-        description="Measured less believed length [m]; null for a duplicate."
+        description="Measured less believed length [m]; null for a duplicate, and for an "
+        "inspection older than the last one, which is recorded and changes no belief."
     )
