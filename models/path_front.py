@@ -32,6 +32,7 @@ from models.path_line import (
     thinned,
     tips,
     turned,
+    unkinked,
 )
 from models.path_plate import SEGMENT, Plates, Tips
 from models.tree import rows, with_rows
@@ -103,12 +104,14 @@ def k_at(front: Front, a: Tensor) -> Tensor:
 def acting(front: Front, a: Tensor) -> tuple[Tensor, Tensor]:
     """Intensities (n, 2, 2) [√m] at the length `a` (n,) [m], and the directions (n, 2) they are of.
 
-    A segment that has hardly begun has not turned its crack yet: what meets the crack there is
-    what it meets at the node. Else the first load of many small ones could close it to the others.
+    A segment that has hardly begun has not turned its crack yet: there they are those of a tip
+    without the kink. Else the first load of many small ones could close the crack to the others.
     """
+    k, last = k_at(front, a), _last_direction(front)
     hardly = (front.span > 0.0) & (a - front.start < FRESH * front.span)
-    k = torch.where(hardly[:, None, None], front.k_node, k_at(front, a))
-    return k, torch.where(hardly[:, None], _last_direction(front), front.aim)
+    before = unkinked(k, between(last, front.aim))
+    k = torch.where(hardly[:, None, None], before, k)
+    return k, torch.where(hardly[:, None], last, front.aim)
 
 
 def known(front: Front, plates: Plates, find: Intensities) -> Front:

@@ -72,6 +72,17 @@ def kinked(k: Tensor, by: Tensor) -> Tensor:
     return torch.stack((opening, sliding), -1)
 
 
+def unkinked(k: Tensor, by: Tensor) -> Tensor:
+    """Intensities (n, 2, 2) of which `kinked` makes `k`."""
+    c, s = by[:, None, 0], by[:, None, 1]
+    k_I, k_II = k.unbind(-1)
+    half2, other = 0.5 * (1.0 + c), 0.5 * (3.0 * c - 1.0)
+    size = torch.sqrt(half2) * (half2 * other + 0.75 * s * s)
+    opening = (other * k_I + 1.5 * s * k_II) / size
+    sliding = (half2 * k_II - 0.5 * s * k_I) / size
+    return torch.stack((opening, sliding), -1)
+
+
 def thinned(path: Tensor) -> Tensor:
     """The path (m, 2) without the node, neither mouth nor tip, at which it bends least."""
     steps = path.diff(dim=0)

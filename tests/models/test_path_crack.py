@@ -18,7 +18,7 @@ from models.path_forecast import foresight, rollout, with_remaining
 from models.path_front import at_end, moved, nodes
 from models.path_growth import pull
 from models.path_intensity import Judged, default_intensities
-from models.path_line import between, kinked, length, tips
+from models.path_line import between, kinked, length, tips, unkinked
 from models.path_plate import Plates, Tips, solver
 from models.tree import rows
 
@@ -80,6 +80,13 @@ def test_a_kink_in_the_direction_of_growth_leaves_no_sliding() -> None:
     after = kinked(torch.tensor([[[1.0, 0.6], [0.0, 0.0]]], dtype=torch.float64), by)
     assert float(after[0, 0, 0]) == pytest.approx(float(to.K))
     assert float(after[0, 0, 1]) == pytest.approx(0.0, abs=1e-15)
+
+
+@pytest.mark.parametrize("angle", [-70.0, -20.0, 0.0, 40.0, 70.0])
+def test_what_is_taken_back_of_a_kink_leaves_none(angle: float) -> None:
+    k = torch.tensor([[[1.2, 0.0], [-0.1, 1.1]]], dtype=torch.float64)
+    turn = torch.tensor([[math.cos(math.radians(angle)), math.sin(math.radians(angle))]])
+    torch.testing.assert_close(unkinked(kinked(k, turn.double()), turn.double()), k)
 
 
 def test_a_closed_crack_rests_and_its_cycles_are_counted() -> None:
