@@ -14,6 +14,7 @@ from models.crack import CrackState
 from models.exposure import FREE, typical_blocks
 from models.forecast import life, rollout
 from models.path_crack import PathState, PathStepper
+from models.path_front import known
 from models.rainflow import Cycles
 from twin.cohort import Cohort
 from twin.forecast_paths import paths
@@ -93,12 +94,14 @@ def _along(stepper: PathStepper, state: PathState, load: Cycles, question: Quest
         left = torch.zeros(1, dtype=torch.float64)
         cycles = _cycles(question, left)
         return _Ahead(left, cycles, state.a.expand(1, len(cycles)), paths(state, state.front, load))
+    before = state.front
+    state = state._replace(front=known(before, state.plates, stepper.find))
     seen = path.foresight(state, load, state.a_limit, stepper.find)
     left = path.life(state, seen.outlook, load, state.a_limit)
     cycles = _cycles(question, left)
     lengths, front = path.rollout(state, load, cycles, stepper.find)
-    found = int(seen.found + front.found - state.front.found)
-    by_xfem = int(seen.by_xfem + front.by_xfem - state.front.by_xfem)
+    found = int(seen.found + front.found - before.found)
+    by_xfem = int(seen.by_xfem + front.by_xfem - before.by_xfem)
     drawn = paths(state, front, load)
     return _Ahead(left, cycles, lengths[0], drawn, found - by_xfem, by_xfem)
 

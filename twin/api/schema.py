@@ -204,7 +204,8 @@ class Paths(Page):
     spiking: list[tuple[float, float]] | None = Field(
         description="By the spiking network, for comparison: as far as physics. Null where the "
         "question lies outside what it has learned: plates with H = 2 W and uniform shear alone, "
-        "the mouth within 0.1 W of the middle, shear no larger than tension (|τ/σ| ≤ 1)."
+        "the mouth within 0.1 W of the middle, the tip at least 0.1 W from the side, shear no "
+        "larger than tension (|τ/σ| ≤ 1), and cycles of about one direction."
     )
     why: str | None = Field(description="Why there is no `spiking` path.")
 
