@@ -5,9 +5,9 @@ left side and 0.1 W long, under one load for each slice, of which 92 % have less
 It is asked where |τ/σ| ≤ 1, the mouth is within 0.1 W of the middle, the tip at least 0.1 W from
 the side, and the cycles turn the crack in about one direction. There its path was within 0.03 W of
 that of physics in all forecasts of a benchmark (docs/crack-steppers.md); nearly farthest without
-shear, where symmetry demands a straight crack and the network, which has seen none, bends it by 0.028 W.
-Beyond these bounds it is not to be relied on: it went 0.05 W astray from a first crack of 0.02 W,
-0.26 W with the mouth at 0.2 W, and one training 0.09 W at |τ/σ| = 2.
+shear, where symmetry demands a straight crack and the network, which has seen none, bends it by
+0.028 W. Beyond these bounds it is not to be relied on: it went 0.05 W astray from a first
+crack of 0.02 W, 0.26 W with the mouth at 0.2 W, and one training 0.09 W at |τ/σ| = 2.
 """
 
 from __future__ import annotations
