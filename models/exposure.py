@@ -9,6 +9,7 @@ that growth by the fourth power comes back exactly; by lesser powers it is too f
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +19,10 @@ from torch import Tensor
 
 from models.rainflow import Cycles, Floats, Ints
 
-SLOTS = 24  # classes that a component may have
-BINS = 24  # of the opening range
-LOWEST, HIGHEST = 1e5, 2e9  # [Pa]; smaller and larger ones go to the outermost bins
-EDGES = LOWEST * (HIGHEST / LOWEST) ** (np.arange(1, BINS) / BINS)  # [Pa]
-RATIOS = np.array([0.0, 0.4, 0.7])  # of valley to peak, between classes [1]
+SLOTS = 20  # classes that a component may have
+BINS = 32  # of the opening range, two to an octave; smaller and larger ones go to the outermost
+LOWEST = 2.0**15  # where they begin [Pa]
+RATIOS = np.array([0.0, 0.5])  # of valley to peak, between classes [1]
 SHEARS = np.array([-0.6, -0.05, 0.05, 0.6])  # of shear to tension, between classes [1]
 CLOSED = 0  # the class of cycles that never open the crack
 FREE = 2**31  # of a slot without a class; greater than any
@@ -53,8 +53,8 @@ def exposed(memory: Exposure, cycles: Cycles) -> Exposure:
     if cycles.range.numel() == 0:
         return memory
     after = Exposure(*(leaf.clone(memory_format=torch.contiguous_format) for leaf in memory))
-    each = torch.stack([leaf.to(torch.float64) for leaf in cycles[:5]])
-    _add(after.key.numpy(), after.sums.numpy(), each.numpy(), cycles.offset.numpy())
+    each = (leaf.to(torch.float64).contiguous().numpy() for leaf in cycles[:5])
+    _add(after.key.numpy(), after.sums.numpy(), cycles.offset.numpy(), *each)
     return after
 
 
@@ -92,23 +92,36 @@ def _opening_range(span: Tensor, mean: Tensor) -> Tensor:
 
 
 @njit(cache=True, nogil=True)
-def _add(key: Ints, sums: Floats, cycles: Floats, offset: Ints) -> None:
-    """Add `cycles` (5, m) to the rows of `key` and `sums`, one after the other."""
+def _add(
+    key: Ints,
+    sums: Floats,
+    offset: Ints,
+    span: Floats,
+    mean: Floats,
+    count: Floats,
+    shear: Floats,
+    shear_mean: Floats,
+) -> None:
+    """Add the cycles of each row to `key` and `sums`, one after the other."""
     for i in range(len(offset) - 1):
         for j in range(offset[i], offset[i + 1]):
-            span, mean, count = cycles[0, j], cycles[1, j], cycles[2, j]
-            if not count > 0.0:
+            if not count[j] > 0.0:
                 continue
-            peak, valley = mean + 0.5 * span, mean - 0.5 * span
+            peak, valley = mean[j] + 0.5 * span[j], mean[j] - 0.5 * span[j]
             opening = max(peak, 0.0) - max(valley, 0.0)
-            at = _slot(key[i], sums[i], _class(peak, valley, opening, cycles[3, j]))
+            wanted, at = _class(peak, valley, opening, shear[j]), 0
+            while at < SLOTS and key[i, at] < wanted:
+                at += 1
+            if at == SLOTS or key[i, at] != wanted:
+                at = _new_slot(key, sums, i, wanted)
+            into = sums[i, at]
             square = opening * opening
-            sums[i, at, 0] += count
-            sums[i, at, 1] += count * span
-            sums[i, at, 2] += count * mean
-            sums[i, at, 3] += count * cycles[3, j]
-            sums[i, at, 4] += count * cycles[4, j]
-            sums[i, at, 5] += count * square * square
+            into[0] += count[j]
+            into[1] += count[j] * span[j]
+            into[2] += count[j] * mean[j]
+            into[3] += count[j] * shear[j]
+            into[4] += count[j] * shear_mean[j]
+            into[5] += count[j] * square * square
 
 
 @njit(cache=True, nogil=True)
@@ -116,30 +129,32 @@ def _class(peak: float, valley: float, opening: float, shear: float) -> int:
     """Cycles alike in opening range, load ratio and shear have the same number, rising with it."""
     if peak <= 0.0:
         return CLOSED
-    size, ratio, turn = 0, 0, 0
-    while size < len(EDGES) and opening > EDGES[size]:
-        size += 1
-    while ratio < len(RATIOS) and valley > RATIOS[ratio] * peak:
-        ratio += 1
-    while turn < len(SHEARS) and shear > SHEARS[turn] * (peak - valley):
-        turn += 1
+    part, octave = math.frexp(opening / LOWEST)
+    size = min(max(2 * octave - (1 if part >= 0.75 else 2), 0), BINS - 1)
+    ratio, turn = 0, 0
+    for k in range(len(RATIOS)):
+        ratio += 1 if valley > RATIOS[k] * peak else 0
+    for k in range(len(SHEARS)):
+        turn += 1 if shear > SHEARS[k] * (peak - valley) else 0
     return (size * (len(RATIOS) + 1) + ratio) * (len(SHEARS) + 1) + turn + 1
 
 
-@njit(cache=True, nogil=True)
-def _slot(key: Ints, sums: Floats, wanted: int) -> int:
-    """The slot of a class, new where it has none; if need be what matters least makes room."""
+@njit(cache=True, nogil=True, inline="always")  # a call costs more than it does
+def _new_slot(key: Ints, sums: Floats, i: int, wanted: int) -> int:
+    """An empty slot for a class that has none; if need be what matters least makes room."""
+    if key[i, SLOTS - 1] != FREE:
+        _make_room(key[i], sums[i])
     at = 0
-    while at < len(key) and key[at] < wanted:
+    while key[i, at] != FREE:
         at += 1
-    if at < len(key) and key[at] == wanted:
-        return at
-    if key[-1] != FREE:
-        _make_room(key, sums)
-        at = int(np.searchsorted(key, wanted))
-    for k in range(len(key) - 1, at, -1):
-        key[k], sums[k] = key[k - 1], sums[k - 1]
-    key[at], sums[at] = wanted, 0.0
+    while at > 0 and key[i, at - 1] > wanted:
+        key[i, at] = key[i, at - 1]
+        for k in range(SUMS):
+            sums[i, at, k] = sums[i, at - 1, k]
+        at -= 1
+    key[i, at] = wanted
+    for k in range(SUMS):
+        sums[i, at, k] = 0.0
     return at
 
 

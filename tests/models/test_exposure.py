@@ -8,7 +8,6 @@ from models.crack import CrackStepper, blocks, spectrum_load
 from models.exposure import (
     BINS,
     COUNT,
-    HIGHEST,
     LOWEST,
     SLOTS,
     Exposure,
@@ -58,9 +57,9 @@ def test_constant_amplitude_comes_back_exactly() -> None:
 
 
 def test_the_mix_keeps_the_shares_of_all_and_of_like_cycles_the_mean() -> None:
-    row = [(100e6, 60e6, 3.0), (101e6, 70e6, 1.0), (10e6, 5e6, 12.0)]
+    row = [(102e6, 60e6, 3.0), (103e6, 70e6, 1.0), (10e6, 5e6, 12.0)]
     mix = typical_blocks(exposed(exposure(1), blocks([row])))
-    assert mix.range.tolist() == [10e6, pytest.approx(100.25e6, rel=1e-4)]
+    assert mix.range.tolist() == [10e6, pytest.approx(102.25e6, rel=1e-4)]
     assert mix.mean.tolist() == [5e6, pytest.approx(62.5e6, rel=1e-4)]
     assert mix.count.tolist() == [0.75, 0.25]
 
@@ -88,19 +87,22 @@ def test_remaining_life_is_too_short_where_cycles_have_more_classes_than_fit(law
     assert 0.75 < share_of_life(law, random_cycles(20.0, shear=15.0)) < 1.0
 
 
-@pytest.mark.parametrize("span", [0.0, 0.5 * LOWEST, LOWEST, HIGHEST, 3.0 * HIGHEST])
+HIGHEST = LOWEST * 2.0 ** (BINS / 2)  # [Pa]
+
+
+@pytest.mark.parametrize("span", [0.0, 0.5 * LOWEST, LOWEST, 0.99 * HIGHEST, 3.0 * HIGHEST])
 def test_ranges_beyond_the_bins_are_kept_in_the_outermost(span: float) -> None:
-    edge = LOWEST if span <= LOWEST else HIGHEST
-    memory = exposed(exposure(1), blocks([[(span, 0.5 * edge, 1.0), (edge, 0.5 * edge, 1.0)]]))
-    assert memory.sums[0, :, COUNT].sum() == 2.0
+    edge = LOWEST if span <= LOWEST else 0.99 * HIGHEST
+    memory = exposed(exposure(1), blocks([[(span, span, 1.0), (edge, edge, 1.0)]]))
+    assert memory.sums[0, 0, COUNT] == (2.0 if span > 0.0 else 1.0)  # that is a load ratio of one
     alone = exposed(exposure(1), blocks([[(span, span, 1.0)]]))
     assert typical_blocks(alone).range.tolist() == [span]
 
 
-def test_the_bins_rise_geometrically() -> None:
-    inside = [LOWEST * (HIGHEST / LOWEST) ** ((i + 0.5) / BINS) for i in range(BINS)]
-    memory = exposed(exposure(1), blocks([[(span, 0.5 * span, 1.0) for span in inside]]))
-    assert memory.sums[0, :, COUNT].tolist() == [1.0] * BINS
+def test_there_are_two_bins_to_an_octave() -> None:
+    sizes = [LOWEST * 2.0**octave * half for octave in (3, 4, 5) for half in (1.01, 1.49, 1.51)]
+    memory = exposed(exposure(1), blocks([[(size, 0.5 * size, 1.0) for size in sizes]]))
+    assert memory.sums[0, :6, COUNT].tolist() == [2.0, 1.0] * 3
 
 
 def test_what_does_not_fit_joins_the_nearest_and_the_gravest_stay() -> None:
