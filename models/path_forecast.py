@@ -17,14 +17,15 @@ from torch import Tensor
 from models.exposure import row_of, typical_blocks
 from models.forecast import mix
 from models.path_crack import POINTS, Outlook, PathState
-from models.path_front import Front, k_at
-from models.path_growth import Pull, Walk, carried, ended, pull, set_out, walked
+from models.path_front import Front, acting, k_at
+from models.path_growth import Pull, Walk, carried, ended, headed, pull, set_out, walked
 from models.path_line import Intensities
 from models.rainflow import Cycles
 from models.tree import rows, with_rows
 
 AHEAD = 0.045  # segments of an outlook [W]: 2.5 times those of growth, for so much less work
 RATIO = 0.05  # change of shear over tension beyond which an outlook is found again
+SPEED = 0.1  # difference of speeds beyond which it is
 
 
 def rollout(
@@ -60,7 +61,8 @@ def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities)
 
     It ends early where a crack comes to rest or runs through the plate.
     """
-    load, walk = pull(state.law, mix(blocks)), _walk(state)
+    load = pull(state.law, mix(blocks))
+    walk = headed(_walk(state), load)
     index = torch.arange(len(walk.a))
     ahead = Outlook(
         a=walk.a[:, None].repeat(1, POINTS),
@@ -129,7 +131,7 @@ def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tens
     if blocks.range.numel() == 0:
         return state, torch.where(state.a >= state.a_limit[:, None], 0.0, math.inf).to(state.a)
     ahead, now = state.outlook, ratio(blocks)
-    changed = (now - ahead.ratio).abs() > RATIO
+    changed = ((now - ahead.ratio).abs() > RATIO) | _surprised(state, blocks)
     short = (state.a[:, 0] >= ahead.a[:, -1]) & (ahead.a[:, -1] < state.a_limit)
     index = (~ahead.known | changed | short) & ~state.fractured & (state.cycles > 0.0)
     anew = (index & (state.a[:, 0] < state.a_limit)).nonzero().squeeze(1)
@@ -143,6 +145,17 @@ def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tens
         )
         state = state._replace(outlook=ahead, front=front)
     return state, life(state, ahead, blocks, state.a_limit)[:, None]
+
+
+def _surprised(state: PathState, blocks: Cycles) -> Tensor:
+    """Whether (n,) cracks grow at another speed than their outlooks say, for they run elsewhere."""
+    load, a, ahead = pull(state.law, mix(blocks)), state.a[:, 0], state.outlook
+    at = ((ahead.a <= a[:, None]).sum(1) - 1).clamp(min=0, max=POINTS - 2)
+    row = torch.arange(len(a))
+    a_near, k_near = (leaf[row[:, None], at[:, None] + torch.arange(2)] for leaf in ahead[:2])
+    near = ahead._replace(a=a_near, k=k_near)
+    here, there = load(acting(state.front, a)[0], a), load(_k(near, 0, a), a)
+    return (here - there).abs() > SPEED * torch.minimum(here, there)
 
 
 def ratio(blocks: Cycles) -> Tensor:

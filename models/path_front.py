@@ -38,6 +38,7 @@ from models.path_plate import SEGMENT, Plates, Tips
 from models.tree import rows, with_rows
 
 FRESH = 0.1  # so far into a segment it has hardly begun [of the segment]
+ROUNDING = 1e-9  # of what is left of a segment [of the segment]
 BESIDE = 0.05  # so near to a longer segment a node is not missed [of the shortest]
 OFF_AIM = math.sin(math.radians(5.0))  # beyond which a node's intensities are found anew
 
@@ -101,14 +102,19 @@ def k_at(front: Front, a: Tensor) -> Tensor:
     return torch.sqrt(a)[:, None, None] * F
 
 
-def acting(front: Front, a: Tensor) -> tuple[Tensor, Tensor]:
+def hardly_begun(front: Front, a: Tensor) -> Tensor:
+    """Whether (n,) a segment is under way and not a tenth of it behind the tip, at `a` (n,) [m]."""
+    return (front.span > 0.0) & (a - front.start < (FRESH - ROUNDING) * front.span)
+
+
+def acting(front: Front, a: Tensor, hardly: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Intensities (n, 2, 2) [√m] at the length `a` (n,) [m], and the directions (n, 2) they are of.
 
     A segment that has hardly begun has not turned its crack yet: there they are those of a tip
     without the kink. Else the first load of many small ones could close the crack to the others.
     """
     k, last = k_at(front, a), _last_direction(front)
-    hardly = (front.span > 0.0) & (a - front.start < FRESH * front.span)
+    hardly = hardly_begun(front, a) if hardly is None else hardly
     before = unkinked(k, between(last, front.aim))
     k = torch.where(hardly[:, None, None], before, k)
     return k, torch.where(hardly[:, None], last, front.aim)

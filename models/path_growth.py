@@ -26,6 +26,7 @@ from models.path_front import (
     acting,
     aimed,
     drawn_out,
+    hardly_begun,
     known,
     off_aim,
     settled,
@@ -158,7 +159,7 @@ def walked(walk: Walk, load: Pull, find: Intensities) -> Walk:
     for _ in range(MAX_PIECES):
         if not active.numel():
             return walk
-        part = _piece(part, pulling, find)
+        part = _piece(_straightened(part, find), pulling, find)
         walk = with_rows(walk, active, part)
         on = ((part.left > 0.0) & ~part.broken).nonzero().squeeze(1)
         if len(on) < len(active):
@@ -169,9 +170,8 @@ def walked(walk: Walk, load: Pull, find: Intensities) -> Walk:
 def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
     """Segments are aimed anew or end where they are, as a load goes on in another direction.
 
-    Early on, a large load aims by itself; then a segment whose tip has strayed from the aim under
-    many small ones aims where it went. Later a segment ends, where a load is large or the tip has
-    left the aim already by as much as it would take.
+    Early on, a large load aims by itself. Later a segment ends, where a load is large or the tip
+    has left the aim already by as much as it would take.
     """
     front = known(walk.front, walk.plates, find)
     (k, ahead), begun = acting(front, walk.a), walk.a - front.start
@@ -182,21 +182,43 @@ def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
     stays = off * turn >= reach * turn * turn
     fresh = under_way & (turns > TURN) & large & (begun <= reach)
     early = under_way & (turns > SHARP) & (large | stays) & (begun >= SHORT * front.span)
-    soon = (begun >= reach) & (begun < SHORT * front.span)
-    strayed = under_way & ~fresh & soon & (off.abs() > TURN * begun)
-    for chosen, mended in ((fresh, _abandoned), (early, _shortened), (strayed, _redirected)):
+    for chosen, mended in ((fresh, _abandoned), (early, _shortened)):
         index = chosen.nonzero().squeeze(1)
         if index.numel():
             some = rows(walk._replace(front=front), index)
-            front = with_rows(front, index, mended(some, find))
+            front = with_rows(front, index, mended(some))
     return walk._replace(front=front)
 
 
-def _abandoned(walk: Walk, _find: Intensities) -> Front:
+def headed(walk: Walk, load: Pull) -> Walk:
+    """The cracks as they go on under a load that lasts: no segment holds them to another way."""
+    front = walk.front
+    k, ahead = acting(front, walk.a)
+    turn = between(front.aim, turned(ahead, load.heading(k, walk.a)))
+    elsewhere = (front.span > 0.0) & ((turn[:, 1].abs() > SHARP) | (turn[:, 0] < 0.0))
+    hardly = hardly_begun(front, walk.a)
+    for chosen, mended in ((elsewhere & hardly, _abandoned), (elsewhere & ~hardly, _shortened)):
+        index = chosen.nonzero().squeeze(1)
+        if index.numel():
+            front = with_rows(front, index, mended(rows(walk, index)))
+    return walk._replace(front=front)
+
+
+def _straightened(walk: Walk, find: Intensities) -> Walk:
+    """Segments whose tips have strayed from the aim under many small loads aim where these went."""
+    front, begun = walk.front, walk.a - walk.front.start
+    soon = ~hardly_begun(front, walk.a) & (begun < SHORT * front.span)
+    index = (soon & (off_aim(front).abs() > TURN * begun)).nonzero().squeeze(1)
+    if not index.numel():
+        return walk
+    return walk._replace(front=with_rows(front, index, _redirected(rows(walk, index), find)))
+
+
+def _abandoned(walk: Walk) -> Front:
     return abandoned(walk.front)
 
 
-def _shortened(walk: Walk, _find: Intensities) -> Front:
+def _shortened(walk: Walk) -> Front:
     return settled_at(walk.front, walk.a, SEGMENT * walk.plates.width)
 
 
@@ -245,11 +267,12 @@ def set_out(walk: Walk, load: Pull, find: Intensities, segment: float = SEGMENT)
 def _stride(walk: Walk, load: Pull, start: Tensor) -> tuple[Tensor, Tensor]:
     """Growth (k,) [m] in one stride, and what is left (k,) of the load after it."""
     a, front = walk.a, walk.front
-    to_end = front.start + front.span - a
+    hardly = hardly_begun(front, a)  # beyond that something else acts
+    to_end = front.start + torch.where(hardly, FRESH, 1.0) * front.span - a
     slow = walk.left / start
     span = torch.minimum(torch.minimum(STRIDE * a, to_end), AHEAD * start)
     middle, end = (
-        slowness(load(acting(front, a + share * span)[0], a + share * span), slow)
+        slowness(load(acting(front, a + share * span, hardly)[0], a + share * span), slow)
         for share in (0.5, 1.0)
     )
     taken = span * ((slow + 4.0 * middle + end) / 6.0)

@@ -14,7 +14,7 @@ from models.crack import blocks, inspection_load, series_load, spectrum_load
 from models.direction import equivalent, kink
 from models.laws import FormanLaw, ParisLaw
 from models.path_crack import EdgePlate, PathState, PathStepper
-from models.path_forecast import foresight, rollout, with_remaining
+from models.path_forecast import foresight, life, rollout, with_remaining
 from models.path_front import at_end, moved, nodes
 from models.path_growth import pull
 from models.path_intensity import Judged, default_intensities
@@ -272,14 +272,29 @@ def test_a_crack_measured_longer_than_the_plate_ends_at_its_edge_and_is_broken()
     assert float(after.measured) == pytest.approx(20 * MM)
 
 
-@pytest.mark.parametrize("messages", [1, 200])
-def test_one_early_cycle_does_not_steer_a_segment(messages: int) -> None:
-    alone = loaded(stepper().init(1), 1.2e6, -0.5)
-    state = loaded(stepper().init(1), 1.0, 0.5)
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+@pytest.mark.parametrize("messages", [1, 30, 200])
+def test_one_early_cycle_does_not_steer_a_segment(ratio: float, messages: int) -> None:
+    count = 1.2e6 if ratio < 1.0 else 3e5
+    alone = loaded(stepper().init(1), count, -ratio)
+    state = loaded(stepper().init(1), 1.0, ratio)
     for _ in range(messages):
-        state = loaded(state, 1.2e6 / messages, -0.5)
+        state = loaded(state, count / messages, -ratio)
     grown, unhindered = float(state.a) - 1 * MM, float(alone.a) - 1 * MM
+    assert unhindered > 0.1 * MM
     assert grown == pytest.approx(unhindered, rel=0.03)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_no_segment_under_way_hides_the_life_under_another_load(ratio: float) -> None:
+    find, limit = default_intensities(), torch.tensor([6 * MM]).double()
+    state = loaded(stepper().init(1), 1.0, ratio)
+    state, _ = with_remaining(state, find)
+    mix = blocks([[(4e7, 2e7, 1.0, -ratio * 4e7)]])
+    left = float(life(state, foresight(state, mix, limit, find).outlook, mix, limit))
+    at = torch.tensor([0.98, 1.02]).double() * left
+    early, late = rollout(state, mix, at, find)[0][0, 0].tolist()
+    assert early < 6 * MM <= late
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 1.3])
