@@ -3,8 +3,9 @@
 Remaining life asks how the load goes on; the answer is a repeating mix of what has been. What a
 cycle does hangs on the part of its range that opens the crack, on its load ratio and on its shear,
 and not in proportion: so cycles are summed up with their like alone. Each class keeps sums rather
-than a centre, so that constant amplitude comes back exactly. The mean of a class is taken so
-that growth by the fourth power comes back exactly; by lesser powers it is too fast.
+than a centre, so that constant amplitude comes back to the last digits. Of the opening range T its
+fourth power is kept, of peak / T and shear / T the square, weighted by that: the mean of a class
+then grows a crack as its cycles do by ΔK⁴, and too fast by less.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from models.rainflow import Cycles, Floats, Ints
 SLOTS = 20  # classes that a component may have
 BINS = 32  # of the opening range, two to an octave; smaller and larger ones go to the outermost
 LOWEST = 2.0**15  # where they begin [Pa]
-RATIOS = np.array([0.0, 0.5])  # of valley to peak, between classes [1]
-SHEARS = np.array([-0.6, -0.05, 0.05, 0.6])  # of shear to tension, between classes [1]
+RATIOS = np.array([0.0, 0.5, 0.75, 0.875])  # of valley to peak, between classes [1]
+SHEARS = np.array([-1.6, -1.0, -0.6, -0.3, -0.05, 0.05, 0.3, 0.6, 1.0, 1.6])  # to the range [1]
 CLOSED = 0  # the class of cycles that never open the crack
 FREE = 2**31  # of a slot without a class; greater than any
-SUMS = 6  # count, then count times: range, mean, shear, its mean, fourth power of opening range
-COUNT, FOURTH = 0, 5
+COUNT, RANGE, MEAN, SHEAR_MEAN, SHEAR, PEAK, FOURTH = range(7)  # what is summed up of a class
+SUMS = 7
 
 
 class Exposure(NamedTuple):
     """Sums over all cycles so far, class by class; the classes of a row rise."""
 
     key: Tensor  # (n, SLOTS) int64, FREE behind the last
-    sums: Tensor  # (n, SLOTS, SUMS) float64 [1], [Pa] and [Pa⁴]
+    sums: Tensor  # (n, SLOTS, SUMS) float64 [1], [Pa] and [Pa⁴]: counts times each
 
 
 def exposure(n: int) -> Exposure:
@@ -63,17 +64,19 @@ def typical_blocks(memory: Exposure) -> Cycles:
     seen = memory.key < FREE
     sums, count = memory.sums[seen], memory.sums[..., COUNT]
     total = count.sum(1, keepdim=True).expand_as(seen)[seen]
-    span, mean, shear, shear_mean = (sums[:, 1:FOURTH] / sums[:, :1]).unbind(1)
-    opening = _opening_range(span, mean)
-    fourth = torch.sqrt(torch.sqrt(sums[:, FOURTH] / sums[:, COUNT]))
-    more = torch.where(opening > 0.0, fourth / torch.where(opening > 0.0, opening, 1.0), 1.0)
-    more = torch.where(more > 1.0 + 1e-9, more, 1.0)
     offset = torch.cat((seen.new_zeros(1, dtype=torch.int64), seen.sum(1).cumsum(0)))
+    span, mean, shear_mean = (sums[:, i] / sums[:, COUNT] for i in (RANGE, MEAN, SHEAR_MEAN))
+    opens, alike = sums[:, FOURTH] > 0.0, torch.where(sums[:, FOURTH] > 0.0, sums[:, FOURTH], 1.0)
+    opening = torch.sqrt(torch.sqrt(alike / sums[:, COUNT]))
+    more = torch.where(opens, opening / _opening_range(span, mean).clamp(min=1e-300), 1.0)
+    peak = opening * torch.sqrt(sums[:, PEAK] / alike)
+    shear = opening * torch.sign(sums[:, SHEAR]) * torch.sqrt(sums[:, SHEAR].abs() / alike)
+    size = torch.where(mean > 0.5 * span, opening, more * span)  # all of it opens, or a part
     return Cycles(
-        range=more * span,
-        mean=more * mean,
+        range=torch.where(opens, size, span),
+        mean=torch.where(opens, peak - 0.5 * size, mean),
         count=sums[:, COUNT] / total,
-        shear=more * shear,
+        shear=torch.where(opens, shear, 0.0),
         shear_mean=more * shear_mean,
         offset=offset,
     )
@@ -115,13 +118,14 @@ def _add(
             if at == SLOTS or key[i, at] != wanted:
                 at = _new_slot(key, sums, i, wanted)
             into = sums[i, at]
-            square = opening * opening
-            into[0] += count[j]
-            into[1] += count[j] * span[j]
-            into[2] += count[j] * mean[j]
-            into[3] += count[j] * shear[j]
-            into[4] += count[j] * shear_mean[j]
-            into[5] += count[j] * square * square
+            square = count[j] * opening * opening
+            into[COUNT] += count[j]
+            into[RANGE] += count[j] * span[j]
+            into[MEAN] += count[j] * mean[j]
+            into[SHEAR_MEAN] += count[j] * shear_mean[j]
+            into[SHEAR] += square * shear[j] * abs(shear[j])
+            into[PEAK] += square * peak * peak
+            into[FOURTH] += square * opening * opening
 
 
 @njit(cache=True, nogil=True)
@@ -131,11 +135,13 @@ def _class(peak: float, valley: float, opening: float, shear: float) -> int:
         return CLOSED
     part, octave = math.frexp(opening / LOWEST)
     size = min(max(2 * octave - (1 if part >= 0.75 else 2), 0), BINS - 1)
-    ratio, turn = 0, 0
-    for k in range(len(RATIOS)):
-        ratio += 1 if valley > RATIOS[k] * peak else 0
-    for k in range(len(SHEARS)):
-        turn += 1 if shear > SHEARS[k] * (peak - valley) else 0
+    ratio, turn = 0, len(SHEARS) // 2
+    while ratio < len(RATIOS) and valley > RATIOS[ratio] * peak:
+        ratio += 1
+    if shear != 0.0:
+        turn = 0
+        while turn < len(SHEARS) and shear > SHEARS[turn] * (peak - valley):
+            turn += 1
     return (size * (len(RATIOS) + 1) + ratio) * (len(SHEARS) + 1) + turn + 1
 
 
