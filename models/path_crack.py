@@ -15,10 +15,11 @@ from models.crack_state import columns
 from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
 from models.path_front import Front, acting, at_end, known, moved, to_edge
-from models.path_growth import Walk, pull, walked
+from models.path_growth import Walk, walked
 from models.path_intensity import default_intensities
 from models.path_line import Intensities
 from models.path_plate import CLOSURES, SEGMENT, Plates, checked_path
+from models.path_pull import pull
 from models.rainflow import Cycles, Turning, open_half_cycles, turning
 from models.tree import mapped, rows, with_rows
 from models.xfem.closure import Closure

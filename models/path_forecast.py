@@ -18,8 +18,9 @@ from models.exposure import row_of, typical_blocks
 from models.forecast import mix
 from models.path_crack import POINTS, Outlook, PathState
 from models.path_front import Front, acting, k_at
-from models.path_growth import Pull, Walk, carried, ended, headed, pull, set_out, walked
+from models.path_growth import Walk, carried, ended, headed, set_out, walked
 from models.path_line import Intensities
+from models.path_pull import Pull, pull
 from models.rainflow import Cycles
 from models.tree import rows, with_rows
 

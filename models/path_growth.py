@@ -1,24 +1,18 @@
 """Growth of cracks along their paths under blocks that hold any number of cycles.
 
-The blocks of one load act together: the growth of a cycle is the law's at the equivalent
-intensity of the maximum tangential stress criterion, and the crack heads where the mean of the
-directions of all cycles points, each weighted by what it grows. Within a segment
-λ(a) = ∫ da/g is taken by parabolas, as in `models.integration`, which also says why everything
-transcendental is evaluated on lanes.
+What pulls at a crack is in `models.path_pull`. Within a segment λ(a) = ∫ da/g is taken by
+parabolas, as in `models.integration`, which also says why everything transcendental is evaluated
+on lanes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from models.direction import equivalent, half_tangent
-from models.exposure import row_of
-from models.integration import AHEAD, load_ratio, padded, part_of, slowness
-from models.laws import Law
+from models.integration import AHEAD, part_of, slowness
 from models.path_front import (
     FRESH,
     Front,
@@ -36,8 +30,8 @@ from models.path_front import (
 )
 from models.path_line import Intensities, between, forward, turned
 from models.path_plate import SEGMENT, Plates
-from models.rainflow import Cycles
-from models.tree import mapped, rows, with_rows
+from models.path_pull import Pull
+from models.tree import rows, with_rows
 
 STRIDE = 0.1  # the longest stride, relative to the crack
 SMALL = 1e-4  # growth in segments that one evaluation may take
@@ -45,98 +39,6 @@ TURN = 0.05  # sine of the deviation from which on a segment that has hardly beg
 SHORT = 0.2  # from here on it ends instead, where a load turns the crack for so long
 SHARP = 0.2  # sine of the deviation from which on it does; curves under one load are less
 MAX_PIECES = 8192
-
-
-class Lane(NamedTuple):
-    """What drives each lane: a block of equal cycles; all leaves (M,), filled up."""
-
-    law: Law
-    range: Tensor  # [Pa]
-    peak: Tensor  # [Pa], zero for a cycle in compression
-    shear: Tensor  # range, signed as that of the tension is positive [Pa]
-    shear_peak: Tensor  # where the tension has its peak [Pa]
-    R: Tensor  # of the tension [1]
-    count: Tensor  # type: ignore[assignment]  # [1], zero in compression; hides tuple.count
-
-
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """All cycles that pull at `tracks` cracks."""
-
-    lane: Lane
-    track: Tensor  # (M,) int64, which crack
-    used: int  # lanes before those that fill up
-    tracks: int
-
-    def growth(self, k: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Growth (used,) [m] of each block, and tan(θ/2) of its direction [1].
-
-        `k` (tracks, 2, 2) [√m] and `a` (tracks,) [m] are those of the cracks.
-        """
-        lane, at = self.lane, self.track
-        per_load = k.reshape(-1, 4).index_select(0, at)
-        ranges, peaks = (
-            (
-                tension * per_load[:, 0] + shear * per_load[:, 2],
-                tension * per_load[:, 1] + shear * per_load[:, 3],
-            )
-            for tension, shear in ((lane.range, lane.shear), (lane.peak, lane.shear_peak))
-        )
-        tangent, dK, K_max = half_tangent(*ranges), equivalent(*ranges), equivalent(*peaks)
-        R = load_ratio(dK, K_max, lane.R)
-        per_cycle = lane.law(K_max * (1.0 - R), R, a.index_select(0, at))
-        grows = (lane.count > 0.0) & (dK > 0.0) & (K_max > 0.0)
-        return torch.where(grows, lane.count * per_cycle, 0.0)[: self.used], tangent[: self.used]
-
-    def __call__(self, k: Tensor, a: Tensor) -> Tensor:
-        """Growth (tracks,) [m] of all blocks together."""
-        return self._sum(self.growth(k, a)[0])
-
-    def heading(self, k: Tensor, a: Tensor) -> Tensor:
-        """Where they turn the crack: unit vectors (tracks, 2) from its own direction."""
-        growth, t = self.growth(k, a)
-        weight = growth.clamp(max=1e100)
-        scale = 1.0 / (1.0 + t * t)
-        x = self._sum(weight * ((1.0 - t * t) * scale))
-        y = self._sum(weight * (2.0 * t * scale))
-        size = torch.sqrt(x * x + y * y)
-        grows = size > 0.0
-        size = torch.where(grows, size, 1.0)
-        return torch.stack((torch.where(grows, x / size, 1.0), y / size), 1)
-
-    def _sum(self, value: Tensor) -> Tensor:
-        return value.new_zeros(self.tracks).index_add_(0, self.track[: self.used], value)
-
-    def among(self, index: Tensor) -> Pull:
-        """What pulls at the cracks at `index` (rising) alone."""
-        if len(index) == self.tracks:
-            return self
-        place = index.new_full((self.tracks,), -1)
-        place[index] = torch.arange(len(index), device=index.device)
-        chosen = (place[self.track[: self.used]] >= 0).nonzero()[:, 0]
-        fill = padded(chosen)
-        track = place[self.track[fill]].clamp(min=0)
-        return Pull(rows(self.lane, fill), track, len(chosen), len(index))
-
-
-def pull(law: Law, cycles: Cycles) -> Pull:
-    """What `cycles` do to cracks that grow by `law` (leaves (n, 1))."""
-    row = row_of(cycles.offset)
-    track = padded(row)
-    of = padded(torch.arange(len(row), device=row.device))
-    span, mean, count, shear, shear_mean = (leaf.index_select(0, of) for leaf in cycles[:5])
-    peak, valley = mean + 0.5 * span, mean - 0.5 * span
-    opened = (peak > 0.0) & (span > 0.0)
-    lane = Lane(
-        law=mapped(lambda leaf: leaf[:, 0].index_select(0, track), law),
-        range=span,
-        peak=torch.where(opened, peak, 0.0),
-        shear=shear,
-        shear_peak=shear_mean + 0.5 * shear,
-        R=torch.where(opened, valley / torch.where(opened, peak, 1.0), 0.0),
-        count=torch.where(opened, count, 0.0),
-    )
-    return Pull(lane, track, len(row), len(cycles.offset) - 1)
 
 
 class Walk(NamedTuple):

@@ -24,7 +24,7 @@ KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
 PORTION = 256  # newcomers that are made at a time
 
 # What a step or a remaining life may raise. State and load follow from the journal: it would be
-# raised at every start again. Memory that runs out is not among them: that is the machine's.
+# raised at every start again. Memory that runs out is not among them (`out_of_memory`).
 TROUBLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 AnyStepper = CrackStepper | PathStepper
@@ -202,11 +202,18 @@ def with_remaining(cohort: Cohort) -> tuple[Cohort, dict[str, str]]:
     return replace(cohort, evidence=torch.zeros_like(cohort.evidence)), failures
 
 
+def out_of_memory(exc: Exception) -> bool:
+    """Whether it was the machine: torch says by a RuntimeError that it got no memory."""
+    return isinstance(exc, RuntimeError) and "allocate memory" in str(exc)
+
+
 def _renewed(cohort: Cohort, index: Tensor, failures: dict[str, str]) -> Cohort:
     """The lives of the rows at `index` found together, or, if that fails, half by half."""
     try:
         return _with_lives(cohort, index)
     except TROUBLE as exc:
+        if out_of_memory(exc):
+            raise
         if len(index) == 1:
             failures[cohort.members[int(index)]] = f"{type(exc).__name__}: {exc}"
             return replace(cohort, remaining=cohort.remaining.index_fill(0, index, torch.nan))

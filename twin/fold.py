@@ -19,7 +19,7 @@ from models.crack_load import timely
 from sensors.errors import MalformedError
 from sensors.observation import AnyObservation, Inspection, Readout
 from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
-from twin.cohort import TROUBLE, Cohort, Feed, stepped, with_remaining
+from twin.cohort import TROUBLE, Cohort, Feed, out_of_memory, stepped, with_remaining
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
@@ -154,6 +154,8 @@ def _tried(
     try:
         return _advanced(cohort, [reading], moved, notes), moved
     except NO_LOAD as exc:
+        if out_of_memory(exc):
+            raise
         note = _note("implausible", cohort, reading)
         notes.append(note._replace(data=note.data | {"why": f"{type(exc).__name__}: {exc}"}))
         return cohort, track

@@ -16,10 +16,10 @@ from models.laws import FormanLaw, ParisLaw
 from models.path_crack import EdgePlate, PathState, PathStepper
 from models.path_forecast import foresight, life, rollout, with_remaining
 from models.path_front import at_end, moved, nodes
-from models.path_growth import pull
 from models.path_intensity import Judged, default_intensities
 from models.path_line import between, kinked, length, tips, unkinked
 from models.path_plate import Plates, Tips, solver
+from models.path_pull import pull
 from models.tree import rows
 
 MM, ONE = 1e-3, torch.ones(1, dtype=torch.int64)

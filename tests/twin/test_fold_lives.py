@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from tests.twin.fakes import house
 from tests.twin.fleets import CLOCK, component, fleet, spectrum
 from tests.twin.test_fold import assert_same, assert_same_rows, state
 from tests.twin.test_plates import PLATE, loaded, plate
+from twin.cohort import out_of_memory
 from twin.fleet import Fleet
 from twin.fold import Folded, Line, folded
 from twin.record import Row
@@ -128,3 +130,10 @@ def test_a_part_that_has_seen_nothing_has_no_life_after_a_change_either() -> Non
     value = fleet(component(), component("plant/press-2"))
     result = folded(value, [other[0], change, other[1]], CLOCK)
     assert math.isnan(life(result, "plant/press-1"))
+
+
+def test_memory_that_runs_out_is_the_machines_trouble_and_no_loads() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**14)
+    assert out_of_memory(caught.value)
+    assert not out_of_memory(RuntimeError("there is a wide plate"))

@@ -12,8 +12,8 @@ from models.crack import blocks
 from models.forecast import mix
 from models.path_crack import PathState
 from models.path_front import acting, known
-from models.path_growth import pull
 from models.path_intensity import default_intensities
+from models.path_pull import pull
 from models.rainflow import Cycles
 from tests.twin.fleets import fleet
 from tests.twin.test_fold import state
