@@ -17,7 +17,8 @@ from models.exposure import (
 )
 from models.forecast import life, remaining
 from models.geometry import EdgeCrack
-from models.laws import FormanLaw, Law, ParisLaw, WalkerLaw
+from models.laws import LAWS, FormanLaw, Law, ParisLaw, WalkerLaw
+from models.materials import MATERIALS, Material
 from models.retardation import NoRetardation
 
 PARIS, WALKER = ParisLaw(9.7e-30, 3.0), WalkerLaw(9.7e-30, 3.0, 0.5)
@@ -85,6 +86,12 @@ def test_the_mix_keeps_the_shares_of_all_and_of_like_cycles_the_mean() -> None:
 @pytest.mark.parametrize("law", [PARIS, WALKER, FORMAN])
 def test_remaining_life_is_that_of_the_load_so_far(law: Law, rows: list[Row]) -> None:
     assert 0.97 < share_of_life(law, rows) < 1.001
+
+
+@pytest.mark.parametrize("material", MATERIALS.values(), ids=lambda material: material.name)
+def test_remaining_life_under_random_loads_holds_for_all_materials(material: Material) -> None:
+    law = LAWS[material.law](**material.constants)
+    assert 0.95 < share_of_life(law, random_cycles(80.0)) < 1.001
 
 
 @pytest.mark.parametrize("law", [PARIS, WALKER])
