@@ -105,7 +105,7 @@ class CrackStepper:
 
 def _inspected(state: CrackState, load: CrackLoad) -> CrackState:
     """The belief after the inspections; the overload zone keeps its distance to the tip."""
-    seen, length = timely(load, state.t_inspected_ns), load.length.to(state.a.dtype)
+    seen, length = timely(load, state), load.length.to(state.a.dtype)
     limit = limit_of(state).view_as(state.a)
     taken = (seen & state.replace)[:, None]
     a = torch.where(taken, torch.minimum(length[:, None], limit), state.a)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -152,12 +152,24 @@ def dated(t_ns: Tensor, load: CrackLoad) -> Tensor:
     return torch.where(evidence, torch.maximum(t_ns, load.t_ns), t_ns)
 
 
-def timely(load: CrackLoad, t_inspected_ns: Tensor) -> Tensor:
-    """Which inspections (n,) count, where the last ones are of `t_inspected_ns` (n,).
+class _Seen(Protocol):
+    """What of a state says which inspections are late; all (n,)."""
 
-    An older one has been overtaken: whoever looked later knows better.
+    @property
+    def t_inspected_ns(self) -> Tensor: ...
+    @property
+    def t_ns(self) -> Tensor: ...
+    @property
+    def fractured(self) -> Tensor: ...
+
+
+def timely(load: CrackLoad, state: _Seen) -> Tensor:
+    """Which inspections (n,) count: none that is older than the last one, or than a break.
+
+    An older one has been overtaken: whoever looked later knows better, and nobody saw the break.
     """
-    return load.inspected & (load.t_ns >= t_inspected_ns)
+    before_break = state.fractured & (load.t_ns < state.t_ns)
+    return load.inspected & (load.t_ns >= state.t_inspected_ns) & ~before_break
 
 
 def counted_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:

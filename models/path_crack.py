@@ -186,7 +186,7 @@ def _inspected(state: PathState, load: CrackLoad) -> PathState:
     A tip where no crack can be followed is that of one through the plate, at its edge; one that is
     moved back to where it can be is that of a crack again: whoever looked knows better.
     """
-    seen, length = timely(load, state.t_inspected_ns), load.length
+    seen, length = timely(load, state), load.length
     a, shortest = state.a[:, 0], SEGMENT * state.plates.width
     index = (seen & state.replace).nonzero().squeeze(1)
     if index.numel():

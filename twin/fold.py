@@ -170,7 +170,7 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
     length = state.a.mean(1)
     beyond = (length >= state.a_limit) | state.fractured
     passed = beyond & ~cohort.limit_passed[index]
-    counts = timely(load, rows.t_inspected_ns)
+    counts = timely(load, rows)
     off = (length - load.length).abs() > CLIPPED * load.length
     after = replace(
         cohort,

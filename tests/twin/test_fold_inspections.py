@@ -43,6 +43,16 @@ def test_an_inspection_behind_newer_load_is_believed_as_it_arrives() -> None:
     assert float(state(folded(fleet(component()), lines, CLOCK).fleet).a) == 0.0011
 
 
+@pytest.mark.parametrize("name", ["plant/press-1", NAME])
+def test_an_inspection_from_before_a_break_does_not_mend_it(name: str) -> None:
+    broken = spectrum(0, 10 * DAY_S, name, [[4e8, 2.4e8, 1e7]])
+    before, after = (inspection(k, 0.0011, day * DAY_S, name) for k, day in enumerate((2, 11)))
+    assert [kind for kind, _ in kinds(broken, before)][-1] == "late"
+    values = [folded(fleet(component(), plate()), lines, CLOCK).fleet
+              for lines in ([broken, before], [broken, before, after])]  # fmt: skip  # two lines
+    assert [bool(state(value, name).fractured) for value in values] == [True, False]
+
+
 def test_an_inspection_that_no_crack_can_have_is_told_as_clipped() -> None:
     assert kinds(inspection(0, 1e-9, name=NAME))[1] == ("clipped", 1e-9)
     assert kinds(inspection(0, 0.00018, name=NAME)) == [("inspection", 0.00018)]
