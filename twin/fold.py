@@ -41,9 +41,9 @@ class Line(NamedTuple):
 class Note(NamedTuple):
     """Something worth telling that happened during a fold.
 
-    `registered`; `inspection`; `late`: one older than the last, kept but not believed; `clipped`:
-    one that no crack can have, believed as the nearest length that one can; `limit`: reached;
-    `implausible`: an observation left out; `life_unknown`: a remaining life could not be computed.
+    `registered`; `inspection`; `late`: one older than the last, or than a break, not believed;
+    `clipped`: one that no crack can have, believed as the nearest length that one can; `limit`:
+    reached; `implausible`: an observation left out; `life_unknown`: one could not be computed.
     """
 
     kind: str
