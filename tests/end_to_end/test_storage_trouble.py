@@ -206,6 +206,8 @@ def test_a_power_cut_takes_nothing_that_was_acknowledged(tmp_path: Path) -> None
                 twin.start()
             stream.finish()
         twin.until_kept(len(traffic.sent))
+        flushed = "twin_flush_last_success_timestamp_seconds"
+        twin.until(lambda: twin.metric(flushed) > 0.0, "flushes")
         twin.kill()
         found = findings(twin.data, traffic, twin.clock)
         assert (found.faults, found.damage) == ([], [])
