@@ -84,12 +84,7 @@ def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
     stays = off * turn >= reach * turn * turn
     fresh = under_way & (turns > TURN) & large & (begun <= reach)
     early = under_way & (turns > SHARP) & (large | stays) & (begun >= SHORT * front.span)
-    for chosen, mended in ((fresh, _abandoned), (early, _shortened)):
-        index = chosen.nonzero().squeeze(1)
-        if index.numel():
-            some = rows(walk._replace(front=front), index)
-            front = with_rows(front, index, mended(some))
-    return walk._replace(front=front)
+    return _left(walk._replace(front=front), fresh, early)
 
 
 def headed(walk: Walk, load: Pull) -> Walk:
@@ -99,11 +94,7 @@ def headed(walk: Walk, load: Pull) -> Walk:
     turn = between(front.aim, turned(ahead, load.heading(k, walk.a)))
     elsewhere = (front.span > 0.0) & ((turn[:, 1].abs() > SHARP) | (turn[:, 0] < 0.0))
     hardly = hardly_begun(front, walk.a)
-    for chosen, mended in ((elsewhere & hardly, _abandoned), (elsewhere & ~hardly, _shortened)):
-        index = chosen.nonzero().squeeze(1)
-        if index.numel():
-            front = with_rows(front, index, mended(rows(walk, index)))
-    return walk._replace(front=front)
+    return _left(walk, elsewhere & hardly, elsewhere & ~hardly)
 
 
 def _straightened(walk: Walk, find: Intensities) -> Walk:
@@ -116,12 +107,18 @@ def _straightened(walk: Walk, find: Intensities) -> Walk:
     return walk._replace(front=with_rows(front, index, _redirected(rows(walk, index), find)))
 
 
-def _abandoned(walk: Walk) -> Front:
-    return abandoned(walk.front)
-
-
-def _shortened(walk: Walk) -> Front:
-    return settled_at(walk.front, walk.a, SEGMENT * walk.plates.width)
+def _left(walk: Walk, to_aim_anew: Tensor, to_end_here: Tensor) -> Walk:
+    """The cracks with some segments left: to go on from the last nodes, or from the tips."""
+    front = walk.front
+    index = to_aim_anew.nonzero().squeeze(1)
+    if index.numel():
+        front = with_rows(front, index, abandoned(rows(front, index)))
+    index = to_end_here.nonzero().squeeze(1)
+    if index.numel():
+        some = rows(walk, index)
+        ended_here = settled_at(some.front, some.a, SEGMENT * some.plates.width)
+        front = with_rows(front, index, ended_here)
+    return walk._replace(front=front)
 
 
 def _redirected(walk: Walk, find: Intensities) -> Front:
