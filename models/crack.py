@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.crack_growth import grown, open_growth, unit_intensities, with_open_growth
+from models.crack_growth import grown, unit_intensities, with_open_growth
 from models.crack_load import (
     CrackLoad,
     blocks,
     check,
-    counted_load,
     dated,
     inspection_load,
     no_load,
@@ -37,7 +36,7 @@ from models.direction import equivalent
 from models.exposure import exposed, exposure
 from models.geometry import Geometry
 from models.laws import Law
-from models.rainflow import Passage, turning
+from models.rainflow import turning
 from models.retardation import Overload, Retardation
 from models.strength import known, strength
 from models.tree import mapped
@@ -54,6 +53,10 @@ __all__ = [
     "series_load",
     "spectrum_load",
 ]
+
+
+FAR = 0.01  # growth in one series, relative to the crack, beyond which it is taken in parts
+FAR_IN_ZONES = 2e-4  # the same where loads interact: zones are small beside cracks
 
 
 @dataclass(frozen=True)
@@ -121,14 +124,15 @@ class CrackStepper:
 
     def taken(self, state: CrackState, load: CrackLoad) -> CrackState:
         """The cracks after the samples and blocks; whether a peak breaks them is left open."""
-        if state.retardation.interacts:
-            counter, passage = passed_load(state.counter, load)
-        else:
-            counter, cycles = counted_load(state.counter, load)
-            passage = Passage(cycles, torch.ones_like(cycles.range, dtype=torch.bool))
+        counter, passage = passed_load(state.counter, load, state.retardation.interacts)
         exposure = exposed(state.exposure, passage.cycles)
-        after = grown(state, passage)._replace(counter=counter, exposure=exposure)
-        return with_open_growth(after)
+        after = grown(state, counter, passage)._replace(exposure=exposure)
+        return with_open_growth(after, state.length)
+
+    def hurries(self, before: CrackState, after: CrackState) -> Tensor:
+        """Which cracks (n,) grow so far that it matters where in the load a peak passes."""
+        far = FAR_IN_ZONES if before.retardation.interacts else FAR
+        return (after.length > (1.0 + far) * before.length).any(1)
 
     def breaks(self, state: CrackState, tension: Tensor, shear: Tensor) -> Tensor:
         """Whether (…, p) stresses (…, 1) [Pa] break cracks of the lengths that they have now."""
@@ -164,8 +168,7 @@ def _inspected(state: CrackState, load: CrackLoad) -> CrackState:
     limit = limit_of(state).view_as(state.a)
     taken = (seen & state.replace)[:, None]
     measured = torch.minimum(length[:, None], limit).expand_as(state.a)
-    there = state._replace(a=torch.where(taken, measured, state.a))
-    more = torch.minimum(open_growth(there), MOST_OPEN * measured)
+    more = torch.minimum(state.open_growth, MOST_OPEN * measured)
     a = torch.where(taken, torch.where(measured < limit, measured - more, limit), state.a)
     moved = state.overload.a + (a - state.a)
     return state._replace(

@@ -5,29 +5,45 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.crack_state import CrackState, limit_of
+from models.crack_state import CrackState, limit_of, mean
 from models.exposure import row_of
-from models.integration import Drive, Lanes, advanced, filled, padded, root_of
-from models.rainflow import Cycles, Passage, open_half_cycles
+from models.integration import Drive, Lanes, advanced, filled, met, padded, root_of
+from models.rainflow import Cycles, Passage, Turning, at_peaks, marked, residue, resolved
 from models.retardation import Overload, Retardation
 from models.strength import known
 from models.tree import mapped, rows
 
+HAIR = 1e-13  # by which a length moves when a peak passes, so that lengths tell the order of peaks
 
-def grown(state: CrackState, passage: Passage) -> CrackState:
-    """The cracks after what passes: together, or one after the other where loads interact."""
+
+def grown(state: CrackState, counter: Turning, passage: Passage) -> CrackState:
+    """The cracks after what passes: together, or one after the other where loads interact.
+
+    What grows is the believed length, for that is what a cycle meets; what is counted with it.
+    `counter` is what remembers turning points after it.
+    """
     cycles = passage.cycles
     if cycles.range.numel() == 0:
-        return state
+        return state._replace(counter=counter)
+    limit = limit_of(state)
     if state.retardation.interacts:
-        a, growth, overload = _in_order(state, passage)
+        long, growth, overload, met = _in_order(state, passage)
+        counter = resolved(counter, passage, mean(met))
     else:
-        a, growth, _ = advanced(state.a.reshape(-1), lanes(state, cycles), limit_of(state))
+        long, growth, _ = advanced(state.length.reshape(-1), lanes(state, passage), limit)
         overload = state.overload
-    a, growth = a.view_as(state.a), growth.view_as(state.a)
-    fractured = (a >= limit_of(state).view_as(a)).all(1)
+    long, growth, limit = (leaf.view_as(state.a) for leaf in (long, growth, limit))
+    fractured = (long >= limit).all(1)
     count, rate = tallied(state.cycles, state.rate, cycles, growth, fractured)
-    return state._replace(a=a, overload=overload, cycles=count, rate=rate, fractured=fractured)
+    return state._replace(
+        a=torch.where(long >= limit, long, state.a + growth),
+        length=long,
+        counter=counter,
+        overload=overload,
+        cycles=count,
+        rate=rate,
+        fractured=fractured,
+    )
 
 
 def tallied(
@@ -40,29 +56,46 @@ def tallied(
     return cycles + count, torch.where(known[:, None], mean, rate)
 
 
-def _in_order(state: CrackState, passage: Passage) -> tuple[Tensor, Tensor, Overload]:
-    """Lengths, growth (both (n·p,) [m]) and overloads after the blocks, one after the other."""
+def _in_order(state: CrackState, passage: Passage) -> tuple[Tensor, Tensor, Overload, Tensor]:
+    """Lengths, growth (both (n·p,) [m]) and overloads after the blocks, one after the other.
+
+    And the lengths (m, p) [m] after each of the blocks.
+    """
     cycles, p = passage.cycles, state.a.shape[1]
-    limit, growth = limit_of(state), torch.zeros_like(state.a).view(-1)
-    lengths = cycles.offset.diff()
+    limit, growth = limit_of(state), torch.zeros_like(state.length).view(-1)
+    lengths, met = cycles.offset.diff(), state.length.new_zeros(len(cycles.range), p)
     for j in range(int(lengths.max())):
         row = (lengths > j).nonzero().squeeze(1)
         source = _particles(row, p)
         block = _repeated(cycles.offset[row] + j, p)
         track = torch.arange(len(source), device=source.device)
-        speed = _lanes(state, cycles, block, source, track, apart=True)
-        a, more, _ = advanced(state.a.view(-1)[source], speed, limit[source])
+        mark = _met(passage, block, met)
+        speed = _lanes(state, passage, block, source, track, mark, apart=True)
+        a, more, _ = advanced(state.length.view(-1)[source], speed, limit[source])
+        peak = passage.number[block] >= 0
         overload = _remembered(speed, a, passage.passes[block])
         growth = growth.index_add(0, source, more)
+        met = met.index_copy(0, cycles.offset[row] + j, a.view(-1, p))
+        a = torch.where(peak, a * (1.0 + HAIR), a)
         state = state._replace(
-            a=state.a.view(-1).index_copy(0, source, a).view_as(state.a),
+            length=state.length.view(-1).index_copy(0, source, a).view_as(state.length),
             overload=mapped(
                 lambda old, new, at=source: old.view(-1).index_copy(0, at, new).view_as(old),
                 state.overload,
                 overload,
             ),
         )
-    return state.a, growth, state.overload
+    return state.length, growth, state.overload, met
+
+
+def _met(passage: Passage, block: Tensor, met: Tensor) -> Tensor:
+    """The lengths (k,) [m] that the peaks of blocks met, particle by particle; 0: that of now."""
+    p, mark = met.shape[1], passage.mark[block]
+    if not (mark < 0.0).any():
+        return mark
+    particle = torch.arange(len(block), device=block.device) % p
+    columns = [at_peaks(passage, mark, met[:, i]) for i in range(p)]
+    return torch.stack(columns, 1).gather(1, particle[:, None]).squeeze(1)
 
 
 def _remembered(speed: Lanes, a: Tensor, passes: Tensor) -> Overload:
@@ -76,30 +109,30 @@ def _remembered(speed: Lanes, a: Tensor, passes: Tensor) -> Overload:
     return rows(drive.retardation, here).remembered(Overload(*rows(drive.overload, here)), a, K_max)
 
 
-def with_open_growth(state: CrackState) -> CrackState:
+def with_open_growth(state: CrackState, before: Tensor) -> CrackState:
     """The cracks with what the residue has grown them; evaluated, never consumed.
 
-    What is believed never shrinks, and a part whose open cycles grow it to its limit is broken.
+    What is believed never shrinks from the lengths `before` (n, p) [m]. A part that its open cycles
+    grow to its limit is broken. A turning point is marked with the length that it meets: when its
+    cycle closes, later, that is what it has acted on.
     """
-    more = torch.maximum(open_growth(state), state.length - state.a)
+    more = torch.maximum(open_growth(state), before - state.a)
     limit = limit_of(state).view_as(state.a)
     through = state.a + more >= limit
     a = torch.where(through, torch.maximum(limit, state.a), state.a)
     more = torch.where(through, 0.0, more)
     broken = through.all(1)
-    return state._replace(a=a, length=a + more, open_growth=more, fractured=broken)
+    counter = marked(state.counter, mean(state.length))
+    return state._replace(a=a, length=a + more, open_growth=more, fractured=broken, counter=counter)
 
 
 def open_growth(state: CrackState) -> Tensor:
-    """Growth (n, p) [m] if the residue closed now as half cycles.
-
-    Zero where one would break the part: it has passed when the crack was shorter, and did not.
-    """
+    """Growth (n, p) [m] if the residue closed now as half cycles."""
     if not state.counter.depth.any():
         return torch.zeros_like(state.a)
-    a = state.a.reshape(-1)
-    growth = lanes(state, open_half_cycles(state.counter))(a)
-    growth = torch.where(torch.isfinite(growth), growth, 0.0)
+    a = state.length.reshape(-1)
+    growth = lanes(state, residue(state.counter))(a)
+    growth = torch.where(torch.isfinite(growth), growth, 0.0)  # its peak breaks, not its closing
     return torch.minimum(growth, (limit_of(state) - a).clamp(min=0.0)).view_as(state.a)
 
 
@@ -114,29 +147,37 @@ def unit_intensities(state: CrackState) -> tuple[Tensor, Tensor, Tensor]:
     return unit, unit_II, bears
 
 
-def lanes(state: CrackState, cycles: Cycles, retardation: Retardation | None = None) -> Lanes:
-    """The speed of all cracks when all `cycles` of a row act together; tracks are (n·p,)."""
+def lanes(
+    state: CrackState, passage: Passage | Cycles, retardation: Retardation | None = None
+) -> Lanes:
+    """The speed of all cracks when all cycles of a row act together; tracks are (n·p,)."""
     n, p = state.a.shape
+    if isinstance(passage, Cycles):
+        unmarked = torch.zeros_like(passage.range)
+        number = torch.full(unmarked.shape, -1)
+        passage = Passage(passage, torch.zeros_like(unmarked, dtype=torch.bool), unmarked, number)
+    cycles = passage.cycles
     row = row_of(cycles.offset)
     block = torch.arange(len(row), device=row.device)
     apart = len(row) == n and bool((cycles.offset.diff() == 1).all())
     cracks = torch.arange(n * p, device=row.device)
-    return _lanes(
-        state, cycles, _repeated(block, p), cracks, _particles(row, p), apart, retardation
-    )
+    block = _repeated(block, p)
+    track, mark = _particles(row, p), passage.mark[block]
+    return _lanes(state, passage, block, cracks, track, mark, apart, retardation)
 
 
 def _lanes(
     state: CrackState,
-    cycles: Cycles,
+    passage: Passage,
     block: Tensor,  # (M,) which cycles a lane has
     cracks: Tensor,  # (k,) which of all n·p particles are concerned
     track: Tensor,  # (M,) which of `cracks` a lane acts on
+    mark: Tensor,  # (M,) the length that its peak met, 0: that of now [m]
     apart: bool,  # lane i acts on crack i, one each
     retardation: Retardation | None = None,
 ) -> Lanes:
     n, p = state.a.shape
-    at, of = padded(cracks[track]), padded(block)
+    at, of, cycles = padded(cracks[track]), padded(block), passage.cycles
 
     def gathered(leaf: Tensor) -> Tensor:
         return leaf.expand(n, p).reshape(-1).index_select(0, at)
@@ -144,10 +185,12 @@ def _lanes(
     def along(leaf: Tensor) -> Tensor:
         return leaf.expand(n, p).reshape(-1).index_select(0, padded(cracks))
 
-    half, mean, count, shear, shear_mean = (
+    half, middle, count, shear, shear_mean = (
         leaf.to(state.a.dtype).index_select(0, of) for leaf in (0.5 * cycles.range, *cycles[1:5])
     )
-    peak, valley = mean + half, mean - half
+    mark = mark.to(state.a.dtype).index_select(0, padded(torch.arange(len(mark))))
+    geometry = mapped(gathered, state.geometry)
+    peak, valley = middle + half, middle - half
     opened = peak > 0.0  # a cycle in compression does nothing
     drive = Drive(
         law=mapped(gathered, state.law),
@@ -160,6 +203,7 @@ def _lanes(
         shear=shear,
         shear_peak=shear_mean + 0.5 * shear,
         count=torch.where(opened, count, 0.0),
+        met=met(geometry, mark),
     )
     mixed = bool(((cycles.shear != 0.0) | (cycles.shear_mean != 0.0)).any())
     return Lanes(

@@ -207,19 +207,24 @@ def timely(load: CrackLoad, state: _Seen) -> Tensor:
     return load.inspected & (load.t_ns >= state.t_inspected_ns) & ~before_break
 
 
-def passed_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Passage]:
+def passed_load(counter: Turning, load: CrackLoad, peaks: bool = True) -> tuple[Turning, Passage]:
     """The counter after the load's series, and all that passes: first of the series."""
-    blocks = Passage(load.blocks, torch.ones_like(load.blocks.range, dtype=torch.bool))
+    unmarked = torch.zeros_like(load.blocks.range)
+    number = torch.full(unmarked.shape, -1)
+    blocks = Passage(load.blocks, torch.ones_like(unmarked, dtype=torch.bool), unmarked, number)
     if load.samples.numel() == 0 and bool(load.continues.all()):
         return counter, blocks
     counter, series = passed(
-        counter, load.samples, load.companion, load.sample_offset, load.continues
+        counter, load.samples, load.companion, load.sample_offset, load.continues, peaks
     )
     if load.blocks.range.numel() == 0:
         return counter, series
-    order = torch.cat((row_of(series.cycles.offset), row_of(load.blocks.offset)))
-    passes = torch.cat((series.passes, blocks.passes))[order.argsort(stable=True)]
-    return counter, Passage(merged(series.cycles, load.blocks), passes)
+    row = torch.cat((row_of(series.cycles.offset), row_of(load.blocks.offset)))
+    order = row.argsort(stable=True)
+    passes, mark, number = (
+        torch.cat(pair)[order] for pair in zip(series[1:], blocks[1:], strict=True)
+    )
+    return counter, Passage(merged(series.cycles, load.blocks), passes, mark, number)
 
 
 def counted_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:

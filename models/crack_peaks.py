@@ -36,6 +36,10 @@ class Breakable(Protocol[S]):
         """Whether (…, p) stresses (…, 1) [Pa] break cracks of the lengths that they have now."""
         ...
 
+    def hurries(self, before: S, after: S) -> Tensor:
+        """Which cracks (n,) grow so far that it matters where in the load a peak passes."""
+        ...
+
     def ended(self, state: S) -> Tensor:
         """Which cracks (n, p) are at the end of their part, broken."""
         ...
@@ -74,9 +78,10 @@ def loaded(cracks: Breakable[S], state: S, load: CrackLoad) -> S:
 
 
 def _unsure(cracks: Breakable[S], before: S, after: S, peaks: Peaks) -> Tensor:
-    """Rows (n,) that break on the way, or that their peak would break at the end of it."""
+    """Rows (n,) that hurry, break on the way, or that their peak would break at the end of it."""
     tension, shear = peaks.tension[:, None], peaks.shear[:, None]
     doubt = cracks.ended(after) | cracks.breaks(after, tension, shear)
+    doubt = doubt | cracks.hurries(before, after)[:, None]
     return ((tension > 0.0) & doubt & ~cracks.ended(before)).any(1)
 
 

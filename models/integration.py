@@ -28,7 +28,7 @@ from models.geometry import Geometry
 from models.laws import Law
 from models.retardation import Overload, Retardation
 from models.strength import Strength
-from models.tree import rows
+from models.tree import mapped, rows
 
 WIDTH = 64  # lanes are a multiple of this; four times the longest unrolled vector
 STRIDE = 0.03  # longest stride, relative to the crack
@@ -41,6 +41,26 @@ NEWTON_STEPS = 6
 def padded(index: Tensor) -> Tensor:
     """`index` (k,) filled up with zeros to whole vectors."""
     return torch.cat((index, index.new_zeros(-len(index) % WIDTH)))
+
+
+class Met(NamedTuple):
+    """The crack that a cycle met whose peak has passed before; all (M,), 0: it acts on that of now.
+
+    Such a cycle grows what it grew then, and breaks nothing: its peak has not.
+    """
+
+    a: Tensor  # [m]
+    unit: Tensor  # K_I of a unit stress [√m]
+    unit_II: Tensor  # K_II [√m]
+
+
+def met(geometry: Geometry, a: Tensor) -> Met:
+    """What cycles met at the lengths `a` (M,) [m] of cracks in `geometry` (leaves (M,))."""
+    if not a.any():
+        return Met(a, a, a)
+    root, past = root_of(a), a > 0.0
+    units = (torch.where(past, F(a) * root, 0.0) for F in (geometry.F, geometry.F_II))
+    return Met(a, *units)
 
 
 class Drive(NamedTuple):
@@ -56,6 +76,7 @@ class Drive(NamedTuple):
     shear: Tensor  # range, signed as that of the tension is positive [Pa]
     shear_peak: Tensor  # where the tension has its peak [Pa]
     count: Tensor  # type: ignore[assignment]  # [1], zero in compression; hides tuple.count
+    met: Met
 
 
 class Speed(Protocol):
@@ -89,9 +110,13 @@ class Lanes:
 
     def __call__(self, a: Tensor) -> Tensor:
         """da/dλ (tracks,) [m], ∞ where a cycle breaks the part."""
-        drive, long = self.drive, self._spread(filled(a))
+        drive, past = self.drive, self.drive.met.a > 0.0
+        long = torch.where(past, drive.met.a, self._spread(filled(a)))
         K_max, R = self.K_max_and_R(a)
-        per_cycle = drive.retardation(drive.law, K_max, R, long, drive.overload)
+        later = past & (drive.overload.a > drive.met.a)  # it has not met that overload
+        overload = mapped(lambda leaf: torch.where(later, 0.0, leaf), drive.overload)
+        per_cycle = drive.retardation(drive.law, K_max, R, long, overload)
+        per_cycle = torch.where(past & torch.isinf(per_cycle), 0.0, per_cycle)
         if self.judged:
             per_cycle = torch.where(self.breaks(K_max, a), math.inf, per_cycle)
         value = torch.where(drive.count > 0.0, drive.count * per_cycle, 0.0)[: self.used]
@@ -108,9 +133,12 @@ class Lanes:
         drive, long = self.drive, filled(a)
         root = root_of(long)
         unit = self._spread(self.geometry.F(long) * root)
+        past = drive.met.a > 0.0
+        unit = torch.where(past, drive.met.unit, unit)
         if not self.mixed:
             return drive.peak * unit, drive.R
         unit_II = self._spread(self.geometry.F_II(long) * root)
+        unit_II = torch.where(past, drive.met.unit_II, unit_II)
         dK = equivalent(drive.range * unit, drive.shear * unit_II)
         K_max = equivalent(drive.peak * unit, drive.shear_peak * unit_II)
         return K_max, load_ratio(dK, K_max, drive.R)
@@ -119,7 +147,8 @@ class Lanes:
         """Whether (M,) a peak with `K_max` (M,) [Pa √m] breaks its crack of `a` (tracks,) [m]."""
         drive = self.drive
         bears = drive.strength.yield_stress * self._spread(self.geometry.net_section(filled(a)))
-        return (drive.peak > 0.0) & ((K_max >= drive.strength.K_c) | (drive.peak >= bears))
+        opens = (drive.peak > 0.0) & (drive.met.a == 0.0)
+        return opens & ((K_max >= drive.strength.K_c) | (drive.peak >= bears))
 
     def _spread(self, value: Tensor) -> Tensor:
         """A value of each crack (tracks, padded) at each lane (M,)."""

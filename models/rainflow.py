@@ -28,8 +28,8 @@ Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 MIN_CAPACITY = 4  # turning points that the four-point rule looks at
-COUNTED, PASSING = 5, 6  # columns of what is counted, and of what passes
-PASSES = 5  # the column that tells peaks from cycles
+COUNTED, PASSING = 6, 8  # rows of what is counted, and of what passes
+MARK, PASSES, NUMBER = 5, 6, 7  # rows: marks; which are peaks, not cycles; a peak's number
 ALIKE = 1e-12  # rounding of a peak that is taken from range and mean
 
 
@@ -38,6 +38,7 @@ class Turning(NamedTuple):
 
     residue: Tensor  # (n, capacity) float64 open turning points, oldest first [Pa]
     companion: Tensor  # (n, capacity) float64 second channel at the same instants [Pa]
+    mark: Tensor  # (n, capacity) float64 what `marked` has set, 0: not yet; for users of counters
     depth: Tensor  # (n,) int64 how many are valid [1]
     gate: Tensor  # (n,) float64 a reversal smaller than this is no turning point [Pa]
     overflows: Tensor  # (n,) int64 half cycles closed early because the residue was full [1]
@@ -64,7 +65,7 @@ def turning(n: int, gate: float | Tensor, capacity: int = 64) -> Turning:
         raise ValueError(f"gate {gates[refused][0].item()} is not a stress range >= 0")
     points = torch.zeros((n, capacity), dtype=torch.float64)
     zeros = torch.zeros(n, dtype=torch.int64)
-    return Turning(points, points.clone(), zeros, gates, zeros.clone())
+    return Turning(points, points.clone(), points.clone(), zeros, gates, zeros.clone())
 
 
 def counted(
@@ -79,21 +80,8 @@ def counted(
 
     Raises ValueError for samples that are not finite and for shapes that do not fit.
     """
-    samples, companion = samples.to(torch.float64), companion.to(torch.float64)
-    offset = offset.to(torch.int64).contiguous()
-    _check(state, samples, companion, offset, continues)
-    after = Turning(*(leaf.clone(memory_format=torch.contiguous_format) for leaf in state))
     out = _room(int(state.depth.sum()) + len(samples))
-    ends = torch.zeros_like(offset)
-    _count(
-        *(leaf.numpy() for leaf in after),
-        samples.contiguous().numpy(),
-        companion.contiguous().numpy(),
-        offset.numpy(),
-        continues.contiguous().numpy(),
-        out.numpy(),
-        ends.numpy(),
-    )
+    after, ends = _counted(state, samples, companion, offset, continues, out)
     return after, _cycles(out, ends)
 
 
@@ -102,21 +90,47 @@ class Passage(NamedTuple):
 
     cycles: Cycles  # a peak is one of no range and no count
     passes: Tensor  # (m,) bool, its peak passes now: that of a counted cycle has passed before
+    mark: Tensor  # (m,) float64 of the peak's turning point; 0: now; −1−j: when peak j passed
+    number: Tensor  # (m,) int64 of a peak that passes, −1: it has none
 
 
 def passed(
-    state: Turning, samples: Tensor, companion: Tensor, offset: Tensor, continues: Tensor
+    state: Turning,
+    samples: Tensor,
+    companion: Tensor,
+    offset: Tensor,
+    continues: Tensor,
+    peaks: bool = True,
 ) -> tuple[Turning, Passage]:
-    """As `counted`, with the peaks between the cycles; equal cycles in a row are one entry.
+    """As `counted`, with `peaks` between the cycles; equal cycles in a row are one entry then.
 
-    A peak passes when the series turns, and the running one at the end of the series, too: if it
-    rises further, it passes again. Raises as `counted` does.
+    A peak passes when the series turns, and the running one at the end of the series, too: only if
+    it rises further it passes again. Raises as `counted` does.
     """
+    most = int(state.depth.sum()) + len(samples)
+    room = _room(most + len(samples) + len(state.depth), PASSING) if peaks else _room(most)
+    after, ends = _counted(state, samples, companion, offset, continues, room)
+    if not peaks:
+        return after, _passage(room, ends)
+    _join_equals(room.numpy(), ends.numpy())
+    used = room[:, : int(ends[-1])]
+    passes, number = used[PASSES] > 0.0, used[NUMBER].to(torch.int64)
+    return after, _passage(room, ends)._replace(passes=passes, number=number)
+
+
+def _counted(
+    state: Turning,
+    samples: Tensor,
+    companion: Tensor,
+    offset: Tensor,
+    continues: Tensor,
+    out: Tensor,
+) -> tuple[Turning, Tensor]:
+    """The counters after the samples, and where (n+1,) in the columns of `out` each row ends."""
     samples, companion = samples.to(torch.float64), companion.to(torch.float64)
     offset = offset.to(torch.int64).contiguous()
     _check(state, samples, companion, offset, continues)
     after = Turning(*(leaf.clone(memory_format=torch.contiguous_format) for leaf in state))
-    out = _room(int(state.depth.sum()) + 2 * len(samples) + len(state.depth), PASSING)
     ends = torch.zeros_like(offset)
     _count(
         *(leaf.numpy() for leaf in after),
@@ -127,17 +141,48 @@ def passed(
         out.numpy(),
         ends.numpy(),
     )
-    _join_equals(out.numpy(), ends.numpy())
-    passes = out[PASSES, : int(ends[-1])] > 0.0
-    return after, Passage(_cycles(out[:PASSES], ends), passes)
+    return after, ends
+
+
+def resolved(state: Turning, passage: Passage, value: Tensor) -> Turning:
+    """The counters with `value` (m,) of the peaks that have passed for marks that name them."""
+    named = state.mark < 0.0
+    if not named.any():
+        return state
+    mark = state.mark.clone()
+    mark[named] = at_peaks(passage, state.mark[named], value)
+    return state._replace(mark=mark)
+
+
+def at_peaks(passage: Passage, mark: Tensor, value: Tensor) -> Tensor:
+    """What marks (k,) say: themselves, or `value` (m,) at the peak that a negative one names."""
+    peaks = (passage.number >= 0).nonzero().squeeze(1)
+    most = max(int(passage.number.max()), int((-1.0 - mark).max())) + 1
+    place = torch.full((most,), -1)
+    place[passage.number[peaks]] = peaks
+    at = place[(-1.0 - mark).clamp(min=0.0).to(torch.int64)]
+    named = (mark < 0.0) & (at >= 0)
+    return torch.where(named, value[at.clamp(min=0)], mark.clamp(min=0.0))
+
+
+def marked(state: Turning, value: Tensor) -> Turning:
+    """The counters with `value` (n,) at the turning points that have no mark yet."""
+    place = torch.arange(state.mark.shape[1], device=state.mark.device)
+    new = (state.mark == 0.0) & (place < state.depth[:, None])
+    return state._replace(mark=torch.where(new, value[:, None], state.mark))
+
+
+def residue(state: Turning) -> Passage:
+    """`open_half_cycles` with the marks of their peaks."""
+    out = _room(int(state.depth.sum()))
+    ends = torch.zeros(len(state.depth) + 1, dtype=torch.int64)
+    _halve(*(leaf.contiguous().numpy() for leaf in state[:5]), out.numpy(), ends.numpy())
+    return _passage(out, ends)
 
 
 def open_half_cycles(state: Turning) -> Cycles:
     """What the residue counts as by ASTM E1049 if nothing follows: a half for each range."""
-    out = _room(int(state.depth.sum()))
-    ends = torch.zeros(len(state.depth) + 1, dtype=torch.int64)
-    _halve(*(leaf.contiguous().numpy() for leaf in state[:4]), out.numpy(), ends.numpy())
-    return _cycles(out, ends)
+    return residue(state).cycles
 
 
 def warm() -> None:
@@ -154,8 +199,15 @@ def _room(most: int, leaves: int = COUNTED) -> Tensor:
 
 
 def _cycles(out: Tensor, ends: Tensor) -> Cycles:
-    size, mean, count, shear, shear_mean = out[:, : int(ends[-1])].clone()
+    size, mean, count, shear, shear_mean = out[:MARK, : int(ends[-1])].clone()
     return Cycles(size, mean, count, shear, shear_mean, ends)
+
+
+def _passage(out: Tensor, ends: Tensor) -> Passage:
+    """What the columns hold, no peak of it passing now."""
+    cycles, mark = _cycles(out, ends), out[MARK, : int(ends[-1])].clone()
+    number = torch.full(mark.shape, -1)
+    return Passage(cycles, torch.zeros_like(mark, dtype=torch.bool), mark, number)
 
 
 def _check(
@@ -189,6 +241,7 @@ def _check_finite(name: str, values: Tensor, offset: Tensor) -> None:
 def _count(
     residue: Floats,
     companion: Floats,
+    mark: Floats,
     depth: Ints,
     gate: Floats,
     overflows: Ints,
@@ -199,52 +252,60 @@ def _count(
     out: Floats,
     ends: Ints,
 ) -> None:
-    """All rows one after the other; the first five and the last two arguments are written."""
+    """All rows one after the other; the first six and the last two arguments are written."""
     m = 0
     for i in range(len(depth)):
-        points, others, d, highest = residue[i], companion[i], depth[i], depth[i]
+        points, others, marks, d = residue[i], companion[i], mark[i], depth[i]
+        highest = d
         if not continues[i]:
-            m = _halved(points, others, d, gate[i], out, m)
+            m = _halved(points, others, marks, d, gate[i], out, m)
             d = 0
         for j in range(offset[i], offset[i + 1]):
             x = samples[j]
             if d < 2 or _unsettled(points, d, gate[i]):
-                d = _begun(points, others, d, x, shears[j])
+                d = _begun(points, others, marks, d, x, shears[j])
                 highest = max(highest, d)
-                m = _settled(points, others, d, gate[i], out, m)
+                m = _settled(points, others, marks, d, gate[i], out, m)
                 continue
             top = points[d - 1]
             if x == top:
                 continue
             if (x > top) == (top > points[d - 2]):
-                points[d - 1], others[d - 1] = x, shears[j]
+                points[d - 1], others[d - 1], marks[d - 1] = x, shears[j], 0.0
             elif abs(x - top) >= gate[i]:
-                m = _newest(points, others, d, out, m)
+                m = _newest(points, others, marks, d, out, m)
                 if d == len(points):
-                    m = _emitted(points, others, 0, 0.5, out, m)
-                    d = _shifted(points, others, d)
+                    m = _emitted(points, others, marks, 0, 0.5, out, m)
+                    d = _shifted(points, others, marks, d)
                     overflows[i] += 1
-                points[d], others[d] = x, shears[j]
+                points[d], others[d], marks[d] = x, shears[j], 0.0
                 d += 1
                 highest = max(highest, d)
             else:
                 continue
-            d, m = _closed(points, others, d, out, m)
+            d, m = _closed(points, others, marks, d, out, m)
         if offset[i + 1] > offset[i]:
-            m = _newest(points, others, d, out, m)
+            m = _newest(points, others, marks, d, out, m)
         points[d:highest] = 0.0  # equal counters have equal bits, whatever they went through
         others[d:highest] = 0.0
+        marks[d:highest] = 0.0
         depth[i] = d
         ends[i + 1] = m
 
 
 @njit(cache=True, nogil=True)
 def _halve(
-    residue: Floats, companion: Floats, depth: Ints, gate: Floats, out: Floats, ends: Ints
+    residue: Floats,
+    companion: Floats,
+    mark: Floats,
+    depth: Ints,
+    gate: Floats,
+    out: Floats,
+    ends: Ints,
 ) -> None:
     m = 0
     for i in range(len(depth)):
-        m = _halved(residue[i], companion[i], depth[i], gate[i], out, m)
+        m = _halved(residue[i], companion[i], mark[i], depth[i], gate[i], out, m)
         ends[i + 1] = m
 
 
@@ -255,28 +316,31 @@ def _unsettled(points: Floats, d: int, gate: float) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _begun(points: Floats, others: Floats, d: int, x: float, shear: float) -> int:
+def _begun(points: Floats, others: Floats, marks: Floats, d: int, x: float, shear: float) -> int:
     """The first two points: the extremes so far, in the order of time."""
     if d == 2:
         rising = points[1] > points[0]
         if min(points[0], points[1]) <= x <= max(points[0], points[1]):
             return 2
         if (x > points[1]) != rising:
-            points[0], others[0] = points[1], others[1]
-        points[1], others[1] = x, shear
+            points[0], others[0], marks[0] = points[1], others[1], marks[1]
+        points[1], others[1], marks[1] = x, shear, 0.0
         return 2
     if d == 1 and x == points[0]:
         return 1
-    points[d], others[d] = x, shear
+    points[d], others[d], marks[d] = x, shear, 0.0
     return d + 1
 
 
 @njit(cache=True, nogil=True)
-def _closed(points: Floats, others: Floats, d: int, out: Floats, m: int) -> tuple[int, int]:
+def _closed(
+    points: Floats, others: Floats, marks: Floats, d: int, out: Floats, m: int
+) -> tuple[int, int]:
     """Take what has closed out of the residue, and into the columns from m on."""
     while d >= MIN_CAPACITY and _encloses(points, d):
-        m = _emitted(points, others, d - 3, 1.0, out, m)
+        m = _emitted(points, others, marks, d - 3, 1.0, out, m)
         points[d - 3], others[d - 3] = points[d - 1], others[d - 1]
+        marks[d - 3] = marks[d - 1]
         d -= 2
     return d, m
 
@@ -291,25 +355,29 @@ def _encloses(points: Floats, d: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _shifted(points: Floats, others: Floats, d: int) -> int:
+def _shifted(points: Floats, others: Floats, marks: Floats, d: int) -> int:
     """Drop the oldest point."""
     for i in range(1, d):
-        points[i - 1], others[i - 1] = points[i], others[i]
+        points[i - 1], others[i - 1], marks[i - 1] = points[i], others[i], marks[i]
     return d - 1
 
 
 @njit(cache=True, nogil=True)
-def _halved(points: Floats, others: Floats, d: int, gate: float, out: Floats, m: int) -> int:
+def _halved(
+    points: Floats, others: Floats, marks: Floats, d: int, gate: float, out: Floats, m: int
+) -> int:
     """Every range of the residue as a half cycle, oldest first."""
     if _unsettled(points, d, gate):
         return m
     for i in range(d - 1):
-        m = _emitted(points, others, i, 0.5, out, m)
+        m = _emitted(points, others, marks, i, 0.5, out, m)
     return m
 
 
 @njit(cache=True, nogil=True)
-def _emitted(points: Floats, others: Floats, i: int, count: float, out: Floats, m: int) -> int:
+def _emitted(
+    points: Floats, others: Floats, marks: Floats, i: int, count: float, out: Floats, m: int
+) -> int:
     """The cycle between points i and i+1 into column m."""
     p, q = points[i], points[i + 1]
     shear = others[i + 1] - others[i]
@@ -318,36 +386,53 @@ def _emitted(points: Floats, others: Floats, i: int, count: float, out: Floats, 
     out[2, m] = count
     out[3, m] = shear if q > p else -shear
     out[4, m] = 0.5 * (others[i] + others[i + 1])
+    mark = marks[i] if p > q else marks[i + 1]
     if len(out) > PASSES:
-        out[PASSES, m] = 0.0
+        out[PASSES, m], out[NUMBER, m] = 0.0, -1.0
+        if mark < 0.0 and not _grows_since(out, int(-mark), m):
+            mark = 0.0
+    out[MARK, m] = mark
     return m + 1
 
 
 @njit(cache=True, nogil=True)
-def _settled(points: Floats, others: Floats, d: int, gate: float, out: Floats, m: int) -> int:
-    """The higher of the first two points as a peak that passes, once they are turning points."""
-    if d < 2 or _unsettled(points, d, gate):
-        return m
-    return int(_peaked(points, others, 0 if points[0] > points[1] else 1, out, m))
+def _grows_since(out: Floats, first: int, m: int) -> bool:
+    """Whether a cycle has closed in columns `first` … m, so that the crack is another one."""
+    for k in range(m - 1, first - 1, -1):  # noqa: SIM110  compiled
+        if out[PASSES, k] == 0.0:
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)
-def _newest(points: Floats, others: Floats, d: int, out: Floats, m: int) -> int:
+def _settled(
+    points: Floats, others: Floats, marks: Floats, d: int, gate: float, out: Floats, m: int
+) -> int:
+    """The higher of the first two points as a peak that passes, once they are turning points."""
+    if d < 2 or _unsettled(points, d, gate):
+        return m
+    return int(_peaked(points, others, marks, 0 if points[0] > points[1] else 1, out, m))
+
+
+@njit(cache=True, nogil=True)
+def _newest(points: Floats, others: Floats, marks: Floats, d: int, out: Floats, m: int) -> int:
     """The newest point as a peak that passes, or the first where the series only falls."""
     if d == 1 or (d == 2 and points[0] > points[1]):
-        return int(_peaked(points, others, 0, out, m))
+        return int(_peaked(points, others, marks, 0, out, m))
     if d > 1 and points[d - 1] > points[d - 2]:
-        return int(_peaked(points, others, d - 1, out, m))
+        return int(_peaked(points, others, marks, d - 1, out, m))
     return m
 
 
 @njit(cache=True, nogil=True)
-def _peaked(points: Floats, others: Floats, i: int, out: Floats, m: int) -> int:
-    """Point i into column m as a peak that passes, where peaks are asked for."""
-    if len(out) <= PASSES:
+def _peaked(points: Floats, others: Floats, marks: Floats, i: int, out: Floats, m: int) -> int:
+    """Point i into column m as a peak that passes, where peaks are asked for, unless it has."""
+    if len(out) <= PASSES or marks[i] > 0.0:
         return m
     out[0, m], out[1, m], out[2, m], out[3, m] = 0.0, points[i], 0.0, 0.0
-    out[4, m], out[PASSES, m] = others[i], 1.0
+    out[4, m], out[MARK, m], out[PASSES, m], out[NUMBER, m] = others[i], 0.0, 1.0, float(m)
+    if marks[i] <= 0.0:
+        marks[i] = -1.0 - m
     return m + 1
 
 
@@ -361,6 +446,7 @@ def _join_equals(out: Floats, ends: Ints) -> None:
             peaked = out[PASSES, j] > 0.0
             if peaked and m > begun and out[PASSES, m - 1] > 0.0:
                 if _same_peak(out, m - 1, j):
+                    out[NUMBER, m - 1] = out[NUMBER, j]
                     continue
             elif not peaked and m > begun + 1 and _repeats(out, m, j):
                 out[2, m - 2] += out[2, j]
@@ -375,7 +461,7 @@ def _repeats(out: Floats, m: int, j: int) -> bool:
     """Whether column j is the cycle of column m − 2 again, and m − 1 is the peak of both."""
     if out[PASSES, m - 1] == 0.0 or out[PASSES, m - 2] > 0.0:
         return False
-    for k in (0, 1, 3, 4):
+    for k in (0, 1, 3, 4, MARK):
         if out[k, m - 2] != out[k, j]:
             return False
     peak = out[1, j] + 0.5 * out[0, j]

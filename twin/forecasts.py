@@ -92,15 +92,32 @@ def _along(stepper: PathStepper, state: PathState, load: Cycles, question: Quest
             left, cycles, state.length.expand(1, len(cycles)), paths(state, state.front, load)
         )
     before = state.front
+    left, found, by_xfem = _life_along(stepper, state, load, question)
     state = state._replace(front=known(before, state.plates, stepper.find))
-    seen = path.foresight(state, load, state.a_limit, stepper.find)
-    left = path.life(state, seen.outlook, load, state.a_limit)
     cycles = _cycles(question, left)
     lengths, front = path.rollout(state, load, cycles, stepper.find)
-    found = int(seen.found + front.found - before.found)
-    by_xfem = int(seen.by_xfem + front.by_xfem - before.by_xfem)
+    found += int(front.found - before.found)
+    by_xfem += int(front.by_xfem - before.by_xfem)
     drawn = paths(state, front, load)
     return _Ahead(left, cycles, lengths[0], drawn, found - by_xfem, by_xfem)
+
+
+def _life_along(
+    stepper: PathStepper, state: PathState, load: Cycles, question: Question
+) -> tuple[Tensor, int, int]:
+    """Cycles to the limit (1,), the intensities found for it, and those of them by XFEM.
+
+    Under the load so far it is what the state says.
+    """
+    if question.blocks is None:
+        after, left = path.with_remaining(state, stepper.find)
+        asked, before = after.front, state.front
+        by_xfem = int(asked.by_xfem - before.by_xfem)
+        return left[0], int(asked.found - before.found), by_xfem
+    state = state._replace(front=known(state.front, state.plates, stepper.find))
+    seen = path.foresight(state, load, state.a_limit, stepper.find)
+    left = path.life(state, seen.outlook, load, state.a_limit)
+    return left, int(seen.found), int(seen.by_xfem)
 
 
 def _is(median: float) -> str:

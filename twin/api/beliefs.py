@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, NamedTuple
 
@@ -46,11 +47,24 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         "open_growth": float(r.open_growth[i]),
         "cycles": float(r.cycles[i]),
         **remaining(float(cohort.remaining[i])),
+        "reason": _reason(cohort, i),
         "fractured": fractured,
         "inspection": _inspection(r, i),
         "last_evidence": evidence,
         "offset": fleet.offset,
     }
+
+
+def _reason(cohort: Cohort, i: int) -> str | None:
+    """Why there is no number of remaining cycles, in a sentence."""
+    left = float(cohort.remaining[i])
+    if math.isfinite(left):
+        return None
+    if math.isinf(left):
+        return "the load seen so far does not grow the crack to its limit"
+    if not cohort.has_load(i):
+        return "no load cycle has been seen yet"
+    return "it could not be computed from the load seen so far: see the event life_unknown"
 
 
 def _inspection(r: Readings, i: int) -> dict[str, Any] | None:
@@ -79,6 +93,7 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "open_growth": last["open_growth"],
         "cycles": last["cycles"],
         **remaining(last["remaining_cycles"]),
+        "reason": None,
         "fractured": None,
         "inspection": None,
         "last_evidence": time_or_none(last["last_evidence"]),

@@ -71,9 +71,10 @@ class State(Page):
     open_growth: float | None = Field(description="Growth if the open residue closed now [m].")
     cycles: float | None = Field(description="Load cycles counted so far.")
     remaining_cycles: float | None = Field(
-        description="Cycles left to the limit under the load so far, as of the last record tick."
+        description="Cycles left to the limit under the load so far; 0 at the limit."
     )
     remaining_cycles_is: Remaining = Field(description=_REMAINING)
+    reason: str | None = Field(description="Why there is no number, in a sentence.")
     fractured: bool | None = Field(description="Null for an earlier time.")
     inspection: Innovation | None = Field(description="The last one; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
