@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from models.crack import CrackState, CrackStepper, belief, blocks, series_load, 
 from models.crack_load import inspection_load
 from models.forecast import remaining
 from models.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
-from models.laws import LAWS
+from models.laws import LAWS, ParisLaw
 from models.materials import material
 from models.path_crack import EdgePlate, PathStepper
 from models.rainflow import passed, turning
@@ -44,7 +45,7 @@ def after_series(
 ) -> CrackState:
     state = by.init(1)
     series = torch.as_tensor(np.array(samples, float)) * unit
-    for part in series.split(cut or len(series)):
+    for part in torch.split(series, cut or len(series)):
         state = by.step(state, series_load(torch.ones(1, dtype=torch.int64), [part]))
     return state
 
@@ -153,7 +154,7 @@ OVERLOAD = [0, 60] * 1000 + [0, 150] + [0, 60] * 4000 + [0]
 def sampled(turns: Any, points: int = 8) -> list[float]:
     """Cosines between turning points."""
     way = 0.5 - 0.5 * np.cos(math.pi * np.arange(points) / points)
-    legs = [p + (q - p) * way for p, q in zip(turns[:-1], turns[1:], strict=True)]
+    legs = [p + (q - p) * way for p, q in pairwise(turns)]
     return [*np.concatenate(legs), turns[-1]]
 
 
@@ -201,7 +202,7 @@ def test_what_is_believed_never_shrinks_and_hangs_on_no_cut(
     by = stepper("2024-t3-walker", retardation)
     samples = torch.from_numpy(random_series(seed)) * MPa
     state, told = by.init(1), [10.0]
-    for part in samples.split(5):
+    for part in torch.split(samples, 5):
         state = by.step(state, series_load(torch.ones(1, dtype=torch.int64), [part]))
         told.append(length(state))
     assert (np.diff(told) >= 0.0).all()
@@ -256,9 +257,7 @@ def test_the_life_of_a_load_whose_largest_cycle_is_open_is_that_of_its_spectrum(
 def test_a_life_ends_where_the_toughness_is_reached(count: float) -> None:
     """Closed form in a wide plate, where F is 1: a_c = (K_c / σ)² / π."""
     C, m, K_c, peak = 9.7e-30, 3.0, 30e6, 100 * MPa
-    by = CrackStepper(
-        LAWS["paris"](C=C, m=m), CentreCrack(100.0), NoRetardation(), 2 * mm, 1.0, K_c=K_c
-    )
+    by = CrackStepper(ParisLaw(C=C, m=m), CentreCrack(100.0), NoRetardation(), 2 * mm, 1.0, K_c=K_c)
     a_c = (K_c / peak) ** 2 / math.pi
     state = after_spectrum(by, (100, 50, count))
     a_0 = float(state.a[0, 0])
@@ -292,7 +291,8 @@ def plate(K_c: float = 100e6) -> PathStepper:
 def on_plate(by: PathStepper, tension: Any, shear: Any, cut: int | None = None) -> Any:
     state = by.init(1)
     x, y = (torch.as_tensor(np.array(v, float)) * MPa for v in (tension, shear))
-    for s, t in zip(x.split(cut or len(x)), y.split(cut or len(y)), strict=True):
+    parts = (torch.split(z, cut or len(z)) for z in (x, y))
+    for s, t in zip(*parts, strict=True):
         state = by.step(state, series_load(torch.ones(1, dtype=torch.int64), [s], [t]))
     return state
 
