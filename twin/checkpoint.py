@@ -15,7 +15,7 @@ from twin.cohort import Cohort, Feed, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
 
-FORMAT = 3  # 1 had no mean shear, and did not say where there was evidence; 2 other exposures
+FORMAT = 4  # 1 had no mean shear, and did not say where there was evidence; 2 other exposures
 
 
 def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
