@@ -79,6 +79,12 @@ class LawParameters(Parameters):
             return law_in_si(values)
         return values
 
+    @model_validator(mode="after")
+    def _rising(self) -> LawParameters:
+        if self.R_range is not None and self.R_range[0] > self.R_range[1]:
+            raise ValueError(f"R_range {list(self.R_range)} is not the lowest, then the highest")
+        return self
+
 
 class GeometryParameters(Parameters):
     """Where a crack is."""
@@ -365,6 +371,18 @@ class Registration(BaseModel):
             g = self.geometry
             return float(min(0.95 * g.t, 0.25 * g.aspect * g.W))
         return self.longest
+
+    @property
+    def load_ratios(self) -> tuple[float, float]:
+        """Lowest and highest load ratio for which the law is known to hold."""
+        if self.law is None:
+            return MATERIALS[cast(str, self.material)].R_range
+        if self.law.R_range is not None:
+            lowest, highest = self.law.R_range
+            return lowest, highest
+        if self.law.kind == "tabulated":  # below its first curve that is on the safe side
+            return -math.inf, self.law.R[-1]
+        return -math.inf, math.inf
 
     @property
     def longest(self) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from twin.component import Component
 from twin.fleet import Fleet
 from twin.fold import Line, Note
+from twin.outside import outside, strayed
 
 RESOLUTION = 1e-5  # smallest change of the crack length that is told [m]
 
@@ -16,6 +17,7 @@ class Told:
 
     def __init__(self) -> None:
         self._lengths: dict[str, float] = {}
+        self._outside: dict[str, tuple[float, float]] = {}  # ratios that were found exceeded
 
     def states(self, fleet: Fleet, lines: Sequence[Line]) -> Iterator[Note]:
         """A note for each component of `lines` whose length has moved by the resolution."""
@@ -34,3 +36,19 @@ class Told:
                 "cycles": float(view.cycles[row]),
             }
             yield Note("state", name, int(view.t_ns[row]), data)
+        yield from self._beyond(fleet, names & fleet.places.keys())
+
+    def _beyond(self, fleet: Fleet, names: Iterable[str]) -> Iterator[Note]:
+        """A note for each component whose load has left what its law holds for, told once.
+
+        And once more after a restart, or a change of what the law holds for.
+        """
+        told, known = self._outside, fleet.components
+        some = [n for n in names if told.get(n) != known[n].registration.load_ratios]
+        for name in strayed(fleet, some):
+            told[name] = known[name].registration.load_ratios
+            place = fleet.places[name]
+            state = fleet.cohorts[place.cohort].state
+            sentences = outside(known[name], state, place.row)
+            data: dict[str, float | str | int] = {"what": "; ".join(sentences)}
+            yield Note("outside", name, int(state.t_ns[place.row]), data)

@@ -9,6 +9,7 @@ from twin.api.answers import remaining, time_or_none
 from twin.cohort import Cohort, Readings
 from twin.component import Component
 from twin.fleet import Fleet
+from twin.outside import outside
 from twin.overview import Views
 from twin.status import Signs, status
 
@@ -47,6 +48,7 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         "cycles": float(r.cycles[i]),
         **remaining(float(cohort.remaining[i])),
         "fractured": fractured,
+        "outside": outside(component, cohort.state, i),
         "inspection": _inspection(r, i),
         "last_evidence": evidence,
         "offset": fleet.offset,
@@ -80,6 +82,7 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "cycles": last["cycles"],
         **remaining(last["remaining_cycles"]),
         "fractured": None,
+        "outside": None,
         "inspection": None,
         "last_evidence": time_or_none(last["last_evidence"]),
         "offset": None,
