@@ -38,16 +38,6 @@ class Bound(NamedTuple):
 class Geometry(Protocol):
     """The geometry factors of a cracked part."""
 
-    @property
-    def valid(self) -> tuple[Bound, ...]:
-        """For what the formula is meant."""
-        ...
-
-    @property
-    def accuracy(self) -> str:
-        """How exact it is there, and by what that is known."""
-        ...
-
     def F(self, a: Tensor) -> Tensor:
         """K_I / (σ √(πa)) [1] at the length `a` [m]."""
         ...
@@ -62,7 +52,21 @@ class Geometry(Protocol):
         ...
 
 
-def outside(geometry: Geometry, a: float) -> list[str]:
+class Formula(Geometry, Protocol):
+    """A geometry that says for what it is meant."""
+
+    @property
+    def valid(self) -> tuple[Bound, ...]:
+        """For what the formula is meant."""
+        ...
+
+    @property
+    def accuracy(self) -> str:
+        """How exact it is there, and by what that is known."""
+        ...
+
+
+def outside(geometry: Formula, a: float) -> list[str]:
     """What of `geometry` with floats and of the length `a` [m] the formula is not meant for."""
     found = []
     for ratio, of, low, high, _ in geometry.valid:
@@ -289,7 +293,7 @@ class SurfaceCrack:
         return torch.minimum(torch.minimum(first, second), third)
 
 
-GEOMETRIES: dict[str, type[Geometry]] = {
+GEOMETRIES: dict[str, type[Formula]] = {
     "edge_crack": EdgeCrack,
     "centre_crack": CentreCrack,
     "compact_tension": CompactTension,

@@ -230,8 +230,9 @@ class TabulatedLaw:
     def __call__(self, dK: Tensor, R: Value = 0.0, a: Value = math.inf) -> Tensor:
         """Growth [m/cycle]; `a` is not read."""
         ratio = torch.as_tensor(R, dtype=dK.dtype, device=dK.device)
-        dK, ratio = torch.broadcast_tensors(dK, ratio)
-        return self.lanes()(dK.reshape(1, -1), ratio.reshape(1, -1)).reshape(dK.shape)
+        shape = (dK + ratio).shape
+        lanes = (x.expand(shape).reshape(1, -1) for x in (dK, ratio))
+        return self.lanes()(*lanes).reshape(shape)
 
 
 LAWS: dict[str, type[Law]] = {

@@ -45,8 +45,9 @@ class TableLaw:
     def __call__(self, dK: Tensor, R: Value = 0.0, a: Value = math.inf) -> Tensor:
         """Growth [m/cycle] of lanes; `a` is not read."""
         R = torch.as_tensor(R, dtype=dK.dtype, device=dK.device)
-        dK, R, first = torch.broadcast_tensors(dK, R, self.R[..., 0])
-        shape = dK.shape
+        first = self.R[..., 0]
+        shape = (dK + R + first).shape
+        dK, R, first = dK.expand(shape), R.expand(shape), first.expand(shape)
         tensile = (first >= 0.0) & (R < 0.0)
         dK = torch.where(tensile, dK / (1.0 - torch.where(tensile, R, 0.0)), dK)
         known = self._curve(torch.maximum(R, first))
@@ -108,7 +109,7 @@ class TableGeometry:
 
     def F(self, a: Tensor) -> Tensor:
         """K_I / (σ √(πa)) [1]."""
-        a, _ = torch.broadcast_tensors(a, self.longest)
+        a = a.expand((a + self.longest).shape)
         known, beta = (leaf.expand(*a.shape, leaf.shape[-1]) for leaf in (self.a, self.beta))
         upper = (known < a[..., None]).sum(-1).clamp(1, known.shape[-1] - 1)
         (a0, a1), (f0, f1) = _pair(known, upper), _pair(beta, upper)

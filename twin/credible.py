@@ -126,7 +126,7 @@ def _unusual(registration: Registration) -> Iterator[str]:
             "calibration.youngs_modulus", r.calibration.youngs_modulus, YOUNGS_MODULUS
         )
     if r.law is not None:
-        yield from _growing(r)
+        yield from _growing(r.law)
 
 
 def _beyond(part: str, constants: Mapping[str, Any], ranges: Mapping[str, Range]) -> Iterator[str]:
@@ -148,9 +148,9 @@ def _number(x: float) -> str:
     return "−∞" if x == -math.inf else f"{x:g}"
 
 
-def _growing(registration: Registration) -> Iterator[str]:
+def _growing(parameters: Any) -> Iterator[str]:  # noqa: ANN401  of any law
     """Whether the law grows a crack as a metal does, where it is neither arrested nor broken."""
-    law = registration.law.built(LAWS)
+    law = parameters.built(LAWS)
     at, growth = _typical(law)
     if at is None:
         yield "the law grows no crack at any ΔK from 0.1 to 1000 MPa √m at R = 0"
@@ -160,7 +160,7 @@ def _growing(registration: Registration) -> Iterator[str]:
     )
     if not SLOWEST <= growth <= FASTEST:
         within = f", not within {SLOWEST:g} … {FASTEST:g} m a cycle"
-        yield told + within + _looks_like(registration.law, growth)
+        yield told + within + _looks_like(parameters, growth)
         return
     slow, fast = (_grown(law, x * MPa_SQRT_M) for x in (1.0, 30.0))
     if slow > CREEPING and at > MPa_SQRT_M:

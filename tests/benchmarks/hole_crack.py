@@ -73,16 +73,15 @@ def finite(wide: Polynomial) -> Floats:
 
 
 def _basis(share: Floats, x: Floats) -> tuple[Floats, Floats]:
-    return (
-        chebvander(2.0 * share / WIDEST - 1.0, DEGREES[0]),
-        chebvander(2.0 * x / LONGEST - 1.0, DEGREES[1]),
-    )
+    rows = chebvander(2.0 * share / WIDEST - 1.0, DEGREES[0])
+    columns = chebvander(2.0 * x / LONGEST - 1.0, DEGREES[1])
+    return np.asarray(rows, np.float64), np.asarray(columns, np.float64)
 
 
 def _powers(c: Floats, end: float) -> Floats:
     """Powers of t in 0 … `end` from Chebyshev polynomials there."""
-    powers: Floats = Polynomial(cheb2poly(c))(Polynomial([-1.0, 2.0 / end])).coef
-    return powers
+    powers = Polynomial(cheb2poly(c))(Polynomial([-1.0, 2.0 / end])).coef
+    return np.asarray(powers, np.float64)
 
 
 def main() -> None:

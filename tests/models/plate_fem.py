@@ -150,7 +150,7 @@ class Cracked:
 
     def _middles(self, p: Floats, edges: Ints, outer: NDArray[np.bool_]) -> Floats:
         """The middles of edges; of those along the hole, on it."""
-        middle = p[edges].mean(1)
+        middle: Floats = p[edges].mean(1)
         if self.radius > 0.0:
             on = (np.abs(np.hypot(*p.T) - self.radius) < 1e-9 * self.radius)[edges].all(1) & outer
             middle[on] *= (self.radius / np.hypot(*middle[on].T))[:, None]

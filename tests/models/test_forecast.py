@@ -64,7 +64,7 @@ def test_virklers_life_is_that_of_his_mean_constants() -> None:
         alpha = 2.0 * a / 0.1524
         F = (1.0 - 0.025 * alpha**2 + 0.06 * alpha**4) / math.sqrt(math.cos(0.5 * math.pi * alpha))
         dK = 48.28 * F * math.sqrt(math.pi * a)
-        return 1.0 / (8.954e-11 * dK**2.874)
+        return float(1.0 / (8.954e-11 * dK**2.874))
 
     cycles = quad(slowness, 0.009, 0.0498)[0]
     assert cycles == pytest.approx(248118.0, rel=1e-5)

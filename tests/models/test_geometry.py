@@ -12,14 +12,14 @@ from models.geometry import (
     CentreCrack,
     CompactTension,
     EdgeCrack,
-    Geometry,
+    Formula,
     HoleCrack,
     SurfaceCrack,
     outside,
 )
 from tests.models.plate_fem import Cracked
 
-EVERY: list[Geometry] = [
+EVERY: list[Formula] = [
     EdgeCrack(0.1),
     CentreCrack(0.1),
     CompactTension(0.1),
@@ -59,7 +59,7 @@ def test_shear_between_and_beyond_those_points_agrees_with_the_handbook() -> Non
         (SurfaceCrack(1.0, 1e9, 1e-3), 1.13),  # an edge crack
     ],
 )
-def test_a_vanishing_crack_has_the_handbooks_factor(geometry: Geometry, limit: float) -> None:
+def test_a_vanishing_crack_has_the_handbooks_factor(geometry: Formula, limit: float) -> None:
     assert float(geometry.F(t(1e-9))) == pytest.approx(limit, rel=1.5e-3)
 
 
@@ -174,14 +174,14 @@ def test_the_surface_point_governs_a_deep_crack(aspect: float, least: float, mos
     ],
 )
 def test_each_geometry_says_what_it_is_not_meant_for(
-    geometry: Geometry, a: float, words: list[str]
+    geometry: Formula, a: float, words: list[str]
 ) -> None:
     assert outside(geometry, a) == words
 
 
 @pytest.mark.parametrize("geometry", [*EVERY, SurfaceCrack(0.02, 9.0, 0.05), HoleCrack(0.03, 0.1)])
 def test_growth_up_to_the_limit_never_leaves_what_the_formula_is_meant_for(
-    geometry: Geometry,
+    geometry: Formula,
 ) -> None:
     limit = float(geometry.limit)
     assert outside(geometry, limit) == []
@@ -192,7 +192,7 @@ def test_growth_up_to_the_limit_never_leaves_what_the_formula_is_meant_for(
 
 
 @pytest.mark.parametrize("geometry", EVERY)
-def test_stress_intensity_rises_up_to_the_limit_and_stays_finite(geometry: Geometry) -> None:
+def test_stress_intensity_rises_up_to_the_limit_and_stays_finite(geometry: Formula) -> None:
     limit = float(geometry.limit)
     start = 0.2 * limit if isinstance(geometry, CompactTension) else 1e-3 * limit
     a = torch.linspace(start, limit, 500, dtype=torch.float64)
@@ -202,19 +202,19 @@ def test_stress_intensity_rises_up_to_the_limit_and_stays_finite(geometry: Geome
 
 
 @pytest.mark.parametrize("geometry", EVERY)
-def test_beyond_the_limit_nothing_is_nan(geometry: Geometry) -> None:
+def test_beyond_the_limit_nothing_is_nan(geometry: Formula) -> None:
     a = float(geometry.limit) * t(1.0, 1.06, 1.2, 2.0, 10.0)
     assert not torch.isnan(geometry.F(a)).any()
     assert not torch.isnan(geometry.F_II(a)).any()
 
 
 @pytest.mark.parametrize("geometry", EVERY[1:])
-def test_shear_factors_that_are_not_known_are_zero(geometry: Geometry) -> None:
+def test_shear_factors_that_are_not_known_are_zero(geometry: Formula) -> None:
     assert geometry.F_II(t(1e-3, 1e-2)).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("geometry", EVERY)
-def test_lengths_scale(geometry: Geometry) -> None:
+def test_lengths_scale(geometry: Formula) -> None:
     names = geometry.__dataclass_fields__  # type: ignore[attr-defined]
     plain = ("aspect", "point")
     twice = {n: getattr(geometry, n) * (1.0 if n in plain else 2.0) for n in names}
@@ -225,7 +225,7 @@ def test_lengths_scale(geometry: Geometry) -> None:
 
 
 @pytest.mark.parametrize("geometry", EVERY)
-def test_parameters_may_be_tensors(geometry: Geometry) -> None:
+def test_parameters_may_be_tensors(geometry: Formula) -> None:
     names = geometry.__dataclass_fields__  # type: ignore[attr-defined]
     columns = {name: t(getattr(geometry, name)).reshape(1, 1) for name in names}
     tensors, a = type(geometry)(**columns), t(0.001, 0.005)[:, None]

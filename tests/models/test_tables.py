@@ -81,8 +81,9 @@ def test_tables_share_a_shape_by_their_sizes() -> None:
     ],
 )
 def test_what_is_no_table_of_growth_is_refused(changes: dict[str, Any], words: str) -> None:
+    table: dict[str, Any] = {"R": R, "growth": GROWTH, "dK": DK}
     with pytest.raises(ValueError, match=words):
-        table_law(**({"R": R, "growth": GROWTH, "dK": DK} | changes))
+        table_law(**(table | changes))
 
 
 A, BETA = [0.001, 0.004, 0.02], [1.12, 1.3, 2.6]

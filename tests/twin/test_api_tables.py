@@ -155,7 +155,8 @@ def test_a_table_is_registered_by_the_fleet_file(tmp_path: Path) -> None:
         """.replace("\n                ", " ")
     )
     found = fleet_file(path)["plant/spar"]
-    assert found.law.growth == pytest.approx((1e-10, 1e-8, 1e-7, 1e-5))
+    law: Any = found.law
+    assert law.growth == pytest.approx((1e-10, 1e-8, 1e-7, 1e-5))
     assert found.geometry.a == pytest.approx((0.001, 0.004, 0.015))
     one = Component(name="plant/spar", revision=1, registered_by="file", registration=found)
     assert tried([one], "fleet.toml") == [one]

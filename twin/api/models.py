@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-from models.geometry import GEOMETRIES, Bound, Geometry
+from models.geometry import GEOMETRIES, Bound, Formula
 from models.laws import LAWS, TabulatedLaw
 from models.materials import MATERIALS
 from models.path_crack import EdgePlate, PathStepper
@@ -83,7 +83,7 @@ def _learned(path: Path) -> dict[str, Any]:
     }
 
 
-def _range(kind: type[Geometry]) -> dict[str, Any]:
+def _range(kind: type[Formula]) -> dict[str, Any]:
     """For what a geometry's formula is meant, and how exact it is there."""
     bounds: tuple[Bound, ...] = vars(kind)["valid"]
     return {
