@@ -220,9 +220,9 @@ def _bivariate(share: Tensor, x: Tensor) -> Tensor:
     """The polynomial of `FINITE` at R/W = `share` and a/(W/2 − R) = `x`; + and × alone."""
     table = torch.as_tensor(FINITE, dtype=x.dtype, device=x.device)  # (r, x)
     table = table.reshape(*table.shape, *(1,) * x.ndim)
-    rows = table[:, -1].expand(len(table), *x.shape)
-    for j in range(table.shape[1] - 2, -1, -1):
-        rows = rows * x + table[:, j]
+    rows = table[:, -1] * x + table[:, -2]
+    for j in range(table.shape[1] - 3, -1, -1):
+        rows.mul_(x).add_(table[:, j])
     value = rows[-1]
     for row in rows[:-1].flip(0):
         value = value * share + row

@@ -10,6 +10,8 @@ import pytest
 from models.laws import LAWS
 from models.materials import MATERIALS
 from sensors.plant import PlantSettings, fleet
+from sensors.recorded_series import sequence_fleet, strain_fleet
+from sensors.recorded_specimens import virkler_fleet
 from tests.twin.fleets import PARIS, component, registration
 from twin.component import Registration
 from twin.credible import NotMeantError
@@ -187,3 +189,11 @@ def test_a_retardation_has_a_unit_of_stress() -> None:
 def test_a_unit_that_is_none_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         registration(**changes)
+
+
+def test_the_fleets_of_recorded_files_are_meant(data: Path) -> None:
+    tables = [*strain_fleet("rig/gauge"), *sequence_fleet("rig/spar")]
+    tables += virkler_fleet(data / "virkler" / "virkler_shared_odd34.csv")
+    for wanted in registrations(tables, "recorded").values():
+        assert not wanted.unusual
+        trial(wanted)
