@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from models.crack import CrackStepper
-from models.geometry import GEOMETRIES, POINTS
+from models.geometry import GEOMETRIES, POINTS, outside
 from models.laws import LAWS
 from models.materials import MATERIALS
 from models.path_crack import EdgePlate, PathStepper
@@ -390,6 +390,17 @@ class Registration(BaseModel):
         if isinstance(self.geometry, PlateParameters):
             return self.geometry.W + self.geometry.height  # an arc
         return float(self.geometry.built(GEOMETRIES).limit)
+
+    @cached_property
+    def shortest(self) -> float:
+        """From which length on the geometry's formula holds [m]; ∞ if it never does."""
+        if isinstance(self.geometry, PlateParameters):
+            return 0.0
+        geometry, limit = self.geometry.built(GEOMETRIES), self.longest
+        if outside(geometry, limit):
+            return math.inf
+        lows = (b.low * limit / b.of(geometry, limit) for b in geometry.valid if b.low > 0.0)
+        return max(lows, default=0.0) * (1.0 - 1e-9)
 
     @cached_property
     def calibrated(self) -> Calibration:

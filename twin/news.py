@@ -17,7 +17,7 @@ class Told:
 
     def __init__(self) -> None:
         self._lengths: dict[str, float] = {}
-        self._outside: dict[str, tuple[float, float]] = {}  # ratios that were found exceeded
+        self._outside: dict[str, tuple[int, bool, bool]] = {}  # revision, and how
 
     def states(self, fleet: Fleet, lines: Sequence[Line]) -> Iterator[Note]:
         """A note for each component of `lines` whose length has moved by the resolution."""
@@ -39,16 +39,16 @@ class Told:
         yield from self._beyond(fleet, names & fleet.places.keys())
 
     def _beyond(self, fleet: Fleet, names: Iterable[str]) -> Iterator[Note]:
-        """A note for each component whose load has left what its law holds for, told once.
+        """A note for each component that has left what its law or geometry is for, told once.
 
-        And once more after a restart, or a change of what the law holds for.
+        And once more after a restart, or a change of the registration.
         """
-        told, known = self._outside, fleet.components
-        some = [n for n in names if told.get(n) != known[n].registration.load_ratios]
-        for name in strayed(fleet, some):
-            told[name] = known[name].registration.load_ratios
-            place = fleet.places[name]
+        for name, how in strayed(fleet, names).items():
+            component, place = fleet.components[name], fleet.places[name]
+            now = (component.revision, *how)
+            if self._outside.get(name) == now:
+                continue
+            self._outside[name] = now
             state = fleet.cohorts[place.cohort].state
-            sentences = outside(known[name], state, place.row)
-            data: dict[str, float | str | int] = {"what": "; ".join(sentences)}
-            yield Note("outside", name, int(state.t_ns[place.row]), data)
+            what = "; ".join(outside(component, state, place.row))
+            yield Note("outside", name, int(state.t_ns[place.row]), {"what": what})

@@ -1,4 +1,4 @@
-"""Where the load has left what a component's law was measured at."""
+"""Where a part has left what its law was measured at, or what its geometry's formula is for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from models.exposure import Exposure, load_ratios
+from models.geometry import GEOMETRIES
+from models.geometry import outside as not_meant
 from twin.cohort import AnyState
-from twin.component import Component
+from twin.component import Component, PlateParameters
 from twin.fleet import Fleet
 
 UNBOUNDED = (-math.inf, math.inf)
@@ -19,11 +21,16 @@ SHARE = 0.01  # of ΔK⁴, about that of the growth, from which on it matters
 
 
 def outside(component: Component, state: AnyState, row: int) -> list[str]:
-    """What of the load so far the law is not known to hold for, in sentences.
+    """What is not known to hold for the part, in sentences; it follows from the state alone.
 
-    It follows from the state alone. Cycles that together do less than `SHARE` of the growth do
-    not count: a ripple on a mean load has a high ratio in every service.
+    Cycles that together do less than `SHARE` of the growth do not count: a ripple on a mean load
+    has a high ratio in every service. A length is outside after an inspection that found less
+    than the formula is meant for, or if an older release registered the part.
     """
+    return [*_ratios(component, state, row), *_lengths(component, state, row)]
+
+
+def _ratios(component: Component, state: AnyState, row: int) -> list[str]:
     lowest, highest = component.registration.load_ratios
     if (lowest, highest) == UNBOUNDED:
         return []
@@ -38,23 +45,38 @@ def outside(component: Component, state: AnyState, row: int) -> list[str]:
     return found
 
 
-def strayed(fleet: Fleet, names: Iterable[str]) -> list[str]:
-    """Those of `names` whose load is outside, found for many at once."""
-    found = []
+def _lengths(component: Component, state: AnyState, row: int) -> list[str]:
+    geometry, a = component.registration.geometry, float(state.a[row].mean())
+    if isinstance(geometry, PlateParameters) or a >= component.registration.shortest:
+        return []
+    faults = not_meant(geometry.built(GEOMETRIES), a)
+    return [f"geometry {geometry.kind}: {fault}" for fault in faults]
+
+
+def strayed(fleet: Fleet, names: Iterable[str]) -> dict[str, tuple[bool, bool]]:
+    """Those of `names` that are outside: by their load, by their length; for many at once."""
+    found = {}
     for key, some in _by_cohort(fleet, names).items():
         rows = torch.tensor([fleet.places[name].row for name in some])
-        ratio, share = load_ratios(_rows(fleet.cohorts[key].state.exposure, rows))
-        known = [fleet.components[name].registration.load_ratios for name in some]
-        lowest, highest = torch.tensor(known, dtype=torch.float64).T[..., None]
-        beyond = _much(share, ratio > highest + NEARLY) | _much(share, ratio < lowest - NEARLY)
-        found += [some[i] for i in beyond.nonzero()[:, 0].tolist()]
+        state = fleet.cohorts[key].state
+        ratio, share = load_ratios(_rows(state.exposure, rows))
+        known = [fleet.components[name].registration for name in some]
+        bounds = torch.tensor([r.load_ratios for r in known], dtype=torch.float64)
+        lowest, highest = bounds.T[..., None]
+        loaded = _much(share, ratio > highest + NEARLY) | _much(share, ratio < lowest - NEARLY)
+        shortest = torch.tensor([r.shortest for r in known], dtype=torch.float64)
+        short = state.a.index_select(0, rows).mean(1) < shortest
+        for i in (loaded | short).nonzero()[:, 0].tolist():
+            found[some[i]] = (bool(loaded[i]), bool(short[i]))
     return found
 
 
 def _by_cohort(fleet: Fleet, names: Iterable[str]) -> dict[str, list[str]]:
+    """The names that something is known of, by cohort."""
     found: dict[str, list[str]] = {}
     for name in names:
-        if fleet.components[name].registration.load_ratios != UNBOUNDED:
+        r = fleet.components[name].registration
+        if r.load_ratios != UNBOUNDED or r.shortest > 0.0:
             found.setdefault(fleet.places[name].cohort, []).append(name)
     return found
 

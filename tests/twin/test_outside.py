@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.twin.fakes import PRESS, House, house
-from tests.twin.fleets import CLOCK, PARIS, component, fleet, series, spectrum
+from tests.twin.fleets import CLOCK, PARIS, component, fleet, inspection, series, spectrum
 from twin.fleet import Fleet
 from twin.fold import Line, folded
 from twin.news import Told
@@ -79,10 +81,35 @@ def test_it_is_an_event_once() -> None:
     assert [(note.component, note.data["what"]) for note in first] == [(NAME, told(grown)[0])]
     grown = folded(grown, lines[1:], CLOCK).fleet
     assert not [note for note in news.states(grown, lines[1:]) if note.kind == "outside"]
-    assert strayed(grown, [NAME]) == [NAME]
+    assert strayed(grown, [NAME]) == {NAME: (True, False)}
 
 
-async def test_the_state_says_so_over_http(tmp_path: Any) -> None:
+COMPACT = {"geometry": {"kind": "compact_tension", "W": 0.05}, "crack_length": 0.012}
+
+
+@pytest.mark.parametrize(("length", "marked"), [(0.0099, True), (0.0101, False)])
+def test_a_length_that_the_formula_is_not_meant_for_is_told(length: float, marked: bool) -> None:
+    changes = COMPACT | {"crack_limit": 0.03}
+    assert told(after([spectrum(1)], **changes)) == []
+    grown = after([inspection(1, length)], **changes)
+    assert told(grown) == ["geometry compact_tension: a/W is 0.198, not within 0.2 … 0.95"] * marked
+    assert strayed(grown, [NAME]) == ({NAME: (False, True)} if marked else {})
+
+
+async def test_a_store_of_an_older_release_opens_and_its_part_is_marked(tmp_path: Path) -> None:
+    """What the door refuses now may be in a journal: here it comes by another way."""
+    deep = {"kind": "surface_crack", "t": 0.05, "W": 1.0, "aspect": 3.0}
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, geometry=deep, law=PARIS | {"C": 9.7e-24})
+        await home.load(count=10.0)
+    shutil.rmtree(tmp_path / "data" / "checkpoints")
+    async with house(tmp_path / "data") as home:
+        page = (await home.http.get(f"/api/v1/components/{PRESS}/state")).json()
+    assert page["outside"] == ["geometry surface_crack: a/c is 3, not within 0 … 2"]
+    assert page["cycles"] == 10.0
+
+
+async def test_the_state_says_so_over_http(tmp_path: Path) -> None:
     async with house(tmp_path / "data") as home:
         await _checked(home)
 

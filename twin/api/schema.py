@@ -76,8 +76,8 @@ class State(Page):
     remaining_cycles_is: Remaining = Field(description=_REMAINING)
     fractured: bool | None = Field(description="Null for an earlier time.")
     outside: list[str] | None = Field(
-        description="What of the load the law is not known to hold for, in sentences; null for an"
-        " earlier time."
+        description="Load ratios that the law, and lengths that the geometry's formula is not known"
+        " to hold for, in sentences; null for an earlier time."
     )
     inspection: Innovation | None = Field(description="The last one; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
