@@ -179,11 +179,16 @@ def _lanes(
     n, p = state.a.shape
     at, of, cycles = padded(cracks[track]), padded(block), passage.cycles
 
+    def flat(leaf: Tensor) -> Tensor:
+        """A constant, or with axes behind a table, of each particle."""
+        table = leaf.shape[2:]
+        return leaf.expand(n, p, *table).reshape(n * p, *table)
+
     def gathered(leaf: Tensor) -> Tensor:
-        return leaf.expand(n, p).reshape(-1).index_select(0, at)
+        return flat(leaf).index_select(0, at)
 
     def along(leaf: Tensor) -> Tensor:
-        return leaf.expand(n, p).reshape(-1).index_select(0, padded(cracks))
+        return flat(leaf).index_select(0, padded(cracks))
 
     half, middle, count, shear, shear_mean = (
         leaf.to(state.a.dtype).index_select(0, of) for leaf in (0.5 * cycles.range, *cycles[1:5])

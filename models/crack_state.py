@@ -118,8 +118,8 @@ def mean(x: Tensor) -> Tensor:
 
 
 def columns(value: Value, n: int) -> Tensor:
-    """A parameter as (n, 1) or (n, p): floats and (n,) for all particles."""
+    """A parameter as (n, 1) or (n, p), with axes behind for a table: floats and (n,) for all."""
     leaf = torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64)
     if leaf.ndim < 2:
         leaf = leaf.reshape(-1, 1)
-    return leaf.expand(n, leaf.shape[1]).clone()
+    return leaf.expand(n, *leaf.shape[1:]).clone()

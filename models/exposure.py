@@ -82,6 +82,25 @@ def typical_blocks(memory: Exposure) -> Cycles:
     )
 
 
+def load_ratios(memory: Exposure) -> tuple[Tensor, Tensor]:
+    """The load ratio of each class (n, SLOTS) [1], and its share of all ΔK⁴ (n, SLOTS) [1].
+
+    Within a class the mean that its growth goes by; the share is about that of the growth. Zero
+    for what never opens the crack.
+    """
+    sums = memory.sums
+    fourth = torch.where(memory.key < FREE, sums[..., FOURTH], 0.0)
+    opens = fourth > 0.0
+    alike = torch.where(opens, fourth, 1.0)
+    peak = torch.where(opens, sums[..., PEAK], 1.0) / alike  # (peak / range in tension)²
+    ratio = 1.0 - 1.0 / torch.sqrt(peak.clamp(min=1.0))
+    half, mean = 0.5 * sums[..., RANGE], sums[..., MEAN]
+    reversed_ = opens & (mean < half)  # some of it is compression, which the range has lost
+    ratio = torch.where(reversed_, (mean - half) / torch.where(opens, mean + half, 1.0), ratio)
+    total = fourth.sum(1, keepdim=True)
+    return torch.where(opens, ratio, 0.0), fourth / torch.where(total > 0.0, total, 1.0)
+
+
 def warm() -> None:
     """Compile, or load what was compiled before, so that the first message does not wait."""
     one = torch.ones(1, dtype=torch.float64)

@@ -19,6 +19,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from models.tables import TableLaw, table_law
+
 Value = float | Tensor
 
 
@@ -212,38 +214,25 @@ def _nasgro(law: NasgroLaw | Nasgro4Law, dK: Tensor, R: Tensor, f: Tensor, dK_th
 
 @dataclass(frozen=True, slots=True)
 class TabulatedLaw:
-    """Growth read from a table of ΔK against growth and R, linear in logarithms and in R.
+    """Growth read from a table of ΔK against growth and R, straight in logarithms and in R.
 
-    Below the first entry of a curve nothing grows (ΔK there is the threshold); above the last
-    one the curve's final slope goes on; beyond the first and last R the nearest curve holds.
-    For R < 0 only the tensile part counts unless the table has curves for R < 0.
-    The table is shared by all components: it is no parameter that broadcasts.
+    As people write it; `lanes` is what cracks are stepped by, and says how it is read.
     """
 
     R: Tensor  # (r,) load ratios, rising [1]
     growth: Tensor  # (k,) rising [m/cycle]
     dK: Tensor  # (k, r) rising along axis 0 [Pa √m]
 
+    def lanes(self) -> TableLaw:
+        """The law; raises ValueError, in sentences, for what is no table."""
+        return table_law(self.R.tolist(), self.growth.tolist(), self.dK.tolist())
+
     def __call__(self, dK: Tensor, R: Value = 0.0, a: Value = math.inf) -> Tensor:
         """Growth [m/cycle]; `a` is not read."""
-        dK = torch.as_tensor(dK)
-        if float(self.R[0]) >= 0.0:
-            dK, R = _tensile(dK, R)
-        ratio = torch.as_tensor(R, dtype=dK.dtype, device=dK.device).expand_as(dK)
-        ratio = ratio.contiguous().clamp(float(self.R[0]), float(self.R[-1]))
-        right = torch.bucketize(ratio, self.R).clamp(1, len(self.R) - 1)
-        share = (ratio - self.R[right - 1]) / (self.R[right] - self.R[right - 1])
-        curve = torch.log(self.dK).T  # (r, k)
-        known = curve[right - 1] + share[..., None] * (curve[right] - curve[right - 1])
-        return self._along(known, torch.log(dK.clamp(min=1e-30)))
-
-    def _along(self, known: Tensor, x: Tensor) -> Tensor:
-        """Growth at ln ΔK = `x` on the curve ln ΔK = `known` (..., k) of the table's growths."""
-        y = torch.log(self.growth)
-        upper = torch.searchsorted(known, x[..., None]).squeeze(-1).clamp(1, len(y) - 1)
-        x0, x1 = (known.gather(-1, i[..., None]).squeeze(-1) for i in (upper - 1, upper))
-        growth = torch.exp(y[upper - 1] + (x - x0) / (x1 - x0) * (y[upper] - y[upper - 1]))
-        return torch.where(x > known[..., 0], growth, 0.0)
+        ratio = torch.as_tensor(R, dtype=dK.dtype, device=dK.device)
+        shape = (dK + ratio).shape
+        lanes = (x.expand(shape).reshape(1, -1) for x in (dK, ratio))
+        return self.lanes()(*lanes).reshape(shape)
 
 
 LAWS: dict[str, type[Law]] = {

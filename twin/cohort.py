@@ -18,6 +18,7 @@ from models.crack_state import mean
 from models.forecast import has_load, remaining
 from models.path_crack import PathState, PathStepper
 from models.path_forecast import with_remaining as path_with_remaining
+from models.tables import shape_name
 from twin.component import Component, PlateParameters
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
@@ -103,9 +104,11 @@ def intensities(cohorts: Iterable[Cohort]) -> dict[str, int]:
 def layout(stepper: AnyStepper) -> str:
     """The name of the cohort that components with this stepper share."""
     if isinstance(stepper, PathStepper):
-        return f"{type(stepper.law).__name__}-{type(stepper.plate).__name__}"
+        return "-".join(
+            type(part).__name__ + shape_name(part) for part in (stepper.law, stepper.plate)
+        )
     parts = (stepper.law, stepper.geometry, stepper.retardation)
-    return "-".join(type(part).__name__ for part in parts)
+    return "-".join(type(part).__name__ + shape_name(part) for part in parts)
 
 
 def newcomers(components: Sequence[Component]) -> Cohort:

@@ -19,13 +19,15 @@ from pydantic import (
 )
 
 from models.crack import CrackStepper
-from models.geometry import GEOMETRIES
+from models.geometry import GEOMETRIES, POINTS, outside
 from models.laws import LAWS
 from models.materials import MATERIALS
 from models.path_crack import EdgePlate, PathStepper
 from models.path_plate import MARGIN
 from models.retardation import RETARDATIONS, ZONES
+from models.tables import TableGeometry, TableLaw, table_geometry, table_law
 from sensors.calibration import Calibration
+from twin.units import law_in_si, registration_in_si, sizes_in_si, stresses_in_si, table_in_si
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
 
@@ -41,12 +43,142 @@ class Parameters(BaseModel):
 
     kind: str
 
+    @property
+    def constants(self) -> dict[str, Any]:
+        """What the frozen dataclass of `models` is made of, as numbers."""
+        found = self.model_dump(exclude={"kind", "R_range"})
+        named: dict[str, dict[str, float]] = {"zone": ZONES, "point": POINTS}
+        return {k: named[k][v] if k in named else v for k, v in found.items()}
+
     def built(self, registry: dict[str, Any]) -> Any:  # noqa: ANN401  a law of any kind
         """The frozen dataclass of `models` that these constants describe."""
-        constants = self.model_dump(exclude={"kind"})
-        if "zone" in constants:
-            constants["zone"] = ZONES[constants["zone"]]
-        return registry[self.kind](**constants)
+        return registry[self.kind](**self.constants)
+
+
+Ratio = Annotated[float, Field(ge=-1e3, lt=1)]
+RatioRange = Annotated[tuple[Ratio, ...], Field(min_length=2, max_length=2)]
+_R_RANGE = "Lowest and highest load ratio that the law was measured at."
+
+
+class LawParameters(Parameters):
+    """A growth law."""
+
+    C_unit: Annotated[str, Field(max_length=64)] | None = Field(
+        None,
+        exclude=True,
+        description="Stress intensity and growth that C is for, like `MPa sqrt(m), m/cycle`,"
+        " `N/mm^1.5, mm/cycle` or `ksi sqrt(in), in/cycle`: K_c and thresholds are in it, too."
+        " Pa √m and m/cycle if absent; kept in those.",
+    )
+    R_range: RatioRange | None = Field(None, description=_R_RANGE)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_si(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        if isinstance(values, dict) and "C_unit" in values:
+            return law_in_si(values)
+        return values
+
+    @model_validator(mode="after")
+    def _rising(self) -> LawParameters:
+        if self.R_range is not None and self.R_range[0] > self.R_range[1]:
+            raise ValueError(f"R_range {list(self.R_range)} is not the lowest, then the highest")
+        return self
+
+
+class GeometryParameters(Parameters):
+    """Where a crack is."""
+
+    unit: Annotated[str, Field(max_length=16)] | None = Field(
+        None, exclude=True, description="Of its lengths: m if absent, mm, um, in. Kept in m."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_si(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        return sizes_in_si(values) if isinstance(values, dict) and "unit" in values else values
+
+    @property
+    def sizes(self) -> list[tuple[str, float]]:
+        """Names and values of its lengths and of their ratios."""
+        return [(k, v) for k, v in self.model_dump().items() if isinstance(v, float)]
+
+
+class RetardationParameters(Parameters):
+    """Load interaction."""
+
+    unit: Annotated[str, Field(max_length=16)] | None = Field(
+        None,
+        exclude=True,
+        description="Of the yield stress, and times √m of K_th and floor (√in for ksi):"
+        " Pa if absent, MPa, ksi. Kept in Pa.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_si(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        return stresses_in_si(values) if isinstance(values, dict) and "unit" in values else values
+
+
+Numbers = Annotated[tuple[Constant, ...], Field(min_length=1, max_length=128)]
+
+
+class TabulatedLawParameters(Parameters):
+    """Growth as tabulated against ΔK and R, straight in logarithms and in R."""
+
+    kind: Literal["tabulated"]
+    R: Annotated[tuple[Constant, ...], Field(min_length=1, max_length=16)] = Field(
+        description="Load ratios of the columns, rising; at most 15."
+    )
+    growth: Numbers = Field(description="Growth of each row [m/cycle], rising; at most 128.")
+    dK: Annotated[  # noqa: N815  the literature's
+        tuple[Annotated[tuple[Constant, ...], Field(max_length=16)], ...], Field(max_length=128)
+    ] = Field(description="ΔK [Pa √m]: a row for each growth, a column for each R, rising down.")
+    dK_unit: Annotated[str, Field(max_length=32)] | None = Field(  # noqa: N815  of dK
+        None, exclude=True, description="Of dK: Pa√m if absent, MPa√m, … Kept in Pa √m."
+    )
+    growth_unit: Annotated[str, Field(max_length=32)] | None = Field(
+        None, exclude=True, description="Of growth: m/cycle if absent, mm/cycle, … Kept in m."
+    )
+    R_range: RatioRange | None = Field(None, description=f"{_R_RANGE} That of R if absent.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_si(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        named = isinstance(values, dict) and ("dK_unit" in values or "growth_unit" in values)
+        return table_in_si(values) if named else values
+
+    @model_validator(mode="after")
+    def _is_table(self) -> TabulatedLawParameters:
+        table_law(self.R, self.growth, self.dK)
+        return self
+
+    def built(self, registry: dict[str, Any]) -> TableLaw:
+        """The law; `registry` is not read."""
+        return table_law(self.R, self.growth, self.dK)
+
+
+class TabulatedGeometryParameters(GeometryParameters):
+    """Stress intensity as tabulated against the crack length: give beta or K_over_stress."""
+
+    kind: Literal["tabulated"]
+    a: Numbers = Field(description="Crack lengths [m], rising; the last one is the limit.")
+    beta: Numbers | None = Field(None, description="F = K/(σ √(πa)) at each [1].")
+    K_over_stress: Numbers | None = Field(None, description="Or K/σ at each [√m].")
+
+    @model_validator(mode="after")
+    def _is_table(self) -> TabulatedGeometryParameters:
+        if (self.beta is None) == (self.K_over_stress is None):
+            raise ValueError("a tabulated geometry has either beta or K_over_stress")
+        self.built({})
+        return self
+
+    def built(self, registry: dict[str, Any]) -> TableGeometry:
+        """The geometry; `registry` is not read."""
+        known = self.K_over_stress or ()
+        if len(known) == len(self.a) and min(self.a) > 0.0:
+            known = tuple(K / math.sqrt(math.pi * a) for K, a in zip(known, self.a, strict=True))
+        return table_geometry(self.a, known if self.beta is None else self.beta)
 
 
 def _constant(field: dataclasses.Field[Any]) -> tuple[Any, Any]:
@@ -54,15 +186,21 @@ def _constant(field: dataclasses.Field[Any]) -> tuple[Any, Any]:
     default = ... if field.default is dataclasses.MISSING else field.default
     if field.name == "zone":  # lives change 2 to 6 times with the definition: it is named
         return Literal[tuple(ZONES)], default
+    if field.name == "point":  # a crack of one length is on the safe side by the larger K
+        return Literal[tuple(POINTS)], Field(
+            "governing",
+            description="Whose K drives the crack: the deepest point's, or the larger one of that"
+            " and the surface point's, which governs from a/c ≈ 0.8.",
+        )
     return Constant, default
 
 
-def _models(registry: dict[str, Any]) -> tuple[type[Parameters], ...]:
+def _models(registry: dict[str, Any], base: type[Parameters]) -> tuple[type[Parameters], ...]:
     """One pydantic model for each law, so that the API and the fleet file know its constants."""
     return tuple(
         create_model(
             f"{kind.title().replace('_', '')}Parameters",
-            __base__=Parameters,
+            __base__=base,
             __doc__=(law.__doc__ or kind).split("\n")[0],
             **cast(Any, {"kind": (Literal[kind], ...)}),
             **cast(Any, {f.name: _constant(f) for f in dataclasses.fields(law)}),
@@ -78,7 +216,7 @@ def _choice(models: tuple[type[Parameters], ...]) -> Any:  # noqa: ANN401  a typ
     return Annotated[union, Field(discriminator="kind")]
 
 
-class PlateParameters(Parameters):
+class PlateParameters(GeometryParameters):
     """A plate with an edge crack that runs along a path, driven by tension and shear."""
 
     kind: Literal["plate"]
@@ -134,9 +272,11 @@ class PlateParameters(Parameters):
             )
 
 
-Law: Any = _choice(_models(LAWS))
-Geometry: Any = _choice((*_models(GEOMETRIES), PlateParameters))
-Retardation: Any = _choice(_models(RETARDATIONS))
+Law: Any = _choice((*_models(LAWS, LawParameters), TabulatedLawParameters))
+Geometry: Any = _choice(
+    (*_models(GEOMETRIES, GeometryParameters), TabulatedGeometryParameters, PlateParameters)
+)
+Retardation: Any = _choice(_models(RETARDATIONS, RetardationParameters))
 
 
 class CalibrationParameters(BaseModel):
@@ -156,7 +296,7 @@ def _known_material(name: str) -> str:
 
 
 class Registration(BaseModel):
-    """A component as somebody registers it; everything is in SI units."""
+    """A component as somebody registers it; everything is in SI units unless a unit is named."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -189,6 +329,21 @@ class Registration(BaseModel):
     stale_after_s: Annotated[float, Field(gt=0, le=1e9)] = Field(
         600.0, description="Silence after which the component counts as stale [s]."
     )
+    unusual: bool = Field(
+        False, description="Constants that hardly any part has are meant, and taken."
+    )
+    unit: Annotated[str, Field(max_length=16)] | None = Field(
+        None,
+        exclude=True,
+        description="Of crack_length, crack_limit, and the geometry if that names none: m if"
+        " absent, mm, um, in. Kept in m.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_si(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        named = isinstance(values, dict) and "unit" in values
+        return registration_in_si(values) if named else values
 
     @model_validator(mode="after")
     def _consistent(self) -> Registration:
@@ -208,11 +363,37 @@ class Registration(BaseModel):
                     "leave it out"
                 )
             return self
-        if self.crack_limit > self.longest:
+        if self.crack_limit > self._ever_longest:
+            for name, size in self.geometry.sizes:
+                if not size > 0.0:
+                    raise ValueError(f"geometry.{name} is {size:g}: a size has to be above 0")
             raise ValueError(
                 f"crack_limit {self.crack_limit} m is beyond the geometry's {self.longest} m"
             )
         return self
+
+    @property
+    def _ever_longest(self) -> float:
+        """The longest limit that any release took [m]: what a journal holds has to be read.
+
+        The first ones followed a surface crack with a/c < 0.2 further than its equations hold.
+        """
+        if self.geometry.kind == "surface_crack" and self.geometry.aspect < 0.2:
+            g = self.geometry
+            return float(min(0.95 * g.t, 0.25 * g.aspect * g.W))
+        return self.longest
+
+    @property
+    def load_ratios(self) -> tuple[float, float]:
+        """Lowest and highest load ratio for which the law is known to hold."""
+        if self.law is None:
+            return MATERIALS[cast(str, self.material)].R_range
+        if self.law.R_range is not None:
+            lowest, highest = self.law.R_range
+            return lowest, highest
+        if self.law.kind == "tabulated":  # below its first curve that is on the safe side
+            return -math.inf, self.law.R[-1]
+        return -math.inf, math.inf
 
     @property
     def longest(self) -> float:
@@ -220,6 +401,17 @@ class Registration(BaseModel):
         if isinstance(self.geometry, PlateParameters):
             return self.geometry.W + self.geometry.height  # an arc
         return float(self.geometry.built(GEOMETRIES).limit)
+
+    @cached_property
+    def shortest(self) -> float:
+        """From which length on the geometry's formula holds [m]; ∞ if it never does."""
+        if isinstance(self.geometry, PlateParameters):
+            return 0.0
+        geometry, limit = self.geometry.built(GEOMETRIES), self.longest
+        if outside(geometry, limit):
+            return math.inf
+        lows = (b.low * limit / b.of(geometry, limit) for b in geometry.valid if b.low > 0.0)
+        return max(lows, default=0.0) * (1.0 - 1e-9)
 
     @cached_property
     def calibrated(self) -> Calibration:
@@ -242,7 +434,7 @@ class Registration(BaseModel):
             law=self._law(),
             geometry=self.geometry.built(GEOMETRIES),
             retardation=(self.retardation or _NO_RETARDATION).built(RETARDATIONS),
-            a_0=self.crack_length,
+            a_0=min(self.crack_length, 0.999999 * self.longest),  # see `_ever_longest`
             a_limit=self.crack_limit,
             gate=self.gate,
             replace=self.inspection == "replace",

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from twin.component import NAME, Component, Registration
+from twin.credible import NotMeantError
 from twin.errors import SettingsError
 from twin.trial import trial
 
@@ -44,6 +45,8 @@ def tried(components: Iterable[Component], origin: str) -> list[Component]:
     for component in found:
         try:
             trial(component.registration)
+        except NotMeantError as exc:
+            raise SettingsError(f"{origin}: {component.name}: {exc}") from exc
         except ValueError as exc:
             raise SettingsError(f"{origin}: {component.name} cannot be stepped: {exc}") from exc
     return found

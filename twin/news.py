@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from twin.component import Component
 from twin.fleet import Fleet
 from twin.fold import Line, Note
+from twin.outside import outside, strayed
 
 RESOLUTION = 1e-5  # smallest change of the crack length that is told [m]
 
@@ -16,6 +17,7 @@ class Told:
 
     def __init__(self) -> None:
         self._lengths: dict[str, float] = {}
+        self._outside: dict[str, tuple[int, bool, bool]] = {}  # revision, and how
 
     def states(self, fleet: Fleet, lines: Sequence[Line]) -> Iterator[Note]:
         """A note for each component of `lines` whose length has moved by the resolution."""
@@ -34,3 +36,19 @@ class Told:
                 "cycles": float(view.cycles[row]),
             }
             yield Note("state", name, int(view.t_ns[row]), data)
+        yield from self._beyond(fleet, names & fleet.places.keys())
+
+    def _beyond(self, fleet: Fleet, names: Iterable[str]) -> Iterator[Note]:
+        """A note for each component that has left what its law or geometry is for, told once.
+
+        And once more after a restart, or a change of the registration.
+        """
+        for name, how in strayed(fleet, names).items():
+            component, place = fleet.components[name], fleet.places[name]
+            now = (component.revision, *how)
+            if self._outside.get(name) == now:
+                continue
+            self._outside[name] = now
+            state = fleet.cohorts[place.cohort].state
+            what = "; ".join(outside(component, state, place.row))
+            yield Note("outside", name, int(state.t_ns[place.row]), {"what": what})

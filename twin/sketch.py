@@ -81,10 +81,16 @@ def _surface(g: dict[str, Any], a: float) -> Sketch:
     return Sketch(outline, [], [front])
 
 
+def _tabulated(g: dict[str, Any], a: float) -> Sketch:
+    """Nobody knows what the part looks like: a plate with an edge crack stands for it."""
+    return _edge({"W": 1.25 * g["a"][-1]}, a)
+
+
 _SKETCHES = {
     "edge_crack": _edge,
     "centre_crack": _centre,
     "compact_tension": _compact,
     "hole_crack": _hole,
     "surface_crack": _surface,
+    "tabulated": _tabulated,
 }

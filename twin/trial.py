@@ -10,6 +10,7 @@ from models.crack import belief, blocks, spectrum_load
 from models.geometry import GEOMETRIES
 from twin.cohort import stepped
 from twin.component import PlateParameters, Registration
+from twin.credible import credible
 
 SHORTEST = 1e-9  # [m] a few atoms: growth over decades of nothing would take for ever
 STRESSES = (1e6, 1e8, 5e8)  # [Pa] ranges that are tried
@@ -18,7 +19,7 @@ RATIOS = (-2.0, 0.0, 0.3, 0.7, 0.95)
 
 
 def trial(registration: Registration) -> None:
-    """Raises ValueError for constants that no crack can grow by.
+    """Raises ValueError for constants that no crack can grow by, or that cannot be meant.
 
     What is in the journal is folded again at every start, so that a registration that breaks the
     fold would break it for ever.
@@ -32,22 +33,19 @@ def trial(registration: Registration) -> None:
         raise ValueError(str(exc)) from exc
     if not math.isfinite(grown) or grown < registration.crack_length:
         raise ValueError(f"a cycle takes its crack length to {grown} m")
+    credible(registration)
 
 
 def _check_factors(registration: Registration) -> None:
-    _check_sizes(registration)
-    lengths = torch.tensor([registration.crack_length, registration.crack_limit]).double()
+    if registration.crack_length < SHORTEST:
+        raise ValueError(f"crack_length {registration.crack_length} m is below {SHORTEST} m")
+    for size, value in registration.geometry.sizes:
+        if not value > 0.0:
+            raise ValueError(f"geometry {size} {value} is not > 0")
+    lengths = torch.tensor([[registration.crack_length, registration.crack_limit]]).double()
     factors = registration.geometry.built(GEOMETRIES).F(lengths)
     if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
         raise ValueError(f"the geometry factor is {factors.tolist()} at the two crack lengths")
-
-
-def _check_sizes(registration: Registration) -> None:
-    if registration.crack_length < SHORTEST:
-        raise ValueError(f"crack_length {registration.crack_length} m is below {SHORTEST} m")
-    for size, value in registration.geometry.model_dump(exclude={"kind"}).items():
-        if not value > 0.0:
-            raise ValueError(f"geometry {size} {value} is not > 0")
 
 
 def _check_growth(registration: Registration) -> None:

@@ -27,6 +27,7 @@ from models.path_crack import EdgePlate, PathState, PathStepper
 from models.rainflow import Cycles
 from models.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Wheeler
 from models.stepper import Stepper
+from models.tables import table_geometry, table_law
 from models.tree import leaves, mapped, rows
 from models.xfem.closure import Closure
 
@@ -39,6 +40,14 @@ NASGRO = NasgroLaw(
 NASGRO_4 = Nasgro4Law(si_coefficient(4.786e-11, 3.0), 3.0, 0.5, 0.75, 2.31e6, 0.0, 71e6, 2.5, 0.3)
 WHEELER = Wheeler(1.5, 365e6, ZONES["plane_stress"])
 WILLENBORG = GeneralisedWillenborg(365e6, ZONES["plane_strain"], 3.0, 3e6)
+
+
+TABLE = table_law(
+    [0.0, 0.4, 0.7],
+    [1e-12, 1e-9, 1e-7, 1e-5],
+    [[2e6, 1.7e6, 1.4e6], [5e6, 4e6, 3e6], [15e6, 11e6, 7e6], [40e6, 22e6, 11e6]],
+)
+BETA = table_geometry([0.001, 0.004, 0.008, 0.02, 0.04], [1.12, 1.2, 1.35, 1.9, 3.4])
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,13 @@ STEPPERS = {
     "walker-edge-wheeler": crack(
         CrackStepper(WALKER, EdgeCrack(0.06), WHEELER, 0.005, 0.03, replace=False)
     ),
+    "tabulated-edge": crack(CrackStepper(TABLE, EdgeCrack(0.06), NoRetardation(), 0.005, 0.03)),
+    "tabulated-tabulated-wheeler": crack(
+        CrackStepper(TABLE, BETA, WHEELER, 0.005, 0.03, particles=2)
+    ),
+    "walker-deep-surface": crack(
+        CrackStepper(WALKER, SurfaceCrack(0.02, 0.2, 1.6, 1.0), NoRetardation(), 0.005, 0.01)
+    ),
     "forman-centre-willenborg": crack(
         CrackStepper(FORMAN, CentreCrack(0.1), WILLENBORG, 0.005, 0.03, particles=2)
     ),
@@ -180,6 +196,7 @@ def plate(height: float, closure: Closure, y: float) -> EdgePlate:
 
 STEPPERS |= {
     "paris-path": path(PathStepper(PARIS, plate(0.12, "uniform", 0.0), 0.03)),
+    "tabulated-path": path(PathStepper(TABLE, plate(0.12, "uniform", 0.0), 0.03)),
     "nasgro-path-grip": path(PathStepper(NASGRO, plate(0.1, "grip", -0.001), 0.03, gate=1e6)),
 }
 

@@ -133,6 +133,9 @@ async def test_a_retired_component_comes_back(home: House) -> None:
         ({"geometry": {"kind": "banana"}}, "geometry"),
         ({"law": {"kind": "paris", "C": -1e-30, "m": 3}}, "cannot be stepped"),
         ({"geometry": {"kind": "hole_crack", "W": 0.2, "radius": -0.05}}, "cannot be stepped"),
+        ({"geometry": {"kind": "edge_crack", "W": -0.1}}, "geometry.W is -0.1: a size has to be"),
+        ({"geometry": {"kind": "compact_tension", "W": 0.05}}, "a/W is 0.04, not within 0.2"),
+        ({"law": {"kind": "paris", "C": 6.9e-12, "m": 3}}, "looks like one for"),
     ],
 )
 async def test_a_registration_that_cannot_be_is_refused_by_name(

@@ -99,7 +99,7 @@ def test_the_plastic_zone_is_chosen_by_name(zone: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(GEOMETRIES))
 def test_every_geometry_can_be_registered(kind: str) -> None:
-    sizes = {"radius": 0.002, "W": 0.05, "t": 0.01, "aspect": 0.5}
+    sizes = {"radius": 0.002, "W": 0.05, "t": 0.01, "aspect": 0.5, "point": "deepest"}
     names = inspect.signature(GEOMETRIES[kind]).parameters
     geometry = {"kind": kind} | {name: sizes[name] for name in names}
     assert isinstance(cracked(geometry=geometry, crack_limit=0.005).geometry, GEOMETRIES[kind])

@@ -53,7 +53,7 @@ def parts(registry: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _constants(part: Any) -> dict[str, st.SearchStrategy[Any]]:
-    return {f.name: NUMBERS for f in dataclasses.fields(part) if not isinstance(f.default, str)}
+    return {f.name: NUMBERS for f in dataclasses.fields(part) if f.name != "point"}
 
 
 PLATES = st.fixed_dictionaries(
@@ -68,6 +68,7 @@ REGISTRATIONS = st.fixed_dictionaries(
         "crack_length": st.sampled_from([0.002, 0.002, 1e-9]),
         "crack_limit": st.sampled_from([0.03, 0.03, 50.0]),
         "gate": st.sampled_from([0.0, 1e5, 1e12]),
+        "unusual": st.just(True),
     }
 )
 

@@ -10,6 +10,7 @@ from twin.api.answers import remaining, time_or_none
 from twin.cohort import Cohort, Readings
 from twin.component import Component
 from twin.fleet import Fleet
+from twin.outside import outside
 from twin.overview import Views
 from twin.status import Signs, status
 
@@ -49,6 +50,7 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         **remaining(float(cohort.remaining[i])),
         "reason": _reason(cohort, i),
         "fractured": fractured,
+        "outside": outside(component, cohort.state, i),
         "inspection": _inspection(r, i),
         "last_evidence": evidence,
         "offset": fleet.offset,
@@ -95,6 +97,7 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         **remaining(last["remaining_cycles"]),
         "reason": None,
         "fractured": None,
+        "outside": None,
         "inspection": None,
         "last_evidence": time_or_none(last["last_evidence"]),
         "offset": None,

@@ -16,6 +16,7 @@ from twin.api.context import PART, PATH, PREFIX, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Described, Items
 from twin.component import NAME, Component, Registration
+from twin.credible import NotMeantError
 from twin.overview import Overview
 from twin.status import STATUSES, Status
 from twin.trial import trial
@@ -108,6 +109,8 @@ def add_components(app: FastAPI, context: Context) -> None:
             return _described(context, now)
         try:
             await context.trials.ask(trial, registration)
+        except NotMeantError as exc:
+            raise ProblemError("invalid", f"{name}: {exc}") from exc
         except ValueError as exc:
             raise ProblemError("invalid", f"{name} cannot be stepped: {exc}") from exc
         after = Component(

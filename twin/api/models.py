@@ -9,11 +9,12 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-from models.geometry import GEOMETRIES
-from models.laws import LAWS
+from models.geometry import GEOMETRIES, Bound, Formula
+from models.laws import LAWS, TabulatedLaw
 from models.materials import MATERIALS
 from models.path_crack import EdgePlate, PathStepper
 from models.retardation import RETARDATIONS, NoRetardation
+from models.tables import TableGeometry
 from models.weights import DEFAULTS, card_of
 from twin.api.answers import json_answer
 from twin.api.context import PREFIX, Context
@@ -32,10 +33,12 @@ USES = {
 def add_models(app: FastAPI, context: Context) -> None:
     """The route for models."""
     offered = {
-        "laws": _sentences(LAWS),
-        "geometries": _sentences(GEOMETRIES | {"plate": EdgePlate}),
+        "laws": _sentences(LAWS | {"tabulated": TabulatedLaw}),
+        "geometries": _sentences(GEOMETRIES | {"tabulated": TableGeometry, "plate": EdgePlate}),
+        "geometry_ranges": {name: _range(kind) for name, kind in GEOMETRIES.items()},
         "retardations": _sentences(RETARDATIONS),
         "materials": {name: material.source for name, material in MATERIALS.items()},
+        "material_load_ratios": {name: m.R_range for name, m in MATERIALS.items()},
         "weights": {path.stem: _learned(path) for path in sorted(DEFAULTS.glob("*.safetensors"))},
     }
 
@@ -77,6 +80,15 @@ def _learned(path: Path) -> dict[str, Any]:
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "used_for": USES.get(path.stem, ""),
         **{key: card[key] for key in told},
+    }
+
+
+def _range(kind: type[Formula]) -> dict[str, Any]:
+    """For what a geometry's formula is meant, and how exact it is there."""
+    bounds: tuple[Bound, ...] = vars(kind)["valid"]
+    return {
+        "valid": {bound.ratio: (bound.low, bound.high) for bound in bounds},
+        "accuracy": vars(kind)["accuracy"],
     }
 
 

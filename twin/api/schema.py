@@ -76,6 +76,10 @@ class State(Page):
     remaining_cycles_is: Remaining = Field(description=_REMAINING)
     reason: str | None = Field(description="Why there is no number, in a sentence.")
     fractured: bool | None = Field(description="Null for an earlier time.")
+    outside: list[str] | None = Field(
+        description="Load ratios that the law, and lengths that the geometry's formula is not known"
+        " to hold for, in sentences; null for an earlier time."
+    )
     inspection: Innovation | None = Field(description="The last one; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
     offset: int | None = Field(

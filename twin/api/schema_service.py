@@ -63,13 +63,24 @@ class WeightsInfo(Page):
     figures: dict[str, float] = Field(description="Losses, as its card states them.")
 
 
+class GeometryRange(Page):
+    """For what the formula of a geometry is meant; what lies outside is refused."""
+
+    valid: dict[str, tuple[float, float]] = Field(description="Least and greatest of each ratio.")
+    accuracy: str = Field(description="How exact it is there, and by what that is known.")
+
+
 class Models(Page):
     """What a component can be registered with, and what is in use."""
 
     laws: dict[str, str] = Field(description="What each is, in one sentence.")
     geometries: dict[str, str]
+    geometry_ranges: dict[str, GeometryRange] = Field(description="By name of the geometry.")
     retardations: dict[str, str]
     materials: dict[str, str]
+    material_load_ratios: dict[str, tuple[float, float]] = Field(
+        description="Lowest and highest load ratio for which each material's constants hold."
+    )
     weights: dict[str, WeightsInfo] = Field(description="Networks that come with the service.")
     cohorts: list[CohortInfo]
 

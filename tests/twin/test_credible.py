@@ -1,0 +1,199 @@
+"""Registrations that cannot be meant are refused at the door, with what would be meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.laws import LAWS
+from models.materials import MATERIALS
+from sensors.plant import PlantSettings, fleet
+from sensors.recorded_series import sequence_fleet, strain_fleet
+from sensors.recorded_specimens import virkler_fleet
+from tests.twin.fleets import PARIS, component, registration
+from twin.component import Registration
+from twin.credible import NotMeantError
+from twin.demo import DemoOptions, _plates
+from twin.errors import SettingsError
+from twin.fleet_file import fleet_file, registrations, tried
+from twin.lines import line
+from twin.lines import registration as entry
+from twin.trial import trial
+
+EDGE = {"kind": "edge_crack", "W": 0.1}
+WHEELER = {"kind": "wheeler", "gamma": 1.4, "yield_stress": 365e6, "zone": "plane_stress"}
+WILLENBORG = {"kind": "willenborg", "yield_stress": 365e6, "zone": "plane_stress"}
+WALKER = {"kind": "walker", "C": 1.42e-11, "m": 3.59, "gamma": 0.68}
+FORMAN = {"kind": "forman", "C": 7.13e-9, "m": 2.7, "K_c": 71.3}
+IN_MPA = {"C_unit": "MPa sqrt(m), m/cycle"}
+DEMO = DemoOptions(duration_s=1.0, parts=1, speed=60.0, port=0, data_dir=Path(), seed=1)
+LONG = {"geometry": {"kind": "edge_crack", "W": 9.0}, "crack_limit": 3.0}
+
+UNMEANT: list[tuple[dict[str, Any], str]] = [
+    ({"law": PARIS | {"C": 6.9e-12}}, r"6.9e\+09 m a cycle .* C 6.9e-12 looks like one for .MPa"),
+    ({"law": PARIS | {"C": 9.7e-20}}, r"97 m a cycle at ΔK 10 MPa √m, R 0, not within"),
+    ({"law": PARIS | {"C": 1e-40}}, "1e-19 m a cycle at ΔK 10"),
+    ({"law": PARIS | {"C": 2e-14, "m": 1.05}}, "a year of 1e[+]07 cycles .* would add 0.399 m"),
+    ({"law": PARIS | {"m": 0.5}}, "law.m is 0.5, not within 1 … 10"),
+    ({"law": PARIS | {"m": 30.0}}, "law.m is 30"),
+    ({"law": PARIS | {"dK_th": 2e12}}, "law.dK_th is 2e[+]12 Pa √m, not within 0 … 3e[+]07"),
+    ({"law": WALKER | IN_MPA | {"gamma": -3.0}}, "law.gamma is -3, not within -0.1 … 1.2"),
+    ({"law": FORMAN | {"C": 4.5e-19}}, "law.K_c is 71.3 Pa √m.* looks like MPa √m: give C_unit"),
+    ({"law": FORMAN | IN_MPA | {"K_c": 71.3e6}}, r"law.K_c is 7.13e\+13 Pa √m"),
+    ({"retardation": WHEELER | {"gamma": -2.0}}, "retardation.gamma is -2, not within 0 … 6"),
+    ({"retardation": WHEELER | {"yield_stress": 365.0}}, "yield_stress is 365 Pa.*like MPa"),
+    ({"retardation": WILLENBORG | {"S_ol": 1.0}}, "retardation.S_ol is 1, not within 1.05"),
+    ({"retardation": WILLENBORG | {"K_th": -1.0}}, "retardation.K_th is -1 Pa √m"),
+    ({"calibration": {"youngs_modulus": 210.0}}, "youngs_modulus is 210 Pa.*looks like GPa"),
+    ({"calibration": {"youngs_modulus": 210e3}}, "youngs_modulus is 210000 Pa.*looks like MPa"),
+    ({"calibration": {"gain": 1e9}}, r"calibration.gain is 1e\+09"),
+    ({"gate": 1e12}, r"gate is 1e\+12 Pa"),
+    (LONG | {"crack_length": 2.0}, "crack_length is 2 m.*looks like mm: give .unit.: .mm."),
+    ({"geometry": EDGE | {"W": 100.0}}, "geometry.W is 100 m.*100 looks like mm"),
+    ({"crack_length": 1e-8}, "crack_length is 1e-08 m, not within 1e-06 … 1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), UNMEANT)
+def test_what_cannot_be_meant_is_refused_unless_it_is_said_to_be(
+    changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(NotMeantError, match=words) as refused:
+        trial(registration(**changes))
+    assert '"unusual": true' in str(refused.value)
+    trial(registration(**changes, unusual=True))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "words"),
+    [
+        ({"kind": "surface_crack", "t": 0.05, "W": 1.0, "aspect": 3.0}, "a/c is 3, not within 0"),
+        ({"kind": "surface_crack", "t": 0.0105, "W": 1.0, "aspect": 0.1}, "crack_limit 0.0095 m"),
+        ({"kind": "compact_tension", "W": 0.05}, "a/W is 0.02, not within 0.2 … 0.95 at crack_len"),
+        ({"kind": "hole_crack", "W": 0.2, "radius": 0.085}, "R/W is 0.425, not within 0 … 0.4"),
+        ({"kind": "tabulated", "a": [0.002, 0.02], "beta": [1, 2]}, "a / the table's first is 0.5"),
+    ],
+)
+def test_what_a_formula_is_not_meant_for_is_refused_even_if_unusual(
+    geometry: dict[str, Any], words: str
+) -> None:
+    wanted = registration(geometry=geometry, crack_limit=0.0095, unusual=True)
+    with pytest.raises(NotMeantError, match=words):
+        trial(wanted)
+
+
+@pytest.mark.parametrize(("changes", "words"), UNMEANT[:3])
+def test_what_the_journal_holds_is_read_however_unusual(changes: Any, words: str) -> None:
+    kept = entry(component(**changes), 1)
+    assert line(kept).what == component(**changes)
+
+
+def test_a_surface_crack_that_an_older_release_took_is_read_and_can_be_stepped() -> None:
+    geometry = {"kind": "surface_crack", "t": 0.0105, "W": 1.0, "aspect": 0.1}
+    old = component(geometry=geometry, crack_length=0.0094, crack_limit=0.0097)
+    assert line(entry(old, 1)).what == old
+    old.registration.stepper().init(1)
+
+
+def test_the_fleet_file_is_a_door() -> None:
+    with pytest.raises(SettingsError, match=r"fleet\.toml: plant/press-1: law\.gamma is -3"):
+        tried([component(law=WALKER | IN_MPA | {"gamma": -3.0})], "fleet.toml")
+
+
+def test_what_comes_with_the_product_is_meant() -> None:
+    example = Path(__file__).parents[2] / "deploy" / "fleet.example.toml"
+    tables = [*fleet(PlantSettings(parts=40)), *(p.registration() for p in _plates(DEMO))]
+    for wanted in (*fleet_file(example).values(), *registrations(tables, "demo").values()):
+        assert not wanted.unusual
+        trial(wanted)
+
+
+@pytest.mark.parametrize("name", sorted(MATERIALS))
+def test_the_constants_of_every_material_are_credible(name: str) -> None:
+    material = MATERIALS[name]
+    law = {"kind": material.law, **material.constants}
+    trial(registration(law=law))
+    assert material.law in LAWS
+
+
+# --- units -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("law", "same"),
+    [
+        ({"C": 5.21e-13, "C_unit": "N/mm^1.5, mm/cycle"}, 1.648e-29),
+        ({"C": 5.21e-13, "C_unit": "N/mm^(3/2), mm/cycle"}, 1.648e-29),
+        ({"C": 5.21e-13, "C_unit": "MPa√mm, mm/cycle"}, 1.648e-29),
+        ({"C": 5.21e-13, "C_unit": "MPa*sqrt(mm), mm/cycle"}, 1.648e-29),
+        ({"C": 6.9e-9, "C_unit": "MPa m^0.5, mm/cycle"}, 6.9e-30),
+        ({"C": 6.9e-12, "C_unit": "MPa m^(1/2), m/cycle"}, 6.9e-30),
+        ({"C": 6.9e-12, "C_unit": "MPa sqrt(m), m/cycle"}, 6.9e-30),
+        ({"C": 3.6e-10, "C_unit": "ksi sqrt(in), in/cycle"}, 6.892e-30),
+        ({"C": 6.9e-30, "C_unit": "Pa√m,m/cycle"}, 6.9e-30),
+        ({"C": 6.9e-30, "C_unit": None}, 6.9e-30),
+    ],
+)
+def test_a_constant_is_kept_in_SI_whatever_it_is_typed_in(law: Any, same: float) -> None:
+    found = registration(law=PARIS | law)
+    kept: Any = found.law
+    assert pytest.approx(same, rel=2e-4) == kept.C
+    assert "C_unit" not in found.model_dump_json()
+    assert Registration.model_validate_json(found.model_dump_json()) == found
+
+
+def test_the_other_constants_of_a_law_follow_its_unit() -> None:
+    found: Any = registration(law=FORMAN | IN_MPA | {"dK_th": 2.0}).law
+    assert (found.K_c, found.dK_th) == (pytest.approx(71.3e6), pytest.approx(2e6))
+    assert pytest.approx(MATERIALS["2024-t3-forman"].constants["C"], rel=1e-12) == found.C
+
+
+def test_lengths_are_kept_in_metres_whatever_they_are_typed_in() -> None:
+    typed = {"unit": "mm", "crack_length": 1.0, "crack_limit": 10.0}
+    assert registration(**typed, geometry={"kind": "edge_crack", "W": 20.0}) == registration()
+    own = {"kind": "edge_crack", "W": 2.0, "unit": "in"}
+    assert pytest.approx(0.0508) == registration(**typed, geometry=own).geometry.W
+    surface = {"kind": "surface_crack", "W": 200.0, "t": 30.0, "aspect": 0.5, "unit": "mm"}
+    found = registration(geometry=surface).geometry
+    assert (found.W, found.t, found.aspect) == (0.2, 0.03, 0.5)
+
+
+def test_a_path_is_in_the_unit_of_the_plate() -> None:
+    plate = {"kind": "plate", "W": 40.0, "path": [[0.0, 1.0], [1.0, 1.0]], "unit": "mm"}
+    found = registration(geometry=plate).geometry
+    assert (found.W, found.mouth, found.path) == (0.04, 0.001, ((0.0, 0.001), (0.001, 0.001)))
+    assert Registration.model_validate_json(registration(geometry=plate).model_dump_json())
+
+
+def test_a_retardation_has_a_unit_of_stress() -> None:
+    typed = WILLENBORG | {"yield_stress": 50, "K_th": 3, "unit": "ksi"}
+    found: Any = registration(retardation=typed).retardation
+    assert found.yield_stress == pytest.approx(50 * 6.894757e6, rel=1e-6)
+    assert found.K_th == pytest.approx(3 * 1.09884e6, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"law": PARIS | {"C_unit": "psi, m/cycle"}}, "C_unit 'psi' is none of Pa√m, MPa√m"),
+        ({"law": PARIS | {"C_unit": "MPa√m"}}, "not a stress intensity, a comma and a growth"),
+        ({"law": PARIS | {"C_unit": "MPa√m, mile/cycle"}}, "'mile/cycle' is none of m/cycle"),
+        ({"law": PARIS | {"C": "1e-9"} | IN_MPA}, "C is '1e-9', not a number"),
+        ({"unit": "furlong"}, "unit 'furlong' is none of m, mm, um"),
+        ({"geometry": EDGE | {"unit": "Pa"}}, "unit 'Pa' is none of m, mm"),
+        ({"retardation": WHEELER | {"unit": "mm"}}, "unit 'mm' is none of Pa, kPa, MPa"),
+    ],
+)
+def test_a_unit_that_is_none_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        registration(**changes)
+
+
+def test_the_fleets_of_recorded_files_are_meant(data: Path) -> None:
+    tables = [*strain_fleet("rig/gauge"), *sequence_fleet("rig/spar")]
+    tables += virkler_fleet(data / "virkler" / "virkler_shared_odd34.csv")
+    for wanted in registrations(tables, "recorded").values():
+        assert not wanted.unusual
+        trial(wanted)

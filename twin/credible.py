@@ -1,0 +1,213 @@
+"""Whether a registration can be meant, asked at the door: when it comes by HTTP or the fleet file.
+
+Never when the journal is read: what is in it was taken once, and is kept. What lies outside of a
+formula's range is refused; what hardly any part has is refused unless it is said to be `unusual`.
+Each sentence says what was given, what is credible, and, where that would fit, which unit it looks
+like. Bounds are wide: they tell slips of units and signs, not good data from bad.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.geometry import GEOMETRIES, outside
+from models.laws import LAWS
+from twin.component import PlateParameters, Registration
+from twin.units import EXPONENTS, constant_unit
+
+MEANT = 'if it is meant, say so: "unusual": true'
+
+
+class NotMeantError(ValueError):
+    """A registration that can be stepped, and cannot be meant."""
+
+
+class Range(NamedTuple):
+    """What is credible, and the slips that are worth a hint."""
+
+    low: float
+    high: float
+    unit: str = ""
+    slips: tuple[tuple[float, str], ...] = ()  # what a value times this would be, in what
+
+
+_TOUGHNESS = ((1e6, "MPa √m: give the value times 1e6"),)
+_YIELD = ((1e6, "MPa: give the value times 1e6"),)
+_K = ((1e6, "MPa √m: give C_unit, or the value times 1e6"),)
+_K_RETARDED = ((1e6, 'MPa √m: give "unit": "MPa", or the value times 1e6'),)
+_MM = ((1e-3, 'mm: give "unit": "mm"'), (1e-6, 'µm: give "unit": "um"'))
+_STRESS = ((1e6, 'MPa: give "unit": "MPa", or the value times 1e6'),)
+_SIZE = Range(1e-4, 10.0, "m", _MM)
+_THRESHOLD = Range(0.0, 3e7, "Pa √m")
+
+LAW: Mapping[str, Range] = {
+    "m": Range(1.0, 10.0),
+    "n": Range(1.0, 10.0),
+    "gamma": Range(-0.1, 1.2),  # Walker's, measured from 0.3 to 0.8; 0 and 1 are its ends
+    "p": Range(0.0, 3.0),
+    "q": Range(0.0, 3.0),
+    "K_c": Range(5e5, 5e8, "Pa √m", _K),
+    "dK_th": _THRESHOLD,
+    "dK_0": Range(1e5, 3e7, "Pa √m", _K),
+    "dK_1": Range(1e5, 3e7, "Pa √m", _K),
+    "C_th": Range(-2.0, 5.0),
+    "C_th_minus": Range(-2.0, 5.0),
+    "alpha": Range(1.0, 3.0),  # plane stress … plane strain
+    "S": Range(0.0, 0.99),
+    "a_0": Range(0.0, 1e-3, "m", _MM),
+}
+RETARDATION: Mapping[str, Range] = {
+    "gamma": Range(0.0, 6.0),  # Wheeler's; below 0 an overload would speed growth up
+    "yield_stress": Range(1e7, 5e9, "Pa", _STRESS),
+    "S_ol": Range(1.05, 10.0),
+    "K_th": Range(0.0, 3e7, "Pa √m", _K_RETARDED),
+    "floor": Range(-math.inf, 0.0, "Pa √m"),
+}
+STRENGTH: Mapping[str, Range] = {
+    "toughness": Range(5e5, 5e8, "Pa √m", _TOUGHNESS),
+    "yield_stress": Range(1e7, 5e9, "Pa", _YIELD),
+}
+GEOMETRY: Mapping[str, Range] = {"W": _SIZE, "H": _SIZE, "t": _SIZE, "radius": _SIZE}
+CRACK = Range(1e-6, 1.0, "m", _MM)
+GAIN = Range(1e-3, 1e3)
+GATE = Range(0.0, 5e8, "Pa")
+YOUNGS_MODULUS = Range(5e8, 1.2e12, "Pa", ((1e9, "GPa: give the value times 1e9"), *_STRESS))
+
+MPa_SQRT_M = 1e6
+SLOWEST, FASTEST = 1e-12, 1e-5  # [m/cycle] at 10 MPa √m and R = 0, of what carries load
+CREEPING = 1e-8  # [m/cycle] at 1 MPa √m: any year of 10 million cycles would add 0.1 m
+RUNNING = 1e-2  # [m/cycle] at 30 MPa √m, unless the toughness is below
+YEAR = 1e7  # cycles
+UNITS = (
+    "MPa sqrt(m), m/cycle",
+    "MPa sqrt(m), mm/cycle",
+    "N/mm^1.5, mm/cycle",
+    "ksi sqrt(in), in/cycle",
+)
+
+
+def credible(registration: Registration) -> None:
+    """Raises NotMeantError, in a sentence for people, for what cannot be meant."""
+    faults = [*_outside(registration)]
+    if not registration.unusual:
+        faults += [f"{fault}; {MEANT}" for fault in _unusual(registration)]
+    if faults:
+        raise NotMeantError(" ".join(f"{fault[0]}{fault[1:]}." for fault in faults))
+
+
+def _outside(registration: Registration) -> Iterator[str]:
+    """What no formula of the geometry is meant for; an unusual part has none either."""
+    if isinstance(registration.geometry, PlateParameters):
+        return
+    geometry = registration.geometry.built(GEOMETRIES)
+    lengths = {"crack_length": registration.crack_length, "crack_limit": registration.crack_limit}
+    told = set()
+    for name, a in lengths.items():
+        for fault in outside(geometry, a):
+            kind = registration.geometry.kind
+            at = f" at {name} {a:g} m" if fault.startswith(("a", "2a", "c/W")) else ""
+            if fault.split(" is ")[0] not in told:
+                yield f"geometry {kind}: {fault}{at}, for which its formula is not meant"
+            told.add(fault.split(" is ")[0])
+
+
+def _unusual(registration: Registration) -> Iterator[str]:
+    r = registration
+    if r.law is not None:
+        yield from _beyond("law", r.law.constants, LAW)
+    if r.retardation is not None:
+        yield from _beyond("retardation", r.retardation.model_dump(), RETARDATION)
+    yield from _beyond("geometry", r.geometry.model_dump(), GEOMETRY)
+    for name, within in STRENGTH.items():
+        if isinstance(value := getattr(r, name), float):
+            yield from _beyond_one(name, value, within)
+    yield from _beyond_one("crack_length", r.crack_length, CRACK)
+    yield from _beyond_one("crack_limit", r.crack_limit, CRACK)
+    yield from _beyond_one("calibration.gain", abs(r.calibration.gain), GAIN)
+    yield from _beyond_one("gate", r.gate, GATE)
+    if r.calibration.youngs_modulus is not None:
+        yield from _beyond_one(
+            "calibration.youngs_modulus", r.calibration.youngs_modulus, YOUNGS_MODULUS
+        )
+    if r.law is not None:
+        yield from _growing(r.law)
+
+
+def _beyond(part: str, constants: Mapping[str, Any], ranges: Mapping[str, Range]) -> Iterator[str]:
+    for name, value in constants.items():
+        if name in ranges and isinstance(value, float):
+            yield from _beyond_one(f"{part}.{name}", value, ranges[name])
+
+
+def _beyond_one(name: str, value: float, within: Range) -> Iterator[str]:
+    low, high, unit, slips = within
+    if low <= value <= high:
+        return
+    told = f"{name} is {value:g}{unit and ' '}{unit}, not within {_number(low)} … {high:g}"
+    likely = next((word for scale, word in slips if low <= value * scale <= high), None)
+    yield told + (f": {value:g} looks like {likely}" if likely else "")
+
+
+def _number(x: float) -> str:
+    return "−∞" if x == -math.inf else f"{x:g}"
+
+
+def _growing(parameters: Any) -> Iterator[str]:  # noqa: ANN401  of any law
+    """Whether the law grows a crack as a metal does, where it is neither arrested nor broken."""
+    law = parameters.built(LAWS)
+    at, growth = _typical(law)
+    if at is None:
+        yield "the law grows no crack at any ΔK from 0.1 to 1000 MPa √m at R = 0"
+        return
+    told = (
+        f"the law grows a crack by {growth:.3g} m a cycle at ΔK {at / MPa_SQRT_M:.3g} MPa √m, R 0"
+    )
+    if not SLOWEST <= growth <= FASTEST:
+        within = f", not within {SLOWEST:g} … {FASTEST:g} m a cycle"
+        yield told + within + _looks_like(parameters, growth)
+        return
+    slow, fast = (_grown(law, x * MPa_SQRT_M) for x in (1.0, 30.0))
+    if slow > CREEPING and at > MPa_SQRT_M:
+        yield (
+            f"the law grows a crack by {slow:.3g} m a cycle at ΔK 1 MPa √m, R 0: a year of"
+            f" {YEAR:g} cycles that hardly any metal feels would add {slow * YEAR:.3g} m"
+        )
+    elif RUNNING < fast < math.inf:
+        yield f"the law grows a crack by {fast:.3g} m a cycle at ΔK 30 MPa √m, R 0, short of K_c"
+
+
+def _typical(law: Any) -> tuple[float | None, float]:  # noqa: ANN401  a law of any kind
+    """ΔK = 10 MPa √m with its growth, or the nearest ΔK at which a crack neither rests nor runs."""
+    if 0.0 < (growth := _grown(law, 10.0 * MPa_SQRT_M)) < math.inf:
+        return 10.0 * MPa_SQRT_M, growth
+    tried = torch.logspace(5.0, 9.0, 81, dtype=torch.float64)
+    values = torch.stack([torch.as_tensor(_grown(law, float(k))) for k in tried])
+    some = ((values > 0.0) & (values < math.inf)).nonzero()[:, 0]
+    if not len(some):
+        return None, 0.0
+    middle = some[int((tried[some].log() - math.log(10.0 * MPa_SQRT_M)).abs().argmin())]
+    return float(tried[middle]), float(values[middle])
+
+
+def _grown(law: Any, intensity: float) -> float:  # noqa: ANN401  a law of any kind
+    one: Tensor = torch.tensor([intensity], dtype=torch.float64)
+    return float(law(one, torch.zeros_like(one)).reshape(-1)[0])
+
+
+def _looks_like(law: Any, growth: float) -> str:  # noqa: ANN401  parameters of any law
+    """The units in which the constant would be an ordinary one."""
+    if law.kind not in EXPONENTS:
+        return ""
+    exponent, shift = EXPONENTS[law.kind]
+    found = []
+    for unit in UNITS:
+        intensity, length = constant_unit(unit)
+        scale = length / math.pow(intensity, getattr(law, exponent) + shift)
+        if 1e-10 <= growth * scale <= 1e-6:
+            found.append(f'"{unit}"')
+    return f": C {law.C:g} looks like one for {' or '.join(found)}: give C_unit" if found else ""
