@@ -5,16 +5,43 @@ Lengths are in metres, stresses in pascals, times in RFC 3339 and UTC.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from sensors.limits import Limits
+from sensors.limits import LARGEST, Limits
+from sensors.refusal import shown
+from sensors.units import LENGTH, STRAIN, STRESS
 from twin.component import NAME, Registration
 from twin.status import Status
 
 _LIMITS = Limits()
+LOAD_UNITS = (*STRESS, *STRAIN)
+
+
+def _load_unit(name: str) -> str:
+    return _known_unit(name, "stress or strain", LOAD_UNITS)
+
+
+def _length_unit(name: str) -> str:
+    return _known_unit(name, "length", LENGTH)
+
+
+def _known_unit(name: str, what: str, known: Collection[str]) -> str:
+    if name not in known:
+        raise ValueError(f"unit {shown(name)} is not a unit of {what} ({', '.join(known)})")
+    return name
+
+
+def _unit_said(values: Any, what: str, known: Collection[str]) -> Any:  # noqa: ANN401  anything
+    """The fields as they came; ValueError, naming the units, where none is said."""
+    if isinstance(values, dict) and "unit" not in values:
+        raise ValueError(f"unit is missing: say which one {what} are in ({', '.join(known)})")
+    return values
+
+
 Quantiles = Annotated[
     dict[Literal["0.05", "0.5", "0.95"], float | None], Field(description="By probability.")
 ]
@@ -216,6 +243,9 @@ class Forecast(Page):
     component: str
     time: datetime | None = Field(description="Of the state that the forecast starts from.")
     load: Literal["seen", "what-if"]
+    largest_range: float | None = Field(
+        description="Of the what-if spectrum, in the part [Pa]; null for the load seen."
+    )
     deterministic: bool = Field(description="All quantiles are equal: nothing is uncertain yet.")
     cycles: list[float]
     crack_length: dict[Literal["0.05", "0.5", "0.95"], list[float]] = Field(description="[m]")
@@ -227,8 +257,8 @@ class Forecast(Page):
     remaining_cycles_is: Literal["finite", "unbounded"] = Field(description="Of the median.")
 
 
-Stress = Annotated[float, Field(ge=-_LIMITS.stress, le=_LIMITS.stress)]
-Range = Annotated[float, Field(ge=0, le=_LIMITS.stress)]
+Mean = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Range = Annotated[float, Field(ge=0, le=LARGEST)]
 Count = Annotated[float, Field(gt=0, le=_LIMITS.count)]
 Horizon = Annotated[float, Field(gt=0, le=1e15)]
 Points = Annotated[int, Field(ge=2, le=500)]
@@ -237,15 +267,40 @@ Points = Annotated[int, Field(ge=2, le=500)]
 class WhatIf(Page):
     """A repeating mix of cycles."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "example": {"unit": "MPa", "cycles": [[180.0, 110.0, 250], [60.0, 95.0, 4000]]}
+        },
+    )
+
+    unit: Annotated[
+        str,
+        AfterValidator(_load_unit),
+        Field(
+            description="Of ranges and means, as in a message of kind `load`: a strain becomes "
+            "stress by the component's calibration.",
+            json_schema_extra={"enum": list(LOAD_UNITS)},
+        ),
+    ]
     cycles: Annotated[
-        list[tuple[Range, Stress, Count]],
-        Field(min_length=1, max_length=1000, description="Rows of range [Pa], mean [Pa], count."),
+        list[tuple[Range, Mean, Count]],
+        Field(
+            min_length=1, max_length=1000, description="Rows of range [unit], mean [unit], count."
+        ),
     ]
     shear_ratio: Annotated[float, Field(ge=-1e3, le=1e3, description="Shear over tension.")] = 0.0
     horizon_cycles: Horizon | None = Field(
         None, description="How far to look; a little beyond the limit if absent."
     )
     points: Points = 50
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_unit(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        """Megapascals that are read as pascals give a life without end: nobody may guess."""
+        return _unit_said(values, "ranges and means", LOAD_UNITS)
 
 
 class InspectionBody(Page):
@@ -267,9 +322,16 @@ class InspectionBody(Page):
 
     crack_length: Annotated[float, Field(gt=0, le=1e9)]
     crack_length_sd: Annotated[float, Field(ge=0, le=1e9)] = 0.0
-    unit: Literal["m", "mm", "um", "in"]
+    unit: Annotated[
+        str, AfterValidator(_length_unit), Field(json_schema_extra={"enum": list(LENGTH)})
+    ]
     time: Annotated[str, Field(max_length=40, description="RFC 3339 with a zone.")]
     method: Annotated[str, Field(max_length=200)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_unit(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        return _unit_said(values, "the lengths", LENGTH)
 
 
 class Inspected(Page):
