@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from twin.api import problems
@@ -50,7 +50,9 @@ def application(service: Service) -> FastAPI:
         description="What is believed of every crack, how long it will last, and why to trust it.",
         docs_url=None,  # FastAPI's pages load scripts from elsewhere; a plant's network may not
         redoc_url=None,
+        openapi_url=None,  # a route as the others are
         redirect_slashes=False,
+        dependencies=[Depends(problems.check_query)],
     )
     app.is_guarded = tokens is not None
     context = Context(service)
@@ -58,6 +60,7 @@ def application(service: Service) -> FastAPI:
         part(app, context)
     app.add_api_route("/", _dashboard, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
+    app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False)
     problems.install(app)
     app.add_middleware(
         Gate,

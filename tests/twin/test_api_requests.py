@@ -1,0 +1,197 @@
+"""Requests as a stranger would make them: HEAD, OPTIONS, what no route knows, odd values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.twin.fakes import PRESS, REGISTRATION, House, house
+from twin.api.application import application
+
+HERE = f"/api/v1/components/{PRESS}"
+GETS = (
+    *("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics", "/api/v1/models"),
+    *("/api/v1/components", "/api/v1/dead-letters", "/api/v1/events", HERE, f"{HERE}/state"),
+    *(f"{HERE}/history", f"{HERE}/crack", f"{HERE}/forecast", f"{HERE}/images"),
+)
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[House]:
+    async with house(tmp_path / "data") as opened:
+        await opened.register(PRESS)
+        await opened.load()
+        yield opened
+
+
+def refused(answer: httpx.Response) -> str:
+    """The sentence of a 422."""
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid"), answer.text
+    return str(answer.json()["detail"])
+
+
+async def test_the_list_above_names_every_route_that_can_be_asked(home: House) -> None:
+    paths = application(home.service).openapi()["paths"]
+    got = {path for path, methods in paths.items() if "get" in methods}
+    named = {path.replace(PRESS, "{site}/{component}") for path in GETS}
+    assert got - named == {"/api/v1/components/{site}/{component}/images/{sha256}"}
+
+
+@pytest.mark.parametrize("path", GETS)
+async def test_head_says_what_get_says_and_no_more(home: House, path: str) -> None:
+    async with asyncio.timeout(5):
+        head = await home.http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    if path == "/api/v1/events":  # its GET does not end
+        assert head.headers["content-type"].startswith("text/event-stream")
+        return
+    got = await home.http.get(path)
+    kept = ("content-type", "cache-control", "etag", "vary", "x-content-type-options")
+    assert {k: head.headers.get(k) for k in kept} == {k: got.headers.get(k) for k in kept}
+
+
+async def test_head_of_what_is_not_there_is_refused_without_a_body(home: House) -> None:
+    for path, status in (("/nowhere", 404), (f"{HERE}x", 404), (f"{HERE}/inspections", 405)):
+        head = await home.http.head(path)
+        assert (head.status_code, head.content) == (status, b"")
+        assert head.headers["content-type"] == "application/problem+json"
+    home.service.ready.clear()
+    head = await home.http.head(HERE)
+    assert (head.status_code, head.content) == (503, b"")
+    home.service.ready.set()
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (HERE, "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/metrics", "GET, HEAD, OPTIONS"),
+        (f"{HERE}/inspections", "OPTIONS, POST"),
+    ],
+)
+async def test_options_tells_what_is_allowed(home: House, path: str, allowed: str) -> None:
+    answer = await home.http.options(path)
+    assert (answer.status_code, answer.content, answer.headers["allow"]) == (204, b"", allowed)
+
+
+@pytest.mark.parametrize("path", [*GETS, f"{HERE}/images/{'0' * 64}"])
+async def test_a_query_parameter_that_no_route_knows_is_refused(home: House, path: str) -> None:
+    sentence = refused(await home.http.get(path, params={"stat": "limit"}))
+    assert "query parameter 'stat' is unknown" in sentence
+    assert "accepted here: " in sentence
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/api/v1/components/a/new", REGISTRATION),
+        ("DELETE", HERE, None),
+        ("POST", f"{HERE}/forecast", {"unit": "MPa", "cycles": [[1, 1, 1]]}),
+        ("POST", f"{HERE}/inspections", {}),
+        ("POST", "/api/v1/dead-letters/1/resubmit", None),
+    ],
+)
+async def test_nothing_is_changed_by_a_request_that_is_not_understood(
+    home: House, method: str, path: str, body: Any
+) -> None:
+    before = home.service.fleet.offset
+    answer = await home.http.request(method, path, params={"dry_run": "1"}, json=body)
+    assert refused(answer).endswith("accepted here: none")
+    assert home.service.fleet.offset == before
+
+
+async def test_the_parameter_that_was_meant_is_named(home: House) -> None:
+    sentence = refused(await home.http.get("/api/v1/components?stauts=limit"))
+    assert "is status meant? accepted here: site, " in sentence
+    sentence = refused(await home.http.get(f"{HERE}/history?form=2026-01-01T00:00:00Z"))
+    assert "is from meant?" in sentence
+
+
+async def test_a_parameter_that_is_given_twice_is_refused(home: House) -> None:
+    sentence = refused(await home.http.get("/api/v1/components?limit=1&limit=2"))
+    assert sentence == "query parameter limit is given 2 times"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("limit=", "limit is '': it must be a whole number"),
+        ("limit=0", "limit is '0': it must be at least 1"),
+        ("limit=1001", "limit is '1001': it must be at most 1000"),
+        ("limit=ten", "limit is 'ten': it must be a whole number"),
+        ("limit=1e2", "limit is '1e2': it must be a whole number"),
+        (f"limit={'9' * 5000}", "limit is '9"),
+        ("site=", "site is '': it must be 1 to 63 lower-case letters"),
+        (f"site={'a' * 64}", "lower-case letters, digits and hyphens, no hyphen first"),
+        ("site=A", "site is 'A': "),
+        ("status=", "status is '': it must be one of "),
+        ("status=broken", "status is 'broken': it must be one of "),
+    ],
+)
+async def test_an_odd_value_is_told_with_what_it_must_be(
+    home: House, query: str, words: str
+) -> None:
+    sentence = refused(await home.http.get(f"/api/v1/components?{query}"))
+    assert words in sentence
+    assert len(sentence) < 300
+
+
+ODD = ("", " ", "x" * 20_000, "\x00", "é", "-1", "[]", "1;2", "٣", "NaN", "null", "%", "1e999")
+
+
+@pytest.mark.parametrize("path", GETS[7:])
+async def test_whatever_a_parameter_holds_the_answer_is_one(home: House, path: str) -> None:
+    template = path.replace(PRESS, "{site}/{component}")
+    operation = application(home.service).openapi()["paths"][template]["get"]
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] != "query" or template == "/api/v1/events":
+            continue
+        for value in ODD:
+            answer = await home.http.get(path, params={parameter["name"]: value})
+            assert answer.status_code in (200, 404, 422), (parameter["name"], answer.text)
+            if answer.status_code != 200:
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert len(answer.content) < 3000
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"geometry": {"kind": "edge_crack", "W": -0.1}}, "geometry.W is -0.1: it must be above 0"),
+        ({"crack_length": -1}, "crack_length is -1: it must be above 0"),
+        ({"crack_lenght": 1}, "crack_lenght is unknown: is crack_length meant?"),
+        ({"geometry": {"kind": "edge_crak", "W": 1}}, "geometry.kind is 'edge_crak': it must be"),
+        ({"law": {"kind": "paris", "C": 1e-29, "m": 3, "Kth": 0}}, "law.Kth is unknown"),
+        ({"geometry": {"W": 1}}, "geometry has no kind: it must be one of edge_crack, "),
+        ({"geometry": None}, "geometry is None"),
+    ],
+)
+async def test_a_registration_that_cannot_be_is_told_in_a_sentence(
+    home: House, body: dict[str, Any], words: str
+) -> None:
+    answer = await home.http.put("/api/v1/components/a/b", json={**REGISTRATION, **body})
+    assert words in refused(answer)
+    for machine in ("Input should", "Extra inputs", "Value error", "Field required", "validation"):
+        assert machine not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the body is missing: send a JSON object"),
+        (b"[]", "what was sent is <list of 0>: it must be a table of fields"),
+        (b"{", "the body is not JSON: Expecting property name"),
+        (b"NaN", "what was sent is nan"),
+    ],
+)
+async def test_a_body_that_is_none_is_told_in_a_sentence(
+    home: House, content: bytes, words: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await home.http.put("/api/v1/components/a/b", content=content, headers=headers)
+    assert words in refused(answer)
