@@ -159,6 +159,8 @@ def _told(request: Request, error: dict[str, Any]) -> list[Fault]:
         return [Fault("body", f"the body is not JSON: {error['ctx']['error']}, at {steps[0]}")]
     if part == "body" and not steps and error["type"] == "missing":
         return [Fault("body", "the body is missing: send a JSON object")]
+    if part != "body":
+        steps = steps[:1]  # whichever of several values it is
     model = _body_model(request) if part == "body" else None
     found = faults([{**error, "loc": tuple(steps)}], model)
     return [Fault(f"{part}.{fault.where}".rstrip("."), fault.what) for fault in found]

@@ -126,10 +126,14 @@ class Item(Page):
 
 
 class Items(Page):
-    """A page of components, by name."""
+    """A page of components."""
 
     items: list[Item]
     next: str | None = Field(description="The cursor of the next page, null on the last.")
+    total: int = Field(description="Components on all pages of this list.")
+    counts: dict[Status, int] = Field(
+        description="Components of each status, whatever `status` asks for."
+    )
 
 
 class Described(Page):
