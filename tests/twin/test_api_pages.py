@@ -25,7 +25,7 @@ from tests.twin.fakes import PRESS, T0_NS, House, house
 from twin.api.application import application
 from twin.api.context import Context
 from twin.api.schema import Crack, Images
-from twin.api.schema_service import Alive, Letters, Models, Ready, Resubmitted
+from twin.api.schema_service import Alive, Models, Ready, Resubmitted
 from twin.api.stream import Stream
 from twin.errors import OverloadedError
 
@@ -121,22 +121,6 @@ async def test_an_image_that_is_not_there_is_a_404_and_a_damaged_one_a_503(home:
     answer = await home.get(f"{HERE}/images/{digest}")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/damaged")
     assert digest in answer.json()["detail"]
-
-
-async def test_dead_letters_are_listed_and_paged(home: House) -> None:
-    letters = [
-        DeadLetter(T0_NS + i, "twin/v1/a/b/load", "json", f"sentence {i}", b"{", "application/json")
-        for i in range(3)
-    ]
-    journal = home.service.store.journal
-    await home.service.journal(lambda: journal.append((), letters, now_ns=T0_NS))
-    page = Letters.model_validate(await home.json("dead-letters?limit=2"))
-    assert [letter.sentence for letter in page.items] == ["sentence 0", "sentence 1"]
-    assert page.total == 3
-    rest = Letters.model_validate(await home.json(f"dead-letters?after={page.next}"))
-    assert [letter.sentence for letter in rest.items] == ["sentence 2"]
-    assert rest.next is None
-    assert rest.items[0].payload == "ew=="
 
 
 async def test_a_letter_is_taken_once_its_component_is_there(home: House) -> None:

@@ -22,14 +22,24 @@ class Letter(Page):
     properties: dict[str, str]
     payload: str = Field(description="The payload's beginning in base 64.")
     payload_bytes: int
+    decoded: str | None = Field(
+        description="The payload's beginning as text: JSON as it came, MessagePack as JSON. Null "
+        "for what is neither."
+    )
+    decoded_as: Literal["json", "msgpack", "text"] | None = Field(
+        description="What the payload looks like, whatever `content_type` says."
+    )
 
 
 class Letters(Page):
-    """Refused messages, oldest first."""
+    """Refused messages."""
 
     items: list[Letter]
-    next: int | None = Field(description="`after` of the next page, null on the last.")
-    total: int
+    next: int | None = Field(
+        description="`before` of the next page, `after` if `order` is `asc`; null on the last."
+    )
+    total: int = Field(description="Letters that are kept, whatever is asked for.")
+    counts: dict[str, int] = Field(description="Letters that are kept, by reason.")
     dropped: int = Field(description="Letters that made room for newer ones.")
 
 
