@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import socket
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
@@ -18,16 +19,20 @@ import pytest
 import uvicorn
 from PIL import Image
 
+from models import weights
 from models.weights import DEFAULTS
 from sensors.observation import Snapshot
 from storage.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house
 from twin.api.application import application
 from twin.api.context import Context
-from twin.api.schema import Crack, Images
+from twin.api.listing import SORTS
+from twin.api.schema import LOAD_UNITS, Crack, Images
 from twin.api.schema_service import Alive, Models, Ready, Resubmitted
 from twin.api.stream import Stream
 from twin.errors import OverloadedError
+from twin.reading import default_reader
+from twin.status import WORST_FIRST
 
 HERE = f"components/{PRESS}"
 
@@ -165,6 +170,39 @@ async def test_networks_are_told_with_what_they_learned_from_and_what_they_are_u
         assert one.data["held_out"] == 108
 
 
+async def test_the_networks_in_use_are_those_that_parts_and_settings_ask(tmp_path: Path) -> None:
+    async def used(home: House) -> set[str]:
+        known = Models.model_validate(await home.json("models")).weights
+        return {name for name, one in known.items() if one.in_use}
+
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        assert await used(home) == {"crack-image"}
+        plate = {"kind": "plate", "W": 0.01}
+        await home.register("lab/plate", geometry=plate, crack_length=1e-3, crack_limit=9e-3)
+        assert await used(home) == {"crack-image", "crack-k", "crack-spiking"}
+        known = Models.model_validate(await home.json("models")).weights
+        assert known["crack-image"].version == default_reader().name
+    async with house(tmp_path / "other", ingest={"read_images": False}) as home:
+        assert await used(home) == set()
+
+
+async def test_what_is_told_of_weights_is_what_the_process_works_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade under a running service changes the files, and nothing that runs."""
+    copied = tmp_path / "weights"
+    shutil.copytree(DEFAULTS, copied)
+    monkeypatch.setattr(weights, "DEFAULTS", copied)
+    before = weights.identified("crack-k")
+    shutil.copy(copied / "crack-image.safetensors", copied / "crack-k.safetensors")
+    shutil.copy(copied / "crack-image.card.json", copied / "crack-k.card.json")
+    async with house(tmp_path / "data") as home:
+        told = Models.model_validate(await home.json("models")).weights["crack-k"]
+    assert told.sha256 == before.sha256
+    assert told.seed == weights.default("crack-k")[1]["seed"]
+
+
 async def test_readiness_follows_the_disk_and_not_the_broker(home: House) -> None:
     answer = await home.http.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["broker"]) == (200, None)
@@ -184,6 +222,22 @@ async def test_before_recovery_only_health_is_told(home: House) -> None:
     answer = await home.get("components")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/starting")
     home.service.ready.set()
+
+
+def constant(page: str, name: str) -> list[str]:
+    """A list of words in the dashboard's program."""
+    found = re.search(rf"{name} = (\[.*?\])", page)
+    assert found is not None
+    return list(json.loads(found[1]))
+
+
+async def test_the_dashboard_knows_the_words_of_this_service(home: House) -> None:
+    page = (await home.http.get("/")).text
+    assert constant(page, "WORST_FIRST") == list(WORST_FIRST)
+    assert set(constant(page, "UNITS")) <= set(LOAD_UNITS)
+    offered = page[page.index('<select id="sort">') : page.index("</select>")]
+    assert set(re.findall(r'value="(\w+)"', offered)) == set(SORTS)
+    assert offered.index("status") < offered.index("margin")  # the worst first, unless told
 
 
 async def test_the_dashboard_asks_nobody_else(home: House) -> None:

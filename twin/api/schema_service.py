@@ -63,9 +63,13 @@ class CohortInfo(Page):
 class WeightsInfo(Page):
     """What a network has learned, and from what."""
 
-    sha256: str = Field(description="Of the file of weights.")
+    sha256: str = Field(description="Of the file of weights that this process works with.")
+    version: str = Field(description="What results say that they are from, such as `reader`.")
     about: str
-    used_for: str = Field(description="What the service asks it for; empty if it is not asked.")
+    used_for: str = Field(description="What a service asks it for; empty if none does.")
+    in_use: bool = Field(
+        description="Whether this service asks it, with the settings and parts that it has."
+    )
     parameters: int = Field(description="Numbers that were learned.")
     data: dict[str, Any] = Field(description="What it was trained on, and how much was held out.")
     seed: int
