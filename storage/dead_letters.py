@@ -147,7 +147,8 @@ class DeadLetters:
             f"SELECT id, size FROM letters WHERE {which} ORDER BY id {order} LIMIT ?",
             (after, before, *named, limit),
         )
-        ids, size = [], 0
+        size = 0
+        ids: list[int] = []
         for letter, bytes_ in sizes:
             size += bytes_
             if ids and size > most_bytes:

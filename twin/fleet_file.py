@@ -30,7 +30,7 @@ def fleet_file(path: Path) -> dict[str, Registration]:
     return registrations(tables.get("component", []), str(path))
 
 
-def registrations(tables: list[dict[str, Any]], origin: str) -> dict[str, Registration]:
+def registrations(tables: object, origin: str) -> dict[str, Registration]:
     """The registrations of tables that carry a `name`; raises SettingsError naming the fault."""
     found: dict[str, Registration] = {}
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):

@@ -62,7 +62,9 @@ def dotted(steps: Sequence[str | int]) -> str:
 
 def located(loc: Sequence[str | int], model: object) -> Found:
     """Where an error is, without the steps that pydantic adds for the members of a union."""
-    kinds, steps, known = _models(model), [], ()  # type: ignore[var-annotated]
+    kinds = _models(model)
+    steps: list[str | int] = []
+    known: tuple[str, ...] = ()
     for step in loc:
         if not kinds:  # inside of what has no names, as far as this can tell
             if isinstance(step, int) or not steps:

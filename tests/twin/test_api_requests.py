@@ -195,3 +195,25 @@ async def test_a_body_that_is_none_is_told_in_a_sentence(
     headers = {"Content-Type": "application/json"}
     answer = await home.http.put("/api/v1/components/a/b", content=content, headers=headers)
     assert words in refused(answer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"unit": None}, "unit is None: it must be text"),
+        ({"unit": "furlong"}, "unit 'furlong' is not a unit of length (m, mm, um, in"),
+        ({"time": 1_764_000_000}, "time is 1764000000: write it as RFC 3339 with a zone"),
+        ({"crack_length": "4"}, "crack_length is '4': it must be a number"),
+        ({"crack_length": True}, "crack_length is True: it must be a number"),
+        ({"crack_length": -4}, "crack_length is -4: it must be above 0"),
+        ({"lenght": 4}, "lenght is unknown"),
+    ],
+)
+async def test_an_inspection_that_cannot_be_is_told_in_a_sentence(
+    home: House, changes: dict[str, Any], words: str
+) -> None:
+    body = {"crack_length": 4, "unit": "mm", "time": "2026-01-01T00:00:00Z"} | changes
+    assert words in refused(await home.http.post(f"{HERE}/inspections", json=body))
+    del body["unit"]
+    sentence = refused(await home.http.post(f"{HERE}/inspections", json=body))
+    assert "unit is missing: say which one the lengths are in (m, mm, um, in" in sentence

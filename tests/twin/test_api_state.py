@@ -296,7 +296,12 @@ async def test_the_list_and_the_state_agree(home: House) -> None:
 
 async def test_an_empty_fleet_has_an_empty_list(tmp_path: Path) -> None:
     async with house(tmp_path / "data") as home:
-        nobody = {"items": [], "next": None, "total": 0, "counts": dict.fromkeys(STATUSES, 0)}
+        nobody: dict[str, object] = {
+            "items": [],
+            "next": None,
+            "total": 0,
+            "counts": dict.fromkeys(STATUSES, 0),
+        }
         assert await home.json("components") == nobody
         assert await home.json("components?status=ok&sort=margin") == nobody
 

@@ -70,7 +70,7 @@ def add_components(app: FastAPI, context: Context) -> None:
         name: Annotated[
             str | None, Query(max_length=127, description="Only names that hold this text.")
         ] = None,
-        status: Annotated[Statuses, Query(description=_STATUS)] = (),
+        status: Annotated[Statuses | None, Query(description=_STATUS)] = None,
         sort: Annotated[Sort, Query(description=_SORT)] = "name",
         order: Annotated[
             Direction, Query(description="Rising (a to z, worst first, least first) or falling.")
@@ -85,7 +85,7 @@ def add_components(app: FastAPI, context: Context) -> None:
         The cursor belongs to its `sort` and `order`. Parts that change between two pages may move
         over the border between them; no other is left out or told twice.
         """
-        wanted = Wanted(site, name, tuple(status), sort, order, cursor, limit)
+        wanted = Wanted(site, name, tuple(status or ()), sort, order, cursor, limit)
         overview = context.views.overview(service.fleet)
         return json_answer(_page(overview, listed(overview, wanted, time.time_ns())))
 

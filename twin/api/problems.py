@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import msgspec
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -191,8 +191,13 @@ def check_query(request: Request) -> None:
                 f"query parameter {shown(name)} is unknown: {meant}accepted here: {accepted}",
             )
         values = request.query_params.getlist(name)
-        if len(values) > 1 and get_origin(known[name]) is not list:
+        if len(values) > 1 and not _is_list(known[name]):
             raise ProblemError("invalid", f"query parameter {name} is given {len(values)} times")
+
+
+def _is_list(annotation: object) -> bool:
+    """Whether a parameter may come several times."""
+    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))
 
 
 async def _broken(_request: Request, _exc: Exception) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sensors.limits import LARGEST, Limits
 from sensors.refusal import shown
@@ -33,6 +33,15 @@ def _known_unit(name: str, what: str, known: Collection[str]) -> str:
     if name not in known:
         raise ValueError(f"unit {shown(name)} is not a unit of {what} ({', '.join(known)})")
     return name
+
+
+def _time_as_text(value: Any) -> Any:  # noqa: ANN401  whatever was sent
+    """The text as it came; ValueError for the number of an epoch."""
+    if isinstance(value, int | float):
+        raise ValueError(
+            f"time is {shown(value)}: write it as RFC 3339 with a zone, 2026-11-20T10:05:00Z"
+        )
+    return value
 
 
 def _unit_said(values: Any, what: str, known: Collection[str]) -> Any:  # noqa: ANN401  anything
@@ -261,9 +270,10 @@ class Forecast(Page):
     remaining_cycles_is: Literal["finite", "unbounded"] = Field(description="Of the median.")
 
 
-Mean = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
-Range = Annotated[float, Field(ge=0, le=LARGEST)]
-Count = Annotated[float, Field(gt=0, le=_LIMITS.count)]
+# Strict in bodies, as MQTT is: true is no crack of 1 mm, and "4" no number.
+Mean = Annotated[float, Field(strict=True, ge=-LARGEST, le=LARGEST)]
+Range = Annotated[float, Field(strict=True, ge=0, le=LARGEST)]
+Count = Annotated[float, Field(strict=True, gt=0, le=_LIMITS.count)]
 Horizon = Annotated[float, Field(gt=0, le=1e15)]
 Points = Annotated[int, Field(ge=2, le=500)]
 
@@ -294,7 +304,9 @@ class WhatIf(Page):
             min_length=1, max_length=1000, description="Rows of range [unit], mean [unit], count."
         ),
     ]
-    shear_ratio: Annotated[float, Field(ge=-1e3, le=1e3, description="Shear over tension.")] = 0.0
+    shear_ratio: Annotated[
+        float, Field(strict=True, ge=-1e3, le=1e3, description="Shear over tension.")
+    ] = 0.0
     horizon_cycles: Horizon | None = Field(
         None, description="How far to look; a little beyond the limit if absent."
     )
@@ -324,12 +336,16 @@ class InspectionBody(Page):
         },
     )
 
-    crack_length: Annotated[float, Field(gt=0, le=1e9)]
-    crack_length_sd: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    crack_length: Annotated[float, Field(strict=True, gt=0, le=1e9)]
+    crack_length_sd: Annotated[float, Field(strict=True, ge=0, le=1e9)] = 0.0
     unit: Annotated[
         str, AfterValidator(_length_unit), Field(json_schema_extra={"enum": list(LENGTH)})
     ]
-    time: Annotated[str, Field(max_length=40, description="RFC 3339 with a zone.")]
+    time: Annotated[
+        str,
+        BeforeValidator(_time_as_text),
+        Field(max_length=40, description="RFC 3339 with a zone."),
+    ]
     method: Annotated[str, Field(max_length=200)] = ""
 
     @model_validator(mode="before")
