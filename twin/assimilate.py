@@ -119,11 +119,6 @@ def crack_load(readings: Sequence[Reading], track: Track) -> CrackLoad:
     )
 
 
-def spectrum_blocks(spectrum: Spectrum, calibration: Calibration) -> Cycles:
-    """The cycles of one spectrum as a part sees them [Pa], as if it had been observed."""
-    return _blocks(1, [(0, spectrum, *calibration.factors(spectrum.quantity))])
-
-
 _Placed = tuple[int, Any, float, float]  # row of the load, observation, factor and offset to stress
 
 

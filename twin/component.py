@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import re
 from functools import cached_property
 from typing import Annotated, Any, Literal, cast
@@ -22,7 +21,6 @@ from models.crack import CrackStepper
 from models.geometry import GEOMETRIES
 from models.laws import LAWS
 from models.materials import MATERIALS
-from models.parameters import LENGTHS, parameter
 from models.path_crack import EdgePlate, PathStepper
 from models.path_plate import MARGIN
 from models.retardation import RETARDATIONS, ZONES
@@ -50,37 +48,23 @@ class Parameters(BaseModel):
         return registry[self.kind](**constants)
 
 
-def _constant(kind: str, field: dataclasses.Field[Any], number: Any) -> tuple[Any, Any]:  # noqa: ANN401  a type
-    """Type and default of one constant of a law, with its unit and meaning."""
+def _constant(field: dataclasses.Field[Any]) -> tuple[Any, Any]:
+    """Type and default of one constant of a law."""
     default = ... if field.default is dataclasses.MISSING else field.default
     if field.name == "zone":  # lives change 2 to 6 times with the definition: it is named
-        return Literal[tuple(ZONES)], _described(kind, field.name, default)
-    return number, _described(kind, field.name, default)
+        return Literal[tuple(ZONES)], default
+    return Constant, default
 
 
-def _described(kind: str, name: str, default: Any) -> Any:  # noqa: ANN401  as pydantic wants it
-    """The default of a constant, for a document that says what it is."""
-    about = parameter(kind, name)
-    if about is None:
-        return default
-    text, extra = f"{about.meaning} [{about.unit}]", {"unit": about.unit}
-    return Field(default, description=text, json_schema_extra=cast(Any, extra))
-
-
-def _about(kind: str, law: type) -> str:
-    """The docstring of a law, and what the length of a crack is where `kind` is a geometry."""
-    return "\n\n".join((inspect.getdoc(law) or kind, *filter(None, [LENGTHS.get(kind)])))
-
-
-def _models(registry: dict[str, Any], number: Any = Constant) -> tuple[type[Parameters], ...]:  # noqa: ANN401  a type
+def _models(registry: dict[str, Any]) -> tuple[type[Parameters], ...]:
     """One pydantic model for each law, so that the API and the fleet file know its constants."""
     return tuple(
         create_model(
             f"{kind.title().replace('_', '')}Parameters",
             __base__=Parameters,
-            __doc__=_about(kind, law),
+            __doc__=(law.__doc__ or kind).split("\n")[0],
             **cast(Any, {"kind": (Literal[kind], ...)}),
-            **cast(Any, {f.name: _constant(kind, f, number) for f in dataclasses.fields(law)}),
+            **cast(Any, {f.name: _constant(f) for f in dataclasses.fields(law)}),
         )
         for kind, law in registry.items()
     )
@@ -150,7 +134,7 @@ class PlateParameters(Parameters):
 
 
 Law: Any = _choice(_models(LAWS))
-Geometry: Any = _choice((*_models(GEOMETRIES, Positive), PlateParameters))
+Geometry: Any = _choice((*_models(GEOMETRIES), PlateParameters))
 Retardation: Any = _choice(_models(RETARDATIONS))
 
 

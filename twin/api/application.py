@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 from fastapi import Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
+from models.geometry import GEOMETRIES
+from models.laws import LAWS
+from models.parameters import LENGTHS, parameter
+from models.retardation import RETARDATIONS
 from twin.api import problems
 from twin.api.auth import Tokens, tokens_file
 from twin.api.components import add_components
@@ -83,6 +88,23 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
+def _explain(schemas: dict[str, Any]) -> None:
+    """Say what every law, geometry and load interaction is, and what each of its constants means.
+
+    Their schemas are made of the dataclasses of `models`, which know neither.
+    """
+    for registry in (LAWS, GEOMETRIES, RETARDATIONS):
+        for kind, law in registry.items():
+            schema = schemas[f"{kind.title().replace('_', '')}Parameters"]
+            about = (inspect.getdoc(law), LENGTHS.get(kind))
+            schema["description"] = "\n\n".join(filter(None, about))
+            for name, field in schema["properties"].items():
+                if found := parameter(kind, name):
+                    text = field.get("description", found.meaning)
+                    field["description"] = f"{text} [{found.unit}]"
+                    field["unit"] = found.unit
+
+
 def _document(app: FastAPI, *, is_guarded: bool) -> dict[str, Any]:
     page = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -92,6 +114,7 @@ def _document(app: FastAPI, *, is_guarded: bool) -> dict[str, Any]:
     schema = Problem.model_json_schema(ref_template=reference)
     parts["schemas"].update(schema.pop("$defs", {}))
     parts["schemas"]["Problem"] = schema
+    _explain(parts["schemas"])
     for unused in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(unused, None)
     if is_guarded:

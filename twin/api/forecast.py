@@ -15,9 +15,9 @@ from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Forecast, Horizon, Points, WhatIf
-from twin.assimilate import spectrum_blocks
 from twin.component import Component
 from twin.forecasts import Question, forecast, has_load
+from twin.forecasts import what_if as what_if_blocks
 
 _KINDS = ("unknown-component", "invalid", "overloaded", "unavailable")
 
@@ -93,7 +93,7 @@ def _blocks(context: Context, component: Component, body: WhatIf) -> Cycles:
         inbox.topics.load(component.name), payload, limits=inbox.limits, topics=inbox.topics
     )
     assert isinstance(spectrum, Spectrum)  # by its fields
-    blocks = spectrum_blocks(spectrum, component.registration.calibrated)
+    blocks = what_if_blocks(spectrum, component.registration.calibrated)
     most = max(_largest(blocks) or 0.0, float(blocks.mean.abs().max()))
     if most > inbox.limits.stress:
         raise MalformedError(

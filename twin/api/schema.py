@@ -5,15 +5,16 @@ Lengths are in metres, stresses in pascals, times in RFC 3339 and UTC.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from sensors.errors import MalformedError
 from sensors.limits import LARGEST, Limits
 from sensors.refusal import shown
-from sensors.units import LENGTH, STRAIN, STRESS
+from sensors.units import LENGTH, STRAIN, STRESS, length_unit, load_unit
 from twin.component import NAME, Registration
 from twin.status import Status
 
@@ -22,16 +23,19 @@ LOAD_UNITS = (*STRESS, *STRAIN)
 
 
 def _load_unit(name: str) -> str:
-    return _known_unit(name, "stress or strain", LOAD_UNITS)
+    return _known_unit(name, load_unit)
 
 
 def _length_unit(name: str) -> str:
-    return _known_unit(name, "length", LENGTH)
+    return _known_unit(name, length_unit)
 
 
-def _known_unit(name: str, what: str, known: Collection[str]) -> str:
-    if name not in known:
-        raise ValueError(f"unit {shown(name)} is not a unit of {what} ({', '.join(known)})")
+def _known_unit(name: str, unit: Callable[[str], object]) -> str:
+    """The name of a unit, if the wire knows it too."""
+    try:
+        unit(name)
+    except MalformedError as exc:
+        raise ValueError(str(exc)) from exc
     return name
 
 
