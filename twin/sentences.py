@@ -123,7 +123,14 @@ def _sentence(where: str, error: Mapping[str, Any], found: Found) -> str:
         return said if not where or said.startswith(last) else f"{where}: {said}"
     what = _MUST[kind](ctx) if kind in _MUST else error["msg"][:1].lower() + error["msg"][1:]
     hidden = any(word in where for word in _SECRET)
-    return f"{name}{'' if hidden else f' is {shown(value)}'}: {what}"
+    return f"{name}{'' if hidden else f' is {_value(value)}'}: {what}"
+
+
+def _value(value: object) -> str:
+    """As JSON and TOML write it."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return shown(value)
 
 
 def _bound(words: str, key: str) -> Callable[[Mapping[str, Any]], str]:

@@ -167,7 +167,7 @@ async def test_whatever_a_parameter_holds_the_answer_is_one(home: House, path: s
         ({"geometry": {"kind": "edge_crak", "W": 1}}, "geometry.kind is 'edge_crak': it must be"),
         ({"law": {"kind": "paris", "C": 1e-29, "m": 3, "Kth": 0}}, "law.Kth is unknown"),
         ({"geometry": {"W": 1}}, "geometry has no kind: it must be one of edge_crack, "),
-        ({"geometry": None}, "geometry is None"),
+        ({"geometry": None}, "geometry is null: it must be a table of fields"),
     ],
 )
 async def test_a_registration_that_cannot_be_is_told_in_a_sentence(
@@ -186,6 +186,7 @@ async def test_a_registration_that_cannot_be_is_told_in_a_sentence(
         (b"[]", "what was sent is <list of 0>: it must be a table of fields"),
         (b"{", "the body is not JSON: Expecting property name"),
         (b"NaN", "what was sent is nan"),
+        (b"null", "what was sent is null: it must be a table of fields"),
     ],
 )
 async def test_a_body_that_is_none_is_told_in_a_sentence(
@@ -199,11 +200,11 @@ async def test_a_body_that_is_none_is_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"unit": None}, "unit is None: it must be text"),
+        ({"unit": None}, "unit is null: it must be text"),
         ({"unit": "furlong"}, "unit 'furlong' is not a unit of length (m, mm, "),
         ({"time": 1_764_000_000}, "time is 1764000000: write it as RFC 3339 with a zone"),
         ({"crack_length": "4"}, "crack_length is '4': it must be a number"),
-        ({"crack_length": True}, "crack_length is True: it must be a number"),
+        ({"crack_length": True}, "crack_length is true: it must be a number"),
         ({"crack_length": -4}, "crack_length is -4: it must be above 0"),
         ({"lenght": 4}, "lenght is unknown"),
     ],

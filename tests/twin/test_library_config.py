@@ -202,7 +202,7 @@ def test_every_field_of_the_configuration_is_tried_above() -> None:
     ("widht = 1", "widht is unknown"),
     ("[plate]\nwidht = 1", r"plate\.widht is unknown: is plate\.width meant\?"),
     ("plate = 3", "plate is 3: it must be a table"),
-    ("crack = true", "crack is True: it must be a number"),
+    ("crack = true", "crack is true: it must be a number"),
     ("crack = nan", "crack is nan: it must be a finite number"),
     ("slices = '7'", "slices is '7': it must be a whole number"),
     ("slices = 7.5", r"slices is 7\.5: it must be a whole number"),

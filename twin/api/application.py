@@ -15,6 +15,7 @@ from models.laws import LAWS
 from models.parameters import LENGTHS, parameter
 from models.retardation import RETARDATIONS
 from twin.api import problems
+from twin.api.answers import json_answer
 from twin.api.auth import Tokens, tokens_file
 from twin.api.components import add_components
 from twin.api.context import Context
@@ -63,9 +64,13 @@ def application(service: Service) -> FastAPI:
     context = Context(service)
     for part in _PARTS:  # no router of its own: who looks for `Allow` sees all routes
         part(app, context)
+
+    async def _described() -> Response:
+        return json_answer(app.openapi())
+
     app.add_api_route("/", _dashboard, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
-    app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False)
+    app.add_api_route("/openapi.json", _described, include_in_schema=False)
     problems.install(app)
     app.add_middleware(
         Gate,

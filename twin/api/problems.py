@@ -173,11 +173,13 @@ def _body_model(request: Request) -> object:
     return params[0].field_info.annotation if params else None
 
 
-def check_query(request: Request) -> None:
+async def check_query(request: Request) -> None:
     """Refuse what a route does not know: who writes `?stat=limit` must not be told of all parts.
 
-    Raises ProblemError, naming what is accepted.
+    Raises ProblemError, naming what is accepted. A coroutine, as FastAPI runs others in threads.
     """
+    if not request.scope["query_string"]:
+        return
     route = request.scope.get("route")
     params = route.dependant.query_params if isinstance(route, APIRoute) else []
     known = {param.alias: param.field_info.annotation for param in params}

@@ -278,7 +278,7 @@ class Forecast(Page):
 Mean = Annotated[float, Field(strict=True, ge=-LARGEST, le=LARGEST)]
 Range = Annotated[float, Field(strict=True, ge=0, le=LARGEST)]
 Count = Annotated[float, Field(strict=True, gt=0, le=_LIMITS.count)]
-Horizon = Annotated[float, Field(gt=0, le=1e15)]
+Horizon = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
 Points = Annotated[int, Field(ge=2, le=500)]
 
 
