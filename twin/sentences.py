@@ -163,6 +163,7 @@ def _expected(ctx: Mapping[str, Any]) -> str:
 
 _NUMBER, _WHOLE = _said("it must be a number"), _said("it must be a whole number")
 _TRUTH, _TEXT = _said("it must be true or false"), _said("it must be text")
+_TIME = _said("it must be a time with a zone, like 2026-11-20T10:05:00Z")
 _LIST, _TABLE = _said("it must be a list"), _said("it must be a table of fields")
 
 _MUST: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -182,6 +183,10 @@ _MUST: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "string_type": _TEXT,
     "string_unicode": _TEXT,
     "string_sub_type": _TEXT,
+    "datetime_type": _TIME,
+    "datetime_parsing": _TIME,
+    "datetime_from_date_parsing": _TIME,
+    "timezone_aware": _TIME,
     "path_type": _said("it must be the path of a file"),
     "string_too_long": lambda ctx: f"it has more than {ctx['max_length']} characters",
     "string_too_short": lambda ctx: f"it has less than {ctx['min_length']} characters",

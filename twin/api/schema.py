@@ -238,6 +238,7 @@ class Images(Page):
     """Images of a component, newest first."""
 
     items: list[ImageInfo]
+    total: int = Field(description="Images of it that are known so far, of which the newest stay.")
     complete: bool = Field(description="False while the journal is still being looked through.")
 
 
