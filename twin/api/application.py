@@ -112,7 +112,11 @@ def _explain(schemas: dict[str, Any]) -> None:
 
 def _document(app: FastAPI, *, is_guarded: bool) -> dict[str, Any]:
     page = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        separate_input_output_schemas=False,  # a registration is given back as it was taken
     )
     parts = page["components"]
     reference = "#/components/schemas/{model}"

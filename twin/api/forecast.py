@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import msgspec
@@ -81,14 +82,12 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
         return await answer(found, Question(blocks, body.horizon_cycles, body.points))
 
 
-_KEY = {"source": "what-if", "boot": 0, "seq": 0, "t_ns": 0}  # nobody keeps it
-
-
 def _blocks(context: Context, component: Component, body: WhatIf) -> Cycles:
     """The cycles of a what-if spectrum in the part [Pa], judged as if they had come by MQTT."""
     inbox = context.service.inbox
     rows = body.model_dump(include={"unit", "cycles", "shear_ratio"})
-    payload = msgspec.json.encode(rows | _KEY)
+    key = {"source": "what-if", "boot": 0, "seq": 0, "t_ns": time.time_ns()}  # nobody keeps it
+    payload = msgspec.json.encode(rows | key)
     spectrum = decode(
         inbox.topics.load(component.name), payload, limits=inbox.limits, topics=inbox.topics
     )
