@@ -6,9 +6,11 @@ Default weights are committed under `models/default_weights/` as `<name>.safeten
 
 from __future__ import annotations
 
+import hashlib
 import json
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -53,6 +55,29 @@ def card_of(path: Path) -> Card:
     return card
 
 
+class Identified(NamedTuple):
+    """Weights, where they come from, and which they are."""
+
+    tensors: dict[str, Tensor]  # shared, only to be read
+    card: Card
+    sha256: str
+
+
 def default(name: str) -> tuple[dict[str, Tensor], Card]:
-    """The committed weights of `name`."""
-    return load(DEFAULTS / f"{name}.safetensors")
+    """The committed weights of `name`; shared, only to be read."""
+    return identified(name)[:2]
+
+
+def identified(name: str) -> Identified:
+    """The committed weights of `name`, which are those of the first time that this was called.
+
+    So that what a process says of its weights is what it works with, whatever an upgrade has put
+    into their place on disk since.
+    """
+    return _identified(DEFAULTS / f"{name}.safetensors")
+
+
+@cache
+def _identified(path: Path) -> Identified:
+    tensors, card = load(path)
+    return Identified(tensors, card, hashlib.sha256(path.read_bytes()).hexdigest())

@@ -15,6 +15,7 @@ from storage.errors import CorruptError, MissingError
 
 PAYLOAD_BYTES = 1 << 20  # a longer payload is cut
 TOTAL_BYTES = 1 << 30  # the oldest make room
+NO_ID = 2**63 - 1  # no letter has this number
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -118,10 +119,47 @@ class DeadLetters:
         connection.execute("UPDATE bounds SET letters_dropped = ?", (dropped,))
         return Census(letters, size, dropped)
 
-    def list(self, limit: int = 100, after: int = 0) -> list[KeptLetter]:
-        """At most `limit` letters with an id above `after`, oldest first."""
+    def reasons(self) -> dict[str, int]:
+        """How many letters are kept of each reason, the commonest first."""
         rows = self._database.rows(
-            "SELECT id, crc32, body FROM letters WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            "SELECT reason, count(*) FROM letters GROUP BY reason ORDER BY count(*) DESC, reason"
+        )
+        return dict(typed(row, str, int) for row in rows)
+
+    def list(
+        self,
+        limit: int = 100,
+        after: int = 0,
+        before: int = NO_ID,
+        *,
+        reason: str | None = None,
+        newest_first: bool = False,
+        most_bytes: int = TOTAL_BYTES,
+    ) -> list[KeptLetter]:
+        """At most `limit` letters with after < id < before, oldest first unless told otherwise.
+
+        Fewer where their bodies would be larger than `most_bytes` in all, but never none.
+        """
+        which = "id > ? AND id < ?" + ("" if reason is None else " AND reason = ?")
+        order = "DESC" if newest_first else "ASC"
+        named = () if reason is None else (reason,)
+        sizes = self._database.rows(
+            f"SELECT id, size FROM letters WHERE {which} ORDER BY id {order} LIMIT ?",
+            (after, before, *named, limit),
+        )
+        size = 0
+        ids: list[int] = []
+        for letter, bytes_ in sizes:
+            size += bytes_
+            if ids and size > most_bytes:
+                break
+            ids.append(letter)
+        if not ids:
+            return []
+        first, last = sorted((ids[0], ids[-1]))
+        rows = self._database.rows(
+            f"SELECT id, crc32, body FROM letters WHERE {which} ORDER BY id {order}",
+            (first - 1, last + 1, *named),
         )
         return [_kept(row) for row in rows]
 

@@ -9,9 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sensors.refusal import shown
 from twin.component import NAME, Component, Registration
 from twin.credible import NotMeantError
 from twin.errors import SettingsError
+from twin.sentences import sentence, unknown
+from twin.settings import Settings
 from twin.trial import trial
 
 
@@ -21,22 +24,40 @@ def fleet_file(path: Path) -> dict[str, Registration]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise SettingsError(f"fleet file {path}: {exc}") from exc
+    if others := [name for name in tables if name != "component"]:
+        is_settings = others[0] in Settings.model_fields
+        hint = ": is this a file of settings?" if is_settings else ", a table [[component]] each"
+        raise SettingsError(f"{path}: {unknown(others[0], ('component',))}{hint}")
     return registrations(tables.get("component", []), str(path))
 
 
-def registrations(tables: list[dict[str, Any]], origin: str) -> dict[str, Registration]:
+def registrations(tables: object, origin: str) -> dict[str, Registration]:
     """The registrations of tables that carry a `name`; raises SettingsError naming the fault."""
     found: dict[str, Registration] = {}
-    for table in tables:
-        name = str(table.get("name", ""))
-        if not NAME.fullmatch(name) or name in found:
-            raise SettingsError(f"{origin}: component name {name!r} is malformed or taken")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError(f"{origin}: component is no list of tables: write [[component]]")
+    for number, table in enumerate(tables, start=1):
+        name = _name(table, number, origin)
+        if name in found:
+            raise SettingsError(f"{origin}: component name {name!r} is there twice")
         try:
             found[name] = Registration(**{k: v for k, v in table.items() if k != "name"})
         except ValidationError as exc:
-            faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-            raise SettingsError(f"{origin}: component {name}: {'; '.join(faults)}") from exc
+            told = sentence(exc, Registration)
+            raise SettingsError(f"{origin}: component {name}: {told}") from exc
     return found
+
+
+def _name(table: dict[str, Any], number: int, origin: str) -> str:
+    if "name" not in table:
+        raise SettingsError(f"{origin}: component {number} of the file has no name")
+    name = table["name"]
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise SettingsError(
+            f"{origin}: component name {shown(name)} is malformed: it must be site/component, "
+            "each 1 to 63 lower-case letters, digits and hyphens, no hyphen first"
+        )
+    return name
 
 
 def tried(components: Iterable[Component], origin: str) -> list[Component]:

@@ -15,6 +15,8 @@ from models.forecast import life, load_so_far, rollout
 from models.path_crack import PathState, PathStepper
 from models.path_front import known
 from models.rainflow import Cycles
+from sensors.calibration import Calibration
+from sensors.observation import Spectrum
 from twin.cohort import LIFE_POINTS, Cohort
 from twin.forecast_paths import paths
 
@@ -36,6 +38,16 @@ def mix(rows: list[tuple[float, float, float]], shear_ratio: float) -> Cycles:
     span, mean, count = torch.tensor(rows, dtype=torch.float64).T.contiguous().unbind()
     shear, offset = span * shear_ratio, torch.tensor([0, len(rows)])
     return Cycles(span, mean, count, shear, mean * shear_ratio, offset)
+
+
+def what_if(spectrum: Spectrum, calibration: Calibration) -> Cycles:
+    """Blocks of one component from a spectrum as a sensor would send it."""
+    factor, offset = calibration.factors(spectrum.quantity)
+    table = torch.frombuffer(bytearray(spectrum.cycles), dtype=torch.float64).reshape(-1, 3)
+    span, mean, count = table.T.contiguous().unbind()
+    span, mean, ratio = span * abs(factor), mean * factor, spectrum.shear_ratio
+    rows = torch.tensor([0, len(table)])
+    return Cycles(span, mean + offset, count, span * ratio, mean * ratio, rows)
 
 
 class Answer(NamedTuple):

@@ -21,6 +21,7 @@ from models.crack_library_image import Window
 from models.xfem.elasticity import Elastic
 from models.xfem.plate import Plate
 from twin.errors import SettingsError, UnknownError
+from twin.sentences import sentence
 
 Size = Annotated[float, Field(gt=0, le=1e4)]
 Position = Annotated[float, Field(ge=-1e4, le=1e4)]
@@ -159,8 +160,7 @@ def _built(values: dict[str, Any], source: str) -> CrackLibrary:
     try:
         return LibraryTable.model_validate(values).built().checked()
     except ValidationError as exc:
-        faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-        raise SettingsError(f"{source}: {'; '.join(faults)}") from exc
+        raise SettingsError(f"{source}: {sentence(exc, LibraryTable)}") from exc
     except ValueError as exc:
         raise SettingsError(f"{source}: {exc}") from exc
 

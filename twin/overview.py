@@ -62,6 +62,10 @@ class Overview(NamedTuple):
         """The row of the first component behind a name."""
         return bisect_right(self.roll.names, name)
 
+    def at(self, name: str) -> int:
+        """The row of the first component that is not before a name."""
+        return bisect_left(self.roll.names, name)
+
 
 class Views:
     """Readings of cohorts and overviews of fleets, each made once for a value."""

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -15,8 +18,12 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as EnvironmentSettingsError
 
 from twin.errors import SettingsError
+from twin.sentences import faults, nearest
+
+PREFIX, SEPARATOR = "TWIN_", "__"  # of environment variables
 
 
 class _Table(BaseModel):
@@ -91,7 +98,7 @@ class Settings(BaseSettings):
     """All settings of a service."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TWIN_", env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix=PREFIX, env_nested_delimiter=SEPARATOR, frozen=True, extra="forbid"
     )
 
     mqtt: MqttTable = MqttTable()
@@ -124,15 +131,21 @@ class Settings(BaseSettings):
 
 
 def settings(path: Path | None = None, **tables: object) -> Settings:
-    """The settings of a file, under those of the environment; `tables` go over the file's."""
+    """The settings of a file, under those of the environment; `tables` go over the file's.
+
+    Raises SettingsError: each sentence names the file or the variable that it is about.
+    """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise SettingsError(f"settings file {path}: {exc}") from exc
+    _check_environment()
     try:
         result = Settings(**{**values, **tables})  # checked by pydantic
     except ValidationError as exc:
-        raise SettingsError(_sentence(path, exc)) from exc
+        raise SettingsError(_sentence(exc, path, values, tables)) from exc
+    except EnvironmentSettingsError as exc:
+        raise SettingsError(f"the environment: {exc}: a table there is a JSON object") from exc
     if not result.is_loopback and result.http.tokens_file is None:
         raise SettingsError(
             f"http.host is {result.http.host!r}, which is not loopback: set http.tokens_file"
@@ -140,6 +153,66 @@ def settings(path: Path | None = None, **tables: object) -> Settings:
     return result
 
 
-def _sentence(path: Path | None, exc: ValidationError) -> str:
-    faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-    return f"{path or 'settings'}: " + "; ".join(faults)
+def _sentence(
+    exc: ValidationError, path: Path | None, file: dict[str, Any], tables: dict[str, object]
+) -> str:
+    """What is wrong, each fault with where it stands: the environment goes before the file."""
+    told: dict[str, list[str]] = {}
+    for where, what in faults(exc.errors(include_url=False), Settings):
+        steps = where.split(".")
+        variable = _variable(steps)
+        if variable is not None:
+            origin = f"environment variable {variable}"
+        elif steps[0] in file and steps[0] not in tables:
+            origin = f"settings file {path}"
+        else:
+            origin = "settings"
+        told.setdefault(origin, []).append(what)
+    if "component" in file:
+        told[f"settings file {path}"].append("is this a fleet file? settings name it under `fleet`")
+    return "; ".join(f"{origin}: {'; '.join(whats)}" for origin, whats in told.items())
+
+
+def _variable(steps: Sequence[str]) -> str | None:
+    """The variable that a setting, or the table around it, comes from."""
+    names = {name.upper(): name for name in os.environ}
+    wanted = (PREFIX + SEPARATOR.join(steps[:n]).upper() for n in range(len(steps), 0, -1))
+    return next((names[name] for name in wanted if name in names), None)
+
+
+def _check_environment() -> None:
+    """Raises SettingsError for a variable that means a setting and misses it.
+
+    pydantic passes over those whose first part is no table. Others may call theirs TWIN_… too, so
+    that only what has two underscores, or all the letters of a setting, counts as one of ours;
+    a port as Kubernetes gives it to every pod is none.
+    """
+    known = {_plain(name): name for name in _variables()}
+    for name, value in sorted(os.environ.items()):
+        upper = name.upper()
+        if not upper.startswith(PREFIX) or value.startswith("tcp://"):
+            continue
+        first = upper.removeprefix(PREFIX).split(SEPARATOR)[0].lower()
+        meant = known.get(_plain(upper))
+        if first in Settings.model_fields or (SEPARATOR not in upper and meant is None):
+            continue
+        near = meant or nearest(upper, tuple(known.values()))
+        raise SettingsError(
+            f"environment variable {name} is no setting"
+            + (f": is {near.upper()} meant?" if near else "")
+        )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").upper()
+
+
+def _variables() -> Iterator[str]:
+    """The environment variables of all settings."""
+    for name, field in Settings.model_fields.items():
+        table = field.annotation
+        if isinstance(table, type) and issubclass(table, BaseModel):
+            for key in table.model_fields:
+                yield f"{PREFIX}{name}{SEPARATOR}{key}".upper()
+        else:
+            yield f"{PREFIX}{name}".upper()

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Status = Literal["retired", "fractured", "limit", "new", "stale", "ok"]
 STATUSES: tuple[Status, ...] = get_args(Status)  # each hides those behind it
+WORST_FIRST: tuple[Status, ...] = ("fractured", "limit", "stale", "new", "ok", "retired")
+SEVERITY: NDArray[np.int64] = np.array([WORST_FIRST.index(one) for one in STATUSES])  # 0: worst
 NEVER_NS = 0  # the time of the last evidence before there is any
 
 

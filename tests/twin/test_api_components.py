@@ -208,7 +208,7 @@ async def test_a_body_beyond_the_limit_is_stopped(
 async def test_a_strange_method_is_told_what_is_allowed(home: House) -> None:
     answer = await home.http.patch(HERE)
     assert kind(answer) == (405, "method-not-allowed")
-    assert answer.headers["allow"] == "DELETE, GET, PUT"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PUT"
 
 
 async def test_an_unknown_route_is_a_problem(home: House) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import socket
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
@@ -18,16 +19,20 @@ import pytest
 import uvicorn
 from PIL import Image
 
+from models import weights
 from models.weights import DEFAULTS
 from sensors.observation import Snapshot
 from storage.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house
 from twin.api.application import application
 from twin.api.context import Context
-from twin.api.schema import Crack, Images
-from twin.api.schema_service import Alive, Letters, Models, Ready, Resubmitted
+from twin.api.listing import SORTS
+from twin.api.schema import LOAD_UNITS, Crack, Images
+from twin.api.schema_service import Alive, Models, Ready, Resubmitted
 from twin.api.stream import Stream
 from twin.errors import OverloadedError
+from twin.reading import default_reader
+from twin.status import WORST_FIRST
 
 HERE = f"components/{PRESS}"
 
@@ -96,7 +101,8 @@ async def test_images_are_listed_newest_first_and_given_as_they_came(home: House
     assert (
         await home.get(f"{HERE}/images/{digests[0]}", **{"If-None-Match": f'"{digests[0]}"'})
     ).status_code == 304
-    assert len((await home.json(f"{HERE}/images?limit=2"))["items"]) == 2
+    fewer = await home.json(f"{HERE}/images?limit=2")
+    assert (len(fewer["items"]), fewer["total"]) == (2, 3)
 
 
 async def test_the_journal_is_looked_through_a_slice_at_a_time(
@@ -121,22 +127,6 @@ async def test_an_image_that_is_not_there_is_a_404_and_a_damaged_one_a_503(home:
     answer = await home.get(f"{HERE}/images/{digest}")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/damaged")
     assert digest in answer.json()["detail"]
-
-
-async def test_dead_letters_are_listed_and_paged(home: House) -> None:
-    letters = [
-        DeadLetter(T0_NS + i, "twin/v1/a/b/load", "json", f"sentence {i}", b"{", "application/json")
-        for i in range(3)
-    ]
-    journal = home.service.store.journal
-    await home.service.journal(lambda: journal.append((), letters, now_ns=T0_NS))
-    page = Letters.model_validate(await home.json("dead-letters?limit=2"))
-    assert [letter.sentence for letter in page.items] == ["sentence 0", "sentence 1"]
-    assert page.total == 3
-    rest = Letters.model_validate(await home.json(f"dead-letters?after={page.next}"))
-    assert [letter.sentence for letter in rest.items] == ["sentence 2"]
-    assert rest.next is None
-    assert rest.items[0].payload == "ew=="
 
 
 async def test_a_letter_is_taken_once_its_component_is_there(home: House) -> None:
@@ -181,6 +171,39 @@ async def test_networks_are_told_with_what_they_learned_from_and_what_they_are_u
         assert one.data["held_out"] == 108
 
 
+async def test_the_networks_in_use_are_those_that_parts_and_settings_ask(tmp_path: Path) -> None:
+    async def used(home: House) -> set[str]:
+        known = Models.model_validate(await home.json("models")).weights
+        return {name for name, one in known.items() if one.in_use}
+
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        assert await used(home) == {"crack-image"}
+        plate = {"kind": "plate", "W": 0.01}
+        await home.register("lab/plate", geometry=plate, crack_length=1e-3, crack_limit=9e-3)
+        assert await used(home) == {"crack-image", "crack-k", "crack-spiking"}
+        known = Models.model_validate(await home.json("models")).weights
+        assert known["crack-image"].version == default_reader().name
+    async with house(tmp_path / "other", ingest={"read_images": False}) as home:
+        assert await used(home) == set()
+
+
+async def test_what_is_told_of_weights_is_what_the_process_works_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade under a running service changes the files, and nothing that runs."""
+    copied = tmp_path / "weights"
+    shutil.copytree(DEFAULTS, copied)
+    monkeypatch.setattr(weights, "DEFAULTS", copied)
+    before = weights.identified("crack-k")
+    shutil.copy(copied / "crack-image.safetensors", copied / "crack-k.safetensors")
+    shutil.copy(copied / "crack-image.card.json", copied / "crack-k.card.json")
+    async with house(tmp_path / "data") as home:
+        told = Models.model_validate(await home.json("models")).weights["crack-k"]
+    assert told.sha256 == before.sha256
+    assert told.seed == weights.default("crack-k")[1]["seed"]
+
+
 async def test_readiness_follows_the_disk_and_not_the_broker(home: House) -> None:
     answer = await home.http.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["broker"]) == (200, None)
@@ -200,6 +223,22 @@ async def test_before_recovery_only_health_is_told(home: House) -> None:
     answer = await home.get("components")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/starting")
     home.service.ready.set()
+
+
+def constant(page: str, name: str) -> list[str]:
+    """A list of words in the dashboard's program."""
+    found = re.search(rf"{name} = (\[.*?\])", page)
+    assert found is not None
+    return list(json.loads(found[1]))
+
+
+async def test_the_dashboard_knows_the_words_of_this_service(home: House) -> None:
+    page = (await home.http.get("/")).text
+    assert constant(page, "WORST_FIRST") == list(WORST_FIRST)
+    assert set(constant(page, "UNITS")) <= set(LOAD_UNITS)
+    offered = page[page.index('<select id="sort">') : page.index("</select>")]
+    assert set(re.findall(r'value="(\w+)"', offered)) == set(SORTS)
+    assert offered.index("status") < offered.index("margin")  # the worst first, unless told
 
 
 async def test_the_dashboard_asks_nobody_else(home: House) -> None:

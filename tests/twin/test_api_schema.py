@@ -25,6 +25,10 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from models.geometry import GEOMETRIES
+from models.laws import LAWS
+from models.path_crack import EdgePlate
+from models.retardation import RETARDATIONS
 from tests.twin.fakes import PRESS, house
 from twin.api.application import application
 from twin.api.problems import KINDS
@@ -138,3 +142,23 @@ def test_every_route_is_documented_with_what_can_go_wrong(url: str) -> None:
                     assert list(response["content"]) == ["application/problem+json"]
     assert {status for status, _ in KINDS.values()} >= {400, 401, 403, 404, 405, 406, 409, 412, 413}
     assert {status for status, _ in KINDS.values()} >= {415, 422, 428, 429, 500, 503}
+
+
+def test_the_document_says_what_every_constant_is_and_in_which_unit(url: str) -> None:
+    document = requests.get(f"{url}/openapi.json", timeout=10).json()
+    schemas = document["components"]["schemas"]
+    for registry in (LAWS, GEOMETRIES | {"plate": EdgePlate}, RETARDATIONS):
+        for kind in registry:
+            schema = schemas[f"{kind.title().replace('_', '')}Parameters"]
+            assert len(schema["description"]) > 40 or kind == "none", kind
+            for name, field in schema["properties"].items():
+                if name != "kind":
+                    assert field["description"], (kind, name)
+                    is_number = field.get("type") == "number" and kind != "plate"
+                    assert field.get("unit") or not is_number, (kind, name)
+    assert "Whole width" in schemas["EdgeCrackParameters"]["properties"]["W"]["description"]
+    assert "half of that from tip to tip" in schemas["CentreCrackParameters"]["description"]
+    assert "doi:10.1115/1.3656900" in schemas["ParisParameters"]["description"]
+    assert schemas["ParisParameters"]["properties"]["C"]["unit"] == "m/cycle / (Pa m^0.5)^m"
+    for name, field in schemas["Registration"]["properties"].items():
+        assert field.get("description") or name == "calibration", name

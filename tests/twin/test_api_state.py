@@ -15,6 +15,7 @@ from nanoarrow.ipc import InputStream
 from tests.twin.fakes import PRESS, House, house
 from twin.api.arrow import ARROW
 from twin.api.schema import Described, History, Items, State
+from twin.status import STATUSES
 
 HERE = f"components/{PRESS}"
 
@@ -295,8 +296,14 @@ async def test_the_list_and_the_state_agree(home: House) -> None:
 
 async def test_an_empty_fleet_has_an_empty_list(tmp_path: Path) -> None:
     async with house(tmp_path / "data") as home:
-        assert await home.json("components") == {"items": [], "next": None}
-        assert await home.json("components?status=ok") == {"items": [], "next": None}
+        nobody: dict[str, object] = {
+            "items": [],
+            "next": None,
+            "total": 0,
+            "counts": dict.fromkeys(STATUSES, 0),
+        }
+        assert await home.json("components") == nobody
+        assert await home.json("components?status=ok&sort=margin") == nobody
 
 
 async def test_a_component_is_described_with_its_state(home: House) -> None:

@@ -67,7 +67,7 @@ async def test_a_reader_reads_and_asks_and_changes_nothing(
     assert (await home.http.get(STATE, headers=headers)).status_code == 200
     assert (await home.http.get("/metrics", headers=headers)).status_code == 200
     path = f"/api/v1/components/{PRESS}"
-    what_if = {"cycles": [[1e8, 5e7, 1]]}
+    what_if = {"unit": "Pa", "cycles": [[1e8, 5e7, 1]]}
     answer = await home.http.post(f"{path}/forecast", json=what_if, headers=headers)
     assert answer.status_code == 200
     refused = [

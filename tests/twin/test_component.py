@@ -130,14 +130,41 @@ def test_a_registration_that_cannot_be_is_refused(changes: dict[str, Any], words
 def test_a_fleet_file_names_the_component_and_the_field_at_fault(tmp_path: Path) -> None:
     path = tmp_path / "fleet.toml"
     path.write_text('[[component]]\nname = "plant/press-1"\nmaterial = "nickel"\n')
-    with pytest.raises(SettingsError, match=r"plant/press-1: geometry: Field required"):
+    with pytest.raises(
+        SettingsError,
+        match="plant/press-1: geometry is missing; crack_length is missing; crack_limit is missing",
+    ):
         fleet_file(path)
 
 
 @pytest.mark.parametrize("name", ["press", "Plant/press", "plant/press/1", "plant/", "-a/b", ""])
 def test_a_name_that_no_topic_can_carry_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match="malformed or taken"):
+    with pytest.raises(SettingsError, match="is malformed: it must be site/component"):
         registrations([{"name": name}], "test")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[components]]\nname = 'a/b'\n", r"fleet\.toml: components is unknown: is component mea"),
+        ("[http]\nport = 1\n", "http is unknown.*is this a file of settings"),
+        ("component = 5\n", r"write \[\[component\]\]"),
+        ("[component]\nname = 'a/b'\n", r"write \[\[component\]\]"),
+        ("[[component]]\nmaterial = 'nickel'\n", "component 1 of the file has no name"),
+        ("[[component]]\nname = 7\n", "component name 7 is malformed"),
+    ],
+)
+def test_a_file_that_is_no_fleet_is_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        fleet_file(path)
+
+
+def test_a_name_that_is_there_twice_is_told() -> None:
+    table = registration().model_dump() | {"name": "a/b"}
+    with pytest.raises(SettingsError, match="'a/b' is there twice"):
+        registrations([table, table], "test")
 
 
 def test_constants_that_no_crack_can_grow_by_are_refused_by_name() -> None:

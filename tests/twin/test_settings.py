@@ -44,9 +44,13 @@ def test_loopback_needs_none(host: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[http]\nprot = 1\n", r"http\.prot: Extra inputs"),
-        ("[http]\nport = 65536\n", r"http\.port: Input should be less"),
-        ("[storage]\nrecord_every_s = 0\n", r"record_every_s"),
+        ("[http]\nprot = 1\n", r"twin\.toml: http\.prot is unknown: is http\.port meant\?$"),
+        ("[http]\nport = 65536\n", r"twin\.toml: http\.port is 65536: it must be at most 65535$"),
+        ("[storage]\nrecord_every_s = 0\n", r"storage\.record_every_s is 0: it must be above 0$"),
+        ("http = 80\n", r"twin\.toml: http is 80: it must be a table of fields$"),
+        ("[htpp]\nport = 1\n", r"twin\.toml: htpp is unknown: is http meant\?$"),
+        ("[mqtt]\npassword = 12\n", r"mqtt\.password: it must be text$"),
+        ("[[component]]\nname = 'a/b'\n", r"component is unknown.* is this a fleet file\?"),
         ("http = [\n", r"settings file .*twin\.toml"),
     ],
 )
@@ -55,6 +59,49 @@ def test_a_fault_in_the_file_is_named(tmp_path: Path, text: str, words: str) -> 
     path.write_text(text)
     with pytest.raises(SettingsError, match=words):
         settings(path)
+
+
+def test_a_fault_in_the_environment_is_not_blamed_on_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "twin.toml"
+    path.write_text("[http]\nport = 9000\n[ingest]\nmax_samples = 0\n")
+    monkeypatch.setenv("TWIN_HTTP__PROT", "9001")
+    with pytest.raises(SettingsError) as caught:
+        settings(path)
+    sentence = str(caught.value)
+    assert "environment variable TWIN_HTTP__PROT: http.prot is unknown: is http.port meant?" in (
+        sentence
+    )
+    assert f"settings file {path}: ingest.max_samples is 0: it must be at least 1" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TWIN_HTPP__PORT", "1", r"TWIN_HTPP__PORT is no setting: is TWIN_HTTP__PORT meant\?"),
+        ("TWIN_HTTP_PORT", "1", r"TWIN_HTTP_PORT is no setting: is TWIN_HTTP__PORT meant\?"),
+        ("TWIN_HTTP", "x", r"the environment: .*http.*JSON"),
+        ("TWIN_HTTP__PORT", "x", r"variable TWIN_HTTP__PORT: http\.port is 'x': .* whole number"),
+    ],
+)
+def test_a_variable_that_misses_its_setting_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=words):
+        settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TWIN_REQUIRE", "all"), ("TWIN_HTTP_PORT", "tcp://10.0.0.1:80"), ("TWIN_VERSION", "1")],
+)
+def test_the_variables_of_others_are_theirs(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert settings().http.port == 8080
 
 
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
+from models.geometry import GEOMETRIES
+from models.laws import LAWS
+from models.parameters import LENGTHS, parameter
+from models.retardation import RETARDATIONS
 from twin.api import problems
+from twin.api.answers import json_answer
 from twin.api.auth import Tokens, tokens_file
 from twin.api.components import add_components
 from twin.api.context import Context
@@ -50,14 +56,21 @@ def application(service: Service) -> FastAPI:
         description="What is believed of every crack, how long it will last, and why to trust it.",
         docs_url=None,  # FastAPI's pages load scripts from elsewhere; a plant's network may not
         redoc_url=None,
+        openapi_url=None,  # a route as the others are
         redirect_slashes=False,
+        dependencies=[Depends(problems.check_query)],
     )
     app.is_guarded = tokens is not None
     context = Context(service)
     for part in _PARTS:  # no router of its own: who looks for `Allow` sees all routes
         part(app, context)
+
+    async def _described() -> Response:
+        return json_answer(app.openapi())
+
     app.add_api_route("/", _dashboard, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False)
+    app.add_api_route("/openapi.json", _described, include_in_schema=False)
     problems.install(app)
     app.add_middleware(
         Gate,
@@ -80,15 +93,37 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
+def _explain(schemas: dict[str, Any]) -> None:
+    """Say what every law, geometry and load interaction is, and what each of its constants means.
+
+    Their schemas are made of the dataclasses of `models`, which know neither.
+    """
+    for registry in (LAWS, GEOMETRIES, RETARDATIONS):
+        for kind, law in registry.items():
+            schema = schemas[f"{kind.title().replace('_', '')}Parameters"]
+            about = (inspect.getdoc(law), LENGTHS.get(kind))
+            schema["description"] = "\n\n".join(filter(None, about))
+            for name, field in schema["properties"].items():
+                if found := parameter(kind, name):
+                    text = field.get("description", found.meaning)
+                    field["description"] = f"{text} [{found.unit}]"
+                    field["unit"] = found.unit
+
+
 def _document(app: FastAPI, *, is_guarded: bool) -> dict[str, Any]:
     page = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        separate_input_output_schemas=False,  # a registration is given back as it was taken
     )
     parts = page["components"]
     reference = "#/components/schemas/{model}"
     schema = Problem.model_json_schema(ref_template=reference)
     parts["schemas"].update(schema.pop("$defs", {}))
     parts["schemas"]["Problem"] = schema
+    _explain(parts["schemas"])
     for unused in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(unused, None)
     if is_guarded:

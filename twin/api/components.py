@@ -8,19 +8,32 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from fastapi import FastAPI, Header, Query, Response
-from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
 from twin.api.answers import json_answer, times_or_none
 from twin.api.beliefs import state
 from twin.api.context import PART, PATH, PREFIX, Context, Name, Site
+from twin.api.listing import Direction, Listed, Sort, Wanted, listed
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Described, Items
-from twin.component import NAME, Component, Registration
+from twin.component import Component, Registration
 from twin.credible import NotMeantError
 from twin.overview import Overview
 from twin.status import STATUSES, Status
 from twin.trial import trial
 
+
+def _separate(values: Any) -> Any:  # noqa: ANN401  whatever was sent
+    """`status=limit,fractured` as well as `status=limit&status=fractured`."""
+    return [word for value in values for word in value.split(",")]
+
+
+Statuses = Annotated[list[Status], BeforeValidator(_separate)]
+_STATUS = "One or several, with commas between; all but the retired if absent."
+_SORT = (
+    "`status`: the worst first, and within it the least margin. `margin`: the share of the limit "
+    "that is left, 1 − crack_length/crack_limit. Unknown lives come last."
+)
 IfMatch = Annotated[str | None, Header(max_length=1000, description="The revision, in quotes.")]
 IfNone = Annotated[str | None, Header(max_length=1000, description="A revision, or `*`.")]
 _ETAG = {"ETag": {"description": "The revision, in quotes.", "schema": {"type": "string"}}}
@@ -55,16 +68,27 @@ def add_components(app: FastAPI, context: Context) -> None:
     )
     async def list_components(
         site: Annotated[str | None, Query(pattern=f"^{PART}$")] = None,
-        status: Annotated[Status | None, Query(description="Retired ones only if asked.")] = None,
+        name: Annotated[
+            str | None, Query(max_length=127, description="Only names that hold this text.")
+        ] = None,
+        status: Annotated[Statuses | None, Query(description=_STATUS)] = None,
+        sort: Annotated[Sort, Query(description=_SORT)] = "name",
+        order: Annotated[
+            Direction, Query(description="Rising (a to z, worst first, least first) or falling.")
+        ] = "asc",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         cursor: Annotated[
-            str | None, Query(pattern=f"^{NAME.pattern}$", description="`next` of the page before.")
+            str | None, Query(max_length=500, description="`next` of the page before.")
         ] = None,
     ) -> Response:
-        """A page of components, by name."""
+        """A page of components, with how many there are of each status.
+
+        The cursor belongs to its `sort` and `order`. Parts that change between two pages may move
+        over the border between them; no other is left out or told twice.
+        """
+        wanted = Wanted(site, name, tuple(status or ()), sort, order, cursor, limit)
         overview = context.views.overview(service.fleet)
-        rows = _selected(overview, site, status, cursor)
-        return json_answer(_items(overview, rows, limit))
+        return json_answer(_page(overview, listed(overview, wanted, time.time_ns())))
 
     @app.get(
         PATH,
@@ -183,30 +207,13 @@ def _described(context: Context, component: Component, status: int = 200) -> Res
     return json_answer(page, status, {"ETag": _etag(component)})
 
 
-def _selected(
-    overview: Overview, site: str | None, status: Status | None, cursor: str | None
-) -> NDArray[np.int64]:
-    """The rows of a list, in the order of names, after the cursor."""
-    names = overview.roll.names
-    within = range(len(names)) if site is None else overview.of_site(site)
-    first = within.start if cursor is None else max(within.start, overview.after(cursor))
-    rows = np.arange(first, max(first, within.stop), dtype=np.int64)
-    if status is None:
-        return rows[~overview.roll.retired[rows]]
-    words = overview.statuses(time.time_ns())[rows]
-    chosen: NDArray[np.int64] = rows[words == STATUSES.index(status)]
-    return chosen
-
-
-def _items(overview: Overview, rows: NDArray[np.int64], limit: int) -> dict[str, Any]:
-    page = rows[:limit]
+def _page(overview: Overview, found: Listed) -> dict[str, Any]:
+    page = found.rows
     r, roll, remaining = overview.readings, overview.roll, overview.remaining[page]
-    words = overview.statuses(time.time_ns())[page].tolist()
-    names = [roll.names[i] for i in page.tolist()]
     items = map(
         Item,
-        names,
-        [STATUSES[word] for word in words],
+        [roll.names[i] for i in page.tolist()],
+        [STATUSES[word] for word in found.words[page].tolist()],
         r.crack_length[page].tolist(),
         r.crack_length_sd[page].tolist(),
         overview.crack_limit[page].tolist(),
@@ -219,4 +226,9 @@ def _items(overview: Overview, rows: NDArray[np.int64], limit: int) -> dict[str,
         times_or_none(r.t_ns[page]),
         roll.revision[page].tolist(),
     )
-    return {"items": list(items), "next": names[-1] if len(rows) > limit else None}
+    return {
+        "items": list(items),
+        "next": found.next,
+        "total": found.total,
+        "counts": found.counts,
+    }

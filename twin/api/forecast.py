@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
+import msgspec
 from fastapi import FastAPI, Query, Response
 
+from models.rainflow import Cycles
+from sensors.codec import decode
+from sensors.errors import MalformedError
+from sensors.observation import Spectrum
 from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Forecast, Horizon, Points, WhatIf
 from twin.component import Component
-from twin.forecasts import Question, forecast, mix
+from twin.forecasts import Question, forecast
+from twin.forecasts import what_if as what_if_blocks
 
 _KINDS = ("unknown-component", "invalid", "overloaded", "unavailable")
 
@@ -34,6 +41,7 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
                 "component": component.name,
                 "time": time_or_none(int(cohort.state.t_ns[place.row])),
                 "load": "seen" if question.blocks is None else "what-if",
+                "largest_range": _largest(question.blocks),
                 **made.page,
             }
         )
@@ -64,7 +72,37 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
         },
     )
     async def what_if(site: Site, component: Name, body: WhatIf) -> Response:
-        """The same under a spectrum that repeats. Changes nothing; a read token will do."""
+        """The same under a spectrum that repeats. Changes nothing; a read token will do.
+
+        `unit` and `cycles` mean what they mean in a message of kind `load`: they pass the same
+        checks and the component's calibration.
+        """
         found = context.component(site, component)
-        blocks = mix(list(body.cycles), body.shear_ratio)
+        blocks = _blocks(context, found, body)
         return await answer(found, Question(blocks, body.horizon_cycles, body.points))
+
+
+def _blocks(context: Context, component: Component, body: WhatIf) -> Cycles:
+    """The cycles of a what-if spectrum in the part [Pa], judged as if they had come by MQTT."""
+    inbox = context.service.inbox
+    rows = body.model_dump(include={"unit", "cycles", "shear_ratio"})
+    key = {"source": "what-if", "boot": 0, "seq": 0, "t_ns": time.time_ns()}  # nobody keeps it
+    payload = msgspec.json.encode(rows | key)
+    spectrum = decode(
+        inbox.topics.load(component.name), payload, limits=inbox.limits, topics=inbox.topics
+    )
+    assert isinstance(spectrum, Spectrum)  # by its fields
+    blocks = what_if_blocks(spectrum, component.registration.calibrated)
+    most = max(_largest(blocks) or 0.0, float(blocks.mean.abs().max()))
+    if most > inbox.limits.stress:
+        raise MalformedError(
+            "value",
+            f"cycles reach {most:.4g} Pa after {component.name}'s calibration, more than "
+            f"{inbox.limits.stress:g} Pa: check `unit` and the calibration",
+        )
+    return blocks
+
+
+def _largest(blocks: Cycles | None) -> float | None:
+    """The largest range [Pa] of a what-if spectrum."""
+    return None if blocks is None else float(blocks.range.max())

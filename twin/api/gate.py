@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,11 +39,27 @@ class Gate:
         refused = self._refusal(scope)
         if refused is not None:
             answer = problem(refused.kind, str(refused.detail), refused.headers)
-            await answer(scope, receive, _marked(send))
+            await answer(scope, receive, _shortened(scope, _marked(send)))
+            return
+        if scope["method"] == "HEAD":
+            await self._head(scope, receive, _marked(send))
             return
         if scope["method"] not in READING:
             receive = _bounded(receive, self._max_body_bytes)
         await self._app(scope, receive, _marked(send))
+
+    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What GET would say, without a body; a stream ends before it begins."""
+        told = asyncio.Event()
+
+        async def gone() -> Message:
+            if not told.is_set():
+                return await receive()
+            return {"type": "http.disconnect"}
+
+        version = {**scope.get("asgi", {}), "spec_version": "2.3"}  # below 2.4 streams look up
+        asked = {**scope, "method": "GET", "asgi": version}
+        await self._app(asked, gone, _headers_only(send, told))
 
     def _refusal(self, scope: Scope) -> ProblemError | None:
         path, method = scope["path"], scope["method"]
@@ -111,6 +128,22 @@ def _marked(send: Send) -> Send:
         await send(message)
 
     return marked
+
+
+def _shortened(scope: Scope, send: Send) -> Send:
+    return _headers_only(send, asyncio.Event()) if scope["method"] == "HEAD" else send
+
+
+def _headers_only(send: Send, told: asyncio.Event) -> Send:
+    """`send` that ends the answer behind its headers, and says so."""
+
+    async def headers_only(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b""})
+            told.set()
+
+    return headers_only
 
 
 def _too_large(limit: int) -> ProblemError:

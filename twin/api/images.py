@@ -46,8 +46,9 @@ def add_images(app: FastAPI, context: Context) -> None:
             complete = await service.journal(album.look)
             if complete:
                 break
-        items = [_image(picture) for picture in album.of(found.name)[:limit]]
-        return json_answer({"items": items, "complete": complete})
+        known = album.of(found.name)
+        items = [_image(picture) for picture in known[:limit]]
+        return json_answer({"items": items, "total": len(known), "complete": complete})
 
     @app.get(
         f"{PATH}/images/{{sha256}}",

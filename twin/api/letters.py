@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import FastAPI, Path, Query, Response
 
 from sensors.instant import rfc3339
 from storage.dead_letters import KeptLetter
-from twin.api.answers import json_answer
+from storage.entry import DeadLetter
+from twin.api.answers import instant_ns, json_answer
 from twin.api.context import PREFIX, Context
+from twin.api.listing import Direction
 from twin.api.problems import documented
+from twin.api.readable import readable
 from twin.api.schema_service import Letters, Resubmitted
+from twin.api.states import Instant
+from twin.component import NAME
+from twin.service import Service
 
 LARGEST = 2**63 - 1
 SHOWN = 2048  # bytes of a payload
+SLICE, SLICE_BYTES = 500, 8 << 20  # letters that are read in one turn of the journal's thread
+LOOKED, LOOKED_BYTES = 20_000, 64 << 20  # that are looked through for one page
 
 
 def add_letters(app: FastAPI, context: Context) -> None:
@@ -29,18 +38,43 @@ def add_letters(app: FastAPI, context: Context) -> None:
         responses={200: {"model": Letters}, **documented("invalid", "damaged")},
     )
     async def list_letters(
+        reason: Annotated[str | None, Query(max_length=64, description="Of this reason.")] = None,
+        component: Annotated[
+            str | None,
+            Query(pattern=f"^{NAME.pattern}$", description="To a topic of this component."),
+        ] = None,
+        t_from: Annotated[Instant, Query(alias="from")] = None,
+        to: Instant = None,
+        order: Annotated[
+            Direction, Query(description="By number: falling, so newest first, or rising.")
+        ] = "desc",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        after: Annotated[int, Query(ge=0, lt=LARGEST, description="Only behind this one.")] = 0,
+        after: Annotated[int, Query(ge=0, le=LARGEST, description="Above this number.")] = 0,
+        before: Annotated[int, Query(ge=0, le=LARGEST, description="Below it.")] = LARGEST,
     ) -> Response:
-        """Refused messages and why, oldest first."""
-        found = await service.journal(kept.list, limit + 1, after)
-        page, census = found[:limit], kept.census
+        """Refused messages and why, newest first, those refused with from ≤ time < to.
+
+        A page may be short, even empty, while `next` is not null: only so much is looked through
+        at a time.
+        """
+        wanted = _Wanted(
+            reason,
+            component,
+            0 if t_from is None else instant_ns(t_from, "from"),
+            LARGEST if to is None else instant_ns(to, "to"),
+            order == "desc",
+            limit,
+        )
+        found, following = await _found(service, wanted, _Span(after, before))
+        counts = await service.journal(kept.reasons)
+        census = kept.census
         return json_answer(
             {
-                "items": [_letter(letter) for letter in page],
-                "next": page[-1].id if len(found) > limit else None,
+                "items": await service.query(lambda: [_letter(letter) for letter in found]),
+                "next": following,
                 "total": census.letters,
                 "dropped": census.dropped,
+                "counts": counts,
             }
         )
 
@@ -59,8 +93,68 @@ def add_letters(app: FastAPI, context: Context) -> None:
         return json_answer({"id": number, "outcome": outcome.value})
 
 
+class _Wanted(NamedTuple):
+    reason: str | None
+    component: str | None
+    t_from_ns: int
+    t_to_ns: int
+    newest_first: bool
+    limit: int
+
+    def suits(self, letter: DeadLetter) -> bool:
+        """Whether it is looked for, apart from its reason."""
+        is_its = self.component is None or f"/{self.component}/" in f"/{letter.topic}/"
+        return is_its and self.t_from_ns <= letter.t_ns < self.t_to_ns
+
+
+class _Span(NamedTuple):
+    """Numbers in between are still to be looked through."""
+
+    after: int
+    before: int
+
+    def behind(self, number: int, *, newest_first: bool) -> _Span:
+        """What is left once `number` was seen."""
+        return _Span(self.after, number) if newest_first else _Span(number, self.before)
+
+
+async def _found(
+    service: Service, wanted: _Wanted, span: _Span
+) -> tuple[list[KeptLetter], int | None]:
+    """A page, and where the next one begins: the journal has its turns between the slices."""
+    kept, found, looked, size = service.store.journal.dead_letters, list[KeptLetter](), 0, 0
+    while True:
+        slice_ = await service.journal(
+            partial(
+                kept.list,
+                SLICE,
+                *span,
+                reason=wanted.reason,
+                newest_first=wanted.newest_first,
+                most_bytes=SLICE_BYTES,
+            )
+        )
+        if not slice_:
+            return found, None
+        for letter in slice_:
+            if wanted.suits(letter.letter):
+                if len(found) == wanted.limit:
+                    return found, _edge(span, newest_first=wanted.newest_first)
+                found.append(letter)
+            span = span.behind(letter.id, newest_first=wanted.newest_first)
+            size += letter.payload_size
+        looked += len(slice_)
+        if looked >= LOOKED or size >= LOOKED_BYTES:
+            return found, _edge(span, newest_first=wanted.newest_first)
+
+
+def _edge(span: _Span, *, newest_first: bool) -> int:
+    return span.before if newest_first else span.after
+
+
 def _letter(kept: KeptLetter) -> dict[str, Any]:
     letter = kept.letter
+    decoded = readable(letter.payload, letter.content_type)
     return {
         "id": kept.id,
         "time": rfc3339(letter.t_ns),
@@ -71,4 +165,6 @@ def _letter(kept: KeptLetter) -> dict[str, Any]:
         "properties": letter.properties,
         "payload": base64.b64encode(letter.payload[:SHOWN]).decode(),
         "payload_bytes": kept.payload_size,
+        "decoded": decoded.text,
+        "decoded_as": decoded.form,
     }

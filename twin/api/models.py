@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -15,13 +13,14 @@ from models.materials import MATERIALS
 from models.path_crack import EdgePlate, PathStepper
 from models.retardation import RETARDATIONS, NoRetardation
 from models.tables import TableGeometry
-from models.weights import DEFAULTS, card_of
+from models.weights import DEFAULTS, identified
 from twin.api.answers import json_answer
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.api.schema_service import Models
 from twin.cohort import AnyStepper
 from twin.fleet import Fleet
+from twin.service import Service
 
 USES = {
     "crack-k": "stress intensities along the paths of plates",
@@ -39,15 +38,28 @@ def add_models(app: FastAPI, context: Context) -> None:
         "retardations": _sentences(RETARDATIONS),
         "materials": {name: material.source for name, material in MATERIALS.items()},
         "material_load_ratios": {name: m.R_range for name, m in MATERIALS.items()},
-        "weights": {path.stem: _learned(path) for path in sorted(DEFAULTS.glob("*.safetensors"))},
     }
+    names = sorted(path.stem for path in DEFAULTS.glob("*.safetensors"))
+    learned = {name: _learned(name) for name in names}
 
     @app.get(
         f"{PREFIX}/models", tags=["models"], responses={200: {"model": Models}, **documented()}
     )
     async def get_models() -> Response:
         """Laws, geometries, retardations, materials and networks by name, and cohorts in use."""
-        return json_answer({**offered, "cohorts": cohorts(context.service.fleet)})
+        asked = _asked(context.service)
+        known = {n: {**told, "in_use": n in asked} for n, told in learned.items()}
+        used = cohorts(context.service.fleet)
+        return json_answer({**offered, "weights": known, "cohorts": used})
+
+
+def _asked(service: Service) -> set[str]:
+    """The networks that this service asks, as it is set and with the parts that it has."""
+    steppers = [cohort.stepper for cohort in service.fleet.cohorts.values()]
+    plates = any(isinstance(stepper, PathStepper) for stepper in steppers)
+    images = service.settings.ingest.read_images
+    asked = {"crack-k", "crack-spiking"} if plates else set[str]()
+    return asked | {"crack-image"} if images else asked
 
 
 def cohorts(fleet: Fleet) -> list[dict[str, Any]]:
@@ -72,13 +84,14 @@ def _parts(stepper: AnyStepper) -> dict[str, str]:
     }
 
 
-def _learned(path: Path) -> dict[str, Any]:
-    """Where weights come from, by their card."""
-    card = card_of(path)
+def _learned(name: str) -> dict[str, Any]:
+    """Which weights these are, and where they come from, by their card."""
+    _, card, sha256 = identified(name)
     told = ("about", "parameters", "data", "seed", "command", "figures")
     return {
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "used_for": USES.get(path.stem, ""),
+        "sha256": sha256,
+        "version": f"{name} seed {card['seed']}",
+        "used_for": USES.get(name, ""),
         **{key: card[key] for key in told},
     }
 

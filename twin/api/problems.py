@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match, Route
 
 from sensors.errors import MalformedError
+from sensors.refusal import shown
 from storage.errors import CorruptError, MissingError, UnavailableError
 from twin.errors import ConflictError, OverloadedError, UnknownError
+from twin.sentences import Fault, faults, nearest
 
 MEDIA_TYPE = "application/problem+json"
 FAULTS = 20  # the most faults of a body that are told
@@ -59,6 +62,10 @@ _STATUS = {
     405: "method-not-allowed",
     413: "body-too-large",
     415: "unsupported-media-type",
+}
+_SAID = {  # what FastAPI says, for people
+    "There was an error parsing the body": "the body is not JSON: it is nested too deeply, or no "
+    "text",
 }
 _RETRY = {"overloaded": "1", "unavailable": "5", "starting": "1"}
 
@@ -120,7 +127,11 @@ async def _refused(request: Request, exc: Exception) -> Response:
     headers = dict(exc.headers or {})
     if exc.status_code == 405:
         headers["Allow"] = ", ".join(_allowed(request))
-    detail = str(exc.detail)
+        if request.method == "OPTIONS":
+            return Response(None, 204, headers)
+    detail = _SAID.get(str(exc.detail), str(exc.detail))
+    if kind == "method-not-allowed":
+        detail = f"{request.method} is not known here: {headers['Allow']} are"
     if kind == "unknown-route" and not isinstance(exc, ProblemError):
         detail = f"{request.url.path} is not a route of this service, see /docs"
     return problem(kind, detail, headers)
@@ -131,17 +142,64 @@ async def _raised(_: Request, exc: Exception) -> Response:
     return problem(kind, str(exc))
 
 
-async def _invalid(_: Request, exc: Exception) -> Response:
+async def _invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # as installed
-    faults = [
-        {
-            "where": _printable(".".join(str(step) for step in fault["loc"])),
-            "what": _printable(fault["msg"]),
-        }
-        for fault in exc.errors()[:FAULTS]
+    found = [fault for error in exc.errors()[:FAULTS] for fault in _told(request, error)]
+    told = [
+        {"where": _printable(where), "what": _printable(what)}
+        for where, what in dict(found).items()
     ]
-    detail = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
-    return problem("invalid", detail, faults=faults)
+    return problem("invalid", "; ".join(fault["what"] for fault in told), faults=told)
+
+
+def _told(request: Request, error: dict[str, Any]) -> list[Fault]:
+    """A sentence for one error, and the place of the request that it is about."""
+    part, *steps = error["loc"]
+    if part == "body" and error["type"] == "json_invalid":
+        return [Fault("body", f"the body is not JSON: {error['ctx']['error']}, at {steps[0]}")]
+    if part == "body" and not steps and error["type"] == "missing":
+        return [Fault("body", "the body is missing: send a JSON object")]
+    if part != "body":
+        steps = steps[:1]  # whichever of several values it is
+    model = _body_model(request) if part == "body" else None
+    found = faults([{**error, "loc": tuple(steps)}], model)
+    return [Fault(f"{part}.{fault.where}".rstrip("."), fault.what) for fault in found]
+
+
+def _body_model(request: Request) -> object:
+    """What the route that was asked wants as its body."""
+    route = request.scope.get("route")
+    params = route.dependant.body_params if isinstance(route, APIRoute) else []
+    return params[0].field_info.annotation if params else None
+
+
+async def check_query(request: Request) -> None:
+    """Refuse what a route does not know: who writes `?stat=limit` must not be told of all parts.
+
+    Raises ProblemError, naming what is accepted. A coroutine, as FastAPI runs others in threads.
+    """
+    if not request.scope["query_string"]:
+        return
+    route = request.scope.get("route")
+    params = route.dependant.query_params if isinstance(route, APIRoute) else []
+    known = {param.alias: param.field_info.annotation for param in params}
+    for name in dict.fromkeys(request.query_params):
+        if name not in known:
+            near = nearest(name, tuple(known))
+            meant = f"is {near} meant? " if near else ""
+            accepted = ", ".join(known) or "none"
+            raise ProblemError(
+                "invalid",
+                f"query parameter {shown(name)} is unknown: {meant}accepted here: {accepted}",
+            )
+        values = request.query_params.getlist(name)
+        if len(values) > 1 and not _is_list(known[name]):
+            raise ProblemError("invalid", f"query parameter {name} is given {len(values)} times")
+
+
+def _is_list(annotation: object) -> bool:
+    """Whether a parameter may come several times."""
+    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))
 
 
 async def _broken(_request: Request, _exc: Exception) -> Response:
@@ -154,7 +212,7 @@ def _allowed(request: Request) -> list[str]:
     for route in request.app.routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             found |= route.methods or set()
-    return sorted(found)
+    return sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set()))
 
 
 def _printable(text: str) -> str:

@@ -5,16 +5,56 @@ Lengths are in metres, stresses in pascals, times in RFC 3339 and UTC.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sensors.limits import Limits
+from sensors.errors import MalformedError
+from sensors.limits import LARGEST, Limits
+from sensors.refusal import shown
+from sensors.units import LENGTH, STRAIN, STRESS, length_unit, load_unit
 from twin.component import NAME, Registration
 from twin.status import Status
 
 _LIMITS = Limits()
+LOAD_UNITS = (*STRESS, *STRAIN)
+
+
+def _load_unit(name: str) -> str:
+    return _known_unit(name, load_unit)
+
+
+def _length_unit(name: str) -> str:
+    return _known_unit(name, length_unit)
+
+
+def _known_unit(name: str, unit: Callable[[str], object]) -> str:
+    """The name of a unit, if the wire knows it too."""
+    try:
+        unit(name)
+    except MalformedError as exc:
+        raise ValueError(str(exc)) from exc
+    return name
+
+
+def _time_as_text(value: Any) -> Any:  # noqa: ANN401  whatever was sent
+    """The text as it came; ValueError for the number of an epoch."""
+    if isinstance(value, int | float):
+        raise ValueError(
+            f"time is {shown(value)}: write it as RFC 3339 with a zone, 2026-11-20T10:05:00Z"
+        )
+    return value
+
+
+def _unit_said(values: Any, what: str, known: Collection[str]) -> Any:  # noqa: ANN401  anything
+    """The fields as they came; ValueError, naming the units, where none is said."""
+    if isinstance(values, dict) and "unit" not in values:
+        raise ValueError(f"unit is missing: say which one {what} are in ({', '.join(known)})")
+    return values
+
+
 Quantiles = Annotated[
     dict[Literal["0.05", "0.5", "0.95"], float | None], Field(description="By probability.")
 ]
@@ -104,10 +144,14 @@ class Item(Page):
 
 
 class Items(Page):
-    """A page of components, by name."""
+    """A page of components."""
 
     items: list[Item]
     next: str | None = Field(description="The cursor of the next page, null on the last.")
+    total: int = Field(description="Components on all pages of this list.")
+    counts: dict[Status, int] = Field(
+        description="Components of each status, whatever `status` asks for."
+    )
 
 
 class Described(Page):
@@ -199,6 +243,7 @@ class Images(Page):
     """Images of a component, newest first."""
 
     items: list[ImageInfo]
+    total: int = Field(description="Images of it that are known so far, of which the newest stay.")
     complete: bool = Field(description="False while the journal is still being looked through.")
 
 
@@ -221,6 +266,9 @@ class Forecast(Page):
     component: str
     time: datetime | None = Field(description="Of the state that the forecast starts from.")
     load: Literal["seen", "what-if"]
+    largest_range: float | None = Field(
+        description="Of the what-if spectrum, in the part [Pa]; null for the load seen."
+    )
     deterministic: bool = Field(description="All quantiles are equal: nothing is uncertain yet.")
     cycles: list[float]
     crack_length: dict[Literal["0.05", "0.5", "0.95"], list[float]] = Field(description="[m]")
@@ -232,25 +280,53 @@ class Forecast(Page):
     remaining_cycles_is: Literal["finite", "unbounded"] = Field(description="Of the median.")
 
 
-Stress = Annotated[float, Field(ge=-_LIMITS.stress, le=_LIMITS.stress)]
-Range = Annotated[float, Field(ge=0, le=_LIMITS.stress)]
-Count = Annotated[float, Field(gt=0, le=_LIMITS.count)]
-Horizon = Annotated[float, Field(gt=0, le=1e15)]
+# Strict in bodies, as MQTT is: true is no crack of 1 mm, and "4" no number.
+Mean = Annotated[float, Field(strict=True, ge=-LARGEST, le=LARGEST)]
+Range = Annotated[float, Field(strict=True, ge=0, le=LARGEST)]
+Count = Annotated[float, Field(strict=True, gt=0, le=_LIMITS.count)]
+Horizon = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
 Points = Annotated[int, Field(ge=2, le=500)]
 
 
 class WhatIf(Page):
     """A repeating mix of cycles."""
 
-    cycles: Annotated[
-        list[tuple[Range, Stress, Count]],
-        Field(min_length=1, max_length=1000, description="Rows of range [Pa], mean [Pa], count."),
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "example": {"unit": "MPa", "cycles": [[180.0, 110.0, 250], [60.0, 95.0, 4000]]}
+        },
+    )
+
+    unit: Annotated[
+        str,
+        AfterValidator(_load_unit),
+        Field(
+            description="Of ranges and means, as in a message of kind `load`: a strain becomes "
+            "stress by the component's calibration.",
+            json_schema_extra={"enum": list(LOAD_UNITS)},
+        ),
     ]
-    shear_ratio: Annotated[float, Field(ge=-1e3, le=1e3, description="Shear over tension.")] = 0.0
+    cycles: Annotated[
+        list[tuple[Range, Mean, Count]],
+        Field(
+            min_length=1, max_length=1000, description="Rows of range [unit], mean [unit], count."
+        ),
+    ]
+    shear_ratio: Annotated[
+        float, Field(strict=True, ge=-1e3, le=1e3, description="Shear over tension.")
+    ] = 0.0
     horizon_cycles: Horizon | None = Field(
         None, description="How far to look; a little beyond the limit if absent."
     )
     points: Points = 50
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_unit(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        """Megapascals that are read as pascals give a life without end: nobody may guess."""
+        return _unit_said(values, "ranges and means", LOAD_UNITS)
 
 
 class InspectionBody(Page):
@@ -270,11 +346,22 @@ class InspectionBody(Page):
         },
     )
 
-    crack_length: Annotated[float, Field(gt=0, le=1e9)]
-    crack_length_sd: Annotated[float, Field(ge=0, le=1e9)] = 0.0
-    unit: Literal["m", "mm", "um", "in"]
-    time: Annotated[str, Field(max_length=40, description="RFC 3339 with a zone.")]
+    crack_length: Annotated[float, Field(strict=True, gt=0, le=1e9)]
+    crack_length_sd: Annotated[float, Field(strict=True, ge=0, le=1e9)] = 0.0
+    unit: Annotated[
+        str, AfterValidator(_length_unit), Field(json_schema_extra={"enum": list(LENGTH)})
+    ]
+    time: Annotated[
+        str,
+        BeforeValidator(_time_as_text),
+        Field(max_length=40, description="RFC 3339 with a zone."),
+    ]
     method: Annotated[str, Field(max_length=200)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_unit(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        return _unit_said(values, "the lengths", LENGTH)
 
 
 class Inspected(Page):

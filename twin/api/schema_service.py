@@ -22,14 +22,24 @@ class Letter(Page):
     properties: dict[str, str]
     payload: str = Field(description="The payload's beginning in base 64.")
     payload_bytes: int
+    decoded: str | None = Field(
+        description="The payload's beginning as text: JSON as it came, MessagePack as JSON. Null "
+        "for what is neither."
+    )
+    decoded_as: Literal["json", "msgpack", "text"] | None = Field(
+        description="What the payload looks like, whatever `content_type` says."
+    )
 
 
 class Letters(Page):
-    """Refused messages, oldest first."""
+    """Refused messages."""
 
     items: list[Letter]
-    next: int | None = Field(description="`after` of the next page, null on the last.")
-    total: int
+    next: int | None = Field(
+        description="`before` of the next page, `after` if `order` is `asc`; null on the last."
+    )
+    total: int = Field(description="Letters that are kept, whatever is asked for.")
+    counts: dict[str, int] = Field(description="Letters that are kept, by reason.")
     dropped: int = Field(description="Letters that made room for newer ones.")
 
 
@@ -53,9 +63,13 @@ class CohortInfo(Page):
 class WeightsInfo(Page):
     """What a network has learned, and from what."""
 
-    sha256: str = Field(description="Of the file of weights.")
+    sha256: str = Field(description="Of the file of weights that this process works with.")
+    version: str = Field(description="What results say that they are from, such as `reader`.")
     about: str
-    used_for: str = Field(description="What the service asks it for; empty if it is not asked.")
+    used_for: str = Field(description="What a service asks it for; empty if none does.")
+    in_use: bool = Field(
+        description="Whether this service asks it, with the settings and parts that it has."
+    )
     parameters: int = Field(description="Numbers that were learned.")
     data: dict[str, Any] = Field(description="What it was trained on, and how much was held out.")
     seed: int
