@@ -13,6 +13,7 @@ import msgspec
 from storage.catalogue import Catalogue, Component
 from storage.database import Database, Row, inserted, typed
 from storage.dead_letters import DeadLetters
+from storage.digests import RUN, Digests, Found
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError
 from storage.marks import Judgement, Mark, Marks, Outcome, sealed
@@ -20,6 +21,8 @@ from storage.marks import Judgement, Mark, Marks, Outcome, sealed
 ROW_BYTES = 16 << 20  # a commit larger than this is cut into several rows
 PAGE_BYTES = 4 << 20  # how much `read` holds in memory, beside one row
 PAGE_ROWS = 1000
+BACK_BYTES = 32 << 20  # how much is read at a time to remember what older entries said
+BACK_TOTAL = 1 << 30  # and in all, for one batch
 _COMMIT = (int, int, int, int, bytes)
 LARGEST = 2**63 - 1  # SQLite's integers
 
@@ -34,6 +37,7 @@ class Appended(NamedTuple):
     outcomes: list[Outcome]  # one for each entry handed over
     missing: int  # sequence numbers newly noticed to be missing
     filled: int  # sequence numbers that had been missing and came after all
+    kept: dict[int, Entry] = {}  # noqa: RUF012  never changed: what is here under the key of each conflict, if it still is
 
 
 class Journal:
@@ -47,6 +51,7 @@ class Journal:
             self.catalogue = Catalogue(self._database)
             self._marks = Marks(_mark_rows(self._database))
             self._start, self._end = self._extent()
+            self._digests = Digests(self._end)
         except BaseException:
             self._database.close()
             raise
@@ -103,7 +108,9 @@ class Journal:
             self._commit(judgement, dead_letters, now_ns)
         first = self._end
         self._end += len(judgement.accepted)
-        return Appended(first, judgement.outcomes, judgement.missing, judgement.filled)
+        self._digests.add(judgement.accepted)
+        outcomes, kept = self._compared(entries, judgement.outcomes)
+        return Appended(first, outcomes, judgement.missing, judgement.filled, kept)
 
     def adopt(self, entries: Sequence[Entry], origin: Journal, *, now_ns: int) -> None:
         """Make entries of another journal durable, in the order given, with that one's marks.
@@ -118,6 +125,75 @@ class Journal:
         accepted = [Outcome.ACCEPTED] * len(entries)
         self._commit(Judgement(accepted, list(entries), touched, last, 0, 0), (), now_ns)
         self._end += len(entries)
+        self._digests.add(entries)
+
+    def _compared(
+        self, entries: Sequence[Entry], outcomes: Sequence[Outcome]
+    ) -> tuple[list[Outcome], dict[int, Entry]]:
+        """The outcomes with duplicates held against what is here, and that where it differs.
+
+        Raises nothing: the batch is durable. What cannot be compared is too late to be judged.
+        """
+        compared = list(outcomes)
+        repeated = [i for i, outcome in enumerate(outcomes) if outcome is Outcome.DUPLICATE]
+        if not repeated:
+            return compared, {}
+        found = self._found([entries[i] for i in repeated])
+        suspects: dict[int, int] = {}
+        for i, known in zip(repeated, found, strict=True):
+            if known is None:
+                compared[i] = Outcome.BEHIND
+            elif known.digest != crc32(entries[i].body):
+                compared[i] = Outcome.CONFLICT
+                suspects[i] = known.offset
+        return compared, self._kept(suspects)
+
+    def _found(self, entries: Sequence[Entry]) -> list[Found | None]:
+        """What is remembered of keys, after reading as much of the journal as that takes."""
+        found = self._digests.find(entries)
+        size = 0
+        while None in found and not self._digests.is_full and size < BACK_TOTAL:
+            try:
+                before, length = self._before_digests()
+            except StorageError:  # damaged, or out of reach just now: `verify` tells which
+                break
+            if not before:
+                break
+            self._digests.add_before(before)
+            size += length
+            missing = [i for i, known in enumerate(found) if known is None]
+            again = self._digests.find([entries[i] for i in missing])
+            for i, known in zip(missing, again, strict=True):
+                found[i] = known
+        return found
+
+    def _before_digests(self) -> tuple[list[Entry], int]:
+        """A piece of the journal that ends where the digests begin, and its size [byte]."""
+        stop = first = self._digests.start
+        size = 0
+        sql = "SELECT first, length(blob) FROM commits WHERE first < ? ORDER BY first DESC"
+        with self._database.cursor(sql, (stop,)) as cursor:
+            for first, length in cursor:
+                size += length
+                if size > BACK_BYTES or stop - first >= RUN:
+                    break
+        first = max(first, self._start)
+        return [entry for _, batch in self.read(first, stop) for entry in batch], size
+
+    def _kept(self, suspects: dict[int, int]) -> dict[int, Entry]:
+        """The entries at some offsets, as far as they can be read."""
+        kept: dict[int, Entry] = {}
+        first, entries = 0, list[Entry]()
+        for i, offset in sorted(suspects.items(), key=lambda item: item[1]):
+            if not first <= offset < first + len(entries):
+                try:
+                    rows = self._page(offset, rows=1)
+                    first, entries = _checked(rows[0], self._database.path) if rows else (0, [])
+                except StorageError:
+                    continue
+            if first <= offset < first + len(entries):
+                kept[i] = entries[offset - first]
+        return kept
 
     def before(self, committed_ns: int) -> int:
         """The offset before which everything was committed before that time."""
@@ -179,9 +255,9 @@ class Journal:
                 if offset >= stop:
                     return
 
-    def _page(self, offset: int) -> list[Row]:
+    def _page(self, offset: int, rows: int = PAGE_ROWS) -> list[Row]:
         """Rows from the one that holds `offset`, some megabytes of them."""
-        rows: list[Row] = []
+        found: list[Row] = []
         size = 0
         sql = (
             "SELECT first, count, committed_ns, crc32, blob FROM commits WHERE first >= "
@@ -191,11 +267,11 @@ class Journal:
             for row in cursor:
                 if sum(typed(row, *_COMMIT)[:2]) <= offset:
                     continue
-                rows.append(row)
+                found.append(row)
                 size += len(row[4])
-                if size > PAGE_BYTES or len(rows) >= PAGE_ROWS:
+                if size > PAGE_BYTES or len(found) >= rows:
                     break
-        return rows
+        return found
 
     def prune(self, before: int, *, commits: int = 256) -> int:
         """Drop at most `commits` commits that lie wholly before an offset; how many were dropped.

@@ -18,6 +18,7 @@ from storage.images import Images
 from twin.assimilate import t_end_ns
 from twin.committer import Parcel
 from twin.component import Component
+from twin.conflicts import Refusal
 from twin.fold import Line
 from twin.lines import observed
 
@@ -58,7 +59,7 @@ class Inbox:
             entries,
             lines,
             dead,
-            letter=lambda i: letter(origin[i], "behind", _behind(entries[i])),
+            letter=lambda i, refusal: _again(origin[i], refusal),
             done=lambda _: done(),
         )
 
@@ -103,8 +104,6 @@ def letter(message: Message, reason: str, sentence: str) -> DeadLetter:
     )
 
 
-def _behind(entry: Entry) -> str:
-    return (
-        f"seq {entry.seq} of source {entry.source!r} boot {entry.boot} is so late that it cannot be"
-        " told from a duplicate"
-    )
+def _again(message: Message, refusal: Refusal) -> DeadLetter:
+    """The dead letter of a message whose key was used before, or may have been."""
+    return letter(message, refusal.outcome.value, refusal.sentence)

@@ -75,6 +75,9 @@ class Metrics:
             "twin_sequence_gaps_filled", "Missing sequence numbers that arrived late."
         )
         self.duplicates = self._counter("twin_duplicates", "Observations refused as duplicates.")
+        self.conflicts = self._counter(
+            "twin_key_conflicts", "Observations whose key is here already, with other content."
+        )
         self.late = self._counter("twin_late", "Observations behind the watermark.")
         self.implausible = self._counter(
             "twin_implausible", "Observations accepted that no crack could be stepped by: left out."

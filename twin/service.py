@@ -71,6 +71,7 @@ class Service:
         self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
+        self.committer.tell = self._tell
         self._advanced = asyncio.Condition()
         self._told = Told()
 
@@ -175,7 +176,7 @@ class Service:
             raise ConflictError(f"{beaten[0]} was changed by somebody else first")
 
     async def resubmit(self, number: int) -> Outcome:
-        """Judge a dead letter again; it is removed if it is taken now or is a duplicate.
+        """Judge a dead letter again; it is removed if it is taken now, or was taken before.
 
         Raises MissingError, and MalformedError if it is refused again.
         """
@@ -185,7 +186,7 @@ class Service:
         if parcel.dead:
             raise MalformedError(parcel.dead[0].reason, parcel.dead[0].sentence)
         outcome = (await self.committer.outcomes(parcel.entries, parcel.lines))[0]
-        if outcome is not Outcome.BEHIND:
+        if outcome in (Outcome.ACCEPTED, Outcome.DUPLICATE):
             await self.journal(self.store.journal.dead_letters.remove, number)
         return outcome
 

@@ -37,7 +37,7 @@ class Resubmitted(Page):
     """What became of a letter that was judged again."""
 
     id: int
-    outcome: Literal["accepted", "duplicate", "behind"]
+    outcome: Literal["accepted", "duplicate", "conflict", "behind"]
 
 
 class CohortInfo(Page):
