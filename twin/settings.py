@@ -39,6 +39,9 @@ class MqttTable(_Table):
     session_expiry_s: int = Field(
         86_400, ge=0, le=4_294_967_295, description="How long the broker keeps our session."
     )
+    watch_topics: bool = Field(
+        True, description="Refuse aloud what is published to topics that match nothing."
+    )
     publish_state: bool = Field(True, description="Publish `state` and `event` topics.")
 
 

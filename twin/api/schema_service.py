@@ -94,4 +94,7 @@ class Ready(Page):
 
     ready: bool
     checks: Checks
+    broker_trouble: str | None = Field(
+        description="What went wrong last with the broker, until a connection has lasted a minute."
+    )
     damage: list[str] = Field(description="What was found damaged at the start.")
