@@ -107,6 +107,8 @@ class Service:
                 tasks.create_task(_watched(stepping), name="watch-step")
                 tasks.create_task(self._keep(), name="keep")
                 tasks.create_task(self._fold_log(), name="fold-log")
+                if self.outbox is not None:  # in case the broker was away when they were retired
+                    self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
                 await self._register_file()
                 self.ready.set()
                 if self.settings.ingest.read_images:
