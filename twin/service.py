@@ -286,6 +286,7 @@ def _inbox(settings: Settings, store: Store, component: Callable[[str], Componen
             samples=s.max_samples,
             image=s.max_image_bytes,
             pixels=s.max_image_pixels,
+            earliest_ns=max(0, round(s.earliest.timestamp()) * 10**9),
         ),
         max_ahead_ns=None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9),
         component=component,

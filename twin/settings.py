@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -76,6 +77,10 @@ class IngestTable(_Table):
     lateness_s: float = Field(5.0, ge=0, description="How far behind counts as on time.")
     max_ahead_s: float | None = Field(
         60.0, ge=0, description="How far ahead of our clock an event may be; none for replays."
+    )
+    earliest: AwareDatetime = Field(
+        datetime(1971, 1, 1, tzinfo=UTC),
+        description="Events before it are refused: a clock that is not set, or in another unit.",
     )
     max_message_bytes: int = Field(1_048_576, ge=1024, description="Largest load or inspection.")
     max_samples: int = Field(100_000, ge=1, description="Most samples in a message.")

@@ -267,7 +267,7 @@ class InspectionBody(Page):
 
     crack_length: Annotated[float, Field(gt=0, le=1e9)]
     crack_length_sd: Annotated[float, Field(ge=0, le=1e9)] = 0.0
-    unit: Literal["m", "mm", "um", "in"]
+    unit: Literal["m", "mm", "cm", "um", "µm", "μm", "micron", "in", "inch"]
     time: Annotated[str, Field(max_length=40, description="RFC 3339 with a zone.")]
     method: Annotated[str, Field(max_length=200)] = ""
 
