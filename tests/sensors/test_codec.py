@@ -503,7 +503,7 @@ def test_no_sentence_speaks_in_the_words_of_a_machine(fields: dict[str, Any], fo
         (b'{"rate_hz": .5}', "'.5}' at byte 12 is no number of JSON"),
         (b'{"rate_hz": +5}', "'+5}' at byte 12 is no number of JSON"),
         (b'{"rate_hz": 05}', "is no number of JSON: no +, no leading zero"),
-        (b'{"tension": [1,]}', "a comma at byte 14 has nothing behind it"),
+        (b'{"tension": [1,]}', "a comma at byte 15 has nothing behind it"),
         (b'{"source" "a"}', "':' is missing before '\"a\"}' at byte 10"),
         (b'{"source":"a\nb"}', "byte 12 is a control character within a text"),
         (b"hello", "it begins with 'hello', and a message is one object in braces"),

@@ -74,8 +74,10 @@ def test_a_psi_is_a_thousandth_of_a_ksi() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["um/m", "µm/m", "μm/m", "microstrain", "ustrain", "µstrain", "ue", "µe", "uε", "µε", "με"]
-    + ["uin/in", "µin/in"],
+    [
+        *("um/m", "µm/m", "μm/m", "microstrain", "ustrain", "µstrain", "ue", "µe", "uε", "µε"),
+        *("με", "uin/in", "µin/in"),
+    ],
 )
 def test_a_microstrain_has_many_names(name: str) -> None:  # both signs for micro among them
     quantity, unit = load_unit(name)
