@@ -98,8 +98,9 @@ def _on_white(image: Image.Image, kind: str) -> NDArray[np.uint8]:
         image.info["transparency"] = tuple(part >> 8 for part in colour)
     plain = image.convert("LA") if image.mode == "La" else image
     clear = plain.convert("RGBA")
-    if clear.getextrema()[3] == (0, 0):
+    opacity = clear.getchannel("A")
+    if opacity.getextrema() == (0, 0):
         raise undecodable(kind, _INVISIBLE)
     sheet = Image.new("L", clear.size, 255)
-    seen = Image.composite(clear.convert("L"), sheet, clear.getchannel("A"))
+    seen = Image.composite(clear.convert("L"), sheet, opacity)
     return np.asarray(seen).astype(np.uint8)

@@ -15,7 +15,8 @@ import msgspec
 
 from sensors.errors import MalformedError
 from sensors.expected import requirement
-from sensors.unreadable import Form, why
+from sensors.unreadable import Form as Form
+from sensors.unreadable import why
 
 SENTENCE = 200  # longest sentence [character]
 _SHOWN = 48  # longest value in it [character]

@@ -6,28 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
-from zlib import crc32
-
-import msgspec
 
 from storage.catalogue import Catalogue, Component
+from storage.commits import FORM, checked, commit_rows
 from storage.database import Database, Row, inserted, typed
 from storage.dead_letters import DeadLetters
-from storage.digests import RUN, Digests, Found
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError
 from storage.marks import Judgement, Mark, Marks, Outcome, sealed
+from storage.repeats import Repeats
 
-ROW_BYTES = 16 << 20  # a commit larger than this is cut into several rows
 PAGE_BYTES = 4 << 20  # how much `read` holds in memory, beside one row
 PAGE_ROWS = 1000
-BACK_BYTES = 32 << 20  # how much is read at a time to remember what older entries said
-BACK_TOTAL = 1 << 30  # and in all, for one batch
-_COMMIT = (int, int, int, int, bytes)
 LARGEST = 2**63 - 1  # SQLite's integers
-
-_encode = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(list[Entry])
 
 
 class Appended(NamedTuple):
@@ -51,7 +42,7 @@ class Journal:
             self.catalogue = Catalogue(self._database)
             self._marks = Marks(_mark_rows(self._database))
             self._start, self._end = self._extent()
-            self._digests = Digests(self._end)
+            self._repeats = Repeats(self._database, self._end)
         except BaseException:
             self._database.close()
             raise
@@ -108,8 +99,8 @@ class Journal:
             self._commit(judgement, dead_letters, now_ns)
         first = self._end
         self._end += len(judgement.accepted)
-        self._digests.add(judgement.accepted)
-        outcomes, kept = self._compared(entries, judgement.outcomes)
+        self._repeats.add(judgement.accepted)
+        outcomes, kept = self._repeats.compared(entries, judgement.outcomes)
         return Appended(first, outcomes, judgement.missing, judgement.filled, kept)
 
     def adopt(self, entries: Sequence[Entry], origin: Journal, *, now_ns: int) -> None:
@@ -125,75 +116,7 @@ class Journal:
         accepted = [Outcome.ACCEPTED] * len(entries)
         self._commit(Judgement(accepted, list(entries), touched, last, 0, 0), (), now_ns)
         self._end += len(entries)
-        self._digests.add(entries)
-
-    def _compared(
-        self, entries: Sequence[Entry], outcomes: Sequence[Outcome]
-    ) -> tuple[list[Outcome], dict[int, Entry]]:
-        """The outcomes with duplicates held against what is here, and that where it differs.
-
-        Raises nothing: the batch is durable. What cannot be compared is too late to be judged.
-        """
-        compared = list(outcomes)
-        repeated = [i for i, outcome in enumerate(outcomes) if outcome is Outcome.DUPLICATE]
-        if not repeated:
-            return compared, {}
-        found = self._found([entries[i] for i in repeated])
-        suspects: dict[int, int] = {}
-        for i, known in zip(repeated, found, strict=True):
-            if known is None:
-                compared[i] = Outcome.BEHIND
-            elif known.digest != crc32(entries[i].body):
-                compared[i] = Outcome.CONFLICT
-                suspects[i] = known.offset
-        return compared, self._kept(suspects)
-
-    def _found(self, entries: Sequence[Entry]) -> list[Found | None]:
-        """What is remembered of keys, after reading as much of the journal as that takes."""
-        found = self._digests.find(entries)
-        size = 0
-        while None in found and not self._digests.is_full and size < BACK_TOTAL:
-            try:
-                before, length = self._before_digests()
-            except StorageError:  # damaged, or out of reach just now: `verify` tells which
-                break
-            if not before:
-                break
-            self._digests.add_before(before)
-            size += length
-            missing = [i for i, known in enumerate(found) if known is None]
-            again = self._digests.find([entries[i] for i in missing])
-            for i, known in zip(missing, again, strict=True):
-                found[i] = known
-        return found
-
-    def _before_digests(self) -> tuple[list[Entry], int]:
-        """A piece of the journal that ends where the digests begin, and its size [byte]."""
-        stop = first = self._digests.start
-        size = 0
-        sql = "SELECT first, length(blob) FROM commits WHERE first < ? ORDER BY first DESC"
-        with self._database.cursor(sql, (stop,)) as cursor:
-            for first, length in cursor:
-                size += length
-                if size > BACK_BYTES or stop - first >= RUN:
-                    break
-        first = max(first, self._start)
-        return [entry for _, batch in self.read(first, stop) for entry in batch], size
-
-    def _kept(self, suspects: dict[int, int]) -> dict[int, Entry]:
-        """The entries at some offsets, as far as they can be read."""
-        kept: dict[int, Entry] = {}
-        first, entries = 0, list[Entry]()
-        for i, offset in sorted(suspects.items(), key=lambda item: item[1]):
-            if not first <= offset < first + len(entries):
-                try:
-                    rows = self._page(offset, rows=1)
-                    first, entries = _checked(rows[0], self._database.path) if rows else (0, [])
-                except StorageError:
-                    continue
-            if first <= offset < first + len(entries):
-                kept[i] = entries[offset - first]
-        return kept
+        self._repeats.add(entries)
 
     def before(self, committed_ns: int) -> int:
         """The offset before which everything was committed before that time."""
@@ -204,7 +127,7 @@ class Journal:
 
     def _commit(self, judgement: Judgement, letters: Sequence[DeadLetter], now_ns: int) -> None:
         numbers = self._marks.numbered(judgement.touched)
-        rows = list(_commit_rows(judgement.accepted, self._end, now_ns))
+        rows = list(commit_rows(judgement.accepted, self._end, now_ns))
         components = _components(judgement.accepted, self._end)
         with self._database.transaction() as connection:
             inserted(connection, "INSERT INTO commits VALUES", rows)
@@ -244,7 +167,7 @@ class Journal:
                     f"{self._database.path}: entries {offset} to {stop - 1} are lost"
                 )
             for row in page:
-                first, entries = _checked(row, self._database.path)
+                first, entries = checked(row, self._database.path)
                 if not first <= offset < first + len(entries):
                     raise CorruptError(
                         f"{self._database.path}: entries {offset} to {first - 1} are lost"
@@ -255,9 +178,9 @@ class Journal:
                 if offset >= stop:
                     return
 
-    def _page(self, offset: int, rows: int = PAGE_ROWS) -> list[Row]:
+    def _page(self, offset: int) -> list[Row]:
         """Rows from the one that holds `offset`, some megabytes of them."""
-        found: list[Row] = []
+        rows: list[Row] = []
         size = 0
         sql = (
             "SELECT first, count, committed_ns, crc32, blob FROM commits WHERE first >= "
@@ -265,13 +188,13 @@ class Journal:
         )
         with self._database.cursor(sql, (offset, offset)) as cursor:
             for row in cursor:
-                if sum(typed(row, *_COMMIT)[:2]) <= offset:
+                if sum(typed(row, *FORM)[:2]) <= offset:
                     continue
-                found.append(row)
+                rows.append(row)
                 size += len(row[4])
-                if size > PAGE_BYTES or len(found) >= rows:
+                if size > PAGE_BYTES or len(rows) >= PAGE_ROWS:
                     break
-        return found
+        return rows
 
     def prune(self, before: int, *, commits: int = 256) -> int:
         """Drop at most `commits` commits that lie wholly before an offset; how many were dropped.
@@ -337,10 +260,10 @@ class Journal:
             if start or self._marks.end:
                 raise CorruptError(f"{path}: entries {start} to {self._marks.end - 1} are lost")
             return 0, 0
-        first, _ = _checked(rows[0], path)
+        first, _ = checked(rows[0], path)
         if first != start:
             raise CorruptError(f"{path}: entries begin at {first}, not at {start}")
-        last, entries = _checked(rows[-1], path)
+        last, entries = checked(rows[-1], path)
         end = last + len(entries)
         if end != self._marks.end:
             raise CorruptError(f"{path}: entries {end} to {self._marks.end - 1} are lost")
@@ -365,32 +288,3 @@ def _components(accepted: Sequence[Entry], first: int) -> list[Component]:
         for i, entry in enumerate(accepted)
         if entry.kind == "component"
     ]
-
-
-def _commit_rows(accepted: Sequence[Entry], first: int, now_ns: int) -> Iterator[Row]:
-    start = size = 0
-    for i, entry in enumerate(accepted):
-        if i > start and size + len(entry.body) > ROW_BYTES:
-            yield _commit_row(accepted[start:i], first + start, now_ns)
-            start, size = i, 0
-        size += len(entry.body)
-    if accepted:
-        yield _commit_row(accepted[start:], first + start, now_ns)
-
-
-def _commit_row(entries: Sequence[Entry], first: int, now_ns: int) -> Row:
-    blob = _encode(entries)
-    return first, len(entries), now_ns, _commit_crc(first, len(entries), now_ns, blob), blob
-
-
-def _commit_crc(first: int, count: int, committed_ns: int, blob: bytes) -> int:
-    return crc32(blob, crc32(f"{first} {count} {committed_ns}".encode()))
-
-
-def _checked(row: Row, path: Path) -> tuple[int, list[Entry]]:
-    first, count, committed_ns, crc, blob = typed(row, *_COMMIT)
-    if crc != _commit_crc(first, count, committed_ns, blob):
-        raise CorruptError(
-            f"{path}: entries {first} to {first + count - 1} do not match their checksum"
-        )
-    return first, _decoder.decode(blob)

@@ -466,8 +466,22 @@ def test_a_refusal_repeats_no_secrets_at_length() -> None:
 @pytest.mark.parametrize("fields", [SERIES, SPECTRUM, MEASURED])
 def test_no_sentence_speaks_in_the_words_of_a_machine(fields: dict[str, Any], form: Form) -> None:
     """Whatever stands in whichever field, the sentence names both and says what to do."""
-    strange = (None, True, -1, -1.5, 1e400, math.nan, 10**400, "", "x" * 300, "1,5", [], [[]], {})
-    strange += ([None], [[1, 2]], [["1", 2, 3]], [{"range": 1}], {"a": 1}, 2**60, 1764000000.5)
+    strange: list[Any] = [
+        None,
+        True,
+        -1,
+        -1.5,
+        1e400,
+        math.nan,
+        10**400,
+        "",
+        "x" * 300,
+        "1,5",
+        [],
+        [[]],
+        {},
+    ]
+    strange += [[None], [[1, 2]], [["1", 2, 3]], [{"range": 1}], {"a": 1}, 2**60, 1764000000.5]
     seen = 0
     for name in (*fields, "t_ns", "method", "shear_ratio"):
         for value in strange:
@@ -567,5 +581,5 @@ def test_a_field_that_is_nearly_right_is_named() -> None:
         ("sampling_rate_hz", None),
         ("rate_Hz", "rate_hz"),
     ):
-        sentence = refusal(lambda name=wrong: read(SERIES | {name: 1}))[1]
+        sentence = refusal(partial(read, SERIES | {wrong: 1}))[1]
         assert sentence == f"field '{wrong}' is unknown" + (f": is {right} meant?" if right else "")

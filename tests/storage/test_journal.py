@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from storage.catalogue import Checkpoint
+from storage.commits import ROW_BYTES
 from storage.database import create
 from storage.entry import Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.journal import ROW_BYTES, Journal
+from storage.journal import Journal
 from storage.marks import Outcome
 from storage.schema import VERSION
 from tests.storage.conftest import NOW, entry, files_bounded, kept, letter
