@@ -39,8 +39,9 @@ class MqttSource:
     is lost, refused or cannot be made; the next attempt follows by itself.
 
     `wide` is a filter that stands for all of `filters` and shows what is published beside them.
-    It is used where the broker grants it, and `filters` where not. `beside` are filters of
-    topics that nobody should publish to, at QoS 0; whether they are granted does not matter.
+    It is used where the broker grants it, and `filters` where not, or where it hangs up on it.
+    `beside` are filters of topics that nobody should publish to, at QoS 0; whether they are
+    granted does not matter.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class MqttSource:
     ) -> None:
         self._settings, self._filters, self._on_change = settings, tuple(filters), on_change
         self._wide, self._beside = wide, tuple(beside)
+        self._is_wide_fatal = False  # some brokers hang up on who asks for too much
         self._window = Window(settings.max_inflight_messages, settings.max_inflight_bytes)
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -224,15 +226,18 @@ class MqttSource:
 
     async def _subscribed(self, client: Client) -> None:
         """Subscribe to all that there is if we may, else to what is meant for us."""
-        if self._wide is not None:
+        if self._wide is not None and not self._is_wide_fatal:
+            self._is_wide_fatal = True  # should this connection end before the answer
             wide = [(self._wide, SubscribeOptions(qos=1, retainHandling=_IF_NEW))]
             beside = [(f, SubscribeOptions(qos=0, retainHandling=_IF_NEW)) for f in self._beside]
             reasons = await client.subscribe([*wide, *beside], timeout=math.inf)
+            self._is_wide_fatal = False
             if _code(reasons[0]) < REFUSED:
                 client.forget(self._filters)  # of an earlier release's session: all came twice
                 return
         narrow = [(f, SubscribeOptions(qos=1, retainHandling=_IF_NEW)) for f in self._filters]
         self._check(await client.subscribe(narrow, timeout=math.inf))
+        self._is_wide_fatal = False  # it may have been chance: the next connection tries again
 
     def _check(self, reasons: Sequence[object]) -> None:
         for topic, reason in zip(self._filters, reasons, strict=True):

@@ -44,6 +44,9 @@ class Note(NamedTuple):
     `registered`; `inspection`; `late`: one older than the last, or than a break, not believed;
     `clipped`: one that no crack can have, believed as the nearest length that one can; `limit`:
     reached; `implausible`: an observation left out; `life_unknown`: one could not be computed.
+
+    From outside of the fold: `state`: a crack length that moved; `retired`; `conflict`: keys that
+    came again with other content.
     """
 
     kind: str

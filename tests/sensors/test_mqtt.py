@@ -460,6 +460,29 @@ async def test_a_wide_filter_that_is_refused_gives_way_to_the_narrow_ones(log: L
         assert (broker.asked, log.errors) == (2, [])
 
 
+class Touchy(FakeBroker):
+    """Hangs up on the first subscription, as some do on one that goes too far."""
+
+    asked = 0
+
+    def _reply(self, data: bytes, first: int, *rest: Any) -> bytes | None:
+        self.asked += first == SUBSCRIBE
+        if first == SUBSCRIBE and self.asked == 1:
+            return None
+        return super()._reply(data, first, *rest)
+
+
+async def test_a_broker_that_hangs_up_on_a_wide_filter_is_asked_for_the_narrow_ones(
+    log: Log,
+) -> None:
+    async with (
+        Touchy() as broker,
+        MqttSource(settings(broker.port), ["t/x"], wide="t/#", on_change=log) as source,
+    ):
+        await asyncio.wait_for(source.ready(), LIMIT_S)
+        assert (broker.asked, len(log.errors), source.connections) == (2, 1, 2)
+
+
 async def test_filters_beside_may_be_refused(log: Log) -> None:
     """A FakeBroker answers for one topic only, so that the rest is as good as refused."""
     async with (
