@@ -9,8 +9,9 @@ held against the entry itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import count
 from typing import NamedTuple
 from zlib import crc32
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from storage.entry import Entry
 
-LIMIT = 1 << 21  # entries that are remembered: 32 MB, and some seconds to read them again
+LIMIT = 1 << 20  # entries that are remembered: 16 MB, and some seconds to read them again
 RUN = 1 << 16  # entries that are sorted together
 _ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: no two numbers of a stream collide
 _MASK = (1 << 64) - 1
@@ -48,7 +49,7 @@ class Digests:
         self.start = self.end = end
         self._limit, self._run = limit, run
         self._streams: dict[tuple[str, str, int], int] = {}  # the hash of each stream
-        self._tail: dict[int, Found] = {}  # the newest, not sorted yet
+        self._tail: dict[int, tuple[int, int]] = {}  # the newest, not sorted yet
         self._runs: list[_Run] = []  # the newest last
 
     @property
@@ -58,9 +59,9 @@ class Digests:
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Remember what was appended behind `end`."""
-        for entry in entries:
-            self._tail[self._key(entry)] = Found(crc32(entry.body), self.end)
-            self.end += 1
+        for key, offset, entry in zip(self._keys(entries), count(self.end), entries, strict=False):
+            self._tail[key] = (crc32(entry.body), offset)
+        self.end += len(entries)
         if len(self._tail) >= self._run:
             at = self._runs[-1].stop if self._runs else self.start
             self._runs.append(_sorted(at, self.end, self._tail))
@@ -70,19 +71,22 @@ class Digests:
 
     def add_before(self, entries: Sequence[Entry]) -> None:
         """Remember what stands before `start`."""
+        keys = np.fromiter(self._keys(entries), np.uint64, len(entries))
+        digests = np.fromiter((crc32(e.body) for e in entries), np.uint32, len(entries))
+        order = np.argsort(keys)
         first = self.start - len(entries)
-        found = {self._key(e): Found(crc32(e.body), first + i) for i, e in enumerate(entries)}
-        self._runs.insert(0, _sorted(first, self.start, found))
+        places = order.astype(np.uint32)
+        self._runs.insert(0, _Run(first, self.start, keys[order], digests[order], places))
         self.start = first
 
     def find(self, entries: Iterable[Entry]) -> list[Found | None]:
         """What is remembered of the key of each entry."""
-        keys = [self._key(entry) for entry in entries]
+        keys = list(self._keys(entries))
         found = self._searched(set(keys))
         return [found.get(key) for key in keys]
 
     def _searched(self, wanted: set[int]) -> dict[int, Found]:
-        found = {key: self._tail[key] for key in wanted if key in self._tail}
+        found = {key: Found(*self._tail[key]) for key in wanted if key in self._tail}
         rest = np.array([key for key in wanted if key not in found], np.uint64)
         for run in reversed(self._runs):
             if not len(rest):
@@ -95,21 +99,26 @@ class Digests:
             rest = rest[~here]
         return found
 
-    def _key(self, entry: Entry) -> int:
-        stream = (entry.component, entry.source, entry.boot)
-        hashed = self._streams.get(stream)
-        if hashed is None:
-            if len(self._streams) >= self._run:  # an inspection by HTTP is a stream of its own
-                self._streams.clear()
-            text = f"{entry.component}\0{entry.source}\0{entry.boot}"
-            hashed = int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
-            self._streams[stream] = hashed
-        return (hashed + entry.seq * _ODD) & _MASK
+    def _keys(self, entries: Iterable[Entry]) -> Iterator[int]:
+        """The hash of each entry's key."""
+        known = self._streams
+        for entry in entries:
+            stream = (entry.component, entry.source, entry.boot)
+            hashed = known.get(stream) or self._stream(stream)
+            yield (hashed + entry.seq * _ODD) & _MASK
+
+    def _stream(self, stream: tuple[str, str, int]) -> int:
+        if len(self._streams) >= self._run:  # an inspection by HTTP is a stream of its own
+            self._streams.clear()
+        text = f"{stream[0]}\0{stream[1]}\0{stream[2]}"
+        hashed = int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
+        self._streams[stream] = hashed
+        return hashed
 
 
-def _sorted(first: int, stop: int, found: dict[int, Found]) -> _Run:
+def _sorted(first: int, stop: int, found: dict[int, tuple[int, int]]) -> _Run:
     keys = np.fromiter(found, np.uint64, len(found))
     order = np.argsort(keys)
-    digests = np.fromiter((f.digest for f in found.values()), np.uint32, len(found))
-    places = np.fromiter((f.offset - first for f in found.values()), np.uint32, len(found))
+    digests = np.fromiter((digest for digest, _ in found.values()), np.uint32, len(found))
+    places = np.fromiter((place - first for _, place in found.values()), np.uint32, len(found))
     return _Run(first, stop, keys[order], digests[order], places[order])

@@ -125,4 +125,4 @@ def test_the_bound_on_memory_is_as_stated() -> None:
     kept.add([entry(i) for i in range(10_000)])
     (run,) = kept._runs
     assert sum(column.nbytes for column in run[2:]) == 16 * 10_000
-    assert digests.LIMIT * 16 == 32 << 20
+    assert digests.LIMIT * 16 == 16 << 20
