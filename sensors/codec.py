@@ -20,10 +20,11 @@ from msgspec import UNSET
 from sensors.envelope import FORMS, event_time, too_large
 from sensors.errors import MalformedError
 from sensors.limits import LATEST_NS, Limits
-from sensors.observation import AnyObservation, Inspection, Series, Spectrum
-from sensors.refusal import UNREADABLE, Form, malformed, refusal, shown
+from sensors.observation import AnyObservation, Inspection, Quantity, Series, Spectrum
+from sensors.refusal import UNREADABLE, malformed, refusal, shown
 from sensors.topics import Topics
 from sensors.units import Unit, length_unit, load_unit
+from sensors.unreadable import Form
 from sensors.wire import (
     Row,
     WireInspection,
@@ -42,6 +43,7 @@ _inspections: Final = {
     "json": msgspec.json.Decoder(WireInspection).decode,
     "msgpack": msgspec.msgpack.Decoder(WireInspection).decode,
 }
+_SI: Final[dict[Quantity, str]] = {"stress": "Pa", "strain": "m/m"}
 _LIMITS: Final = Limits()
 _TOPICS: Final = Topics()
 
@@ -95,17 +97,19 @@ def _load(component: str, wire: WireLoad, limits: Limits) -> Series | Spectrum:
 def _series(component: str, wire: WireLoad, limits: Limits) -> Series:
     tension, rate_hz, shear = wire.tension, wire.rate_hz, wire.shear
     if tension is UNSET:
-        raise malformed("field", "field tension is missing, and cycles too")
+        raise malformed("field", "field tension is missing, and cycles too: a load has one of them")
     if rate_hz is UNSET:
         raise malformed("field", "field rate_hz is missing beside tension")
     if wire.shear_ratio is not UNSET:
-        raise malformed("field", f"field shear_ratio {wire.shear_ratio} stands without cycles")
-    t_ns = event_time(wire)
+        raise malformed(
+            "field",
+            f"field shear_ratio {wire.shear_ratio} stands without cycles: beside tension put shear",
+        )
+    t_ns = event_time(wire, limits)
     _check_extent(t_ns, len(tension), rate_hz, limits)
     if shear is not UNSET and len(shear) != len(tension):
         raise malformed("value", f"shear has {len(shear)} samples, tension {len(tension)}")
     quantity, unit = load_unit(wire.unit)
-    largest = limits.largest(quantity)
     return Series(
         component=component,
         source=wire.source,
@@ -114,8 +118,8 @@ def _series(component: str, wire: WireLoad, limits: Limits) -> Series:
         t_ns=t_ns,
         quantity=quantity,
         rate_hz=rate_hz,
-        tension=_samples("tension", tension, unit, largest),
-        shear=b"" if shear is UNSET else _samples("shear", shear, unit, largest),
+        tension=_samples("tension", tension, unit, quantity, limits),
+        shear=b"" if shear is UNSET else _samples("shear", shear, unit, quantity, limits),
     )
 
 
@@ -131,13 +135,16 @@ def _check_extent(t_ns: int, n: int, rate_hz: float, limits: Limits) -> None:
         raise malformed("value", f"rate_hz {rate_hz} puts the last of {n} samples after 2200")
 
 
-def _samples(field: str, values: list[float], unit: Unit, largest: float) -> bytes:
+def _samples(
+    field: str, values: list[float], unit: Unit, quantity: Quantity, limits: Limits
+) -> bytes:
     """The values in SI, little-endian float64."""
+    largest = limits.largest(quantity)
     packed = struct.pack(f"<{len(values)}d", *values)  # half the time of np.array(values)
     array = np.frombuffer(packed, "<f8")
     if np.abs(array).max() > unit.wire(largest):
         i = int(np.abs(array).argmax())
-        raise too_large(f"{field}[{i}]", values[i], largest)
+        raise too_large(f"{field}[{i}]", values[i], largest, _SI[quantity])
     if unit.is_si:
         return packed
     return (array * unit.factor / unit.divisor).tobytes()
@@ -145,9 +152,11 @@ def _samples(field: str, values: list[float], unit: Unit, largest: float) -> byt
 
 def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits) -> Spectrum:
     if wire.tension is not UNSET or wire.shear is not UNSET:
-        raise malformed("field", "field tension or shear stands beside cycles")
+        raise malformed("field", "field tension or shear stands beside cycles: send two messages")
     if wire.rate_hz is not UNSET:
-        raise malformed("field", f"field rate_hz {wire.rate_hz} stands beside cycles")
+        raise malformed(
+            "field", f"field rate_hz {wire.rate_hz} stands beside cycles, which have none"
+        )
     if len(cycles) > limits.cycles:
         raise malformed("size", f"cycles has {len(cycles)} rows, more than {limits.cycles}")
     quantity, unit = load_unit(wire.unit)
@@ -156,30 +165,32 @@ def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits)
         source=wire.source,
         boot=wire.boot,
         seq=wire.seq,
-        t_ns=event_time(wire),
+        t_ns=event_time(wire, limits),
         quantity=quantity,
-        cycles=_rows(cycles, unit, limits.largest(quantity), limits.count),
+        cycles=_rows(cycles, unit, quantity, limits),
         shear_ratio=0.0 if wire.shear_ratio is UNSET else wire.shear_ratio,
     )
 
 
-def _rows(cycles: list[Row], unit: Unit, largest: float, most: float) -> bytes:
+def _rows(cycles: list[Row], unit: Unit, quantity: Quantity, limits: Limits) -> bytes:
     """The rows in SI, little-endian float64; numpy would cost more for the usual few."""
     factor, divisor = unit
-    bound = unit.wire(largest)
+    bound, most = unit.wire(limits.largest(quantity)), limits.count
     flat: list[float] = []
     for i, (extent, mean, count) in enumerate(cycles):
         if extent > bound or count > most or not -bound <= mean <= bound:
-            raise _rowtoo_large(i, cycles[i], bound, largest, most)
+            raise _row_too_large(i, cycles[i], bound, quantity, limits)
         flat += (extent * factor / divisor, mean * factor / divisor, count)
     return struct.pack(f"<{len(flat)}d", *flat)
 
 
-def _rowtoo_large(i: int, row: Row, bound: float, largest: float, most: float) -> MalformedError:
-    if row[2] > most:
-        return malformed("value", f"cycles[{i}][2] is {row[2]}: a count over {most:g}")
+def _row_too_large(
+    i: int, row: Row, bound: float, quantity: Quantity, limits: Limits
+) -> MalformedError:
+    if row[2] > limits.count:
+        return malformed("value", f"cycles[{i}][2] is {row[2]}: a count over {limits.count:g}")
     j = 0 if row[0] > bound else 1
-    return too_large(f"cycles[{i}][{j}]", row[j], largest)
+    return too_large(f"cycles[{i}][{j}]", row[j], limits.largest(quantity), _SI[quantity])
 
 
 def _inspection(component: str, wire: WireInspection, limits: Limits) -> Inspection:
@@ -196,7 +207,7 @@ def _inspection(component: str, wire: WireInspection, limits: Limits) -> Inspect
         source=wire.source,
         boot=wire.boot,
         seq=wire.seq,
-        t_ns=event_time(wire),
+        t_ns=event_time(wire, limits),
         crack_length=length,
         crack_length_sd=_length("crack_length_sd", wire.crack_length_sd, unit, limits),
         method=wire.method,
@@ -205,5 +216,5 @@ def _inspection(component: str, wire: WireInspection, limits: Limits) -> Inspect
 
 def _length(field: str, value: float, unit: Unit, limits: Limits) -> float:
     if value > unit.wire(limits.length):
-        raise too_large(field, value, limits.length)
+        raise too_large(field, value, limits.length, "m")
     return unit.si(value)

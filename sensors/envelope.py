@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from sensors.errors import MalformedError
 from sensors.instant import checked, nanoseconds
-from sensors.refusal import Form, malformed, shown
+from sensors.limits import Limits
+from sensors.refusal import malformed, shown
+from sensors.unreadable import Form
 from sensors.wire import WireKey
 
 FORMS: Final[dict[str, Form]] = {
@@ -19,21 +21,18 @@ FORMS: Final[dict[str, Form]] = {
 }
 
 
-def event_time(wire: WireKey) -> int:
+def event_time(wire: WireKey, limits: Limits) -> int:
     """The event time [ns]; raises MalformedError unless exactly one of two fields says it."""
     if wire.time is not UNSET and wire.t_ns is UNSET:
-        return nanoseconds(wire.time)
+        return nanoseconds(wire.time, earliest_ns=limits.earliest_ns)
     if wire.t_ns is not UNSET and wire.time is UNSET:
-        return checked(wire.t_ns, wire.t_ns)
-    raise malformed(
-        "time", f"exactly one of time and t_ns is needed, not {_both(wire.time, wire.t_ns)}"
-    )
+        return checked(wire.t_ns, wire.t_ns, earliest_ns=limits.earliest_ns)
+    if wire.time is UNSET:
+        raise malformed("time", "time is missing, and t_ns too: a message carries one of them")
+    both = f"time {shown(wire.time)} and t_ns {shown(wire.t_ns)}"
+    raise malformed("time", f"{both} are both given: a message carries one of them")
 
 
-def _both(time: str | UnsetType, t_ns: int | UnsetType) -> str:
-    return "none" if time is UNSET else f"{shown(time)} and {shown(t_ns)}"
-
-
-def too_large(field: str, value: float, largest: float) -> MalformedError:
-    """The refusal of a magnitude."""
-    return malformed("value", f"{field} is {value}: more than ±{largest:g} in SI units")
+def too_large(field: str, value: float, largest: float, si: str) -> MalformedError:
+    """The refusal of a magnitude that no part survives, whose limit is in the SI unit."""
+    return malformed("value", f"{field} is {value}: beyond ±{largest:g} {si}, is the unit right?")

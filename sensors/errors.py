@@ -7,6 +7,11 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal, get_args
+
+Failure = Literal["unreachable", "lost", "unsteady", "refused", "taken_over"]
+FAILURES: Final[tuple[Failure, ...]] = get_args(Failure)
+
 
 class SensorError(Exception):
     """Anything the sensors room raises on purpose."""
@@ -25,4 +30,13 @@ class MalformedError(SensorError):
 
 
 class BrokerError(SensorError):
-    """The broker is away, or refuses us."""
+    """The broker is away, or refuses us.
+
+    `reason` is one of FAILURES: no connection was made, one was lost, several were lost in a row
+    soon after they were made, a broker refused what was asked for, or another client took the
+    session over.
+    """
+
+    def __init__(self, sentence: str, reason: Failure = "lost") -> None:
+        super().__init__(sentence)
+        self.reason: Failure = reason

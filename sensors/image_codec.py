@@ -45,7 +45,7 @@ def decode_image(
     """
     component, kind = topics.parsed(topic)
     if kind != "image":
-        raise malformed("topic", f"topic {shown(topic)} carries no image")
+        raise malformed("topic", f"topic {shown(topic)} carries no image: those go to …/image")
     if len(payload) > limits.image + _ENVELOPE:
         raise malformed("size", f"payload of {len(payload)} bytes is over {limits.image}")
     fields = {name: value for name, value in (properties or {}).items() if name in _OURS}
@@ -83,8 +83,8 @@ def _snapshot(component: str, wire: WireImage, data: bytes, limits: Limits) -> S
     if kind is None:
         raise malformed("value", f"kind {shown(wire.kind)} is not crack or microstructure")
     if wire.pixel_size > _LARGEST_PIXEL:
-        raise too_large("pixel_size", wire.pixel_size, _LARGEST_PIXEL)
-    t_ns = event_time(wire)
+        raise too_large("pixel_size", wire.pixel_size, _LARGEST_PIXEL, "m")
+    t_ns = event_time(wire, limits)
     media_type, width, height = probe(data, limits)
     return Snapshot(
         component=component,

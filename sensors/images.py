@@ -1,7 +1,9 @@
 """Image files: what their headers say, read before anything is decoded, and their pixels.
 
-PNG (W3C, 3rd edition), JPEG (ITU-T T.81) and TIFF 6.0. Only the first image of a file counts.
-A TIFF's orientation is obeyed, as Pillow does; a JPEG is taken as it is stored.
+PNG (W3C, 3rd edition), JPEG (ITU-T T.81) and TIFF 6.0. Only the first image of a file counts, of a
+TIFF the first page. A TIFF's orientation is obeyed, as Pillow does; a JPEG and a PNG are taken as
+they are stored, whatever EXIF says of how to turn them: a path in pixels is that of the stored rows
+and columns. What the numbers mean as grey is the work of `sensors.grey`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from sensors.errors import MalformedError
+from sensors.grey import Scale, grey, undecodable, unfolded
 from sensors.limits import Limits
 from sensors.refusal import malformed
 
@@ -30,6 +33,7 @@ _BIG_TIFF = 43
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0…SOF15; not DHT, JPG, DAC
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a length: TEM, RSTn, SOI
+_ADVICE = "save it as grey with 8 or 16 bits"
 _SEGMENTS = 4096  # more than any camera writes before the frame header
 
 _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
@@ -92,27 +96,20 @@ def pixels(data: bytes, limits: Limits) -> NDArray[np.uint8] | NDArray[np.uint16
     media_type, width, height = probe(data, limits)
     kind = media_type.removeprefix("image/")
     Image.MAX_IMAGE_PIXELS = limits.pixels  # one number for the process; ours, whenever we decode
+    scale = Scale()
+    if kind == "tiff":
+        order = _TIFF[bytes(data[:2])]
+        at = struct.unpack_from(f"{order}I", data, 4)[0]
+        data, scale = unfolded(data, order, _tiff_tags(data, at, order))
     try:
         with Image.open(io.BytesIO(data), formats=[kind.upper()]) as image:
             if image.size != (width, height):
-                raise _undecodable(kind, f"its header says {width} × {height}, not {image.size}")
-            return _grey(image, kind)
+                raise undecodable(kind, f"its header says {width} × {height}, not {image.size}")
+            return grey(image, kind, scale)
     except UnidentifiedImageError as exc:  # its text is an address in memory
-        raise _undecodable(kind, "what follows the header is no such image") from exc
+        raise undecodable(kind, f"it is damaged, or a rare kind of {kind}: {_ADVICE}") from exc
     except _UNDECODABLE as exc:
-        raise _undecodable(kind, f"{type(exc).__name__} {exc}") from exc
-
-
-def _undecodable(kind: str, why: str) -> MalformedError:
-    return malformed("image", f"data: {kind} cannot be decoded: {why}")
-
-
-def _grey(image: Image.Image, kind: str) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)
-    if image.mode in ("I", "F"):
-        raise _undecodable(kind, f"grey values of mode {image.mode!r} have neither 8 nor 16 bits")
-    return np.asarray(image.convert("L")).astype(np.uint8)
+        raise undecodable(kind, f"its pixels are damaged or of a rare kind ({exc})") from exc
 
 
 def _format(data: bytes) -> str | None:

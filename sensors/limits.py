@@ -25,6 +25,7 @@ class Limits:
     cycles: int = 10_000  # rows in one spectrum
     image: int = 16 << 20  # [byte]
     pixels: int = 64_000_000
+    earliest_ns: int = 0  # before it a clock was not set, or counts in another unit
     rate_hz: float = 1e6
     stress: float = 1e12  # [Pa]
     strain: float = 10.0  # [m/m]

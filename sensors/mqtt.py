@@ -16,16 +16,16 @@ import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from sensors.backoff import cancelled, pauses
-from sensors.errors import BrokerError
+from sensors.backoff import Patience, cancelled
+from sensors.errors import BrokerError, Failure
 from sensors.mqtt_client import Client, closed, opened
+from sensors.mqtt_link import REFUSED, TAKEN_OVER
 from sensors.mqtt_packets import Message
-from sensors.mqtt_settings import MqttSettings, tls_context
+from sensors.mqtt_settings import MqttSettings, taken_over, tls_context, unsteady
 from sensors.mqtt_window import Window
 
 __all__ = ["Message", "MqttSettings", "MqttSource"]
 
-REFUSED = 0x80  # reason codes from here on are refusals
 _IF_NEW = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB  # a reconnect shall not repeat them
 
 
@@ -37,6 +37,11 @@ class MqttSource:
 
     `on_change` is called with None when a connection stands, and with the reason when one
     is lost, refused or cannot be made; the next attempt follows by itself.
+
+    `wide` is a filter that stands for all of `filters` and shows what is published beside them.
+    It is used where the broker grants it, and `filters` where not, or where it hangs up on it.
+    `beside` are filters of topics that nobody should publish to, at QoS 0; whether they are
+    granted does not matter.
     """
 
     def __init__(
@@ -44,16 +49,22 @@ class MqttSource:
         settings: MqttSettings,
         filters: Sequence[str],
         *,
+        wide: str | None = None,
+        beside: Sequence[str] = (),
         on_change: Callable[[BrokerError | None], None] = lambda _: None,
     ) -> None:
         self._settings, self._filters, self._on_change = settings, tuple(filters), on_change
+        self._wide, self._beside = wide, tuple(beside)
+        self._is_wide_fatal = False  # some brokers hang up on who asks for too much
         self._window = Window(settings.max_inflight_messages, settings.max_inflight_bytes)
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._client: Client | None = None
-        self._pauses = pauses(*settings.backoff_s)
+        self._patience = Patience(*settings.backoff_s)
+        self._since = 0.0  # when the connection that stands was made, on the loop's clock
+        self._trouble: BrokerError | None = None  # the last
         self._generation = 0  # counts attempts: a token is good for one of them only
         self.connected = False
         self.connections = 0
@@ -92,6 +103,12 @@ class MqttSource:
     def unacknowledged(self) -> int:
         """Messages read and not acknowledged yet, the waiting ones among them."""
         return self._window.messages
+
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong last, until a connection has stood for a while since."""
+        lasted_s = asyncio.get_running_loop().time() - self._since if self.connected else 0.0
+        return str(self._trouble) if self._trouble and lasted_s < self._patience.steady_s else None
 
     async def ready(self) -> None:
         """Wait until a broker has confirmed the subscriptions."""
@@ -140,10 +157,16 @@ class MqttSource:
             while self._window.full:
                 self._room.clear()
                 await self._room.wait()
+            self._since, before = math.inf, self.connections
             error = await self._connection()
+            ended = asyncio.get_running_loop().time()
+            pause_s = self._patience.after(
+                ended - self._since if self.connections > before else 0.0
+            )
+            self._trouble = unsteady(error, self._settings, self._patience)
             self.failures += 1
-            self._on_change(error)
-            await asyncio.sleep(next(self._pauses))
+            self._on_change(self._trouble)
+            await asyncio.sleep(pause_s)
 
     async def _connection(self) -> BrokerError:
         """Connect, and return what ended it."""
@@ -155,14 +178,20 @@ class MqttSource:
             await opened(client)
         except (aiomqtt.MqttError, OSError) as exc:
             self._client = None
-            return BrokerError(f"{address}: no connection: {exc}")
+            code = _code(exc.rc) if isinstance(exc, aiomqtt.MqttCodeError) else 0
+            if code == TAKEN_OVER:
+                return taken_over(self._settings)
+            why: Failure = "refused" if code >= REFUSED else "unreachable"
+            return BrokerError(f"{address}: no connection: {exc}", why)
         try:
             self.connections += 1
-            self.connected = True
+            self.connected, self._since = True, asyncio.get_running_loop().time()
             self._on_change(None)
             await self._subscription(client)
             return BrokerError(f"{address}: the broker ended the connection")
         except aiomqtt.MqttError as exc:
+            if isinstance(exc, aiomqtt.MqttCodeError) and _code(exc.rc) == TAKEN_OVER:
+                return taken_over(self._settings)
             return BrokerError(f"{address}: connection lost: {exc}")
         except BrokerError as exc:
             return exc
@@ -182,14 +211,12 @@ class MqttSource:
         Redelivered messages may come before the confirmation, and have to be consumed for
         it to come at all: so it has no time limit, and nobody waits for it.
         """
-        wanted = [(f, SubscribeOptions(qos=1, retainHandling=_IF_NEW)) for f in self._filters]
-        subscribing = asyncio.ensure_future(client.subscribe(wanted, timeout=math.inf))
+        subscribing = asyncio.ensure_future(self._subscribed(client))
         lost = asyncio.ensure_future(client.lost())
         try:
             await asyncio.wait({subscribing, lost}, return_when=asyncio.FIRST_COMPLETED)
             if subscribing.done():
-                self._check(subscribing.result())
-                self._pauses = pauses(*self._settings.backoff_s)
+                subscribing.result()
                 self._ready.set()
             await lost
         finally:
@@ -197,9 +224,31 @@ class MqttSource:
             lost.cancel()
             await asyncio.wait({subscribing, lost})
 
+    async def _subscribed(self, client: Client) -> None:
+        """Subscribe to all that there is if we may, else to what is meant for us."""
+        if self._wide is not None and not self._is_wide_fatal:
+            self._is_wide_fatal = True  # should this connection end before the answer
+            wide = [(self._wide, SubscribeOptions(qos=1, retainHandling=_IF_NEW))]
+            beside = [(f, SubscribeOptions(qos=0, retainHandling=_IF_NEW)) for f in self._beside]
+            reasons = await client.subscribe([*wide, *beside], timeout=math.inf)
+            self._is_wide_fatal = False
+            if _code(reasons[0]) < REFUSED:
+                client.forget(self._filters)  # of an earlier release's session: all came twice
+                return
+        narrow = [(f, SubscribeOptions(qos=1, retainHandling=_IF_NEW)) for f in self._filters]
+        self._check(await client.subscribe(narrow, timeout=math.inf))
+        self._is_wide_fatal = False  # it may have been chance: the next connection tries again
+
     def _check(self, reasons: Sequence[object]) -> None:
         for topic, reason in zip(self._filters, reasons, strict=True):
-            code = reason.value if isinstance(reason, ReasonCode) else reason
-            if isinstance(code, int) and code >= REFUSED:
+            if _code(reason) >= REFUSED:
                 where = self._settings.address
-                raise BrokerError(f"{where}: subscription to {topic!r} refused: {reason}")
+                raise BrokerError(
+                    f"{where}: subscription to {topic!r} refused: {reason}", "refused"
+                )
+
+
+def _code(reason: object) -> int:
+    """The number of a reason code, however it is wrapped."""
+    code = reason.value if isinstance(reason, ReasonCode) else reason
+    return code if isinstance(code, int) else 0

@@ -13,7 +13,7 @@ import logging
 import ssl
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiomqtt
@@ -103,6 +103,11 @@ class Client(aiomqtt.Client):
         """Send the PUBACKs in one write."""
         if mids and not self._closed and self._client._sock is not None:
             self._client._packet_queue(PUBACK, acknowledgements(mids), 0, 1)
+
+    def forget(self, filters: Sequence[str]) -> None:
+        """Unsubscribe; whether the broker knew of it does not matter."""
+        if not self._closed and self._client._sock is not None:
+            self._client.unsubscribe(list(filters))
 
     def resume(self) -> None:
         """Read on if there is room again."""

@@ -9,11 +9,12 @@ from typing import Protocol, cast
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from sensors.errors import BrokerError
+from sensors.errors import BrokerError, Failure
 from sensors.mqtt_packets import CONNACK, DISCONNECT, PUBACK, PacketError, numbers, varint_at
 from sensors.mqtt_stream import Stream
 
 REFUSED = 0x80  # reason codes from here on are refusals
+TAKEN_OVER = 0x8E
 SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, MAXIMUM_PACKET_SIZE = 0x13, 0x21, 0x27
 _ANSWER = 65_536  # bytes; no answer to a publisher comes near
 
@@ -40,10 +41,12 @@ class Link(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.accepted: asyncio.Future[dict[int, int]] = loop.create_future()
         self.ended: asyncio.Future[str] = loop.create_future()
+        self.taken_over = False  # by another client of the same name
         self.heard = False  # anything, since this was last set to False
         self._acknowledged = acknowledged
         self._stream = Stream(_ANSWER)
         self._reason = "the broker closed the connection"
+        self._failure: Failure = "lost"
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -96,11 +99,13 @@ class Link(asyncio.Protocol):
                 self._answered(data[body:stop])
             elif first == DISCONNECT:
                 code = data[body] if stop > body else 0
-                self._reason = f"disconnected: {reason(PacketTypes.DISCONNECT, code)}"
+                self.taken_over = code == TAKEN_OVER
+                self.abort(f"disconnected: {reason(PacketTypes.DISCONNECT, code)}")
 
     def _answered(self, body: bytes) -> None:
         code = body[1]
         if code >= REFUSED:
+            self._failure = "refused"
             self.abort(f"refused: {reason(PacketTypes.CONNACK, code)}")
             return
         length, at = varint_at(body, 2)
@@ -111,5 +116,5 @@ class Link(asyncio.Protocol):
         if not self.ended.done():
             self.ended.set_result(why)
         if not self.accepted.done():
-            self.accepted.set_exception(BrokerError(why))
+            self.accepted.set_exception(BrokerError(why, self._failure))
             self.accepted.exception()  # seen, should nobody wait for it any more

@@ -6,6 +6,11 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sensors.backoff import Patience
+from sensors.errors import BrokerError
+
+BRIEF = 3  # connections in a row that were lost soon: not the broker's restart any more
+
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
@@ -43,3 +48,27 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     if settings.tls_cert is not None:
         context.load_cert_chain(settings.tls_cert, settings.tls_key)
     return context
+
+
+def taken_over(settings: MqttSettings) -> BrokerError:
+    """What it means that another client came under our name."""
+    return BrokerError(
+        f"{settings.address}: another client took over the session {settings.client_id!r}: most "
+        "likely a second service runs with the same mqtt.client_id",
+        "taken_over",
+    )
+
+
+def unsteady(error: BrokerError, settings: MqttSettings, patience: Patience) -> BrokerError:
+    """The same error, or what it means if connections are lost one after the other.
+
+    A broker that lets a newcomer take over a session does not always say so.
+    """
+    if error.reason != "lost" or patience.brief < BRIEF:
+        return error
+    return BrokerError(
+        f"{error}; {patience.brief} connections in a row were lost within "
+        f"{patience.steady_s:g} s: does a second service run with the mqtt.client_id "
+        f"{settings.client_id!r}?",
+        "unsteady",
+    )

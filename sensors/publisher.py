@@ -14,8 +14,8 @@ from typing import NamedTuple, Self
 
 from paho.mqtt.packettypes import PacketTypes
 
-from sensors.backoff import cancelled, pauses
-from sensors.errors import BrokerError
+from sensors.backoff import Patience, cancelled
+from sensors.errors import BrokerError, Failure
 from sensors.mqtt_link import (
     MAXIMUM_PACKET_SIZE,
     RECEIVE_MAXIMUM,
@@ -34,7 +34,7 @@ from sensors.mqtt_packets import (
     connect,
     publish,
 )
-from sensors.mqtt_settings import MqttSettings, tls_context
+from sensors.mqtt_settings import MqttSettings, taken_over, tls_context, unsteady
 
 PIECE = 65_536  # bytes gathered before they are written
 PATIENCE_S = 10.0  # for the broker's first answer
@@ -72,7 +72,8 @@ class Publisher:
         self._room = asyncio.Event()
         self._ready = asyncio.Event()
         self._link: Link | None = None
-        self._pauses = pauses(*settings.backoff_s)
+        self._patience = Patience(*settings.backoff_s)
+        self._since = 0.0  # when the connection was made, on the loop's clock; 0 without one
         self._task: asyncio.Task[None] | None = None
         self.connections = 0
         self.acknowledged = 0
@@ -230,12 +231,24 @@ class Publisher:
 
     async def _stay_connected(self) -> None:
         while True:
+            self._since = 0.0
             try:
                 await self._connection()
             except (OSError, BrokerError) as exc:  # TimeoutError is an OSError
-                why = str(exc) or f"no answer within {PATIENCE_S:.0f} s"
-                self._on_change(BrokerError(f"{self._settings.address}: {why}"))
-            await asyncio.sleep(next(self._pauses))
+                ended = asyncio.get_running_loop().time()
+                pause_s = self._patience.after(ended - self._since if self._since else 0.0)
+                self._on_change(unsteady(self._failure(exc), self._settings, self._patience))
+                await asyncio.sleep(pause_s)
+
+    def _failure(self, exc: OSError | BrokerError) -> BrokerError:
+        """What ended a connection, or kept it from being made, in words."""
+        if isinstance(exc, BrokerError) and exc.reason == "taken_over":
+            return taken_over(self._settings)
+        why = str(exc) or f"no answer within {PATIENCE_S:.0f} s"
+        reason: Failure = "lost" if self._since else "unreachable"
+        if isinstance(exc, BrokerError) and exc.reason == "refused":
+            reason = "refused"
+        return BrokerError(f"{self._settings.address}: {why}", reason)
 
     async def _connection(self) -> None:
         """Connect, and stay until it ends; raises what ended it."""
@@ -260,7 +273,7 @@ class Publisher:
         self._link = link
         self._limit = min(self._window, terms.get(RECEIVE_MAXIMUM, 65_535))
         self._largest = terms.get(MAXIMUM_PACKET_SIZE, LARGEST)
-        self._pauses = pauses(*self._settings.backoff_s)
+        self._since = asyncio.get_running_loop().time()
         self.connections += 1
         self._ready.set()
         self._send_again()
@@ -280,7 +293,7 @@ class Publisher:
             if not asked:
                 link.write(bytes((PINGREQ, 0)))
                 asked = True
-        raise BrokerError(link.ended.result())
+        raise BrokerError(link.ended.result(), "taken_over" if link.taken_over else "lost")
 
 
 async def _closed(link: Link) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal
+from difflib import get_close_matches
 
 import msgspec
 
 from sensors.errors import MalformedError
-
-Form = Literal["json", "msgpack"]
+from sensors.expected import requirement
+from sensors.unreadable import Form as Form
+from sensors.unreadable import why
 
 SENTENCE = 200  # longest sentence [character]
 _SHOWN = 48  # longest value in it [character]
@@ -25,7 +26,10 @@ _PLACE = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL).fullmatch
 _steps = re.compile(r"[^.\[\]]+").findall
 _UNKNOWN = "Object contains unknown field `"
 _MISSING = "Object missing required field `"
-_NAMES: dict[Form, str] = {"json": "JSON", "msgpack": "MessagePack"}
+_FIELDS = (
+    *("source", "boot", "seq", "time", "t_ns", "unit", "rate_hz", "tension", "shear", "cycles"),
+    *("shear_ratio", "crack_length", "crack_length_sd", "method", "kind", "pixel_size", "data"),
+)
 
 _objects = {
     "json": msgspec.json.Decoder(dict[str, msgspec.Raw]).decode,
@@ -65,25 +69,33 @@ def refusal(error: Exception, payload: bytes, form: Form) -> MalformedError:
             form, f"payload of {len(payload)} bytes holds text that is not UTF-8: {error.reason}"
         )
     if not isinstance(error, msgspec.ValidationError):
-        what = str(error).removeprefix(f"{_NAMES[form]} data is malformed: ")
-        what = what.removeprefix(f"{_NAMES[form]} is malformed: ")
-        return malformed(form, f"payload of {len(payload)} bytes is not {_NAMES[form]}: {what}")
+        _, _, what = str(error).rpartition(" is malformed: ")
+        return malformed(form, why(payload, form, what))
+    if form == "msgpack" and payload[:1] in (b"{", b"["):
+        what = "looks like JSON, which is content type application/json"
+        return malformed(form, f"payload of {len(payload)} bytes is not MessagePack: it {what}")
     return invalid(str(error), lambda steps: _found(payload, form, steps))
 
 
 def invalid(text: str, value_at: Callable[[list[str]], str]) -> MalformedError:
     """The refusal for the text of a ValidationError; `value_at` finds what is at a path."""
     if text.startswith(_UNKNOWN):
-        return malformed("field", f"field {shown(text[len(_UNKNOWN) : -1])} is unknown")
+        return malformed("field", _unknown(text[len(_UNKNOWN) : -1]))
     if text.startswith(_MISSING):
         return malformed("field", f"field {text[len(_MISSING) : -1]} is missing")
     match = _PLACE(text)
     expected, path = match.groups() if match else (text, "")
     steps = _steps(path)
     if not steps:
-        return malformed("type", f"{'a key' if match else 'payload'}: {expected}")
-    reason = "type" if ", got `" in expected else "value"
-    return malformed(reason, f"{path[1:]} is {value_at(steps)}: {expected}")
+        what = "a key" if match else "payload"
+        return malformed("type", f"{what} {requirement('', '', expected)}")
+    reason, value = "type" if ", got `" in expected else "value", value_at(steps)
+    return malformed(reason, f"{path[1:]} is {value}: {requirement(path[1:], value, expected)}")
+
+
+def _unknown(name: str) -> str:
+    close = get_close_matches(name.lower(), _FIELDS, 1, 0.75) if len(name) < _SHOWN else []
+    return f"field {shown(name)} is unknown" + (f": is {close[0]} meant?" if close else "")
 
 
 def _found(payload: bytes, form: Form, steps: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal, cast, get_args
 
 from sensors.errors import MalformedError
@@ -13,6 +14,7 @@ Kind = Literal["load", "image", "inspection", "state", "event"]
 OBSERVED: tuple[Kind, ...] = ("load", "image", "inspection")
 
 _KINDS: dict[str, Kind] = {kind: cast(Kind, kind) for kind in get_args(Kind)}
+_version = re.compile(r"v\d{1,3}").fullmatch
 _component = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}").fullmatch
 _root = re.compile(r"[A-Za-z0-9._-]{1,64}(?:/[A-Za-z0-9._-]{1,64}){0,7}").fullmatch
 
@@ -38,6 +40,36 @@ class Topics:
         """The filters of everything that sensors publish."""
         return [self.subscription(kind) for kind in OBSERVED]
 
+    @property
+    def everything(self) -> str:
+        """The filter of all that is published below the root, whatever it is."""
+        return f"{self.root}/#"
+
+    @property
+    def beside(self) -> list[str]:
+        """Filters of what is meant for this root and misses it: another version of it, or none.
+
+        Empty unless the root ends in a version, as the name before it may be anybody's.
+        """
+        parent, _, version = self.root.rpartition("/")
+        if not parent or not _version(version):
+            return []
+        others = [f"v{i}" for i in range(10) if f"v{i}" != version]
+        return [
+            *(f"{parent}/{other}/#" for other in others),
+            *(f"{parent}/+/+/{kind}" for kind in OBSERVED),
+        ]
+
+    def is_outgoing(self, topic: str) -> bool:
+        """Whether the twin, of this version or another, publishes there itself."""
+        if not topic.endswith(("/state", "/event")):
+            return False
+        return not self.is_below(topic) or topic.count("/") == self.root.count("/") + 3
+
+    def is_below(self, topic: str) -> bool:
+        """Whether a topic belongs to this root."""
+        return topic == self.root or topic.startswith(f"{self.root}/")
+
     def parsed(self, topic: str) -> tuple[str, Kind]:
         """The ("site/component", kind) of a topic under this root.
 
@@ -45,18 +77,38 @@ class Topics:
         """
         rest, _, last = topic.rpartition("/")
         kind = _KINDS.get(last)
-        if kind is None:
-            raise malformed(
-                "topic", f"topic {shown(topic)} does not end in one of {', '.join(_KINDS)}"
-            )
         root, _, component = rest.rpartition("/")
         root, _, site = root.rpartition("/")
         component = f"{site}/{component}"
-        if root != self.root:
-            raise malformed("topic", f"topic {shown(topic)} is not {self.root}/site/component/kind")
+        if kind is None or root != self.root:
+            raise malformed("topic", f"topic {shown(topic)} {self._amiss(topic)}")
         if not _component(component):
             raise _misnamed("topic", topic)
         return component, kind
+
+    def _amiss(self, topic: str) -> str:
+        """What is wrong with a topic that is none of ours, and what it should be."""
+        form = f"{self.root}/{{site}}/{{component}}/load, image or inspection"
+        if not self.is_below(topic):
+            return f"is not below {self.root}: publish to {self._meant(topic) or form}"
+        levels = topic[len(self.root) + 1 :].split("/")
+        if len(levels) > 3:
+            return f"has {len(levels)} levels below {self.root}, not three: publish to {form}"
+        if len(levels) < 3:
+            lacks = "its site, its component or its kind" if levels != [""] else "all that matters"
+            return f"lacks {lacks} below {self.root}: publish to {form}"
+        close = get_close_matches(levels[2].strip().lower(), OBSERVED, 1)
+        better = f"{self.root}/{levels[0]}/{levels[1]}/{close[0]}" if close else form
+        return f"does not end in load, image or inspection: publish to {better}"
+
+    def _meant(self, topic: str) -> str | None:
+        """The topic below the root that one of another version, or of none, stands for."""
+        parent, _, _ = self.root.rpartition("/")
+        levels = topic.removeprefix(f"{parent}/").split("/")
+        levels = levels[1:] if _version(levels[0].lower()) else levels
+        if len(levels) == 3 and levels[2] in OBSERVED and _component("/".join(levels[:2])):
+            return f"{self.root}/{'/'.join(levels)}"
+        return None
 
     def of(self, component: str, kind: Kind) -> str:
         """The topic of a "site/component"; raises MalformedError (reason `topic`)."""

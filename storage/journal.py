@@ -6,25 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
-from zlib import crc32
-
-import msgspec
 
 from storage.catalogue import Catalogue, Component
+from storage.commits import FORM, checked, commit_rows
 from storage.database import Database, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError
 from storage.marks import Judgement, Mark, Marks, Outcome, sealed
+from storage.repeats import Repeats
 
-ROW_BYTES = 16 << 20  # a commit larger than this is cut into several rows
 PAGE_BYTES = 4 << 20  # how much `read` holds in memory, beside one row
 PAGE_ROWS = 1000
-_COMMIT = (int, int, int, int, bytes)
 LARGEST = 2**63 - 1  # SQLite's integers
-
-_encode = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(list[Entry])
 
 
 class Appended(NamedTuple):
@@ -34,6 +28,7 @@ class Appended(NamedTuple):
     outcomes: list[Outcome]  # one for each entry handed over
     missing: int  # sequence numbers newly noticed to be missing
     filled: int  # sequence numbers that had been missing and came after all
+    kept: dict[int, Entry] = {}  # noqa: RUF012  never changed: what is here under the key of each conflict, if it still is
 
 
 class Journal:
@@ -47,6 +42,7 @@ class Journal:
             self.catalogue = Catalogue(self._database)
             self._marks = Marks(_mark_rows(self._database))
             self._start, self._end = self._extent()
+            self._repeats = Repeats(self._database, self._end)
         except BaseException:
             self._database.close()
             raise
@@ -103,7 +99,9 @@ class Journal:
             self._commit(judgement, dead_letters, now_ns)
         first = self._end
         self._end += len(judgement.accepted)
-        return Appended(first, judgement.outcomes, judgement.missing, judgement.filled)
+        self._repeats.add(judgement.accepted)
+        outcomes, kept = self._repeats.compared(entries, judgement.outcomes)
+        return Appended(first, outcomes, judgement.missing, judgement.filled, kept)
 
     def adopt(self, entries: Sequence[Entry], origin: Journal, *, now_ns: int) -> None:
         """Make entries of another journal durable, in the order given, with that one's marks.
@@ -118,6 +116,7 @@ class Journal:
         accepted = [Outcome.ACCEPTED] * len(entries)
         self._commit(Judgement(accepted, list(entries), touched, last, 0, 0), (), now_ns)
         self._end += len(entries)
+        self._repeats.add(entries)
 
     def before(self, committed_ns: int) -> int:
         """The offset before which everything was committed before that time."""
@@ -128,7 +127,7 @@ class Journal:
 
     def _commit(self, judgement: Judgement, letters: Sequence[DeadLetter], now_ns: int) -> None:
         numbers = self._marks.numbered(judgement.touched)
-        rows = list(_commit_rows(judgement.accepted, self._end, now_ns))
+        rows = list(commit_rows(judgement.accepted, self._end, now_ns))
         components = _components(judgement.accepted, self._end)
         with self._database.transaction() as connection:
             inserted(connection, "INSERT INTO commits VALUES", rows)
@@ -168,7 +167,7 @@ class Journal:
                     f"{self._database.path}: entries {offset} to {stop - 1} are lost"
                 )
             for row in page:
-                first, entries = _checked(row, self._database.path)
+                first, entries = checked(row, self._database.path)
                 if not first <= offset < first + len(entries):
                     raise CorruptError(
                         f"{self._database.path}: entries {offset} to {first - 1} are lost"
@@ -189,7 +188,7 @@ class Journal:
         )
         with self._database.cursor(sql, (offset, offset)) as cursor:
             for row in cursor:
-                if sum(typed(row, *_COMMIT)[:2]) <= offset:
+                if sum(typed(row, *FORM)[:2]) <= offset:
                     continue
                 rows.append(row)
                 size += len(row[4])
@@ -261,10 +260,10 @@ class Journal:
             if start or self._marks.end:
                 raise CorruptError(f"{path}: entries {start} to {self._marks.end - 1} are lost")
             return 0, 0
-        first, _ = _checked(rows[0], path)
+        first, _ = checked(rows[0], path)
         if first != start:
             raise CorruptError(f"{path}: entries begin at {first}, not at {start}")
-        last, entries = _checked(rows[-1], path)
+        last, entries = checked(rows[-1], path)
         end = last + len(entries)
         if end != self._marks.end:
             raise CorruptError(f"{path}: entries {end} to {self._marks.end - 1} are lost")
@@ -289,32 +288,3 @@ def _components(accepted: Sequence[Entry], first: int) -> list[Component]:
         for i, entry in enumerate(accepted)
         if entry.kind == "component"
     ]
-
-
-def _commit_rows(accepted: Sequence[Entry], first: int, now_ns: int) -> Iterator[Row]:
-    start = size = 0
-    for i, entry in enumerate(accepted):
-        if i > start and size + len(entry.body) > ROW_BYTES:
-            yield _commit_row(accepted[start:i], first + start, now_ns)
-            start, size = i, 0
-        size += len(entry.body)
-    if accepted:
-        yield _commit_row(accepted[start:], first + start, now_ns)
-
-
-def _commit_row(entries: Sequence[Entry], first: int, now_ns: int) -> Row:
-    blob = _encode(entries)
-    return first, len(entries), now_ns, _commit_crc(first, len(entries), now_ns, blob), blob
-
-
-def _commit_crc(first: int, count: int, committed_ns: int, blob: bytes) -> int:
-    return crc32(blob, crc32(f"{first} {count} {committed_ns}".encode()))
-
-
-def _checked(row: Row, path: Path) -> tuple[int, list[Entry]]:
-    first, count, committed_ns, crc, blob = typed(row, *_COMMIT)
-    if crc != _commit_crc(first, count, committed_ns, blob):
-        raise CorruptError(
-            f"{path}: entries {first} to {first + count - 1} do not match their checksum"
-        )
-    return first, _decoder.decode(blob)

@@ -29,7 +29,8 @@ class Outcome(StrEnum):
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"  # it is here already
-    BEHIND = "behind"  # so late that nobody remembers whether it is here
+    CONFLICT = "conflict"  # its key is here already, with other content
+    BEHIND = "behind"  # so late that nobody remembers whether it is here, or with what content
 
 
 class Mark(NamedTuple):

@@ -15,7 +15,8 @@ from storage.entry import DeadLetter, Entry
 from storage.errors import UnavailableError
 from storage.journal import Appended, Journal
 from storage.marks import Outcome
-from twin.fold import Line
+from twin.conflicts import Refusal, conflicts, meant
+from twin.fold import Line, Note
 from twin.metrics import Metrics
 from twin.queues import LineQueue
 
@@ -31,8 +32,8 @@ class Parcel:
     entries: Sequence[Entry] = ()
     lines: Sequence[Line] = ()  # of the entries, in their order
     dead: Sequence[DeadLetter] = ()
-    letter: Callable[[int], DeadLetter | None] = field(default=lambda _: None)
-    # the dead letter of an entry that comes too late to tell whether it is a duplicate
+    letter: Callable[[int, Refusal], DeadLetter | None] = field(default=lambda _i, _why: None)
+    # the dead letter of an entry whose key was used before, or may have been
     done: Callable[[Sequence[Outcome]], None] = field(default=lambda _: None)
 
 
@@ -49,6 +50,7 @@ class Committer:
         self._parcels: asyncio.Queue[Parcel] = asyncio.Queue(maxsize=256)
         self.is_available = True
         self.end = journal.end
+        self.tell: Callable[[Sequence[Note]], None] = lambda _: None
 
     async def send(self, parcel: Parcel) -> None:
         """Queue a parcel; waits while the queue is full."""
@@ -83,10 +85,15 @@ class Committer:
         entries = [entry for parcel in parcels for entry in parcel.entries]
         lines = [line for parcel in parcels for line in parcel.lines]
         dead = [letter for parcel in parcels for letter in parcel.dead]
-        receipt, seconds = await self._appended(entries, dead)
-        if behind := _behind(parcels, receipt.outcomes):
-            await self._appended((), behind)  # apart: what is appended already is not tried again
-        self._metrics.committed(seconds, receipt, lines, dead + behind)
+        appended, seconds = await self._appended(entries, dead)
+        receipt = meant(appended, entries)
+        refused, letters = _refused(parcels, receipt)
+        if letters:
+            await self._appended((), letters)  # apart: what is appended already is not tried again
+        self._metrics.committed(seconds, receipt, lines, dead + letters)
+        if notes := conflicts(refused):
+            self._metrics.conflicts.inc(sum(1 for r in refused if r.is_conflict))
+            self.tell(notes)
         await self._deliver(parcels, receipt.outcomes)
 
     async def _appended(
@@ -131,14 +138,19 @@ class Committer:
         self.is_available = True
 
 
-def _behind(parcels: Sequence[Parcel], outcomes: Sequence[Outcome]) -> list[DeadLetter]:
-    """The letters of the entries that came too late to tell whether they are duplicates."""
-    if Outcome.BEHIND not in outcomes:
-        return []
+def _refused(
+    parcels: Sequence[Parcel], receipt: Appended
+) -> tuple[list[Refusal], list[DeadLetter]]:
+    """The entries whose key was used before, or may have been, and their letters."""
+    if not {Outcome.BEHIND, Outcome.CONFLICT} & set(receipt.outcomes):
+        return [], []
     origins = [(parcel, i) for parcel in parcels for i in range(len(parcel.entries))]
-    letters = [
-        parcel.letter(i)
-        for (parcel, i), outcome in zip(origins, outcomes, strict=True)
-        if outcome is Outcome.BEHIND
-    ]
-    return [letter for letter in letters if letter is not None]
+    refused, letters = list[Refusal](), list[DeadLetter]()
+    for at, ((parcel, i), outcome) in enumerate(zip(origins, receipt.outcomes, strict=True)):
+        if outcome not in (Outcome.BEHIND, Outcome.CONFLICT):
+            continue
+        refusal = Refusal(parcel.entries[i], outcome, receipt.kept.get(at))
+        if (letter := parcel.letter(i, refusal)) is not None:
+            refused.append(refusal)
+            letters.append(letter)
+    return refused, letters

@@ -52,8 +52,11 @@ class Note(NamedTuple):
 
     `registered`; `inspection`; `late`: one older than the last, or than a break, not believed;
     `clipped`: one that no crack can have, believed as the nearest length that one can; `limit`:
-    reached; `implausible`: an observation left out; `life_unknown`: one could not be computed;
-    `outside` (of `news`): the law or the geometry is not known to hold for what is seen.
+    reached; `implausible`: an observation left out; `life_unknown`: one could not be computed.
+
+    From outside of the fold: `state`: a crack length that moved; `retired`; `conflict`: keys that
+    came again with other content; `outside`: the law or the geometry is not known to hold for what
+    is seen.
     """
 
     kind: str

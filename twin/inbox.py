@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sensors.codec import decode
 from sensors.errors import MalformedError
@@ -18,9 +18,11 @@ from storage.images import Images
 from twin.assimilate import t_end_ns
 from twin.committer import Parcel
 from twin.component import Component
+from twin.conflicts import Refusal
 from twin.fold import Line
 from twin.lines import observed
 
+BESIDE = 1000  # topics beside the root that are told of
 HEAVY = 2 << 20  # bytes of payload that take the decoder some ten milliseconds
 
 
@@ -33,6 +35,7 @@ class Inbox:
     max_ahead_ns: int | None
     component: Callable[[str], Component | None]
     images: Images
+    beside: set[str] = field(default_factory=set)  # topics of others that were told of
 
     def parcel(self, messages: Sequence[Message], done: Callable[[], None]) -> Parcel:
         """The parcel of a batch of messages; `done` is called once all of it is durable.
@@ -45,11 +48,15 @@ class Inbox:
         origin: list[Message] = []
         latest = time.time_ns() + self.max_ahead_ns if self.max_ahead_ns is not None else None
         for message in messages:
+            if self.topics.is_outgoing(message.topic):  # our own, where the broker shows us all
+                continue
             try:
                 o = self._observation(message)
                 self._check(o, latest)
             except MalformedError as exc:
-                dead.append(letter(message, exc.reason, str(exc)))
+                refused = letter(message, exc.reason, str(exc))
+                if exc.reason != "topic" or self._is_news(refused, dead):
+                    dead.append(refused)
                 continue
             entries.append(observed(o))
             lines.append(Line(o.component, o))
@@ -58,9 +65,24 @@ class Inbox:
             entries,
             lines,
             dead,
-            letter=lambda i: letter(origin[i], "behind", _behind(entries[i])),
+            letter=lambda i, refusal: _again(origin[i], refusal),
             done=lambda _: done(),
         )
+
+    def _is_news(self, stray: DeadLetter, before: Sequence[DeadLetter]) -> bool:
+        """Whether a message that matches nothing is to be kept.
+
+        Each is once, though several subscriptions may show it. Beside the root may be another
+        twin, whose messages are none of ours: of these the first of a topic.
+        """
+        if before and (before[-1].topic, before[-1].payload) == (stray.topic, stray.payload):
+            return False
+        if self.topics.is_below(stray.topic):
+            return True
+        is_new = stray.topic not in self.beside and len(self.beside) < BESIDE
+        if is_new:
+            self.beside.add(stray.topic)
+        return is_new
 
     def is_heavy(self, messages: Sequence[Message]) -> bool:
         """Whether judging them would hold up the loop: an image to store, or much to decode."""
@@ -103,8 +125,6 @@ def letter(message: Message, reason: str, sentence: str) -> DeadLetter:
     )
 
 
-def _behind(entry: Entry) -> str:
-    return (
-        f"seq {entry.seq} of source {entry.source!r} boot {entry.boot} is so late that it cannot be"
-        " told from a duplicate"
-    )
+def _again(message: Message, refusal: Refusal) -> DeadLetter:
+    """The dead letter of a message whose key was used before, or may have been."""
+    return letter(message, refusal.outcome.value, refusal.sentence)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
+from sensors.errors import FAILURES
 from sensors.observation import Inspection, Readout, Series, Snapshot, Spectrum
 from storage.entry import DeadLetter
 from storage.journal import Appended
@@ -75,6 +76,9 @@ class Metrics:
             "twin_sequence_gaps_filled", "Missing sequence numbers that arrived late."
         )
         self.duplicates = self._counter("twin_duplicates", "Observations refused as duplicates.")
+        self.conflicts = self._counter(
+            "twin_key_conflicts", "Observations whose key is here already, with other content."
+        )
         self.late = self._counter("twin_late", "Observations behind the watermark.")
         self.implausible = self._counter(
             "twin_implausible", "Observations accepted that no crack could be stepped by: left out."
@@ -115,6 +119,14 @@ class Metrics:
         )
         self.ready = self._gauge("twin_ready", "1 if the service can do its work.")
         self.broker = self._gauge("twin_broker_connected", "1 if the broker is connected.")
+        self.broker_failures = self._counter(
+            "twin_broker_failures",
+            "Connections to the broker lost, refused or not made, by which way and why.",
+            *("connection", "reason"),
+        )
+        for connection in ("in", "out"):  # from the start, so that the first one is an increase
+            for reason in FAILURES:
+                self.broker_failures.labels(connection, reason)
         self.intensities = Intensities()
         self.registry.register(self.intensities)
         self.components = self._gauge("twin_components", "Registered components.")

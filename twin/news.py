@@ -1,4 +1,4 @@
-"""Which states changed enough to tell."""
+"""Which states changed enough to tell, and which are not to be told any more."""
 
 from __future__ import annotations
 
@@ -13,17 +13,27 @@ RESOLUTION = 1e-5  # smallest change of the crack length that is told [m]
 
 
 class Told:
-    """The crack lengths that were told last, and what is new beyond the resolution."""
+    """The crack lengths that were told last, and what is new beyond the resolution.
+
+    Of a retired component the note is `retired`: what was retained of it is to be taken back.
+    """
 
     def __init__(self) -> None:
         self._lengths: dict[str, float] = {}
         self._outside: dict[str, tuple[int, bool, bool]] = {}  # revision, and how
 
     def states(self, fleet: Fleet, lines: Sequence[Line]) -> Iterator[Note]:
-        """A note for each component of `lines` whose length has moved by the resolution."""
+        """A note for each component of `lines` whose length has moved, or that was retired."""
+        changed = {line.component for line in lines if isinstance(line.what, Component)}
+        for name in changed:
+            if _is_retired(fleet, name):
+                self._lengths.pop(name, None)
+                yield Note("retired", name, 0, {})
         names = {line.component for line in lines if not isinstance(line.what, Component)}
         views = {key: cohort.view() for key, cohort in fleet.cohorts.items()}
         for name in names & fleet.places.keys():
+            if _is_retired(fleet, name):
+                continue  # it was on its way already
             place = fleet.places[name]
             view, row = views[place.cohort], place.row
             length = float(view.crack_length[row])
@@ -52,3 +62,7 @@ class Told:
             state = fleet.cohorts[place.cohort].state
             what = "; ".join(outside(component, state, place.row))
             yield Note("outside", name, int(state.t_ns[place.row]), {"what": what})
+
+
+def _is_retired(fleet: Fleet, name: str) -> bool:
+    return name in fleet.components and fleet.components[name].retired

@@ -29,12 +29,22 @@ class Outbox:
     def add(self, events: Iterable[Event]) -> None:
         """Queue what others should hear of."""
         for event in events:
+            if event.kind == "retired":
+                self.take_back([event.component])
             is_state = event.kind == "state"
             topic = (self._topics.state if is_state else self._topics.event)(event.component)
             body = {"kind": event.kind, "t_ns": event.t_ns, **event.data}
-            if len(self._waiting) == CAPACITY:
-                self._metrics.events_dropped.inc()
-            self._waiting.append((topic, msgspec.json.encode(body), is_state))
+            self._queue(topic, msgspec.json.encode(body), is_state)
+
+    def take_back(self, components: Iterable[str]) -> None:
+        """Let the broker forget the states of components: an empty retained message each."""
+        for component in components:
+            self._queue(self._topics.state(component), b"", True)
+
+    def _queue(self, topic: str, payload: bytes, retain: bool) -> None:
+        if len(self._waiting) == CAPACITY:
+            self._metrics.events_dropped.inc()
+        self._waiting.append((topic, payload, retain))
         self._news.set()
 
     async def run(self, publisher: Publisher) -> None:

@@ -71,6 +71,7 @@ class Service:
         self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
+        self.committer.tell = self._tell
         self._advanced = asyncio.Condition()
         self._told = Told()
 
@@ -106,6 +107,8 @@ class Service:
                 tasks.create_task(_watched(stepping), name="watch-step")
                 tasks.create_task(self._keep(), name="keep")
                 tasks.create_task(self._fold_log(), name="fold-log")
+                if self.outbox is not None:  # in case the broker was away when they were retired
+                    self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
                 await self._register_file()
                 self.ready.set()
                 if self.settings.ingest.read_images:
@@ -175,7 +178,7 @@ class Service:
             raise ConflictError(f"{beaten[0]} was changed by somebody else first")
 
     async def resubmit(self, number: int) -> Outcome:
-        """Judge a dead letter again; it is removed if it is taken now or is a duplicate.
+        """Judge a dead letter again; it is removed if it is taken now, or was taken before.
 
         Raises MissingError, and MalformedError if it is refused again.
         """
@@ -185,7 +188,7 @@ class Service:
         if parcel.dead:
             raise MalformedError(parcel.dead[0].reason, parcel.dead[0].sentence)
         outcome = (await self.committer.outcomes(parcel.entries, parcel.lines))[0]
-        if outcome is not Outcome.BEHIND:
+        if outcome in (Outcome.ACCEPTED, Outcome.DUPLICATE):
             await self.journal(self.store.journal.dead_letters.remove, number)
         return outcome
 
@@ -283,6 +286,7 @@ def _inbox(settings: Settings, store: Store, component: Callable[[str], Componen
             samples=s.max_samples,
             image=s.max_image_bytes,
             pixels=s.max_image_pixels,
+            earliest_ns=max(0, round(s.earliest.timestamp()) * 10**9),
         ),
         max_ahead_ns=None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9),
         component=component,

@@ -133,12 +133,20 @@ async def _work(service: Service, *, with_broker: bool) -> None:
     mqtt = mqtt_settings(service.settings)
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(
-            MqttSource(mqtt, topics.subscriptions, on_change=_reporter(service))
+            MqttSource(
+                mqtt,
+                topics.subscriptions,
+                wide=topics.everything if service.settings.mqtt.watch_topics else None,
+                beside=topics.beside if service.settings.mqtt.watch_topics else (),
+                on_change=_reporter(service),
+            )
         )
         service.source = source
         if service.settings.mqtt.publish_state:
             service.outbox = Outbox(topics, service.metrics)
-            publisher = await stack.enter_async_context(Publisher(_outgoing(mqtt)))
+            publisher = await stack.enter_async_context(
+                Publisher(_outgoing(mqtt), on_change=_out_reporter(service))
+            )
             outgoing = asyncio.create_task(service.outbox.run(publisher), name="outbox")
             stack.callback(outgoing.cancel)
         await service.run(source)
@@ -150,7 +158,19 @@ def _reporter(service: Service) -> Callable[[BrokerError | None], None]:
         if error is None:
             log.info("broker_connected", address=mqtt_settings(service.settings).address)
         else:
+            service.metrics.broker_failures.labels("in", error.reason).inc()
             log.warning("broker_away", reason=str(error))
+
+    return report
+
+
+def _out_reporter(service: Service) -> Callable[[BrokerError | None], None]:
+    """As the other, for the connection by which states and events leave."""
+
+    def report(error: BrokerError | None) -> None:
+        if error is not None:
+            service.metrics.broker_failures.labels("out", error.reason).inc()
+            log.warning("outgoing_broker_away", reason=str(error))
 
     return report
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -45,6 +46,9 @@ class MqttTable(_Table):
     tls_key: Path | None = Field(None, description="Client key.")
     session_expiry_s: int = Field(
         86_400, ge=0, le=4_294_967_295, description="How long the broker keeps our session."
+    )
+    watch_topics: bool = Field(
+        True, description="Refuse aloud what is published to topics that match nothing."
     )
     publish_state: bool = Field(True, description="Publish `state` and `event` topics.")
 
@@ -80,6 +84,10 @@ class IngestTable(_Table):
     lateness_s: float = Field(5.0, ge=0, description="How far behind counts as on time.")
     max_ahead_s: float | None = Field(
         60.0, ge=0, description="How far ahead of our clock an event may be; none for replays."
+    )
+    earliest: AwareDatetime = Field(
+        datetime(1971, 1, 1, tzinfo=UTC),
+        description="Events before it are refused: a clock that is not set, or in another unit.",
     )
     max_message_bytes: int = Field(1_048_576, ge=1024, description="Largest load or inspection.")
     max_samples: int = Field(100_000, ge=1, description="Most samples in a message.")

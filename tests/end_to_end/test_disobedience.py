@@ -54,7 +54,7 @@ async def test_an_observation_counts_once_though_the_letter_beside_it_was_refuse
             Parcel(
                 [observed(o) for o in both],
                 [Line(NAME, o) for o in both],
-                letter=lambda i: LETTER if i == 1 else None,
+                letter=lambda i, _: LETTER if i == 1 else None,
                 done=outcomes.set_result,
             )
         )

@@ -147,8 +147,176 @@ def test_a_turned_tiff_has_the_size_of_its_pixels(orientation: int, size: tuple[
 
 
 def test_floating_point_grey_values_are_refused() -> None:
-    with pytest.raises(MalformedError, match="mode 'F' have neither 8 nor 16 bits"):
+    with pytest.raises(MalformedError, match="32-bit floating-point grey values: save it with"):
         pixels(saved(GREY.astype(np.float32), "TIFF"), LIMITS)
+
+
+# --- what the numbers mean ------------------------------------------------------------------
+
+
+def raw_tiff(
+    order: str,
+    bits: int,
+    photometric: int,
+    rows: bytes,
+    width: int,
+    samples: int = 1,
+    form: int = 1,
+) -> bytes:
+    """A TIFF of one row."""
+    tags = (
+        *((256, 3, 1, width), (257, 3, 1, 1), (258, 3, 1, bits), (259, 3, 1, 1)),
+        *((262, 3, 1, photometric), (273, 4, 1, 8 + 2 + 11 * 12 + 4), (274, 3, 1, 1)),
+        *((277, 3, 1, 1), (278, 3, 1, 1), (279, 4, 1, len(rows)), (339, 3, 1, form)),
+    )
+    return tiff(order, *tags) + bytes(4) + rows
+
+
+RAMP = np.array([0, 1000, 30_000, 65_535], np.uint16)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_sixteen_bits_are_not_read_as_their_negative(order: str, photometric: int) -> None:
+    """White is zero in photometric interpretation 0 (TIFF 6.0, section 4)."""
+    rows = RAMP.astype(f"{order}u2").tobytes()
+    seen = pixels(raw_tiff(order, 16, photometric, rows, 4), LIMITS)[0]
+    assert seen.dtype == np.uint16
+    np.testing.assert_array_equal(seen, RAMP if photometric else 65_535 - RAMP)
+
+
+@pytest.mark.parametrize(
+    ("bits", "rows", "black_is_zero"),
+    [
+        (1, b"\xf0", [255] * 4 + [0] * 4),
+        (2, b"\x1b", [0, 85, 170, 255]),
+        (4, b"\x08\xff", [0, 136, 255, 255]),
+        (8, b"\x00\x0a\xc8\xff", [0, 10, 200, 255]),
+        (12, b"\x00\x00\xff\x80\x0f\xff", [0, 4081, 32776, 65535]),
+    ],
+)
+def test_any_number_of_bits_counts_from_black_or_from_white(
+    bits: int, rows: bytes, black_is_zero: list[int]
+) -> None:
+    """The same picture, whatever its depth: white is white."""
+    width = len(black_is_zero)
+    black = pixels(raw_tiff("<", bits, 1, rows, width), LIMITS)[0]
+    white = pixels(raw_tiff("<", bits, 0, rows, width), LIMITS)[0]
+    np.testing.assert_array_equal(black, black_is_zero)
+    np.testing.assert_array_equal(white, black.max().astype(int) - black)
+
+
+@pytest.mark.parametrize(("bits", "form"), [(8, 2), (16, 2), (16, 3), (32, 1), (32, 3), (64, 3)])
+def test_numbers_that_are_no_grey_values_are_refused_with_what_to_do(bits: int, form: int) -> None:
+    data = raw_tiff("<", bits, 1, bytes(4 * bits // 8), 4, form=form)
+    with pytest.raises(MalformedError, match=f"{bits}-bit .* grey values: save it with 8 or 16"):
+        pixels(data, LIMITS)
+
+
+LINE = np.zeros((1, 4), np.uint8)  # black everywhere
+OPACITY = np.array([[0, 0, 255, 128]], np.uint8)  # and seen in the third pixel, half in the fourth
+ON_WHITE = [255, 255, 0, 127]
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF"])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_black_on_transparent_is_black_on_white(name: str, mode: str) -> None:
+    bands = [Image.fromarray(LINE)] * (len(mode) - 1) + [Image.fromarray(OPACITY)]
+    file = io.BytesIO()
+    Image.merge(mode, bands).save(file, name)
+    np.testing.assert_array_equal(pixels(file.getvalue(), LIMITS)[0], ON_WHITE)
+
+
+def test_what_is_opaque_everywhere_is_as_it_would_be_without() -> None:
+    opaque = Image.merge("LA", (Image.fromarray(GREY), Image.new("L", (11, 7), 255)))
+    file = io.BytesIO()
+    opaque.save(file, "PNG")
+    np.testing.assert_array_equal(pixels(file.getvalue(), LIMITS), GREY)
+
+
+def test_an_image_that_is_transparent_everywhere_is_refused() -> None:
+    invisible = Image.merge("LA", (Image.fromarray(GREY), Image.new("L", (11, 7), 0)))
+    file = io.BytesIO()
+    invisible.save(file, "PNG")
+    with pytest.raises(MalformedError, match="transparent everywhere"):
+        pixels(file.getvalue(), LIMITS)
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def raw_png(depth: int, colour: int, row: bytes, width: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of one row."""
+    header = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
+    rest = (*chunks, (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in ((b"IHDR", header), *rest))
+
+
+INDICES = bytes([0, 1, 2, 1])
+PALETTE = (b"PLTE", bytes([0, 0, 0, 0, 0, 0, 100, 100, 100]))
+
+
+@pytest.mark.parametrize(
+    ("data", "seen"),
+    [
+        (raw_png(8, 3, bytes([0, 1, 2, 1]), 4, PALETTE, (b"tRNS", b"\xff\0")), [0, 255, 100, 255]),
+        (
+            raw_png(8, 3, bytes([0, 1, 2, 1]), 4, PALETTE, (b"tRNS", b"\xff\x80")),
+            [0, 127, 100, 127],
+        ),
+        (raw_png(8, 0, bytes([0, 7, 9, 0]), 4, (b"tRNS", b"\0\0")), [255, 7, 9, 255]),
+        (raw_png(1, 0, b"\x50", 4, (b"tRNS", b"\0\1")), [0, 255, 0, 255]),
+        (raw_png(8, 2, bytes([0, 0, 0, 9, 9, 9]), 2, (b"tRNS", bytes(6))), [255, 9]),
+        (
+            raw_png(16, 0, RAMP.astype(">u2").tobytes(), 4, (b"tRNS", b"\0\0")),
+            [65_535, 1000, 30_000, 65_535],
+        ),
+        (
+            raw_png(16, 2, RAMP.repeat(3).astype(">u2").tobytes(), 4, (b"tRNS", b"\x75\x30" * 3)),
+            [0, 3, 255, 255],
+        ),
+        (
+            raw_png(16, 4, np.stack([LINE[0], OPACITY[0]], 1).astype(">u2").tobytes(), 4),
+            None,
+        ),
+    ],
+)
+def test_every_way_in_which_a_png_is_transparent_shows_a_white_sheet(
+    data: bytes, seen: list[int] | None
+) -> None:
+    if seen is None:  # sixteen bits of opacity, of which these are next to nothing
+        with pytest.raises(MalformedError, match="transparent everywhere"):
+            pixels(data, LIMITS)
+    else:
+        np.testing.assert_array_equal(pixels(data, LIMITS)[0], seen)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "TIFF"])
+def test_ink_is_dark_and_no_ink_is_light(name: str) -> None:
+    image = Image.new("CMYK", (8, 8), (0, 0, 0, 255))
+    image.paste((0, 0, 0, 0), (4, 0, 8, 8))
+    file = io.BytesIO()
+    image.save(file, name)
+    seen = pixels(file.getvalue(), LIMITS)
+    assert seen[:, :3].max() < 20
+    assert seen[:, 5:].min() > 235
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG"])
+def test_a_photograph_is_read_as_it_is_stored_whatever_exif_says(name: str) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned before it is shown
+    data = saved(GREY, name, exif=exif)
+    assert probe(data, LIMITS)[1:] == (11, 7)
+    assert pixels(data, LIMITS).shape == (7, 11)
+
+
+@pytest.mark.parametrize("name", ["TIFF", "PNG"])
+def test_of_several_pages_the_first_counts(name: str) -> None:
+    others = [Image.fromarray(255 - GREY)]
+    data = saved(GREY, name, save_all=True, append_images=others)
+    np.testing.assert_array_equal(pixels(data, LIMITS), GREY)
 
 
 # --- limits ---------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ import pytest
 
 from sensors.errors import BrokerError
 from sensors.mqtt import Message, MqttSettings, MqttSource
-from sensors.mqtt_packets import CONNACK, PUBLISH, publish
+from sensors.mqtt_packets import CONNACK, DISCONNECT, PUBLISH, publish
 from sensors.publisher import Publisher
-from tests.brokers import Broker, Certificate, FakeBroker, free_port
+from tests.brokers import SUBSCRIBE, Broker, Certificate, FakeBroker, free_port
 
 SECRET = "correct horse battery staple"
 LIMIT_S = 10.0
@@ -384,3 +384,110 @@ async def test_a_flood_leaves_turns_to_others() -> None:
             if sum(sizes) == 3000:
                 break
     assert max(sizes) <= 1000
+
+
+async def test_two_sources_of_one_name_back_off_and_name_the_cause(tmp_path: Path) -> None:
+    """This mosquitto cuts the older connection without a word, as brokers may."""
+    first, second = Log(), Log()
+    with Broker(tmp_path) as broker:
+        s = settings(broker.port, backoff_s=(0.02, 1.0))
+        async with (
+            MqttSource(s, ["t/#"], on_change=first) as one,
+            MqttSource(s, ["t/#"], on_change=second) as other,
+        ):
+            await asyncio.sleep(1.5)  # the claim is about time
+            assert one.connections + other.connections <= 16  # 75 and more without a longer pause
+            await first.failures(3)
+            told = next(e for e in first.entries if e and e.reason in ("unsteady", "taken_over"))
+            assert "second service run" in str(told)
+            assert "'source'" in str(told)
+            assert "'source'" in str(one.trouble)  # also while it is connected again
+
+
+@pytest.mark.parametrize("client", ["source", "publisher"])
+async def test_a_broker_that_tells_of_the_other_is_believed_at_once(client: str, log: Log) -> None:
+    greeting = bytes((CONNACK, 3, 0, 0, 0, DISCONNECT, 1, 0x8E))
+    async with FakeBroker(greeting) as broker:
+        s = settings(broker.port, client_id="twin")
+        one = MqttSource(s, ["t/#"], on_change=log) if client == "source" else None
+        async with one or Publisher(s, on_change=log):
+            await log.failures()
+    error = next(entry for entry in log.entries if entry is not None)
+    assert error.reason == "taken_over"
+    assert "another client took over the session 'twin'" in str(error)
+
+
+async def test_trouble_is_over_once_a_connection_has_lasted(tmp_path: Path, log: Log) -> None:
+    with Broker(tmp_path) as broker:
+        async with ready(settings(broker.port, backoff_s=(0.02, 0.1)), log) as source:
+            assert source.trouble is None
+            broker.stop()
+            await log.failures()
+            assert "connection" in str(source.trouble)
+            broker.start()
+            await asyncio.wait_for(source.ready(), LIMIT_S)
+            assert "connection" in str(source.trouble)
+            await asyncio.sleep(0.25)  # twice the longest pause
+            assert source.trouble is None
+
+
+async def test_two_publishers_of_one_name_name_the_cause(tmp_path: Path, log: Log) -> None:
+    with Broker(tmp_path) as broker:
+        s = settings(broker.port, client_id="twin-out")
+        async with Publisher(s, on_change=log), Publisher(s):
+            await log.failures(3)
+    assert "'twin-out'" in log.errors[2]
+
+
+class Choosy(FakeBroker):
+    """Refuses the first subscription of each connection."""
+
+    asked = 0
+
+    def _reply(self, data: bytes, first: int, *rest: Any) -> bytes | None:
+        if first == SUBSCRIBE:
+            self.asked += 1
+            self.granted = 0x87 if self.asked == 1 else 1
+        return super()._reply(data, first, *rest)
+
+
+async def test_a_wide_filter_that_is_refused_gives_way_to_the_narrow_ones(log: Log) -> None:
+    async with (
+        Choosy() as broker,
+        MqttSource(settings(broker.port), ["t/x"], wide="t/#", on_change=log) as source,
+    ):
+        await asyncio.wait_for(source.ready(), LIMIT_S)
+        assert (broker.asked, log.errors) == (2, [])
+
+
+class Touchy(FakeBroker):
+    """Hangs up on the first subscription, as some do on one that goes too far."""
+
+    asked = 0
+
+    def _reply(self, data: bytes, first: int, *rest: Any) -> bytes | None:
+        self.asked += first == SUBSCRIBE
+        if first == SUBSCRIBE and self.asked == 1:
+            return None
+        return super()._reply(data, first, *rest)
+
+
+async def test_a_broker_that_hangs_up_on_a_wide_filter_is_asked_for_the_narrow_ones(
+    log: Log,
+) -> None:
+    async with (
+        Touchy() as broker,
+        MqttSource(settings(broker.port), ["t/x"], wide="t/#", on_change=log) as source,
+    ):
+        await asyncio.wait_for(source.ready(), LIMIT_S)
+        assert (broker.asked, len(log.errors), source.connections) == (2, 1, 2)
+
+
+async def test_filters_beside_may_be_refused(log: Log) -> None:
+    """A FakeBroker answers for one topic only, so that the rest is as good as refused."""
+    async with (
+        FakeBroker() as broker,
+        MqttSource(settings(broker.port), ["t/x"], wide="t/#", beside=["u/#"], on_change=log) as s,
+    ):
+        await asyncio.wait_for(s.ready(), LIMIT_S)
+        assert log.errors == []

@@ -83,3 +83,62 @@ def test_a_component_that_is_not_two_names_gets_no_topic(component: str) -> None
 def test_a_root_that_no_topic_can_have_is_refused(root: str) -> None:
     with pytest.raises(ValueError, match="topic root"):
         Topics(root)
+
+
+@pytest.mark.parametrize(
+    ("topic", "says"),
+    [
+        (
+            "twin/v1/plant-a/press-1/loads",
+            "does not end in load, image or inspection: publish to twin/v1/plant-a/press-1/load",
+        ),
+        ("twin/v1/plant-a/press-1/Load", "publish to twin/v1/plant-a/press-1/load"),
+        ("twin/v1/plant-a/press-1/inspect", "publish to twin/v1/plant-a/press-1/inspection"),
+        ("twin/v1/plant-a/press-1/foo", "publish to twin/v1/{site}/{component}/load, image or"),
+        ("twin/v1/press-1/load", "lacks its site, its component or its kind below twin/v1: publ"),
+        ("twin/v1", "lacks all that matters below twin/v1: publish to twin/v1/{site}/{component}"),
+        ("twin/v1/v2/plant-a/press-1/load", "has 4 levels below twin/v1, not three"),
+        (
+            "twin/v2/plant-a/press-1/load",
+            "is not below twin/v1: publish to twin/v1/plant-a/press-1/",
+        ),
+        (
+            "twin/V1/plant-a/press-1/load",
+            "is not below twin/v1: publish to twin/v1/plant-a/press-1/",
+        ),
+        (
+            "twin/plant-a/press-1/load",
+            "is not below twin/v1: publish to twin/v1/plant-a/press-1/load",
+        ),
+        ("twin/v2/whatever", "is not below twin/v1: publish to twin/v1/{site}/{component}/load"),
+    ],
+)
+def test_the_right_form_is_named(topic: str, says: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        Topics().parsed(topic)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"topic '{topic}' ")
+
+
+def test_what_misses_the_root_is_watched_only_beside_a_version() -> None:
+    assert Topics("acme/twin").beside == []
+    assert Topics("twin").beside == []
+    beside = Topics("acme/twin/v3").beside
+    assert "acme/twin/v1/#" in beside
+    assert "acme/twin/+/+/load" in beside
+    assert not any(f.startswith("acme/twin/v3/") for f in beside)
+
+
+@pytest.mark.parametrize(
+    ("topic", "outgoing"),
+    [
+        ("twin/v1/plant-a/press-1/state", True),
+        ("twin/v1/plant-a/press-1/event", True),
+        ("twin/v2/plant-a/press-1/state", True),
+        ("twin/v1/press-1/state", False),
+        ("twin/v1/plant-a/press-1/load", False),
+        ("twin/v1/plant-a/press-1/states", False),
+    ],
+)
+def test_what_the_twin_says_itself_is_told_from_what_it_is_told(topic: str, outgoing: bool) -> None:
+    assert Topics().is_outgoing(topic) is outgoing

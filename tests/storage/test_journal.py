@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from storage.catalogue import Checkpoint
+from storage.commits import ROW_BYTES
 from storage.database import create
 from storage.entry import Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.journal import ROW_BYTES, Journal
+from storage.journal import Journal
 from storage.marks import Outcome
 from storage.schema import VERSION
 from tests.storage.conftest import NOW, entry, files_bounded, kept, letter
@@ -148,7 +149,8 @@ def test_pruning_goes_in_steps_and_keeps_the_last_commit(path: Path) -> None:
         assert [journal.prune(10, commits=4) for _ in range(4)] == [4, 4, 1, 0]
     with Journal(path) as journal:
         assert (journal.start, journal.end) == (9, 10)
-        assert journal.append([entry(3)], now_ns=NOW).outcomes == [Outcome.DUPLICATE]
+        again = journal.append([entry(3), entry(9)], now_ns=NOW)  # what 3 said is not kept
+        assert again.outcomes == [Outcome.BEHIND, Outcome.DUPLICATE]
         assert journal.verify() == []
 
 

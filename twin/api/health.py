@@ -60,7 +60,8 @@ def readiness(service: Service) -> dict[str, Any]:
         "broker": None if service.source is None else service.source.connected,
     }
     ready = recovered and checks["journal"] and checks["archive"]
-    return {"ready": ready, "checks": checks, "damage": service.damage}
+    trouble = None if service.source is None else service.source.trouble
+    return {"ready": ready, "checks": checks, "broker_trouble": trouble, "damage": service.damage}
 
 
 def _survey(service: Service) -> None:

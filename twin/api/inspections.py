@@ -27,7 +27,8 @@ Key = Annotated[
     Header(
         min_length=1,
         max_length=255,
-        description="Any text of your choice: a repetition with the same key counts once.",
+        description="Any text of your choice: a repetition with the same key counts once, and is "
+        "refused if it says something else.",
     ),
 ]
 
@@ -42,7 +43,7 @@ def add_inspections(app: FastAPI, context: Context) -> None:
         responses={
             200: {"model": Inspected, "description": "The key was used before: nothing is done."},
             201: {"model": Inspected},
-            **documented("unknown-component", "conflict", "invalid", "unavailable"),
+            **documented("unknown-component", "conflict", "invalid", "unavailable", "key-reused"),
             **documented("bad-request", "body-too-large", "unsupported-media-type"),
         },
     )
@@ -55,6 +56,12 @@ def add_inspections(app: FastAPI, context: Context) -> None:
             raise ProblemError("conflict", f"{found.name} is retired")
         observation = _observation(context, found.name, body, idempotency_key)
         outcome = await context.done(service.observe(observation))
+        if outcome is Outcome.CONFLICT:
+            raise ProblemError(
+                "key-reused",
+                f"Idempotency-Key {idempotency_key!r} was used for another inspection of "
+                f"{found.name}: nothing is done, send this one under a key of its own",
+            )
         return _answer(context, observation, outcome)
 
 

@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "method-not-allowed": (405, "The route does not know this method"),
     "not-acceptable": (406, "None of the accepted media types is offered"),
     "conflict": (409, "Somebody else changed it first"),
+    "key-reused": (422, "The idempotency key was used for something else"),
     "no-load": (409, "No load was seen yet"),
     "precondition-failed": (412, "The revision is not the expected one"),
     "body-too-large": (413, "The body is too large"),

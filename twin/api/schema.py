@@ -219,7 +219,10 @@ class ImageRead(Page):
     length: float | None = Field(description="Of the crack that is seen [m]; null if not trusted.")
     length_sd: float | None = Field(description="[m]")
     tips: list[ImageTip] = Field(description="Ends that the image shows, the tip first.")
-    path: list[tuple[float, float]] = Field(description="x, y from mouth to tip [pixel].")
+    path: list[tuple[float, float]] = Field(
+        description="x, y from mouth to tip [pixel], in the rows and columns as they are stored: a "
+        "photograph's EXIF orientation does not turn them, a TIFF's does."
+    )
     reader: str
 
 

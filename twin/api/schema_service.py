@@ -47,7 +47,7 @@ class Resubmitted(Page):
     """What became of a letter that was judged again."""
 
     id: int
-    outcome: Literal["accepted", "duplicate", "behind"]
+    outcome: Literal["accepted", "duplicate", "conflict", "behind"]
 
 
 class CohortInfo(Page):
@@ -119,4 +119,7 @@ class Ready(Page):
 
     ready: bool
     checks: Checks
+    broker_trouble: str | None = Field(
+        description="What went wrong last with the broker, until a connection has lasted a minute."
+    )
     damage: list[str] = Field(description="What was found damaged at the start.")

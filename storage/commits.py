@@ -1,0 +1,51 @@
+"""Rows of the table of commits: what one group commit wrote, with its checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+
+from storage.database import Row, typed
+from storage.entry import Entry
+from storage.errors import CorruptError
+
+ROW_BYTES = 16 << 20  # a commit larger than this is cut into several rows
+COLUMNS = "first, count, committed_ns, crc32, blob"
+FORM = (int, int, int, int, bytes)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(list[Entry])
+
+
+def commit_rows(accepted: Sequence[Entry], first: int, now_ns: int) -> Iterator[Row]:
+    """The rows of a commit, of which `first` is the offset of its first entry."""
+    start = size = 0
+    for i, entry in enumerate(accepted):
+        if i > start and size + len(entry.body) > ROW_BYTES:
+            yield _commit_row(accepted[start:i], first + start, now_ns)
+            start, size = i, 0
+        size += len(entry.body)
+    if accepted:
+        yield _commit_row(accepted[start:], first + start, now_ns)
+
+
+def _commit_row(entries: Sequence[Entry], first: int, now_ns: int) -> Row:
+    blob = _encode(entries)
+    return first, len(entries), now_ns, _commit_crc(first, len(entries), now_ns, blob), blob
+
+
+def _commit_crc(first: int, count: int, committed_ns: int, blob: bytes) -> int:
+    return crc32(blob, crc32(f"{first} {count} {committed_ns}".encode()))
+
+
+def checked(row: Row, path: Path) -> tuple[int, list[Entry]]:
+    """The first offset and the entries of a row; CorruptError if it is not as it was written."""
+    first, count, committed_ns, crc, blob = typed(row, *FORM)
+    if crc != _commit_crc(first, count, committed_ns, blob):
+        raise CorruptError(
+            f"{path}: entries {first} to {first + count - 1} do not match their checksum"
+        )
+    return first, _decoder.decode(blob)

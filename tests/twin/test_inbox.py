@@ -1,0 +1,55 @@
+"""What the service refuses at its door, and with what words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sensors.mqtt_packets import Message
+from tests.twin.fakes import PRESS, House, house
+
+BODY = {"source": "daq-3", "boot": 1, "unit": "MPa", "cycles": [[100.0, 50.0, 10]]}
+
+
+def judged(home: House, **changes: Any) -> list[tuple[str, str]]:
+    """Reason and sentence, unless the message is taken."""
+    body = json.dumps(BODY | {"seq": 1} | changes).encode()
+    message = Message(f"twin/v1/{PRESS}/load", body, "application/json")
+    parcel = home.service.inbox.parcel([message], lambda: None)
+    return [(letter.reason, letter.sentence) for letter in parcel.dead]
+
+
+@pytest.mark.parametrize(
+    ("t_ns", "unit"),
+    [
+        (1_764_000_000, "seconds"),
+        (1_764_000_000_000, "milliseconds"),
+        (1_764_000_000_000_000, "microseconds"),
+    ],
+)
+async def test_a_clock_in_another_unit_is_refused_by_name(
+    tmp_path: Path, t_ns: int, unit: str
+) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        ((reason, sentence),) = judged(home, t_ns=t_ns)
+        assert reason == "time"
+        assert f"t_ns {t_ns} looks like {unit}" in sentence
+        assert judged(home, t_ns=1_764_000_000 * 10**9) == []
+
+
+async def test_old_recordings_are_taken_and_clocks_that_are_not_set_are_not(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        assert judged(home, time="1971-01-01T00:00:00Z") == []
+        ((reason, sentence),) = judged(home, time="1970-01-01T00:03:12Z")
+        assert reason == "time"
+        assert "before 1971-01-01: is the clock set?" in sentence
+    early = {"earliest": "1970-01-01T00:00:00Z"}
+    async with house(tmp_path / "data", ingest=early) as home:
+        assert judged(home, time="1970-01-01T00:03:12Z") == []
