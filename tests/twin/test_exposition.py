@@ -26,13 +26,13 @@ Samples = dict[tuple[str, str, str], float]
 
 
 def samples(text: str) -> Samples:
-    """The per-component samples by (name, component, quantile)."""
+    """The per-component samples by (name, component, probability)."""
     found: Samples = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name.startswith("twin_component_"):
                 name = f"{sample.labels['site']}/{sample.labels['component']}"
-                key = (sample.name, name, sample.labels.get("quantile", ""))
+                key = (sample.name, name, sample.labels.get("probability", ""))
                 assert key not in found
                 found[key] = sample.value
     return found
@@ -103,10 +103,10 @@ async def test_prometheus_reads_what_the_api_says(tmp_path: Path) -> None:
     assert found[last, PRESS, ""] == T0_NS / 1e9 + 120
     assert (last, "plant-b/silent", "") not in found
     remaining = f"{prefix}_remaining_cycles"
-    for quantile in ("0.05", "0.5", "0.95"):
-        assert found[remaining, PRESS, quantile] == state["remaining_cycles"]
-        assert found[remaining, "plant-b/still", quantile] == math.inf
-        assert (remaining, "plant-b/silent", quantile) not in found
+    for probability in ("0.05", "0.5", "0.95"):
+        assert found[remaining, PRESS, probability] == state["remaining_cycles"]
+        assert found[remaining, "plant-b/still", probability] == math.inf
+        assert (remaining, "plant-b/silent", probability) not in found
 
 
 async def test_prometheus_learns_of_a_part_that_is_broken_below_its_limit(tmp_path: Path) -> None:
