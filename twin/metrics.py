@@ -143,6 +143,9 @@ class Metrics:
         self.damage = self._gauge(
             "twin_damage_found", "What the last start found damaged on disk; `/readyz` names it."
         )
+        self.journal_end = self._gauge(
+            "twin_journal_end", "Lines that the journal has ever held; never fewer than before."
+        )
         self.disk_free = self._gauge("twin_disk_free_bytes", "Free space where the data are.")
         self.disk_size = self._gauge("twin_disk_size_bytes", "All space where the data are.")
         self._begin()

@@ -68,6 +68,7 @@ def _survey(service: Service) -> None:
     """Set the gauges that say how things are at the time of the scrape."""
     metrics = service.metrics
     metrics.ready.set(readiness(service)["ready"])
+    metrics.journal_end.set(service.committer.end)
     metrics.damage.set(len(service.damage))
     source = service.source
     metrics.broker.set(math.nan if source is None else source.connected)
