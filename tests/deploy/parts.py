@@ -230,10 +230,8 @@ STALE = [
         "a gauge that was silent before the twin started fires at once, until it speaks",
         {
             of(LAST): over((10, -3600), (5, "600+15")),
-            of(SINCE): over((15, -7200)),
             of(SILENCE): over((15, 600)),
             of(LAST, SHAFT): over((15, "0+15")),
-            of(SINCE, SHAFT): over((15, -7200)),
             of(SILENCE, SHAFT): over((15, 600)),
             selector(START): over((15, 0)),
         },
@@ -245,10 +243,8 @@ STALE = [
         "what waited at the broker is heard before anybody is told of silence",
         {
             of(LAST): over((20, "0+15"), (20, GONE), (1, 1185), (10, "2460+15")),
-            of(SINCE): over((20, 0), (20, GONE), (11, 0)),
             of(SILENCE): over((20, 600), (20, GONE), (11, 600)),
             of(LAST, SHAFT): over((20, "0+15"), (20, GONE), (11, 1185)),
-            of(SINCE, SHAFT): over((20, 0), (20, GONE), (11, 0)),
             of(SILENCE, SHAFT): over((20, 600), (20, GONE), (11, 600)),
             selector(START): over((20, -5000), (20, GONE), (11, 2400)),
         },
@@ -265,10 +261,8 @@ STALE = [
         "a gauge that fell silent while nobody scraped fires at the first scrape",
         {
             of(LAST): over((10, "0+15"), (20, None), (5, 600)),
-            of(SINCE): over((10, 0), (20, None), (5, 0)),
             of(SILENCE): over((10, 600), (20, None), (5, 600)),
             of(LAST, SHAFT): over((10, "0+15"), (20, None), (5, "1800+15")),
-            of(SINCE, SHAFT): over((10, 0), (20, None), (5, 0)),
             of(SILENCE, SHAFT): over((10, 600), (20, None), (5, 600)),
             selector(START): over((10, -5000), (20, None), (5, -5000)),
         },
@@ -277,13 +271,18 @@ STALE = [
     Case(
         _STALE,
         APPEAR,
-        "a part that is brought back has its time to speak",
+        "what is heard late, and a part that is brought back, are as old as their evidence",
         {
-            of(LAST): over((20, None), (20, 0)),
-            of(SINCE): over((20, None), (20, 1200)),
-            of(SILENCE): over((20, None), (20, 600)),
+            of(LAST): over((5, None), (20, 0)),
+            of(SILENCE): over((5, None), (20, 600)),
+            of(LAST, SHAFT): over((5, None), (20, -3600)),
+            of(SILENCE, SHAFT): over((5, None), (3, 7200), (17, 600)),
         },
-        [Moment(20, []), Moment(30, []), Moment(30.25, [Fires(PRESS, "30m 15s")])],
+        [
+            Moment(7, []),
+            Moment(8, [Fires(SHAFT, "1h 8m 0s")]),
+            Moment(10.25, [Fires(PRESS, "10m 15s"), Fires(SHAFT, "1h 10m 15s")]),
+        ],
     ),
     Case(
         _STALE,
@@ -291,7 +290,6 @@ STALE = [
         "a retired part is silent",
         {
             of(LAST): over((20, 0), (5, GONE)),
-            of(SINCE): over((20, 0), (5, GONE)),
             of(SILENCE): over((20, 600), (5, GONE)),
         },
         [Moment(19, [Fires(PRESS, "19m 0s")]), Moment(20.25, [])],

@@ -116,7 +116,6 @@ HELD = "and on (job, instance) (up == 0 or twin_ready == 0)"
         ("TwinRemainingLifeLow", HELD, ""),
         ("TwinRemainingLifeMissing", "cycles > 0", "cycles >= 0"),
         ("TwinSensorStale", "> twin_component_stale_after", ">= twin_component_stale_after"),
-        ("TwinSensorStale", "<= twin_component_stale_after", "< twin_component_stale_after"),
         ("TwinSensorStale", "< 120 and twin:restarted", "< 0 and twin:restarted"),
         ("TwinSensorStale", "< 120 and twin:restarted", "< 120"),
         ("TwinSensorNeverHeard", "> twin_component_stale_after", ">= twin_component_stale_after"),
