@@ -128,7 +128,7 @@ async def test_a_crack_at_its_limit_and_a_silent_sensor_alert(
 
 async def bear(it: Live, name: str, seq: int, t_ns: int) -> None:
     cycles = np.array([[1e8, 6e7, 100.0]]).tobytes()
-    key = {"component": name, "source": "daq", "boot": 1, "seq": seq, "t_ns": t_ns}
+    key: dict[str, Any] = {"component": name, "source": "daq", "boot": 1, "seq": seq, "t_ns": t_ns}
     await it.service.observe(Spectrum(**key, quantity="stress", cycles=cycles))
 
 

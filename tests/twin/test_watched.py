@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from storage.store import Store
 from tests.twin.fakes import PRESS, House, house, wanted
@@ -23,7 +24,7 @@ def since(*changes: Component) -> int:
     return (fleet.components[changes[0].name].registered_ns - T0) // 10**9
 
 
-def of(revision: int, *, retired: bool = False, **changes: object) -> Component:
+def of(revision: int, *, retired: bool = False, **changes: Any) -> Component:
     return component(revision=revision, **changes).model_copy(update={"retired": retired})
 
 
