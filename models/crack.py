@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from models.crack_growth import grown, open_growth
+from models.crack_growth import grown, open_growth, unit_intensities, with_open_growth
 from models.crack_load import (
     CrackLoad,
     blocks,
@@ -16,16 +17,29 @@ from models.crack_load import (
     dated,
     inspection_load,
     no_load,
+    passed_load,
     series_load,
     spectrum_load,
     timely,
 )
-from models.crack_state import CrackBelief, CrackState, Value, belief, columns, limit_of, mean
+from models.crack_peaks import loaded
+from models.crack_state import (
+    MOST_OPEN,
+    CrackBelief,
+    CrackState,
+    Value,
+    belief,
+    columns,
+    limit_of,
+    mean,
+)
+from models.direction import equivalent
 from models.exposure import exposed, exposure
 from models.geometry import Geometry
 from models.laws import Law
-from models.rainflow import turning
+from models.rainflow import Passage, turning
 from models.retardation import Overload, Retardation
+from models.strength import known, strength
 from models.tree import mapped
 
 __all__ = [
@@ -57,6 +71,8 @@ class CrackStepper:
     a_limit: Value  # (n,) or float [m]
     gate: Value = 0.0  # reversals smaller than this are no turning points [Pa]
     replace: bool | Tensor = True
+    K_c: Value = math.inf  # toughness, where a peak breaks the part [Pa √m]
+    yield_stress: Value = math.inf  # of the net section, which breaks it too [Pa]
     particles: int = 1
     capacity: int = 64  # turning points that stay open
 
@@ -69,9 +85,13 @@ class CrackStepper:
         zeros, ticks = torch.zeros(n, dtype=a.dtype), torch.zeros(n, dtype=torch.int64)
         return CrackState(
             a=a,
+            length=a.clone(),
             law=mapped(lambda leaf: columns(leaf, n), self.law),
             geometry=geometry,
             retardation=mapped(lambda leaf: columns(leaf, n), self.retardation),
+            strength=mapped(
+                lambda leaf: columns(leaf, n), strength(self.law, self.K_c, self.yield_stress)
+            ),
             overload=Overload(a.clone(), torch.zeros_like(a)),
             counter=turning(n, self.gate, self.capacity),
             exposure=exposure(n),
@@ -94,29 +114,69 @@ class CrackStepper:
         Raises ValueError for a load that is not finite, or not a load.
         """
         check(load, len(state.a))
-        counter, cycles = counted_load(state.counter, load)
-        state = grown(state, cycles)._replace(
-            counter=counter, exposure=exposed(state.exposure, cycles)
-        )
+        state = loaded(self, state, load)
         if load.inspected.any():
             state = _inspected(state, load)
-        return state._replace(t_ns=dated(state.t_ns, load), open_growth=open_growth(state))
+        return state._replace(t_ns=dated(state.t_ns, load))
+
+    def taken(self, state: CrackState, load: CrackLoad) -> CrackState:
+        """The cracks after the samples and blocks; whether a peak breaks them is left open."""
+        if state.retardation.interacts:
+            counter, passage = passed_load(state.counter, load)
+        else:
+            counter, cycles = counted_load(state.counter, load)
+            passage = Passage(cycles, torch.ones_like(cycles.range, dtype=torch.bool))
+        exposure = exposed(state.exposure, passage.cycles)
+        after = grown(state, passage)._replace(counter=counter, exposure=exposure)
+        return with_open_growth(after)
+
+    def breaks(self, state: CrackState, tension: Tensor, shear: Tensor) -> Tensor:
+        """Whether (…, p) stresses (…, 1) [Pa] break cracks of the lengths that they have now."""
+        if not known(state.strength):
+            return torch.zeros(len(tension), state.a.shape[1], dtype=torch.bool)
+        unit, unit_II, bears = unit_intensities(state)
+        K = equivalent(tension * unit, shear * unit_II)
+        yields = tension >= state.strength.yield_stress * bears
+        return (tension > 0.0) & ((state.strength.K_c <= K) | yields)
+
+    def ended(self, state: CrackState) -> Tensor:
+        """Which cracks (n, p) are at the geometry's limit."""
+        return state.a >= limit_of(state).view_as(state.a)
+
+    def broken(self, state: CrackState, which: Tensor) -> CrackState:
+        """The cracks with those at `which` (n, p) run to the limit."""
+        limit = limit_of(state).view_as(state.a)
+        a = torch.where(which, torch.maximum(limit, state.a), state.a)
+        return state._replace(
+            a=a,
+            length=torch.where(which, a, state.length),
+            open_growth=torch.where(which, 0.0, state.open_growth),
+            fractured=(a >= limit).all(1),
+        )
 
 
 def _inspected(state: CrackState, load: CrackLoad) -> CrackState:
-    """The belief after the inspections; the overload zone keeps its distance to the tip."""
+    """The belief after the inspections; the overload zone keeps its distance to the tip.
+
+    What was measured has the growth of the open residue in it: closing, it must not count again.
+    """
     seen, length = timely(load, state), load.length.to(state.a.dtype)
     limit = limit_of(state).view_as(state.a)
     taken = (seen & state.replace)[:, None]
-    a = torch.where(taken, torch.minimum(length[:, None], limit), state.a)
+    measured = torch.minimum(length[:, None], limit).expand_as(state.a)
+    there = state._replace(a=torch.where(taken, measured, state.a))
+    more = torch.minimum(open_growth(there), MOST_OPEN * measured)
+    a = torch.where(taken, torch.where(measured < limit, measured - more, limit), state.a)
     moved = state.overload.a + (a - state.a)
     return state._replace(
         a=a,
+        length=torch.where(taken, measured, state.length),
+        open_growth=torch.where(taken, measured - a, state.open_growth),
         overload=state.overload._replace(a=moved),
         fractured=(a >= limit).all(1),
         measured=torch.where(seen, length, state.measured),
         measured_sd=torch.where(seen, load.length_sd.to(a.dtype), state.measured_sd),
-        innovation=torch.where(seen, length - mean(state.a), state.innovation),
+        innovation=torch.where(seen, length - mean(state.length), state.innovation),
         t_inspected_ns=torch.where(seen, load.t_ns, state.t_inspected_ns),
     )
 

@@ -7,18 +7,20 @@ from torch import Tensor
 
 from models.crack_state import CrackState, limit_of
 from models.exposure import row_of
-from models.integration import Drive, Lanes, advanced, padded
-from models.rainflow import Cycles, open_half_cycles
+from models.integration import Drive, Lanes, advanced, filled, padded, root_of
+from models.rainflow import Cycles, Passage, open_half_cycles
 from models.retardation import Overload, Retardation
+from models.strength import known
 from models.tree import mapped, rows
 
 
-def grown(state: CrackState, cycles: Cycles) -> CrackState:
-    """The cracks after `cycles`: together, or one after the other where loads interact."""
+def grown(state: CrackState, passage: Passage) -> CrackState:
+    """The cracks after what passes: together, or one after the other where loads interact."""
+    cycles = passage.cycles
     if cycles.range.numel() == 0:
         return state
     if state.retardation.interacts:
-        a, growth, overload = _in_order(state, cycles)
+        a, growth, overload = _in_order(state, passage)
     else:
         a, growth, _ = advanced(state.a.reshape(-1), lanes(state, cycles), limit_of(state))
         overload = state.overload
@@ -38,9 +40,9 @@ def tallied(
     return cycles + count, torch.where(known[:, None], mean, rate)
 
 
-def _in_order(state: CrackState, cycles: Cycles) -> tuple[Tensor, Tensor, Overload]:
+def _in_order(state: CrackState, passage: Passage) -> tuple[Tensor, Tensor, Overload]:
     """Lengths, growth (both (n·p,) [m]) and overloads after the blocks, one after the other."""
-    p = state.a.shape[1]
+    cycles, p = passage.cycles, state.a.shape[1]
     limit, growth = limit_of(state), torch.zeros_like(state.a).view(-1)
     lengths = cycles.offset.diff()
     for j in range(int(lengths.max())):
@@ -50,7 +52,7 @@ def _in_order(state: CrackState, cycles: Cycles) -> tuple[Tensor, Tensor, Overlo
         track = torch.arange(len(source), device=source.device)
         speed = _lanes(state, cycles, block, source, track, apart=True)
         a, more, _ = advanced(state.a.view(-1)[source], speed, limit[source])
-        overload = _remembered(speed, a)
+        overload = _remembered(speed, a, passage.passes[block])
         growth = growth.index_add(0, source, more)
         state = state._replace(
             a=state.a.view(-1).index_copy(0, source, a).view_as(state.a),
@@ -63,21 +65,53 @@ def _in_order(state: CrackState, cycles: Cycles) -> tuple[Tensor, Tensor, Overlo
     return state.a, growth, state.overload
 
 
-def _remembered(speed: Lanes, a: Tensor) -> Overload:
-    """The overloads after the blocks of `speed`, at the lengths `a` (k,) that these left."""
+def _remembered(speed: Lanes, a: Tensor, passes: Tensor) -> Overload:
+    """The overloads after the blocks of `speed`, at the lengths `a` (k,) that these left.
+
+    A peak makes its zone when it `passes` (k,), not when its cycle closes.
+    """
     drive, used = speed.drive, speed.used
-    K_max = torch.where(drive.count > 0.0, speed.K_max_and_R(a)[0], 0.0)[:used]
+    K_max = torch.where(passes, speed.K_max_and_R(a)[0][:used], 0.0)
     here = torch.arange(used, device=a.device)
     return rows(drive.retardation, here).remembered(Overload(*rows(drive.overload, here)), a, K_max)
 
 
+def with_open_growth(state: CrackState) -> CrackState:
+    """The cracks with what the residue has grown them; evaluated, never consumed.
+
+    What is believed never shrinks, and a part whose open cycles grow it to its limit is broken.
+    """
+    more = torch.maximum(open_growth(state), state.length - state.a)
+    limit = limit_of(state).view_as(state.a)
+    through = state.a + more >= limit
+    a = torch.where(through, torch.maximum(limit, state.a), state.a)
+    more = torch.where(through, 0.0, more)
+    broken = through.all(1)
+    return state._replace(a=a, length=a + more, open_growth=more, fractured=broken)
+
+
 def open_growth(state: CrackState) -> Tensor:
-    """Growth [m] if the residue closed now as half cycles; evaluated, never consumed."""
+    """Growth (n, p) [m] if the residue closed now as half cycles.
+
+    Zero where one would break the part: it has passed when the crack was shorter, and did not.
+    """
     if not state.counter.depth.any():
         return torch.zeros_like(state.a)
     a = state.a.reshape(-1)
-    speed = lanes(state, open_half_cycles(state.counter))
-    return torch.minimum(speed(a), (limit_of(state) - a).clamp(min=0.0)).view_as(state.a)
+    growth = lanes(state, open_half_cycles(state.counter))(a)
+    growth = torch.where(torch.isfinite(growth), growth, 0.0)
+    return torch.minimum(growth, (limit_of(state) - a).clamp(min=0.0)).view_as(state.a)
+
+
+def unit_intensities(state: CrackState) -> tuple[Tensor, Tensor, Tensor]:
+    """K_I and K_II [√m] of a unit stress, and the net section [1], at the believed lengths."""
+    n, p = state.a.shape
+    long = filled(state.length.reshape(-1))
+    geometry = mapped(lambda leaf: filled(leaf.expand(n, p).reshape(-1)), state.geometry)
+    root = root_of(long)
+    found = (geometry.F(long) * root, geometry.F_II(long) * root, geometry.net_section(long))
+    unit, unit_II, bears = (leaf[: n * p].view(n, p) for leaf in found)
+    return unit, unit_II, bears
 
 
 def lanes(state: CrackState, cycles: Cycles, retardation: Retardation | None = None) -> Lanes:
@@ -119,6 +153,7 @@ def _lanes(
         law=mapped(gathered, state.law),
         retardation=mapped(gathered, state.retardation if retardation is None else retardation),
         overload=mapped(gathered, state.overload),
+        strength=mapped(gathered, state.strength),
         range=2.0 * half,
         peak=torch.where(opened, peak, 0.0),
         R=torch.where(opened, valley / torch.where(opened, peak, 1.0), 0.0),
@@ -135,6 +170,7 @@ def _lanes(
         tracks=len(cracks),
         apart=apart,
         mixed=mixed,
+        judged=known(state.strength),
     )
 
 

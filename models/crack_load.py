@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.exposure import row_of
-from models.rainflow import Cycles, Turning, counted
+from models.rainflow import Cycles, Passage, Turning, counted, passed
 
 
 class CrackLoad(NamedTuple):
@@ -96,6 +96,41 @@ def inspection_load(t_ns: Tensor, length: Tensor, length_sd: Tensor | None = Non
     )
 
 
+def series_of(load: CrackLoad, row: Tensor) -> CrackLoad:
+    """Samples and blocks of one `row` (1,), without its inspection."""
+    i = int(row)
+    first, last = load.sample_offset[i : i + 2].tolist()
+    return no_load(1)._replace(
+        t_ns=load.t_ns[i : i + 1],
+        samples=load.samples[first:last],
+        companion=load.companion[first:last],
+        sample_offset=torch.tensor([0, last - first]),
+        continues=load.continues[i : i + 1],
+        blocks=_of_row(load.blocks, i),
+    )
+
+
+def _of_row(cycles: Cycles, i: int) -> Cycles:
+    start, end = cycles.offset[i : i + 2].tolist()
+    span, mean, count, shear, shear_mean = (leaf[start:end] for leaf in cycles[:5])
+    return Cycles(span, mean, count, shear, shear_mean, torch.tensor([0, end - start]))
+
+
+def halves(load: CrackLoad) -> tuple[CrackLoad, CrackLoad]:
+    """The first and the second half of the samples of one component; blocks come last."""
+    n = len(load.samples)
+    first, second = (
+        load._replace(
+            samples=load.samples[part],
+            companion=load.companion[part],
+            sample_offset=torch.tensor([0, len(load.samples[part])]),
+        )
+        for part in (slice(0, n // 2), slice(n // 2, n))
+    )
+    none = no_load(1)
+    return first._replace(blocks=none.blocks), second._replace(continues=none.continues)
+
+
 def _offset(ragged: Sequence[Sequence[object]] | Sequence[Tensor]) -> Tensor:
     return torch.tensor([0, *(len(row) for row in ragged)]).cumsum(0)
 
@@ -170,6 +205,21 @@ def timely(load: CrackLoad, state: _Seen) -> Tensor:
     """
     before_break = state.fractured & (load.t_ns < state.t_ns)
     return load.inspected & (load.t_ns >= state.t_inspected_ns) & ~before_break
+
+
+def passed_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Passage]:
+    """The counter after the load's series, and all that passes: first of the series."""
+    blocks = Passage(load.blocks, torch.ones_like(load.blocks.range, dtype=torch.bool))
+    if load.samples.numel() == 0 and bool(load.continues.all()):
+        return counter, blocks
+    counter, series = passed(
+        counter, load.samples, load.companion, load.sample_offset, load.continues
+    )
+    if load.blocks.range.numel() == 0:
+        return counter, series
+    order = torch.cat((row_of(series.cycles.offset), row_of(load.blocks.offset)))
+    passes = torch.cat((series.passes, blocks.passes))[order.argsort(stable=True)]
+    return counter, Passage(merged(series.cycles, load.blocks), passes)
 
 
 def counted_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:

@@ -12,17 +12,22 @@ from models.geometry import Geometry
 from models.laws import Law
 from models.rainflow import Turning
 from models.retardation import Overload, Retardation
+from models.strength import Strength
 
 Value = float | Tensor
+
+MOST_OPEN = 0.1  # of a measured length that may be growth of the open residue
 
 
 class CrackState(NamedTuple):
     """What is believed of each crack; axis 0 component, axis 1 particle."""
 
-    a: Tensor  # (n, p) crack length, at the geometry's limit once fractured [m]
+    a: Tensor  # (n, p) length by the cycles that are counted, at the limit once fractured [m]
+    length: Tensor  # (n, p) with the growth of the open residue: what is believed [m]
     law: Law  # leaves (n, 1) or (n, p)
     geometry: Geometry  # leaves (n, 1) or (n, p)
     retardation: Retardation  # leaves (n, 1) or (n, p)
+    strength: Strength  # leaves (n, 1) or (n, p)
     overload: Overload  # leaves (n, p)
     counter: Turning
     exposure: Exposure
@@ -42,7 +47,7 @@ class CrackState(NamedTuple):
 class CrackBelief(NamedTuple):
     """What is told of each crack; all (n,)."""
 
-    crack_length: Tensor  # [m]
+    crack_length: Tensor  # with the open growth [m]
     crack_length_sd: Tensor  # over the particles [m]
     growth_rate: Tensor  # of the last load [m/cycle]
     cycles: Tensor  # [1]
@@ -59,7 +64,7 @@ class _Believed(Protocol):
     """What every state of a crack holds, so that it can be told; see `CrackState`."""
 
     @property
-    def a(self) -> Tensor: ...
+    def length(self) -> Tensor: ...
     @property
     def rate(self) -> Tensor: ...
     @property
@@ -82,10 +87,10 @@ class _Believed(Protocol):
 
 def belief(state: _Believed) -> CrackBelief:
     """What the state says, with the particles summed up."""
-    a = mean(state.a)
+    a = mean(state.length)
     return CrackBelief(
         crack_length=a,
-        crack_length_sd=torch.sqrt(mean((state.a - a[:, None]) ** 2)),
+        crack_length_sd=torch.sqrt(mean((state.length - a[:, None]) ** 2)),
         growth_rate=mean(state.rate),
         cycles=state.cycles,
         open_growth=mean(state.open_growth),

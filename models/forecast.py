@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from models.crack_growth import lanes
 from models.crack_state import CrackState, limit_of
-from models.exposure import typical_blocks
+from models.exposure import FREE, Exposure, exposed, typical_blocks
 from models.integration import Speed, advanced
-from models.rainflow import Cycles
+from models.rainflow import Cycles, Turning, open_half_cycles
 from models.retardation import NoRetardation
 
+BISECTIONS = 40  # of the length at which a crack breaks
 POINTS = 257  # of the quadrature over ln a; odd, for Simpson's rule
 
 
@@ -62,7 +64,7 @@ def rollout(state: CrackState, blocks: Cycles, cycles: Tensor) -> Tensor:
     steps = cycles.diff(prepend=cycles.new_zeros(1)).tolist()
     if not all(math.isfinite(step) and step >= 0.0 for step in steps):
         raise ValueError(f"cycles must rise from 0 on: {cycles.tolist()}")
-    a, limit = state.a.reshape(-1), limit_of(state)
+    a, limit = state.length.reshape(-1), limit_of(state)
     lengths = []
     speed = lanes(state, mix(blocks), NoRetardation()) if blocks.range.numel() else None
     for step in steps:
@@ -73,23 +75,47 @@ def rollout(state: CrackState, blocks: Cycles, cycles: Tensor) -> Tensor:
 
 
 def life(state: CrackState, blocks: Cycles, a_to: Tensor | float, points: int = POINTS) -> Tensor:
-    """Cycles (n, p) from `state.a` to `a_to` (float, (n, 1) or (n, p)) [m] under the mix `blocks`.
+    """Cycles (n, p) from the believed length to `a_to` (float, (n, 1) or (n, p)) [m] under a mix.
 
     ∞ where the crack arrests, 0 where it is there already; a fracture on the way ends the life.
     Simpson's rule over ln a with an odd number of `points`.
     """
-    a, limit = state.a.reshape(-1), limit_of(state)
+    a, limit = state.length.reshape(-1), limit_of(state)
     goal = torch.as_tensor(a_to, dtype=a.dtype, device=a.device).expand_as(state.a).reshape(-1)
     if blocks.range.numel() == 0:
-        return torch.where(a >= goal, 0.0, math.inf).to(a.dtype).view_as(state.a)
+        return torch.where(a >= goal, 0.0, torch.full_like(a, math.inf)).view_as(state.a)
     speed = lanes(state, mix(blocks), NoRetardation())
-    width = torch.log(torch.minimum(goal, limit).clamp(min=a) / a) / (points - 1)
-    total = torch.zeros_like(a)
-    for i in range(points):
-        at = a * torch.exp(width * i)
-        total = total + _weight(i, points) * (at / speed(at))
-    cycles = torch.where(width > 0.0, total * width / 3.0, 0.0)
+    end = torch.minimum(goal, limit).clamp(min=a)
+    cycles, last = _simpson(speed, a, end, points)
+    index = (last < end).nonzero().squeeze(1)  # a fracture comes first: its length is looked for
+    if index.numel():
+        some, start = speed.among(index), a[index]
+        width = torch.log(end[index] / start) / (points - 1)
+        broken = _fracture(some, last[index], last[index] * torch.exp(width))
+        cycles = cycles.index_copy(0, index, _simpson(some, start, broken, points)[0])
     return cycles.view_as(state.a)
+
+
+def _simpson(speed: Speed, a: Tensor, end: Tensor, points: int) -> tuple[Tensor, Tensor]:
+    """Cycles (k,) from `a` to `end` [m], and the last point (k,) [m] that no fracture precedes."""
+    width, total, last = torch.log(end / a) / (points - 1), torch.zeros_like(a), a
+    whole = torch.ones_like(a, dtype=torch.bool)
+    for i in range(points):
+        at = end if i == points - 1 else a * torch.exp(width * i)
+        growth = speed(at)
+        total = total + _weight(i, points) * (at / growth)
+        whole = whole & torch.isfinite(growth)
+        last = torch.where(whole, at, last)
+    return torch.where(width > 0.0, total * width / 3.0, 0.0), last
+
+
+def _fracture(speed: Speed, sound: Tensor, broken: Tensor) -> Tensor:
+    """The longest crack (k,) [m] that grows and does not break, between two that do each."""
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (sound + broken)
+        holds = torch.isfinite(speed(middle))
+        sound, broken = torch.where(holds, middle, sound), torch.where(holds, broken, middle)
+    return sound
 
 
 def _weight(i: int, points: int) -> float:
@@ -101,5 +127,24 @@ def _weight(i: int, points: int) -> float:
 
 def remaining(state: CrackState, points: int = POINTS) -> Tensor:
     """Cycles (n, p) to `a_limit` under the exposure so far; ∞ without growth, 0 at the limit."""
-    cycles = life(state, typical_blocks(state.exposure), state.a_limit[:, None], points)
+    cycles = life(state, load_so_far(state), state.a_limit[:, None], points)
     return torch.where(state.fractured[:, None], 0.0, cycles)
+
+
+class _Loaded(Protocol):
+    """What of a state says which load it has seen."""
+
+    @property
+    def exposure(self) -> Exposure: ...
+    @property
+    def counter(self) -> Turning: ...
+
+
+def has_load(state: _Loaded) -> Tensor:
+    """Whether (n,) any cycle was seen, closed or open, so that there is a load to go on with."""
+    return (state.exposure.key < FREE).any(1) | (state.counter.depth > 1)
+
+
+def load_so_far(state: _Loaded) -> Cycles:
+    """The mix of all cycles so far as ragged blocks, what is open as half cycles among them."""
+    return typical_blocks(exposed(state.exposure, open_half_cycles(state.counter)))

@@ -2,8 +2,9 @@
 
 `W` is always the whole width of the plate; `a` is the length of an edge or hole crack, the half
 length of a centre crack, the depth of a surface crack. σ is the remote gross stress, τ the remote
-shear. `limit` is the largest length for which the formula is meant: there the part counts as
-broken. F_II is zero where it is not known, so that such parts are driven in mode I alone.
+shear. `net_section` says at which σ what is left of the section yields. `limit` is the largest
+length for which the formula is meant: there the part counts as broken. F_II is zero where it is
+not known, so that such parts are driven in mode I alone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class Geometry(Protocol):
 
     def F_II(self, a: Tensor) -> Tensor:
         """K_II / (τ √(πa)) [1] at the length `a` [m]."""
+        ...
+
+    def net_section(self, a: Tensor) -> Tensor:
+        """Stress σ over yield stress [1] at which what is left at `a` [m] yields in the mean."""
         ...
 
     @property
@@ -72,6 +77,10 @@ class EdgeCrack:
             value = value * x + coefficient
         return value / torch.sqrt(1.0 - x)
 
+    def net_section(self, a: Tensor) -> Tensor:
+        """σ over yield stress [1] at net-section yield, bending not counted."""
+        return 1.0 - a / self.W
+
     @property
     def limit(self) -> Value:
         """The largest admissible length [m]."""
@@ -95,6 +104,10 @@ class CentreCrack:
     def F_II(self, a: Tensor) -> Tensor:
         """Zero: not known."""
         return torch.zeros_like(a)
+
+    def net_section(self, a: Tensor) -> Tensor:
+        """σ over yield stress [1] at net-section yield."""
+        return 1.0 - 2.0 * a / self.W
 
     @property
     def limit(self) -> Value:
@@ -122,6 +135,15 @@ class CompactTension:
     def F_II(self, a: Tensor) -> Tensor:
         """Zero: not known."""
         return torch.zeros_like(a)
+
+    def net_section(self, a: Tensor) -> Tensor:
+        """σ over yield stress [1] at the limit load of a ligament in tension and bending.
+
+        N = σ B W at the load line and M = N (W + a)/2 in M/(σ_y B b²/4) + (N/(σ_y B b))² = 1 with
+        b = W − a: the lower bound for plane stress.
+        """
+        x = a / self.W
+        return torch.sqrt(2.0 + 2.0 * x * x) - (1.0 + x)
 
     @property
     def limit(self) -> Value:
@@ -154,6 +176,10 @@ class HoleCrack:
     def F_II(self, a: Tensor) -> Tensor:
         """Zero: not known."""
         return torch.zeros_like(a)
+
+    def net_section(self, a: Tensor) -> Tensor:
+        """σ over yield stress [1] at net-section yield."""
+        return 1.0 - (2.0 * self.radius + a) / self.W
 
     @property
     def limit(self) -> Value:
@@ -188,6 +214,10 @@ class SurfaceCrack:
     def F_II(self, a: Tensor) -> Tensor:
         """Zero: not known."""
         return torch.zeros_like(a)
+
+    def net_section(self, a: Tensor) -> Tensor:
+        """σ over yield stress [1] at net-section yield: the half ellipse bears nothing."""
+        return 1.0 - 0.5 * math.pi * (a / self.t) * (a / (self.aspect * self.W))
 
     @property
     def limit(self) -> Value:

@@ -27,6 +27,7 @@ from models.direction import equivalent
 from models.geometry import Geometry
 from models.laws import Law
 from models.retardation import Overload, Retardation
+from models.strength import Strength
 from models.tree import rows
 
 WIDTH = 64  # lanes are a multiple of this; four times the longest unrolled vector
@@ -48,6 +49,7 @@ class Drive(NamedTuple):
     law: Law
     retardation: Retardation
     overload: Overload
+    strength: Strength
     range: Tensor  # [Pa]
     peak: Tensor  # [Pa], zero for a cycle in compression
     R: Tensor  # [1]
@@ -83,11 +85,15 @@ class Lanes:
     tracks: int
     apart: bool  # lane i acts on crack i, one each
     mixed: bool  # whether shear acts anywhere
+    judged: bool  # whether the strength of any crack is known
 
     def __call__(self, a: Tensor) -> Tensor:
-        """da/dλ (tracks,) [m]."""
-        drive, long = self.drive, self._spread(_filled(a))
-        per_cycle = drive.retardation(drive.law, *self.K_max_and_R(a), long, drive.overload)
+        """da/dλ (tracks,) [m], ∞ where a cycle breaks the part."""
+        drive, long = self.drive, self._spread(filled(a))
+        K_max, R = self.K_max_and_R(a)
+        per_cycle = drive.retardation(drive.law, K_max, R, long, drive.overload)
+        if self.judged:
+            per_cycle = torch.where(self.breaks(K_max, a), math.inf, per_cycle)
         value = torch.where(drive.count > 0.0, drive.count * per_cycle, 0.0)[: self.used]
         if self.apart:
             return value
@@ -99,8 +105,8 @@ class Lanes:
         In mixed mode the equivalent intensities of the peak and of the ranges, R what makes the
         latter K_max (1 − R): that of the tension where shear is proportional to it.
         """
-        drive, long = self.drive, _filled(a)
-        root = torch.sqrt(math.pi * long)
+        drive, long = self.drive, filled(a)
+        root = root_of(long)
         unit = self._spread(self.geometry.F(long) * root)
         if not self.mixed:
             return drive.peak * unit, drive.R
@@ -108,6 +114,12 @@ class Lanes:
         dK = equivalent(drive.range * unit, drive.shear * unit_II)
         K_max = equivalent(drive.peak * unit, drive.shear_peak * unit_II)
         return K_max, load_ratio(dK, K_max, drive.R)
+
+    def breaks(self, K_max: Tensor, a: Tensor) -> Tensor:
+        """Whether (M,) a peak with `K_max` (M,) [Pa √m] breaks its crack of `a` (tracks,) [m]."""
+        drive = self.drive
+        bears = drive.strength.yield_stress * self._spread(self.geometry.net_section(filled(a)))
+        return (drive.peak > 0.0) & ((K_max >= drive.strength.K_c) | (drive.peak >= bears))
 
     def _spread(self, value: Tensor) -> Tensor:
         """A value of each crack (tracks, padded) at each lane (M,)."""
@@ -117,7 +129,7 @@ class Lanes:
         """A share of the crack, and of the overload zone where loads interact."""
         if not (self.drive.retardation.interacts and self.apart):
             return STRIDE * a
-        zone = self.drive.retardation.reach(self.drive.overload, _filled(a))[: self.used]
+        zone = self.drive.retardation.reach(self.drive.overload, filled(a))[: self.used]
         return torch.minimum(STRIDE * a, zone)
 
     def among(self, index: Tensor) -> Lanes:
@@ -136,6 +148,7 @@ class Lanes:
             tracks=len(index),
             apart=self.apart,
             mixed=self.mixed,
+            judged=self.judged,
         )
 
 
@@ -145,7 +158,12 @@ def load_ratio(dK: Tensor, K_max: Tensor, R: Tensor) -> Tensor:
     return torch.where(both, 1.0 - dK / torch.where(both, K_max, 1.0), R)
 
 
-def _filled(a: Tensor) -> Tensor:
+def root_of(a: Tensor) -> Tensor:
+    """√(πa) [√m]."""
+    return torch.sqrt(math.pi * a)
+
+
+def filled(a: Tensor) -> Tensor:
     """`a` (k,) filled up to whole vectors with its first value."""
     return torch.cat((a, a[:1].expand(-len(a) % WIDTH)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,16 +12,20 @@ from torch import Tensor
 
 from models.crack_growth import tallied
 from models.crack_load import CrackLoad, check, counted_load, dated, timely
-from models.crack_state import columns
+from models.crack_peaks import loaded
+from models.crack_state import MOST_OPEN, columns
+from models.direction import equivalent
 from models.exposure import Exposure, exposed, exposure
 from models.laws import Law
 from models.path_front import Front, acting, at_end, known, moved, to_edge
-from models.path_growth import Walk, walked
+from models.path_growth import Walk, ended, walked
 from models.path_intensity import default_intensities
 from models.path_line import Intensities
 from models.path_plate import CLOSURES, SEGMENT, Plates, checked_path
 from models.path_pull import pull
 from models.rainflow import Cycles, Turning, open_half_cycles, turning
+from models.strength import Strength, strength
+from models.strength import known as known_strength
 from models.tree import mapped, rows, with_rows
 from models.xfem.closure import Closure
 from models.xfem.grid import Floats
@@ -58,8 +63,10 @@ class Outlook(NamedTuple):
 class PathState(NamedTuple):
     """What is believed of each crack; axis 0 component, axis 1 particle, of which there is one."""
 
-    a: Tensor  # (n, 1) length of the crack along its path [m]
+    a: Tensor  # (n, 1) length of the crack along its path, by the cycles that are counted [m]
+    length: Tensor  # (n, 1) with the growth of the open residue: what is believed [m]
     law: Law  # leaves (n, 1)
+    strength: Strength  # leaves (n, 1); yield of the net section is not judged
     plates: Plates
     front: Front
     outlook: Outlook
@@ -91,6 +98,7 @@ class PathStepper:
     a_limit: float  # [m]
     gate: float = 0.0  # reversals smaller than this are no turning points [Pa]
     replace: bool = True
+    K_c: float = math.inf  # toughness, where a peak breaks the part [Pa √m]
     capacity: int = 64  # turning points that stay open
     find: Intensities = field(default_factory=default_intensities, repr=False)
 
@@ -102,7 +110,9 @@ class PathStepper:
         code = CLOSURES.index(plate.closure)
         return PathState(
             a=front.start[:, None].clone(),
+            length=front.start[:, None].clone(),
             law=mapped(lambda leaf: columns(leaf, n), self.law),
+            strength=mapped(lambda leaf: columns(leaf, n), strength(self.law, self.K_c, math.inf)),
             plates=Plates(zeros + plate.W, zeros + plate.H, torch.full((n,), code)),
             front=front,
             outlook=_no_outlook(n),
@@ -127,28 +137,65 @@ class PathStepper:
         Raises ValueError for a load that is not finite, or not a load.
         """
         check(load, len(state.a))
+        state = loaded(self, state, load)
+        if load.inspected.any():
+            state = _inspected(state, load)
+        return state._replace(t_ns=dated(state.t_ns, load))
+
+    def taken(self, state: PathState, load: CrackLoad) -> PathState:
+        """The cracks after the samples and blocks; whether a peak breaks them is left open."""
         counter, cycles = counted_load(state.counter, load)
         state = self._grown(state, cycles)._replace(
             counter=counter, exposure=exposed(state.exposure, cycles)
         )
-        if load.inspected.any():
-            state = _inspected(state, load)
-        state = state._replace(t_ns=dated(state.t_ns, load))
         return self._with_open_growth(state)
 
-    def _grown(self, state: PathState, cycles: Cycles) -> PathState:
-        if cycles.range.numel() == 0:
-            return state
-        loaded = cycles.offset.diff() > 0
+    def breaks(self, state: PathState, tension: Tensor, shear: Tensor) -> Tensor:
+        """Whether (…, 1) stresses (…, 1) [Pa] break cracks where they are now."""
+        if not known_strength(state.strength):
+            return torch.zeros(len(tension), 1, dtype=torch.bool)
+        k = acting(state.front, state.a[:, 0])[0]
+        K_I = tension * k[:, 0, 0, None] + shear * k[:, 1, 0, None]
+        K_II = tension * k[:, 0, 1, None] + shear * k[:, 1, 1, None]
+        return (tension > 0.0) & (equivalent(K_I, K_II) >= state.strength.K_c)
+
+    def ended(self, state: PathState) -> Tensor:
+        """Which cracks (n, 1) have run through the plate."""
+        return state.fractured[:, None]
+
+    def broken(self, state: PathState, which: Tensor) -> PathState:
+        """The cracks with those at `which` (n, 1) run to the edge of the plate."""
         walk = Walk(
             front=state.front,
             plates=state.plates,
             a=state.a[:, 0],
             growth=torch.zeros_like(state.cycles),
-            left=torch.where(loaded & ~state.fractured, 1.0, 0.0).to(torch.float64),
+            left=torch.zeros_like(state.cycles),
+            broken=which[:, 0] & ~state.fractured,
+        )
+        after = ended(walk, self.find)
+        a = after.a[:, None]
+        return state._replace(
+            a=a,
+            length=torch.where(which, a, state.length),
+            open_growth=torch.where(which, 0.0, state.open_growth),
+            front=after.front,
+            fractured=state.fractured | which[:, 0],
+        )
+
+    def _grown(self, state: PathState, cycles: Cycles) -> PathState:
+        if cycles.range.numel() == 0:
+            return state
+        driven = cycles.offset.diff() > 0
+        walk = Walk(
+            front=state.front,
+            plates=state.plates,
+            a=state.a[:, 0],
+            growth=torch.zeros_like(state.cycles),
+            left=torch.where(driven & ~state.fractured, 1.0, 0.0).to(torch.float64),
             broken=state.fractured,
         )
-        after = walked(walk, pull(state.law, cycles), self.find)
+        after = walked(walk, pull(state.law, cycles, state.strength), self.find)
         count, rate = tallied(state.cycles, state.rate, cycles, after.growth[:, None], after.broken)
         return state._replace(
             a=after.a[:, None],
@@ -159,19 +206,30 @@ class PathStepper:
         )
 
     def _with_open_growth(self, state: PathState) -> PathState:
-        """Growth if the residue closed now as half cycles; evaluated, never consumed."""
+        """The cracks with what the residue has grown them; what is believed never shrinks."""
+        state, growth = self._open_growth(state)
+        more = torch.maximum(growth, state.length - state.a)
+        more = torch.where(state.fractured[:, None], 0.0, more)
+        return state._replace(length=state.a + more, open_growth=more)
+
+    def _open_growth(self, state: PathState) -> tuple[PathState, Tensor]:
+        """Growth (n, 1) [m] if the residue closed now as half cycles, none where one would break.
+
+        And the state, which knows the intensities of its nodes.
+        """
         open_rows = (state.counter.depth > 0) & ~state.fractured
         if not open_rows.any():
-            return state._replace(open_growth=torch.zeros_like(state.open_growth))
+            return state, torch.zeros_like(state.open_growth)
         index = open_rows.nonzero().squeeze(1)
         some = rows(state.front, index)
         some = known(some, rows(state.plates, index), self.find)
         state = state._replace(front=with_rows(state.front, index, some))
         a = state.a[:, 0]
-        growth = pull(state.law, open_half_cycles(state.counter))(acting(state.front, a)[0], a)
+        halves = pull(state.law, open_half_cycles(state.counter), state.strength)
+        growth = halves(acting(state.front, a)[0], a)
         left = (state.plates.width - state.front.tip[:, 0]).clamp(min=0.0)
-        growth = torch.where(open_rows, torch.minimum(growth, left), 0.0)
-        return state._replace(open_growth=growth[:, None])
+        happens = open_rows & torch.isfinite(growth)
+        return state, torch.where(happens, torch.minimum(growth, left), 0.0)[:, None]
 
 
 def _no_outlook(n: int) -> Outlook:
@@ -184,22 +242,28 @@ def _inspected(state: PathState, load: CrackLoad) -> PathState:
     """The belief after the inspections; the tip moves along the path, or straight on.
 
     A tip where no crack can be followed is that of one through the plate, at its edge; one that is
-    moved back to where it can be is that of a crack again: whoever looked knows better.
+    moved back to where it can be is that of a crack again: whoever looked knows better. What was
+    measured has the growth of the open residue in it: closing, it must not count again.
     """
     seen, length = timely(load, state), load.length
-    a, shortest = state.a[:, 0], SEGMENT * state.plates.width
+    before, shortest = state.length[:, 0], SEGMENT * state.plates.width
+    counted = length - torch.minimum(state.open_growth[:, 0], MOST_OPEN * length)
     index = (seen & state.replace).nonzero().squeeze(1)
     if index.numel():
-        to = torch.maximum(length, shortest)[index]
+        to = torch.maximum(counted, shortest)[index]
         front = moved(rows(state.front, index), to, shortest[index])
         plates = rows(state.plates, index)
         past = ~plates.holds(front.tip)
         broken = past.nonzero().squeeze(1)
         if broken.numel():
             front = with_rows(front, broken, to_edge(rows(front, broken), rows(plates, broken)))
+        believed = torch.maximum(length, shortest)[index]
+        told = torch.where(past, front.start, torch.maximum(believed, front.start))
         unsure = state.outlook.known.index_fill(0, index, value=False)
         state = state._replace(
             a=state.a.index_copy(0, index, front.start[:, None]),
+            length=state.length.index_copy(0, index, told[:, None]),
+            open_growth=state.open_growth.index_copy(0, index, (told - front.start)[:, None]),
             front=with_rows(state.front, index, front),
             outlook=state.outlook._replace(known=unsure),
             fractured=state.fractured.index_copy(0, index, past),
@@ -207,6 +271,6 @@ def _inspected(state: PathState, load: CrackLoad) -> PathState:
     return state._replace(
         measured=torch.where(seen, length, state.measured),
         measured_sd=torch.where(seen, load.length_sd, state.measured_sd),
-        innovation=torch.where(seen, length - a, state.innovation),
+        innovation=torch.where(seen, length - before, state.innovation),
         t_inspected_ns=torch.where(seen, load.t_ns, state.t_inspected_ns),
     )

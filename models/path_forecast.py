@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.exposure import row_of, typical_blocks
-from models.forecast import mix
+from models.exposure import row_of
+from models.forecast import load_so_far, mix
 from models.path_crack import POINTS, Outlook, PathState
 from models.path_front import Front, acting, k_at
 from models.path_growth import Walk, carried, ended, headed, set_out, walked
@@ -39,7 +39,7 @@ def rollout(
     steps = cycles.diff(prepend=cycles.new_zeros(1)).tolist()
     if not all(math.isfinite(step) and step >= 0.0 for step in steps):
         raise ValueError(f"cycles must rise from 0 on: {cycles.tolist()}")
-    walk, load = _walk(state), pull(state.law, mix(blocks))
+    walk, load = _walk(state), pull(state.law, mix(blocks), state.strength)
     lengths = []
     for step in steps:
         walk = walk._replace(left=torch.full_like(walk.left, step))
@@ -62,7 +62,7 @@ def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities)
 
     It ends early where a crack comes to rest or runs through the plate.
     """
-    load = pull(state.law, mix(blocks))
+    load = pull(state.law, mix(blocks), state.strength)
     walk = headed(_walk(state), load)
     index = torch.arange(len(walk.a))
     ahead = Outlook(
@@ -93,7 +93,7 @@ def life(state: PathState, ahead: Outlook, blocks: Cycles, a_to: Tensor) -> Tens
     ∞ where the crack arrests, 0 where it is there already; a fracture on the way ends the life.
     Between the points of `ahead` F = K / √(πa) is linear; Simpson's rule in each interval.
     """
-    load, a_now = pull(state.law, mix(blocks)), state.a[:, 0]
+    load, a_now = pull(state.law, mix(blocks), state.strength), state.length[:, 0]
     total = torch.zeros_like(a_now)
     for j in range(POINTS - 1):
         ends = ahead.a[:, j], ahead.a[:, j + 1]
@@ -128,17 +128,18 @@ def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tens
 
     ∞ without growth, 0 at the limit.
     """
-    blocks = typical_blocks(state.exposure)
+    blocks = load_so_far(state)
     if blocks.range.numel() == 0:
-        return state, torch.where(state.a >= state.a_limit[:, None], 0.0, math.inf).to(state.a)
+        left = torch.full_like(state.length, math.inf)
+        return state, torch.where(state.length >= state.a_limit[:, None], 0.0, left)
     ahead, now = state.outlook, ratio(blocks)
     changed = ((now - ahead.ratio).abs() > RATIO) | _surprised(state, blocks)
     short = (state.a[:, 0] >= ahead.a[:, -1]) & (ahead.a[:, -1] < state.a_limit)
-    index = (~ahead.known | changed | short) & ~state.fractured & (state.cycles > 0.0)
+    index = (~ahead.known | changed | short) & ~state.fractured & (blocks.offset.diff() > 0)
     anew = (index & (state.a[:, 0] < state.a_limit)).nonzero().squeeze(1)
     if anew.numel():
         some = rows(state, anew)
-        fresh = foresight(some, typical_blocks(some.exposure), some.a_limit, find)
+        fresh = foresight(some, load_so_far(some), some.a_limit, find)
         ahead, front = with_rows(ahead, anew, fresh.outlook), state.front
         front = front._replace(
             found=front.found.index_add(0, anew, fresh.found),
@@ -150,7 +151,7 @@ def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tens
 
 def _surprised(state: PathState, blocks: Cycles) -> Tensor:
     """Whether (n,) cracks grow at another speed than their outlooks say, for they run elsewhere."""
-    load, a, ahead = pull(state.law, mix(blocks)), state.a[:, 0], state.outlook
+    load, a, ahead = pull(state.law, mix(blocks), state.strength), state.a[:, 0], state.outlook
     at = ((ahead.a <= a[:, None]).sum(1) - 1).clamp(min=0, max=POINTS - 2)
     row = torch.arange(len(a))
     a_near, k_near = (leaf[row[:, None], at[:, None] + torch.arange(2)] for leaf in ahead[:2])

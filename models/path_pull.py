@@ -7,6 +7,7 @@ directions of all cycles points, each weighted by what it grows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from models.exposure import row_of
 from models.integration import load_ratio, padded
 from models.laws import Law
 from models.rainflow import Cycles
+from models.strength import Strength
 from models.tree import mapped, rows
 
 
@@ -25,6 +27,7 @@ class Lane(NamedTuple):
     """What drives each lane: a block of equal cycles; all leaves (M,), filled up."""
 
     law: Law
+    K_c: Tensor  # toughness, ∞: none is known [Pa √m]
     range: Tensor  # [Pa]
     peak: Tensor  # [Pa], zero for a cycle in compression
     shear: Tensor  # range, signed as that of the tension is positive [Pa]
@@ -59,6 +62,7 @@ class Pull:
         tangent, dK, K_max = half_tangent(*ranges), equivalent(*ranges), equivalent(*peaks)
         R = load_ratio(dK, K_max, lane.R)
         per_cycle = lane.law(K_max * (1.0 - R), R, a.index_select(0, at))
+        per_cycle = torch.where(K_max >= lane.K_c, math.inf, per_cycle)
         grows = (lane.count > 0.0) & (dK > 0.0) & (K_max > 0.0)
         return torch.where(grows, lane.count * per_cycle, 0.0)[: self.used], tangent[: self.used]
 
@@ -93,8 +97,8 @@ class Pull:
         return Pull(rows(self.lane, fill), track, len(chosen), len(index))
 
 
-def pull(law: Law, cycles: Cycles) -> Pull:
-    """What `cycles` do to cracks that grow by `law` (leaves (n, 1))."""
+def pull(law: Law, cycles: Cycles, strength: Strength | None = None) -> Pull:
+    """What `cycles` do to cracks that grow by `law` and break by `strength` (leaves (n, 1))."""
     row = row_of(cycles.offset)
     track = padded(row)
     of = padded(torch.arange(len(row), device=row.device))
@@ -103,6 +107,7 @@ def pull(law: Law, cycles: Cycles) -> Pull:
     opened = (peak > 0.0) & (span > 0.0)
     lane = Lane(
         law=mapped(lambda leaf: leaf[:, 0].index_select(0, track), law),
+        K_c=_toughness(strength, track),
         range=span,
         peak=torch.where(opened, peak, 0.0),
         shear=shear,
@@ -111,3 +116,10 @@ def pull(law: Law, cycles: Cycles) -> Pull:
         count=torch.where(opened, count, 0.0),
     )
     return Pull(lane, track, len(row), len(cycles.offset) - 1)
+
+
+def _toughness(strength: Strength | None, track: Tensor) -> Tensor:
+    """Toughness (M,) of each lane [Pa √m]."""
+    if strength is None:
+        return torch.full(track.shape, math.inf, dtype=torch.float64)
+    return strength.K_c[:, 0].index_select(0, track)

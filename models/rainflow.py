@@ -28,6 +28,9 @@ Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 MIN_CAPACITY = 4  # turning points that the four-point rule looks at
+COUNTED, PASSING = 5, 6  # columns of what is counted, and of what passes
+PASSES = 5  # the column that tells peaks from cycles
+ALIKE = 1e-12  # rounding of a peak that is taken from range and mean
 
 
 class Turning(NamedTuple):
@@ -94,6 +97,41 @@ def counted(
     return after, _cycles(out, ends)
 
 
+class Passage(NamedTuple):
+    """What passes, one after the other: cycles as they close, and peaks as they are reached."""
+
+    cycles: Cycles  # a peak is one of no range and no count
+    passes: Tensor  # (m,) bool, its peak passes now: that of a counted cycle has passed before
+
+
+def passed(
+    state: Turning, samples: Tensor, companion: Tensor, offset: Tensor, continues: Tensor
+) -> tuple[Turning, Passage]:
+    """As `counted`, with the peaks between the cycles; equal cycles in a row are one entry.
+
+    A peak passes when the series turns, and the running one at the end of the series, too: if it
+    rises further, it passes again. Raises as `counted` does.
+    """
+    samples, companion = samples.to(torch.float64), companion.to(torch.float64)
+    offset = offset.to(torch.int64).contiguous()
+    _check(state, samples, companion, offset, continues)
+    after = Turning(*(leaf.clone(memory_format=torch.contiguous_format) for leaf in state))
+    out = _room(int(state.depth.sum()) + 2 * len(samples) + len(state.depth), PASSING)
+    ends = torch.zeros_like(offset)
+    _count(
+        *(leaf.numpy() for leaf in after),
+        samples.contiguous().numpy(),
+        companion.contiguous().numpy(),
+        offset.numpy(),
+        continues.contiguous().numpy(),
+        out.numpy(),
+        ends.numpy(),
+    )
+    _join_equals(out.numpy(), ends.numpy())
+    passes = out[PASSES, : int(ends[-1])] > 0.0
+    return after, Passage(_cycles(out[:PASSES], ends), passes)
+
+
 def open_half_cycles(state: Turning) -> Cycles:
     """What the residue counts as by ASTM E1049 if nothing follows: a half for each range."""
     out = _room(int(state.depth.sum()))
@@ -110,9 +148,9 @@ def warm() -> None:
     open_half_cycles(state)
 
 
-def _room(most: int) -> Tensor:
+def _room(most: int, leaves: int = COUNTED) -> Tensor:
     """Columns for at most `most` cycles, as in `Cycles`; touched as they fill."""
-    return torch.empty((5, most), dtype=torch.float64)
+    return torch.empty((leaves, most), dtype=torch.float64)
 
 
 def _cycles(out: Tensor, ends: Tensor) -> Cycles:
@@ -173,6 +211,7 @@ def _count(
             if d < 2 or _unsettled(points, d, gate[i]):
                 d = _begun(points, others, d, x, shears[j])
                 highest = max(highest, d)
+                m = _settled(points, others, d, gate[i], out, m)
                 continue
             top = points[d - 1]
             if x == top:
@@ -180,6 +219,7 @@ def _count(
             if (x > top) == (top > points[d - 2]):
                 points[d - 1], others[d - 1] = x, shears[j]
             elif abs(x - top) >= gate[i]:
+                m = _newest(points, others, d, out, m)
                 if d == len(points):
                     m = _emitted(points, others, 0, 0.5, out, m)
                     d = _shifted(points, others, d)
@@ -189,10 +229,9 @@ def _count(
                 highest = max(highest, d)
             else:
                 continue
-            while d >= MIN_CAPACITY and _encloses(points, d):
-                m = _emitted(points, others, d - 3, 1.0, out, m)
-                points[d - 3], others[d - 3] = points[d - 1], others[d - 1]
-                d -= 2
+            d, m = _closed(points, others, d, out, m)
+        if offset[i + 1] > offset[i]:
+            m = _newest(points, others, d, out, m)
         points[d:highest] = 0.0  # equal counters have equal bits, whatever they went through
         others[d:highest] = 0.0
         depth[i] = d
@@ -233,6 +272,16 @@ def _begun(points: Floats, others: Floats, d: int, x: float, shear: float) -> in
 
 
 @njit(cache=True, nogil=True)
+def _closed(points: Floats, others: Floats, d: int, out: Floats, m: int) -> tuple[int, int]:
+    """Take what has closed out of the residue, and into the columns from m on."""
+    while d >= MIN_CAPACITY and _encloses(points, d):
+        m = _emitted(points, others, d - 3, 1.0, out, m)
+        points[d - 3], others[d - 3] = points[d - 1], others[d - 1]
+        d -= 2
+    return d, m
+
+
+@njit(cache=True, nogil=True)
 def _encloses(points: Floats, d: int) -> bool:
     """Whether the second and third newest points lie within the fourth and the newest."""
     A, B, C, D = points[d - 4], points[d - 3], points[d - 2], points[d - 1]
@@ -269,4 +318,70 @@ def _emitted(points: Floats, others: Floats, i: int, count: float, out: Floats, 
     out[2, m] = count
     out[3, m] = shear if q > p else -shear
     out[4, m] = 0.5 * (others[i] + others[i + 1])
+    if len(out) > PASSES:
+        out[PASSES, m] = 0.0
     return m + 1
+
+
+@njit(cache=True, nogil=True)
+def _settled(points: Floats, others: Floats, d: int, gate: float, out: Floats, m: int) -> int:
+    """The higher of the first two points as a peak that passes, once they are turning points."""
+    if d < 2 or _unsettled(points, d, gate):
+        return m
+    return int(_peaked(points, others, 0 if points[0] > points[1] else 1, out, m))
+
+
+@njit(cache=True, nogil=True)
+def _newest(points: Floats, others: Floats, d: int, out: Floats, m: int) -> int:
+    """The newest point as a peak that passes, or the first where the series only falls."""
+    if d == 1 or (d == 2 and points[0] > points[1]):
+        return int(_peaked(points, others, 0, out, m))
+    if d > 1 and points[d - 1] > points[d - 2]:
+        return int(_peaked(points, others, d - 1, out, m))
+    return m
+
+
+@njit(cache=True, nogil=True)
+def _peaked(points: Floats, others: Floats, i: int, out: Floats, m: int) -> int:
+    """Point i into column m as a peak that passes, where peaks are asked for."""
+    if len(out) <= PASSES:
+        return m
+    out[0, m], out[1, m], out[2, m], out[3, m] = 0.0, points[i], 0.0, 0.0
+    out[4, m], out[PASSES, m] = others[i], 1.0
+    return m + 1
+
+
+@njit(cache=True, nogil=True)
+def _join_equals(out: Floats, ends: Ints) -> None:
+    """Join equal cycles that only their own peaks part: the last of these is enough."""
+    m, first = 0, 0
+    for i in range(len(ends) - 1):
+        begun = m
+        for j in range(first, ends[i + 1]):
+            peaked = out[PASSES, j] > 0.0
+            if peaked and m > begun and out[PASSES, m - 1] > 0.0:
+                if _same_peak(out, m - 1, j):
+                    continue
+            elif not peaked and m > begun + 1 and _repeats(out, m, j):
+                out[2, m - 2] += out[2, j]
+                continue
+            out[:, m] = out[:, j]
+            m += 1
+        first, ends[i + 1] = ends[i + 1], m
+
+
+@njit(cache=True, nogil=True)
+def _repeats(out: Floats, m: int, j: int) -> bool:
+    """Whether column j is the cycle of column m − 2 again, and m − 1 is the peak of both."""
+    if out[PASSES, m - 1] == 0.0 or out[PASSES, m - 2] > 0.0:
+        return False
+    for k in (0, 1, 3, 4):
+        if out[k, m - 2] != out[k, j]:
+            return False
+    peak = out[1, j] + 0.5 * out[0, j]
+    return bool(abs(peak - out[1, m - 1]) <= ALIKE * abs(peak))
+
+
+@njit(cache=True, nogil=True)
+def _same_peak(out: Floats, m: int, j: int) -> bool:
+    return bool(out[1, m] == out[1, j] and out[4, m] == out[4, j])

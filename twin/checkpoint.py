@@ -15,7 +15,7 @@ from twin.cohort import Cohort, Feed, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
 
-FORMAT = 4  # 1 had no mean shear; 2 other exposures; 3 did not say when who was registered
+FORMAT = 4  # before: no believed lengths, no strength, nobody registered at a time
 
 
 class OtherFormatError(ValueError):
@@ -103,6 +103,7 @@ def _cohort(
         remaining=remaining,
         limit_passed=passed,
         evidence=evidence,
+        pending=torch.zeros_like(evidence),
     )
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from models import tree
 from models.crack import CrackBelief, CrackState, CrackStepper, belief
 from models.crack_load import CrackLoad
-from models.forecast import remaining
+from models.crack_state import mean
+from models.forecast import has_load, remaining
 from models.path_crack import PathState, PathStepper
 from models.path_forecast import with_remaining as path_with_remaining
 from twin.component import Component, PlateParameters
@@ -47,9 +48,14 @@ class Cohort:
     members: tuple[str, ...]
     state: AnyState
     feed: Feed
-    remaining: Tensor  # (n,) cycles left under the load so far, as of the last record tick [1]
+    remaining: Tensor  # (n,) cycles left under the load so far, NaN: unknown [1]
     limit_passed: Tensor  # (n,) bool, so that the alarm is raised once
     evidence: Tensor  # (n,) bool, whether there was any, or a change, since the last record tick
+    pending: Tensor  # (n,) bool, the same since `remaining` was found; none between two folds
+
+    def has_load(self, row: int) -> bool:
+        """Whether any cycle was seen, closed or open."""
+        return bool(has_load(tree.rows(self.state, torch.tensor([row])))[0])
 
     def view(self) -> Readings:
         """What can be read of every row, as arrays."""
@@ -114,6 +120,7 @@ def newcomers(components: Sequence[Component]) -> Cohort:
         remaining=torch.full((n,), torch.nan, dtype=torch.float64),
         limit_passed=torch.zeros(n, dtype=torch.bool),
         evidence=torch.zeros(n, dtype=torch.bool),
+        pending=torch.zeros(n, dtype=torch.bool),
     )
 
 
@@ -133,6 +140,7 @@ def together(first: Cohort, second: Cohort) -> Cohort:
         remaining=torch.cat([first.remaining, second.remaining]),
         limit_passed=torch.cat([first.limit_passed, second.limit_passed]),
         evidence=torch.cat([first.evidence, second.evidence]),
+        pending=torch.cat([first.pending, second.pending]),
     )
 
 
@@ -146,13 +154,14 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
     if isinstance(history, CrackState) and alike:
         carried["overload"] = history.overload
     if alike and _start(after) == _start(before):
-        here = ("a", "fractured", *_where(history))
+        here = ("a", "length", "open_growth", "fractured", *_where(history))
         carried |= {name: getattr(history, name) for name in here}
     gate = fresh.state.counter.gate
     state = fresh.state._replace(**carried)
     state = state._replace(counter=state.counter._replace(gate=gate))
     feed = tree.rows(old.feed, index)  # what is new asks for a new remaining life, like evidence
-    return replace(fresh, state=state, feed=feed, evidence=torch.ones_like(fresh.evidence))
+    new = torch.ones_like(fresh.evidence)
+    return replace(fresh, state=state, feed=feed, evidence=new, pending=new)
 
 
 def _start(component: Component) -> tuple[object, ...]:
@@ -173,7 +182,6 @@ _HISTORY = (
     "exposure",
     "cycles",
     "rate",
-    "open_growth",
     "measured",
     "measured_sd",
     "innovation",
@@ -199,7 +207,20 @@ def with_remaining(cohort: Cohort) -> tuple[Cohort, dict[str, str]]:
         return cohort, {}
     failures: dict[str, str] = {}
     cohort = _renewed(cohort, index, failures)
-    return replace(cohort, evidence=torch.zeros_like(cohort.evidence)), failures
+    none = torch.zeros_like(cohort.evidence)
+    return replace(cohort, evidence=none, pending=none), failures
+
+
+def with_present_lives(cohort: Cohort) -> Cohort:
+    """The cohort with the remaining life of the rows renewed that were seen or changed just now.
+
+    Nothing else changes: what a record row says must not hang on where a fold ends.
+    """
+    index = torch.nonzero(cohort.pending).flatten()
+    if not len(index):
+        return cohort
+    left = _renewed(cohort, index, {}).remaining
+    return replace(cohort, remaining=left, pending=torch.zeros_like(cohort.pending))
 
 
 def out_of_memory(exc: Exception) -> bool:
@@ -229,6 +250,7 @@ def _with_lives(cohort: Cohort, index: Tensor) -> Cohort:
         state = tree.with_rows(state, index, after, rows)
     else:
         life = remaining(cast(CrackState, rows), LIFE_POINTS)
-    life = life.mean(dim=1)
-    life = torch.where(rows.cycles > 0, life, torch.nan)  # nothing is known of the load yet
+    life = torch.where(has_load(rows), mean(life), torch.nan)
+    over = rows.fractured | (mean(rows.length) >= rows.a_limit)
+    life = torch.where(over, 0.0, life)
     return replace(cohort, state=state, remaining=cohort.remaining.index_copy(0, index, life))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from functools import cached_property
 from typing import Annotated, Any, Literal, cast
@@ -165,6 +166,17 @@ class Registration(BaseModel):
     law: Law | None = Field(None, description="Growth law; goes before the material's.")
     geometry: Geometry = Field(description="Where the crack is: its stress intensity.")
     retardation: Retardation | None = Field(None, description="Load interaction; none if absent.")
+    toughness: Annotated[float, Field(gt=0, le=1e12)] | Literal["off"] | None = Field(
+        None,
+        description="Stress intensity that breaks the part [Pa √m]; the material's and the law's "
+        'own if absent. "off": that of the law alone.',
+    )
+    yield_stress: Annotated[float, Field(gt=0, le=1e12)] | Literal["off"] | None = Field(
+        None,
+        description="The part breaks when the mean stress of its net section reaches this [Pa]; "
+        "if absent, that of `retardation`, or the material's where its source gives one; "
+        '"off": not judged. Not for plates.',
+    )
     crack_length: Annotated[float, Field(gt=0, le=100)] = Field(description="Initial length [m].")
     crack_limit: Annotated[float, Field(gt=0, le=100)] = Field(description="Alarm length [m].")
     inspection: Literal["replace", "record"] = Field(
@@ -228,6 +240,7 @@ class Registration(BaseModel):
                 a_limit=self.crack_limit,
                 gate=self.gate,
                 replace=self.inspection == "replace",
+                K_c=self._toughness(),
             )
         return CrackStepper(
             law=self._law(),
@@ -237,7 +250,31 @@ class Registration(BaseModel):
             a_limit=self.crack_limit,
             gate=self.gate,
             replace=self.inspection == "replace",
+            K_c=self._toughness(),
+            yield_stress=self._yield_stress(),
         )
+
+    def _toughness(self) -> float:
+        """What is registered, else the material's, else none: ∞ [Pa √m]."""
+        if self.toughness == "off" or (self.toughness is None and self.material is None):
+            return math.inf
+        return self.toughness or MATERIALS[cast(str, self.material)].K_c
+
+    def _yield_stress(self) -> float:
+        """What is registered, else what the material's source gives, else none: ∞ [Pa].
+
+        A value that the table merely assumes breaks no part.
+        """
+        if self.yield_stress == "off":
+            return math.inf
+        if self.yield_stress is not None:
+            return self.yield_stress
+        if self.retardation is not None and self.retardation.kind != "none":
+            return float(self.retardation.yield_stress)
+        material = MATERIALS.get(self.material or "")
+        if material is None or "yield_stress" in material.assumed:
+            return math.inf
+        return material.yield_stress
 
     def _law(self) -> Any:  # noqa: ANN401  a law of any kind
         if self.law is not None:

@@ -16,10 +16,19 @@ import torch
 
 from models import tree
 from models.crack_load import timely
+from models.crack_state import mean
 from sensors.errors import MalformedError
 from sensors.observation import AnyObservation, Inspection, Readout
 from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
-from twin.cohort import TROUBLE, Cohort, Feed, out_of_memory, stepped, with_remaining
+from twin.cohort import (
+    TROUBLE,
+    Cohort,
+    Feed,
+    out_of_memory,
+    stepped,
+    with_present_lives,
+    with_remaining,
+)
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
@@ -70,7 +79,8 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
             rows.append(row(fleet, tick))
             fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=tick)
         fleet = _applied(fleet, segment, clock, notes)
-    return Folded(fleet, rows, notes)
+    cohorts = {key: with_present_lives(cohort) for key, cohort in fleet.cohorts.items()}
+    return Folded(replace(fleet, cohorts=cohorts), rows, notes)
 
 
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:
@@ -167,7 +177,7 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
         load = crack_load(group, track)
     rows = tree.rows(cohort.state, index)
     state = stepped(cohort.stepper, rows, load)
-    length = state.a.mean(1)
+    length = mean(state.length)
     beyond = (length >= state.a_limit) | state.fractured
     passed = beyond & ~cohort.limit_passed[index]
     counts = timely(load, rows)
@@ -177,6 +187,7 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
         state=tree.with_rows(cohort.state, index, state, rows),
         limit_passed=cohort.limit_passed.index_copy(0, index, beyond),
         evidence=cohort.evidence.index_fill(0, index, value=True),
+        pending=cohort.pending.index_fill(0, index, value=True),
     )
     happened = {
         "inspection": counts,
@@ -191,7 +202,7 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
 
 def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:
     state, row = cohort.state, reading.row
-    data: dict[str, float | str | int] = {"crack_length": float(state.a[row].mean())}
+    data: dict[str, float | str | int] = {"crack_length": float(mean(state.length[row : row + 1]))}
     if kind == "inspection":
         data["innovation"] = float(state.innovation[row])
     if isinstance(reading.observation, Inspection) and kind != "limit":

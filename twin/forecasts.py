@@ -11,12 +11,11 @@ from torch import Tensor
 from models import path_forecast as path
 from models import tree
 from models.crack import CrackState
-from models.exposure import FREE, typical_blocks
-from models.forecast import life, rollout
+from models.forecast import life, load_so_far, rollout
 from models.path_crack import PathState, PathStepper
 from models.path_front import known
 from models.rainflow import Cycles
-from twin.cohort import Cohort
+from twin.cohort import LIFE_POINTS, Cohort
 from twin.forecast_paths import paths
 
 QUANTILES = (0.05, 0.5, 0.95)
@@ -30,11 +29,6 @@ class Question(NamedTuple):
     blocks: Cycles | None  # a mix that repeats; None: the load seen so far
     horizon: float | None  # cycles; None: a little beyond the limit
     points: int
-
-
-def has_load(cohort: Cohort, row: int) -> bool:
-    """Whether any cycle was counted, so that there is a load to go on with."""
-    return bool((cohort.state.exposure.key[row] < FREE).any())
 
 
 def mix(rows: list[tuple[float, float, float]], shear_ratio: float) -> Cycles:
@@ -65,7 +59,7 @@ class _Ahead(NamedTuple):
 def forecast(cohort: Cohort, row: int, question: Question) -> Answer:
     """Crack length [m] against cycles, and cycles to the limit, as quantiles."""
     state = tree.rows(cohort.state, torch.tensor([row]))
-    load = typical_blocks(state.exposure) if question.blocks is None else question.blocks
+    load = load_so_far(state) if question.blocks is None else question.blocks
     if isinstance(state, CrackState):
         ahead = _straight(state, load, question)
     else:
@@ -83,7 +77,8 @@ def forecast(cohort: Cohort, row: int, question: Question) -> Answer:
 
 
 def _straight(state: CrackState, load: Cycles, question: Question) -> _Ahead:
-    left = life(state, load, state.a_limit[:, None])[0]
+    left = life(state, load, state.a_limit[:, None], LIFE_POINTS)[0]
+    left = torch.where(state.fractured, 0.0, left)
     cycles = _cycles(question, left)
     return _Ahead(left, cycles, rollout(state, load, cycles)[0])
 
@@ -93,7 +88,9 @@ def _along(stepper: PathStepper, state: PathState, load: Cycles, question: Quest
     if bool(state.fractured):
         left = torch.zeros(1, dtype=torch.float64)
         cycles = _cycles(question, left)
-        return _Ahead(left, cycles, state.a.expand(1, len(cycles)), paths(state, state.front, load))
+        return _Ahead(
+            left, cycles, state.length.expand(1, len(cycles)), paths(state, state.front, load)
+        )
     before = state.front
     state = state._replace(front=known(before, state.plates, stepper.find))
     seen = path.foresight(state, load, state.a_limit, stepper.find)

@@ -38,6 +38,9 @@ class Controlled:
     def F_II(self, a: Tensor) -> Tensor:
         return torch.zeros_like(a)
 
+    def net_section(self, a: Tensor) -> Tensor:
+        return torch.ones_like(a)
+
 
 def t(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)

@@ -229,7 +229,7 @@ async def test_every_series_that_is_known_is_there_before_anything_happens(tmp_p
     kinds = {s.labels["kind"] for s in families["twin_observations"].samples}
     assert kinds == {"load", "inspection", "image", "readout", "registration"}
     outcomes = {s.labels["outcome"] for s in families["twin_observations"].samples}
-    assert outcomes == {"accepted", "duplicate", "behind"}
+    assert outcomes == {outcome.name.lower() for outcome in Outcome}
     outcomes = {s.labels["outcome"] for s in families["twin_images_read"].samples}
     assert outcomes == {"measured", "unused", "untrusted", "nothing", "failed"}
 

@@ -11,7 +11,7 @@ from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Forecast, Horizon, Points, WhatIf
 from twin.component import Component
-from twin.forecasts import Question, forecast, has_load, mix
+from twin.forecasts import Question, forecast, mix
 
 _KINDS = ("unknown-component", "invalid", "overloaded", "unavailable")
 
@@ -23,7 +23,7 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
         fleet = context.service.fleet
         place = fleet.places[component.name]
         cohort = fleet.cohorts[place.cohort]
-        if question.blocks is None and not has_load(cohort, place.row):
+        if question.blocks is None and not cohort.has_load(place.row):
             raise ProblemError(
                 "no-load", f"{component.name} has seen no cycles yet: POST a spectrum"
             )
