@@ -29,6 +29,13 @@ COUNTERS = [
     *counter("TwinSequenceGaps", "twin_sequence_gaps_total", wait=1, says="{}"),
     *counter("TwinDeadLetters", "twin_dead_letters_total", reason="unit"),
     *counter("TwinImplausible", "twin_implausible_total"),
+    *counter("TwinKeyConflicts", "twin_key_conflicts_total"),
+    *counter("TwinSamplesSetAside", "twin_samples_set_aside_total", reason="null"),
+    *counter("TwinGaugeDoubtful", "twin_quality_findings_total", reason="stuck"),
+    *counter("TwinBackfillFailed", "twin_backfills_total", outcome="outrun"),
+    *counter(
+        "TwinBrokerTakenOver", "twin_broker_failures_total", connection="in", reason="taken_over"
+    ),
     *counter("TwinRemainingLifeUnknown", "twin_lives_unknown_total"),
     *counter("TwinLateData", "twin_late_total"),
     *counter("TwinImagesUnread", "twin_images_read_total", outcome="failed"),
@@ -298,6 +305,13 @@ HISTORY = [
 
 GAUGES = [
     *gauge("TwinNotReady", {selector("twin_ready"): (1, 0)}, wait=1),
+    *gauge("TwinClockAhead", {selector("twin_clocks_ahead"): (0, 2)}, fires=Fires(says="2")),
+    *gauge(
+        "TwinBackfillPending",
+        {selector("twin_backfill_pending"): (0, 1200)},
+        wait=60,
+        fires=Fires(says="1.2k"),
+    ),
     *gauge("TwinDamageFound", {selector("twin_damage_found"): (0, 2)}, fires=Fires(says="2")),
     *gauge(
         "TwinDiskLow",
