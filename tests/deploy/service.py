@@ -305,6 +305,9 @@ HISTORY = [
 
 GAUGES = [
     *gauge("TwinNotReady", {selector("twin_ready"): (1, 0)}, wait=1),
+    *gauge(
+        "TwinInspectionHeld", {selector("twin_inspections_held"): (0, 1)}, fires=Fires(says="1")
+    ),
     *gauge("TwinClockAhead", {selector("twin_clocks_ahead"): (0, 2)}, fires=Fires(says="2")),
     *gauge(
         "TwinBackfillPending",
