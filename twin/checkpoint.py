@@ -15,7 +15,11 @@ from twin.cohort import Cohort, Feed, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
 
-FORMAT = 4  # before: no believed lengths, no strength
+FORMAT = 4  # before: no believed lengths, no strength, nobody registered at a time
+
+
+class OtherFormatError(ValueError):
+    """Another release wrote it; nothing is damaged."""
 
 
 def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
@@ -46,10 +50,13 @@ def metadata(fleet: Fleet, clock: Clock) -> bytes:
 
 
 def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
-    """The fleet that `tensors` and `metadata` describe; raises ValueError if they do not fit."""
+    """The fleet that `tensors` and `metadata` describe; raises ValueError if they do not fit.
+
+    The ValueError is an OtherFormatError if another release wrote them.
+    """
     meta = msgspec.json.decode(page)
     if meta["format"] != FORMAT:
-        raise ValueError(f"checkpoint format {meta['format']} is not {FORMAT}")
+        raise OtherFormatError(f"checkpoint format {meta['format']} is not {FORMAT}")
     components = {c["name"]: Component(**c) for c in meta["components"]}
     cohorts = {
         key: _cohort(key, tuple(members), components[meta["templates"][key]], values)

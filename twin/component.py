@@ -329,6 +329,10 @@ class Registration(BaseModel):
     stale_after_s: Annotated[float, Field(gt=0, le=1e9)] = Field(
         600.0, description="Silence after which the component counts as stale [s]."
     )
+    life_alert_cycles: Annotated[float, Field(ge=0, le=1e15)] | None = Field(
+        50_000.0,
+        description="An alert tells of a remaining life below this [cycles]; none if null or 0.",
+    )
     unusual: bool = Field(
         False, description="Constants that hardly any part has are meant, and taken."
     )
@@ -484,3 +488,6 @@ class Component(BaseModel):
     registered_by: Literal["file", "api"]
     retired: bool = False
     registration: Registration
+    registered_ns: int = Field(
+        0, ge=0, description="Since when it is watched: registered or brought back [ns, UTC]."
+    )

@@ -15,7 +15,7 @@ from twin.overview import Overview
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-QUANTILES = ("0.05", "0.5", "0.95")  # equal as long as nothing is uncertain
+PROBABILITIES = ("0.05", "0.5", "0.95")  # equal as long as nothing is uncertain
 
 
 def exposition(registry: CollectorRegistry, overview: Overview) -> bytes:
@@ -26,13 +26,15 @@ def exposition(registry: CollectorRegistry, overview: Overview) -> bytes:
 def components(overview: Overview) -> str:
     """The gauges of every component that is not retired.
 
-    A remaining life that is not known, and the time of an observation that never was, are
-    left out: no number stands for them.
+    A remaining life that is not known, a threshold that is not set, and the time of an observation
+    that never was are left out: no number stands for them.
     """
-    rows = np.flatnonzero(~overview.roll.retired)
-    labels = [_labels(overview.roll.names[i]) for i in rows.tolist()]
+    roll = overview.roll
+    rows = np.flatnonzero(~roll.retired)
+    labels = [_labels(roll.names[i]) for i in rows.tolist()]
     r, t_ns = overview.readings, overview.readings.t_ns[rows]
-    remaining = overview.remaining[rows]
+    at_limit, life_alert = overview.at_limit[rows], roll.life_alert[rows]
+    remaining = np.where(at_limit, 0.0, overview.remaining[rows])
     lines: list[str] = []
     lines += _gauge("crack_length_meters", "Believed crack length.", labels, r.crack_length[rows])
     lines += _gauge(
@@ -49,6 +51,21 @@ def components(overview: Overview) -> str:
         r.fractured[rows].astype(np.float64),
     )
     lines += _gauge(
+        "at_limit",
+        "1 if the status is `limit` or `fractured`.",
+        labels,
+        at_limit.astype(np.float64),
+    )
+    lines += _gauge(
+        "cycles", "Cycles of load that were counted since registration.", labels, r.cycles[rows]
+    )
+    lines += _gauge(
+        "registered_timestamp_seconds",
+        "When the component was registered, or brought back after it was retired.",
+        labels,
+        roll.registered_ns[rows] / 1e9,
+    )
+    lines += _gauge(
         "last_observation_timestamp_seconds",
         "Event time of the last evidence.",
         _kept(labels, t_ns != 0),
@@ -58,14 +75,20 @@ def components(overview: Overview) -> str:
         "stale_after_seconds",
         "Silence after which the component counts as stale.",
         labels,
-        overview.roll.stale_after_ns[rows] / 1e9,
+        roll.stale_after_ns[rows] / 1e9,
+    )
+    lines += _gauge(
+        "life_alert_cycles",
+        "Remaining life below which an alert tells of it.",
+        _kept(labels, ~np.isnan(life_alert)),
+        life_alert[~np.isnan(life_alert)],
     )
     known = ~np.isnan(remaining)
     lines += _gauge(
         "remaining_cycles",
-        "Cycles left to the limit under the load so far, by quantile.",
-        [f'{label},quantile="{q}"' for q in QUANTILES for label in _kept(labels, known)],
-        np.tile(remaining[known], len(QUANTILES)),
+        "Cycles left to the limit under the load so far, fewer with the given probability.",
+        [f'{label},probability="{p}"' for p in PROBABILITIES for label in _kept(labels, known)],
+        np.tile(remaining[known], len(PROBABILITIES)),
     )
     return "".join(lines)
 

@@ -64,7 +64,7 @@ def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
     fresh: dict[str, list[Component]] = {}
     for after in registrations:
         before = components.get(after.name)
-        components[after.name] = after
+        components[after.name] = _watched(before, after)
         if before is None:
             fresh.setdefault(layout(after.registration.stepper()), []).append(after)
             places[after.name] = Place("", -1)
@@ -76,6 +76,13 @@ def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
     return replace(
         fleet, components=components, places=places, cohorts=cohorts, members=tuple(members)
     )
+
+
+def _watched(before: Component | None, after: Component) -> Component:
+    """A change does not begin anew how long a component has been silent; a return does."""
+    if before is None or (before.retired and not after.retired):
+        return after
+    return after.model_copy(update={"registered_ns": before.registered_ns})
 
 
 def _join(

@@ -36,6 +36,8 @@ class Keeper:
         self._store = store
         self._recorder = recorder
         self._metrics = metrics
+        metrics.checkpoint_every.set(settings.checkpoint_every_s)
+        metrics.flush_every.set(settings.flush_every_s)
         self._thread = ThreadPoolExecutor(1, "archive")
         self._flushed_at = self._checked_at = time.monotonic()
         self._busy = asyncio.Lock()
@@ -43,6 +45,11 @@ class Keeper:
         self._room.set()
         self.is_available = True
         self._checkpointed = -1  # offset of the last checkpoint
+
+    def found(self, kept: Sequence[Checkpoint]) -> None:
+        """Tell when the last checkpoint was written by the service that ran before."""
+        if kept:
+            self._metrics.checkpoint_time.set(max(c.created_ns for c in kept) / 1e9)
 
     @property
     def tail(self) -> Sequence[Row]:

@@ -21,16 +21,25 @@ def observed(o: AnyObservation) -> Entry:
 
 
 def registration(component: Component, t_ns: int) -> Entry:
-    """The journal's entry of a registration; its revision is the sequence number."""
-    body = component.model_dump_json().encode()
+    """The journal's entry of a registration; its revision is the sequence number.
+
+    When it was made stands in the entry, and nowhere twice.
+    """
+    body = component.model_dump_json(exclude={"registered_ns"}).encode()
     return Entry(COMPONENT, component.name, "twin", 0, component.revision, t_ns, body)
+
+
+def made(component: Component, t_ns: int) -> Component:
+    """A registration with the time at which it was made, as the journal tells it."""
+    return component.model_copy(update={"registered_ns": max(0, t_ns)})
 
 
 def line(entry: Entry) -> Line:
     """What an entry says; raises TwinError if this version cannot read it."""
     try:
         if entry.kind == COMPONENT:
-            return Line(entry.component, Component.model_validate_json(entry.body))
+            component = Component.model_validate_json(entry.body)
+            return Line(entry.component, made(component, entry.t_ns))
         return Line(entry.component, observation(entry.body))
     except (msgspec.DecodeError, ValueError) as exc:
         raise TwinError(f"journal: {entry.component} seq {entry.seq}: {exc}") from exc

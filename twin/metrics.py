@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections import Counter as counted  # noqa: N813  the name Counter is Prometheus's
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
+from sensors.codec import REASONS
 from sensors.errors import FAILURES
 from sensors.observation import Inspection, Readout, Series, Snapshot, Spectrum
 from storage.entry import DeadLetter
@@ -25,6 +32,8 @@ _KINDS = {
     Readout: "readout",
     Component: "registration",
 }
+
+DEAD = (*REASONS, "component", "ahead", "calibration", "behind")  # every reason of a dead letter
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -59,10 +68,14 @@ class Intensities:
 
 
 class Metrics:
-    """Counters, gauges and histograms on a registry of their own."""
+    """Counters, gauges and histograms on a registry of their own.
+
+    A counter is there at 0 for every label that is known: one that is born at 1 has not risen.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._gauge("twin_start_timestamp_seconds", "When the service started.").set(time.time())
         self.observations = self._counter(
             "twin_observations", "Observations by kind and what became of them.", "kind", "outcome"
         )
@@ -133,12 +146,44 @@ class Metrics:
         self.model_info = self._gauge(
             "twin_model_info", "Steppers in use and how many components each has.", "stepper"
         )
+        self.checkpoint_every = self._gauge(
+            "twin_checkpoint_interval_seconds", "The setting `storage.checkpoint_every_s`."
+        )
+        self.flush_every = self._gauge(
+            "twin_flush_interval_seconds", "The setting `storage.flush_every_s`."
+        )
+        self.damage = self._gauge(
+            "twin_damage_found", "What the last start found damaged on disk; `/readyz` names it."
+        )
+        self.journal_end = self._gauge(
+            "twin_journal_end", "Lines that the journal has ever held; never fewer than before."
+        )
+        self.disk_free = self._gauge("twin_disk_free_bytes", "Free space where the data are.")
+        self.disk_size = self._gauge("twin_disk_size_bytes", "All space where the data are.")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Let every series that is known be there at 0."""
+        for kind, outcome in product(sorted({*_KINDS.values()}), Outcome):
+            self.observations.labels(kind, outcome.name.lower())
+        for reason in DEAD:
+            self.dead_letters.labels(reason)
+        for outcome in get_args(get_type_hints(Readout)["outcome"]):
+            self.images_read.labels(outcome)
+        self.step_seconds.labels(KIND)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
+
+    def measured_disk(self, directory: Path) -> None:
+        """Note how much space there is; it may take as long as the disk does."""
+        with suppress(OSError):  # what was measured last stands
+            usage = shutil.disk_usage(directory)
+            self.disk_free.set(usage.free)
+            self.disk_size.set(usage.total)
 
     def committed(
         self, seconds: float, receipt: Appended, lines: Sequence[Line], dead: Sequence[DeadLetter]

@@ -47,6 +47,11 @@ class Outbox:
         self._waiting.append((topic, payload, retain))
         self._news.set()
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the broker."""
+        return len(self._waiting)
+
     async def run(self, publisher: Publisher) -> None:
         """Publish for ever."""
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.cohort import Cohort, Readings
+from twin.component import Component
 from twin.fleet import EMPTY, Fleet, Place
-from twin.status import ManySigns, statuses
+from twin.status import STATUSES, ManySigns, statuses
 
 _NOTHING = Readings(
     *(
@@ -29,6 +31,8 @@ class Roll(NamedTuple):
     at: NDArray[np.int64]  # (n,) row in the cohorts laid end to end
     revision: NDArray[np.int64]  # (n,)
     stale_after_ns: NDArray[np.int64]  # (n,)
+    registered_ns: NDArray[np.int64]  # (n,) since when it is watched
+    life_alert: NDArray[np.float64]  # (n,) cycles, NaN: none
     retired: NDArray[np.bool_]  # (n,)
 
 
@@ -52,6 +56,11 @@ class Overview(NamedTuple):
             ),
             now_ns,
         )
+
+    @property
+    def at_limit(self) -> NDArray[np.bool_]:
+        """Whose status is `limit` or `fractured`, at whatever time."""
+        return np.isin(self.statuses(0), [STATUSES.index("limit"), STATUSES.index("fractured")])
 
     def of_site(self, site: str) -> range:
         """The rows of a site's components."""
@@ -123,8 +132,14 @@ def _roll(fleet: Fleet) -> Roll:
         at=np.array([starts[place.cohort] + place.row for place in places], np.int64),
         revision=np.array([c.revision for c in components], np.int64),
         stale_after_ns=np.array(stale, np.int64),
+        registered_ns=np.array([c.registered_ns for c in components], np.int64),
+        life_alert=np.array([_life_alert(c) for c in components], np.float64),
         retired=np.array([c.retired for c in components], np.bool_),
     )
+
+
+def _life_alert(component: Component) -> float:
+    return component.registration.life_alert_cycles or math.nan
 
 
 def _joined(parts: list[Readings], at: NDArray[np.int64]) -> Readings:

@@ -130,6 +130,11 @@ class ImageReading:
         self._metrics.queue_depth.labels("reading").set(len(self._pending))
         self._arrived.set()
 
+    @property
+    def waiting(self) -> int:
+        """Images that wait to be read."""
+        return len(self._pending)
+
     async def run(self) -> None:
         """Read for ever: first what was left over, then what comes."""
         try:

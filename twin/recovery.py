@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import structlog
+
 from storage.entry import Entry
 from storage.errors import CorruptError, MissingError
 from storage.journal import Journal
 from storage.store import Store
-from twin.checkpoint import restored
+from twin.checkpoint import OtherFormatError, restored
 from twin.cohort import KIND
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
@@ -18,6 +20,8 @@ from twin.recorder import BLOCK, Recorder
 
 LINES_A_FOLD = 10_000
 FLUSH_ROWS = 4 * BLOCK  # rows that a long replay keeps in memory
+
+log = structlog.get_logger()
 
 
 class Recovered(NamedTuple):
@@ -82,5 +86,7 @@ def _candidates(store: Store, damage: list[str]) -> Iterator[Fleet]:
     for entry in store.journal.catalogue.checkpoints():  # newest first
         try:
             yield restored(*store.checkpoints.read(entry.name, entry.sha256))
+        except OtherFormatError as exc:  # the journal is folded instead
+            log.info("checkpoint_passed_over", name=entry.name, reason=str(exc))
         except (CorruptError, MissingError, ValueError, KeyError) as exc:
             damage.append(f"checkpoint {entry.name}: {exc}")

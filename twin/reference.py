@@ -59,7 +59,10 @@ def _metrics() -> Iterator[str]:
     yield "| --- | --- | --- |"
     for metric in Metrics().registry.collect():
         total = "_total" if metric.type == "counter" else ""
-        yield f"| `{metric.name}{total}` | {metric.type} | {metric.documentation} |"
+        parts = (
+            f" (`{metric.name}_sum`, `{metric.name}_count`)" if metric.type == "histogram" else ""
+        )
+        yield f"| `{metric.name}{total}` | {metric.type} | {metric.documentation}{parts} |"
     for line in components(Views().overview(EMPTY)).splitlines():
         if line.startswith("# HELP "):
             name, text = line.removeprefix("# HELP ").split(" ", 1)

@@ -28,7 +28,7 @@ from twin.fleet_file import fleet_file, tried
 from twin.fold import Folded, Line, Note, folded, late
 from twin.inbox import Inbox
 from twin.keeper import Keeper
-from twin.lines import observed, registration
+from twin.lines import made, observed, registration
 from twin.metrics import Metrics
 from twin.news import Told
 from twin.outbox import Outbox
@@ -80,6 +80,15 @@ class Service:
         """Whether what was believed before is back."""
         return self.ready.is_set()
 
+    def waiting(self) -> dict[str, int]:
+        """How much waits in each queue."""
+        return {
+            "stepping": len(self._queue),
+            "recording": len(self.keeper.tail) if self.is_recovered else 0,
+            "reading": self.images.waiting,
+            "outbox": 0 if self.outbox is None else self.outbox.waiting,
+        }
+
     async def recover(self) -> Recovered:
         """Bring back what was believed; then register what the fleet file adds."""
         began = time.perf_counter()
@@ -88,6 +97,8 @@ class Service:
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
         self.keeper = Keeper(self.settings.storage, self.store, found.recorder, self.metrics)
+        kept = await self.journal(self.store.journal.catalogue.checkpoints)
+        self.keeper.found(kept)
         log.info(
             "recovered",
             components=len(self.fleet.components),
@@ -168,7 +179,7 @@ class Service:
         """Make registrations durable and wait until they count; raises ConflictError if beaten."""
         now_ns = time.time_ns()
         entries = [registration(component, now_ns) for component in components]
-        lines = [Line(component.name, component) for component in components]
+        lines = [Line(component.name, made(component, now_ns)) for component in components]
         outcomes = await self.committer.outcomes(entries, lines)
         await self.until(self.committer.end)
         beaten = [

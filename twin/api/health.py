@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -68,8 +69,12 @@ def _survey(service: Service) -> None:
     """Set the gauges that say how things are at the time of the scrape."""
     metrics = service.metrics
     metrics.ready.set(readiness(service)["ready"])
-    if service.source is not None:
-        metrics.broker.set(service.source.connected)
+    metrics.journal_end.set(service.committer.end)
+    metrics.damage.set(len(service.damage))
+    source = service.source
+    metrics.broker.set(math.nan if source is None else source.connected)
+    for queue, waiting in service.waiting().items():
+        metrics.queue_depth.labels(queue).set(waiting)
     metrics.components.set(sum(not c.retired for c in service.fleet.components.values()))
     metrics.intensities.step = intensities(service.fleet.cohorts.values())
     for cohort in cohorts(service.fleet):
@@ -78,4 +83,5 @@ def _survey(service: Service) -> None:
 
 def _metrics(context: Context) -> bytes:
     service = context.service
+    service.metrics.measured_disk(service.settings.storage.directory)
     return exposition(service.metrics.registry, context.views.overview(service.fleet))
