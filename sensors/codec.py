@@ -116,6 +116,7 @@ def _series(component: str, wire: WireLoad, limits: Limits) -> Series:
         rate_hz=rate_hz,
         tension=_samples("tension", tension, unit, largest),
         shear=b"" if shear is UNSET else _samples("shear", shear, unit, largest),
+        unit=wire.unit,
     )
 
 
@@ -160,6 +161,7 @@ def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits)
         quantity=quantity,
         cycles=_rows(cycles, unit, limits.largest(quantity), limits.count),
         shear_ratio=0.0 if wire.shear_ratio is UNSET else wire.shear_ratio,
+        unit=wire.unit,
     )
 
 

@@ -30,6 +30,7 @@ class Series(Observation, tag="series", frozen=True, array_like=True, kw_only=Tr
     rate_hz: float
     tension: bytes  # little-endian float64, [Pa] or [m/m]
     shear: bytes = b""  # the same length, or empty
+    unit: str = ""  # of the wire: null codes are written in it; empty in old journals
 
 
 class Spectrum(Observation, tag="spectrum", frozen=True, array_like=True, kw_only=True, gc=False):
@@ -38,6 +39,7 @@ class Spectrum(Observation, tag="spectrum", frozen=True, array_like=True, kw_onl
     quantity: Quantity
     cycles: bytes  # little-endian float64, (k, 3) rows of range, mean [Pa] or [m/m], count [1]
     shear_ratio: float = 0.0  # shear over tension, of ranges [1]
+    unit: str = ""  # as in `Series`
 
 
 class Inspection(

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from models import tree
-from twin.cohort import Cohort, Feed, newcomers
+from twin.cohort import Cohort, Feed, Watched, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
 
-FORMAT = 3  # 1 had no mean shear, and did not say where there was evidence; 2 other exposures
+# 1 had no mean shear, and did not say where there was evidence; 2 other exposures; 3 no watches
+FORMAT = 4
 
 
 def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
@@ -73,7 +74,14 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
 
 
 def _content(cohort: Cohort) -> tuple[Any, ...]:
-    return (cohort.state, cohort.feed, cohort.remaining, cohort.limit_passed, cohort.evidence)
+    return (
+        cohort.state,
+        cohort.feed,
+        cohort.remaining,
+        cohort.limit_passed,
+        cohort.evidence,
+        cohort.watched,
+    )
 
 
 def _cohort(
@@ -85,14 +93,15 @@ def _cohort(
         if name.startswith(f"{key}/")
     }
     empty = newcomers([template])
-    state, feed, remaining, passed, evidence = tree.filled(_content(empty), own)
-    if not isinstance(feed, Feed):
+    state, feed, remaining, passed, evidence, watched = tree.filled(_content(empty), own)
+    if not isinstance(feed, Feed) or not isinstance(watched, Watched):
         raise ValueError(f"checkpoint of cohort {key} has no feed")
     return replace(
         empty,
         members=members,
         state=state,
         feed=feed,
+        watched=watched,
         remaining=remaining,
         limit_passed=passed,
         evidence=evidence,

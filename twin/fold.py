@@ -17,9 +17,19 @@ import torch
 from models import tree
 from models.crack_load import timely
 from sensors.errors import MalformedError
-from sensors.observation import AnyObservation, Inspection, Readout
-from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
-from twin.cohort import TROUBLE, Cohort, Feed, out_of_memory, stepped, with_remaining
+from sensors.observation import AnyObservation, Inspection, Readout, Series, Spectrum
+from sensors.quality import ASIDE
+from sensors.watch import Watch
+from twin.assimilate import Finding, Inlet, Reading, Track, crack_load, rounds, t_end_ns
+from twin.cohort import (
+    TROUBLE,
+    Cohort,
+    Feed,
+    Watched,
+    out_of_memory,
+    stepped,
+    with_remaining,
+)
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
@@ -43,7 +53,8 @@ class Note(NamedTuple):
 
     `registered`; `inspection`; `late`: one older than the last, or than a break, not believed;
     `clipped`: one that no crack can have, believed as the nearest length that one can; `limit`:
-    reached; `implausible`: an observation left out; `life_unknown`: one could not be computed.
+    reached; `implausible`: an observation left out; `life_unknown`: one could not be computed;
+    `quality`: samples that no gauge can mean, set aside, or a channel that is stuck or clipped.
     """
 
     kind: str
@@ -124,8 +135,9 @@ def _observed(fleet: Fleet, lines: Sequence[Line], clock: Clock, notes: list[Not
             raise TypeError(f"{line.component}: a registration is not an observation")
         watermark = max(watermark, t_end_ns(o) - clock.lateness_ns)
         if place is not None:
-            calibration = fleet.components[line.component].registration.calibrated
-            readings.setdefault(place.cohort, []).append(Reading(place.row, o, calibration))
+            r = fleet.components[line.component].registration
+            reading = Reading(place.row, o, r.calibrated, r.plausible)
+            readings.setdefault(place.cohort, []).append(reading)
     cohorts = dict(fleet.cohorts)
     for key, group in readings.items():
         cohorts[key] = _stepped(cohorts[key], group, notes)
@@ -135,36 +147,42 @@ def _observed(fleet: Fleet, lines: Sequence[Line], clock: Clock, notes: list[Not
 def _stepped(cohort: Cohort, readings: list[Reading], notes: list[Note]) -> Cohort:
     """The cohort after readings, round by round."""
     track = Track(*(leaf.numpy().copy() for leaf in cohort.feed))
+    inlet = Inlet(track, Watch(*(leaf.numpy().copy() for leaf in cohort.watched)))
     for group in rounds(readings):
-        before = track.copied()
+        here = np.array([r.row for r in group])
+        before = inlet.rows(here)
         try:
-            cohort = _advanced(cohort, group, track, notes)
+            cohort = _advanced(cohort, group, inlet, notes)
         except NO_LOAD:  # find out which
-            track = before
+            inlet.put_back(here, before)
             for reading in group:
-                cohort, track = _tried(cohort, reading, track, notes)
-    return replace(cohort, feed=Feed(*(torch.from_numpy(a) for a in track)))
+                cohort = _tried(cohort, reading, inlet, notes)
+    return replace(
+        cohort,
+        feed=Feed(*map(torch.from_numpy, inlet.track)),
+        watched=Watched(*map(torch.from_numpy, inlet.watch)),
+    )
 
 
-def _tried(
-    cohort: Cohort, reading: Reading, track: Track, notes: list[Note]
-) -> tuple[Cohort, Track]:
+def _tried(cohort: Cohort, reading: Reading, inlet: Inlet, notes: list[Note]) -> Cohort:
     """The cohort after one reading, or as it was, with a note, if that cannot be a load."""
-    moved = track.copied()
+    here = np.array([reading.row])
+    before = inlet.rows(here)
     try:
-        return _advanced(cohort, [reading], moved, notes), moved
+        return _advanced(cohort, [reading], inlet, notes)
     except NO_LOAD as exc:
         if out_of_memory(exc):
             raise
+        inlet.put_back(here, before)
         note = _note("implausible", cohort, reading)
         notes.append(note._replace(data=note.data | {"why": f"{type(exc).__name__}: {exc}"}))
-        return cohort, track
+        return cohort
 
 
-def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[Note]) -> Cohort:
+def _advanced(cohort: Cohort, group: list[Reading], inlet: Inlet, notes: list[Note]) -> Cohort:
     index = torch.tensor([r.row for r in group])
-    with np.errstate(over="ignore"):  # what overflows is not finite, and refused as such
-        load = crack_load(group, track)
+    with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused as such
+        load, findings = crack_load(group, inlet)
     rows = tree.rows(cohort.state, index)
     state = stepped(cohort.stepper, rows, load)
     length = state.a.mean(1)
@@ -186,7 +204,22 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
     }
     for kind, where in happened.items():
         notes += [_note(kind, after, group[i]) for i in torch.nonzero(where).flatten().tolist()]
+    notes += [_doubt(after, group[f.reading], f) for f in findings]
     return after
+
+
+def _doubt(cohort: Cohort, reading: Reading, finding: Finding) -> Note:
+    o = reading.observation
+    data: dict[str, float | str | int] = {
+        "reason": finding.reason,
+        "count": finding.count,
+        "set_aside": finding.count if finding.reason in ASIDE else 0,
+        "value": finding.example,
+        "unit": o.unit if isinstance(o, Series | Spectrum) else "",
+        "source": o.source,
+        "seq": o.seq,
+    }
+    return Note("quality", cohort.members[reading.row], t_end_ns(o), data)
 
 
 def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
 from sensors.observation import Inspection, Readout, Series, Snapshot, Spectrum
+from sensors.quality import ASIDE, REASONS
 from storage.entry import DeadLetter
 from storage.journal import Appended
 from storage.marks import Outcome
@@ -79,6 +80,20 @@ class Metrics:
         self.implausible = self._counter(
             "twin_implausible", "Observations accepted that no crack could be stepped by: left out."
         )
+        self.set_aside = self._counter(
+            "twin_samples_set_aside",
+            "Samples, or rows of a spectrum, that no gauge can mean: left out, by reason.",
+            "reason",
+        )
+        self.doubts = self._counter(
+            "twin_quality_findings",
+            "Loads with doubtful samples, by reason; `clipping` and `stuck` count all the same.",
+            "reason",
+        )
+        for reason in REASONS:
+            self.doubts.labels(reason)
+            if reason in ASIDE:
+                self.set_aside.labels(reason)
         self.lives_unknown = self._counter(
             "twin_lives_unknown", "Remaining lives that could not be computed: unknown since."
         )
@@ -147,3 +162,9 @@ class Metrics:
         """Note what one fold took, and how far behind the wall clock its last evidence is."""
         self.step_seconds.labels(KIND).observe(seconds)
         self.ingest_lag.set((now_ns - latest_ns) / 1e9)
+
+    def doubted(self, reason: str, set_aside: int) -> None:
+        """Count a doubtful load, and what was left out of it."""
+        self.doubts.labels(reason).inc()
+        if set_aside:
+            self.set_aside.labels(reason).inc(set_aside)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
+from sensors.quality import REASONS
+from sensors.watch import DOUBT, HOLDS, IS_STUCK, SET_ASIDE, SINCE
 from twin.api.answers import remaining, time_or_none
 from twin.cohort import Cohort, Readings
 from twin.component import Component
@@ -48,6 +50,7 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         **remaining(float(cohort.remaining[i])),
         "fractured": fractured,
         "inspection": _inspection(r, i),
+        "quality": _quality(cohort, i),
         "last_evidence": evidence,
         "offset": fleet.offset,
     }
@@ -62,6 +65,18 @@ def _inspection(r: Readings, i: int) -> dict[str, Any] | None:
         "crack_length": float(r.measured[i]),
         "crack_length_sd": float(r.measured_sd[i]),
         "innovation": float(r.innovation[i]),
+    }
+
+
+def _quality(cohort: Cohort, i: int) -> dict[str, Any]:
+    counts = cohort.watched.count[i].tolist()
+    reasons = [reason for k, reason in enumerate(REASONS) if counts[DOUBT] >> k & 1]
+    return {
+        "doubtful": bool(reasons),
+        "reasons": reasons,
+        "set_aside": counts[SET_ASIDE],
+        "waiting": counts[HOLDS] + int(counts[SINCE] > 0),
+        "stuck": bool(counts[IS_STUCK]),
     }
 
 
@@ -81,6 +96,7 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         **remaining(last["remaining_cycles"]),
         "fractured": None,
         "inspection": None,
+        "quality": None,
         "last_evidence": time_or_none(last["last_evidence"]),
         "offset": None,
     }

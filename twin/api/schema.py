@@ -18,6 +18,7 @@ _LIMITS = Limits()
 Quantiles = Annotated[
     dict[Literal["0.05", "0.5", "0.95"], float | None], Field(description="By probability.")
 ]
+Reason = Literal["null", "range", "rail", "spike", "clipping", "stuck"]
 Remaining = Literal["finite", "unbounded", "unknown"]
 _REMAINING = (
     "finite; unbounded: no growth under that load; unknown: no load seen up to the last record tick"
@@ -56,6 +57,19 @@ class Innovation(Page):
     innovation: float = Field(description="Measured less believed length [m].")
 
 
+class Quality(Page):
+    """Whether the last load could be believed, and what was left out so far."""
+
+    doubtful: bool = Field(description="Whether anything was doubtful about the last load.")
+    reasons: list[Reason] = Field(
+        description="What: `null` codes, out of `range`, at the `rail` or a lone `spike` were set "
+        "aside; what is `clipping` or `stuck` counts all the same."
+    )
+    set_aside: int = Field(description="Samples and rows of spectra that were set aside so far.")
+    waiting: int = Field(description="Samples that only the next ones will tell from a spike.")
+    stuck: bool = Field(description="The channel says the same all the time, until it moves.")
+
+
 class State(Page):
     """What is believed of a component."""
 
@@ -76,6 +90,7 @@ class State(Page):
     remaining_cycles_is: Remaining = Field(description=_REMAINING)
     fractured: bool | None = Field(description="Null for an earlier time.")
     inspection: Innovation | None = Field(description="The last one; null for an earlier time.")
+    quality: Quality | None = Field(description="Of the load; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
     offset: int | None = Field(
         description="Lines of the journal behind this; null for an earlier time."
