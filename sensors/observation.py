@@ -52,6 +52,16 @@ class Inspection(
     method: str
 
 
+class Confirmation(
+    Observation, tag="confirmation", frozen=True, array_like=True, kw_only=True, gc=False
+):
+    """That somebody believes an inspection that was held; `t_ns` is the inspection's."""
+
+    inspection_source: str  # with `inspection_boot` and `inspection_seq`, the inspection's key
+    inspection_boot: int
+    inspection_seq: int
+
+
 class Snapshot(Observation, tag="snapshot", frozen=True, array_like=True, kw_only=True, gc=False):
     """An image, kept beside the journal under its SHA-256."""
 
@@ -80,7 +90,7 @@ class Readout(Observation, tag="readout", frozen=True, array_like=True, kw_only=
     tip_cut: bool = False
 
 
-AnyObservation = Series | Spectrum | Inspection | Snapshot | Readout
+AnyObservation = Series | Spectrum | Inspection | Snapshot | Readout | Confirmation
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyObservation] = msgspec.msgpack.Decoder(AnyObservation)

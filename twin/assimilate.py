@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -65,6 +66,7 @@ class Reading(NamedTuple):
     observation: AnyObservation
     calibration: Calibration
     gauge: Gauge
+    surprise: float = math.inf  # factor off the belief beyond which an inspection is held
 
 
 class Finding(NamedTuple):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models import tree
+from sensors.observation import Inspection, encoded, observation
 from twin.cohort import Cohort, Feed, Watched, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
@@ -41,6 +42,7 @@ def metadata(fleet: Fleet, clock: Clock) -> bytes:
         "members": fleet.members,
         "cohorts": {key: cohort.members for key, cohort in fleet.cohorts.items()},
         "templates": {key: _template(fleet, c).name for key, c in fleet.cohorts.items()},
+        "held": [list(encoded(held)) for held in fleet.held.values()],
         "components": [c.model_dump(mode="json") for c in fleet.components.values()],
     }
     return msgspec.json.encode(page)
@@ -70,7 +72,15 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
         rows=meta["rows"],
         watermark_ns=meta["watermark_ns"],
         recorded_ns=meta["recorded_ns"],
+        held={o.component: o for o in map(_inspection, meta["held"])},
     )
+
+
+def _inspection(body: list[int]) -> Inspection:
+    held = observation(bytes(body))
+    if not isinstance(held, Inspection):
+        raise ValueError(f"checkpoint holds {held.component} seq {held.seq}, which is none")
+    return held
 
 
 def _content(cohort: Cohort) -> tuple[Any, ...]:

@@ -207,6 +207,11 @@ class Registration(BaseModel):
     inspection: Literal["replace", "record"] = Field(
         "replace", description="An inspection replaces the belief, or is only recorded."
     )
+    surprise_factor: Annotated[float, Field(gt=1, le=1e15)] | None = Field(
+        5.0,
+        description="An inspection further than this factor from the belief, or longer than a "
+        "crack can be, waits for confirmation; null: none does.",
+    )
     calibration: CalibrationParameters = CalibrationParameters()
     gauge: GaugeParameters = GaugeParameters()
     gate: Annotated[float, Field(ge=0, le=1e12)] = Field(
@@ -252,6 +257,13 @@ class Registration(BaseModel):
         """The map from what the gauge says to stress."""
         c = self.calibration
         return Calibration(c.gain, c.offset, c.youngs_modulus)
+
+    @property
+    def surprise(self) -> float:
+        """The factor off the belief beyond which an inspection is held; infinity: none is."""
+        if self.surprise_factor is None or self.inspection == "record":
+            return math.inf
+        return self.surprise_factor
 
     @cached_property
     def plausible(self) -> Gauge:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter as counted  # noqa: N813  the name Counter is Prometheus's
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
-from sensors.observation import Inspection, Readout, Series, Snapshot, Spectrum
+from sensors.observation import Confirmation, Inspection, Readout, Series, Snapshot, Spectrum
 from sensors.quality import ASIDE, REASONS
 from storage.entry import DeadLetter
 from storage.journal import Appended
@@ -16,11 +17,13 @@ from storage.marks import Outcome
 from twin.cohort import KIND
 from twin.component import Component
 from twin.fold import Line
+from twin.surprise import Fate
 
 _KINDS = {
     Series: "load",
     Spectrum: "load",
     Inspection: "inspection",
+    Confirmation: "confirmation",
     Snapshot: "image",
     Readout: "readout",
     Component: "registration",
@@ -94,6 +97,14 @@ class Metrics:
             self.doubts.labels(reason)
             if reason in ASIDE:
                 self.set_aside.labels(reason)
+        self.surprises = self._counter(
+            "twin_surprises",
+            "Inspections that jump from the belief, by what became of them.",
+            "outcome",
+        )
+        for outcome in get_args(Fate):
+            self.surprises.labels(outcome)
+        self.held = self._gauge("twin_inspections_held", "Inspections that wait for confirmation.")
         self.lives_unknown = self._counter(
             "twin_lives_unknown", "Remaining lives that could not be computed: unknown since."
         )

@@ -250,6 +250,8 @@ class Service:
         for note in notes:
             if note.kind == "quality":
                 self.metrics.doubted(str(note.data["reason"]), int(note.data["set_aside"]))
+            if note.kind == "surprise":
+                self.metrics.surprises.labels(str(note.data["outcome"])).inc()
             if note.kind == "life_unknown":
                 self.metrics.lives_unknown.inc()
                 log.error("remaining_life_unknown", component=note.component, **note.data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
+from sensors.observation import Inspection
 from sensors.quality import REASONS
 from sensors.watch import DOUBT, HOLDS, IS_STUCK, SET_ASIDE, SINCE
 from twin.api.answers import remaining, time_or_none
@@ -13,6 +14,7 @@ from twin.component import Component
 from twin.fleet import Fleet
 from twin.overview import Views
 from twin.status import Signs, status
+from twin.surprise import identity
 
 
 class Row(NamedTuple):
@@ -50,6 +52,7 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         **remaining(float(cohort.remaining[i])),
         "fractured": fractured,
         "inspection": _inspection(r, i),
+        "held": _held(fleet.held.get(component.name)),
         "quality": _quality(cohort, i),
         "last_evidence": evidence,
         "offset": fleet.offset,
@@ -65,6 +68,19 @@ def _inspection(r: Readings, i: int) -> dict[str, Any] | None:
         "crack_length": float(r.measured[i]),
         "crack_length_sd": float(r.measured_sd[i]),
         "innovation": float(r.innovation[i]),
+    }
+
+
+def _held(o: Inspection | None) -> dict[str, Any] | None:
+    if o is None:
+        return None
+    return {
+        "id": identity(o),
+        "time": time_or_none(o.t_ns),
+        "crack_length": o.crack_length,
+        "crack_length_sd": o.crack_length_sd,
+        "method": o.method,
+        "source": o.source,
     }
 
 
@@ -96,6 +112,7 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         **remaining(last["remaining_cycles"]),
         "fractured": None,
         "inspection": None,
+        "held": None,
         "quality": None,
         "last_evidence": time_or_none(last["last_evidence"]),
         "offset": None,

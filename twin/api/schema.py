@@ -57,6 +57,17 @@ class Innovation(Page):
     innovation: float = Field(description="Measured less believed length [m].")
 
 
+class HeldInspection(Page):
+    """An inspection that jumps from the belief: it moves nothing until it is confirmed."""
+
+    id: str = Field(description="For `POST …/inspections/{id}/confirm`.")
+    time: datetime
+    crack_length: float = Field(description="Measured length [m].")
+    crack_length_sd: float = Field(description="Its standard deviation [m], 0 if not stated.")
+    method: str
+    source: str
+
+
 class Quality(Page):
     """Whether the last load could be believed, and what was left out so far."""
 
@@ -90,6 +101,9 @@ class State(Page):
     remaining_cycles_is: Remaining = Field(description=_REMAINING)
     fractured: bool | None = Field(description="Null for an earlier time.")
     inspection: Innovation | None = Field(description="The last one; null for an earlier time.")
+    held: HeldInspection | None = Field(
+        description="An inspection that waits: for another that agrees, or to be confirmed."
+    )
     quality: Quality | None = Field(description="Of the load; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
     offset: int | None = Field(
@@ -293,8 +307,22 @@ class Inspected(Page):
     component: str
     outcome: Literal["accepted", "duplicate"]
     time: datetime
+    id: str = Field(description="The inspection's own, within its component.")
+    held: bool = Field(
+        description="It jumps from the belief, moves nothing, and waits for confirmation."
+    )
     crack_length: float = Field(description="Measured length [m].")
     innovation: float | None = Field(
-        description="Measured less believed length [m]; null for a duplicate, and for an "
-        "inspection older than the last one, which is recorded and changes no belief."
+        description="Measured less believed length [m]; null for a duplicate, for one that is "
+        "held, and for an inspection older than the last one, which changes no belief."
+    )
+
+
+class Confirmed(Page):
+    """What became of a confirmation."""
+
+    component: str
+    id: str = Field(description="Of the inspection.")
+    outcome: Literal["confirmed", "duplicate"] = Field(
+        description="`duplicate`: it was confirmed before; nothing is done."
     )
