@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sensors.observation import Inspection
 from storage.store import Store
-from tests.twin.fakes import PRESS, T0_NS, House, house
+from tests.twin.fakes import PRESS, House, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from tests.twin.test_fold import assert_same, state
 from tests.twin.test_plates import NAME as PLATE
@@ -95,33 +95,26 @@ def test_the_factor_itself_is_still_believed(name: str, factor: float) -> None:
 
 @BOTH
 def test_a_length_that_no_crack_there_can_have_is_held_however_near(name: str) -> None:
-    near = inspection(0, 0.006 if name == PLATE else 0.015, 1.0, name)
+    near = inspection(0, 0.006, 1.0, name)
     impossible = inspection(1, 0.03, 2.0, name)
     result = after(near, impossible, surprise_factor=10.0)
     assert [fate for fate, _ in fates(result)] == ["inspection", "held"]
     assert not bool(state(result.fleet, name).fractured)
     assert believed(result, name) == near.what.crack_length  # type: ignore[union-attr]
     taken = after(near, impossible, confirmed(impossible), surprise_factor=10.0)
-    assert [fate for fate, _ in fates(taken)] == [
-        "inspection",
-        "held",
-        "inspection",
-        "clipped",
-        "confirmed",
-    ]
+    told = [fate for fate, _ in fates(taken)]
+    assert told == ["inspection", "held", "inspection", "clipped", "confirmed"]
     assert bool(state(taken.fleet, name).fractured)
 
 
 @BOTH
-@pytest.mark.parametrize(("second", "agrees"), [(0.0119, True), (0.012, True), (0.0121, False)])
+@pytest.mark.parametrize(("second", "agrees"), [(0.00599, True), (0.006, True), (0.00601, False)])
 def test_a_second_inspection_within_a_factor_of_two_confirms_it(
     name: str, second: float, agrees: bool
 ) -> None:
-    first = inspection(0, 0.006, 5.0, name)
-    other = inspection(0, second * (0.5 if name == PLATE else 1.0), 2 * DAY_S, name, "other")
-    if name == PLATE:
-        first = inspection(0, 0.0058 if agrees else 0.0121, 5.0, name)
-    result = after(first, other, surprise_factor=4.0)
+    first = inspection(0, 0.003, 5.0, name)
+    other = inspection(0, second, 2 * DAY_S, name, "other")
+    result = after(first, other, surprise_factor=2.0)
     told = [fate for fate, _ in fates(result)]
     if agrees:
         assert told == ["held", "inspection", "confirmed"]
@@ -287,7 +280,7 @@ async def test_a_wrong_unit_is_held_and_shown_and_confirmed_over_http(tmp_path: 
     )
     assert believed["held"] == {
         "id": page["id"],
-        "time": "2026-01-01T00:00:05.000000000Z",
+        "time": "2026-01-01T00:00:05Z",
         "crack_length": 12.5,
         "crack_length_sd": 0.0,
         "method": "ruler",
@@ -316,7 +309,7 @@ async def test_what_does_not_wait_cannot_be_confirmed(tmp_path: Path) -> None:
     assert [first["held"], second["held"], taken["held"]] == [True, True, False]
     assert codes == [409, 409, 409, 404, 404]
     assert strange == [404, 422]
-    assert (state["crack_length"], state["held"]) == (0.0021, None)
+    assert (state["crack_length"], state["held"]) == (pytest.approx(0.0021), None)
 
 
 async def test_what_waits_and_what_was_confirmed_outlive_a_restart(tmp_path: Path) -> None:
@@ -342,4 +335,3 @@ def test_an_inspection_is_called_by_its_key() -> None:
     assert isinstance(line.what, Inspection)
     assert identity(line.what) == identity(confirmation(line.what)) == "ndt~1~4"
     assert confirmation(line.what).t_ns == line.what.t_ns
-    assert T0_NS
