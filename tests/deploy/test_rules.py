@@ -61,6 +61,8 @@ def test_every_alert_keeps_its_promises(promtool: str, installed: Path) -> None:
         ("or (twin_dead_letters_total unless twin_dead_letters_total offset 10m) > 0", ""),
         ("increase(twin_implausible_total[10m]) > 0", "twin_implausible_total > 0"),
         ("increase(twin_lives_unknown_total[10m]) > 0", "twin_lives_unknown_total > 0"),
+        ("or (twin_quality_findings_total unless twin_quality_findings_total offset 10m) > 0", ""),
+        ("twin_inspections_held > 0", "twin_inspections_held > 2"),
         ("seconds > 900", "seconds >= 900"),
         ("twin_ready == 0", "twin_ready == 1"),
         ('or absent(up{job="twin"})', ""),
