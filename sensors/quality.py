@@ -34,7 +34,7 @@ _OF_OLD: Final = {"strain": "um/m", "stress": ""}  # journals of before had no u
 _UNITS: Final = {**STRESS, **STRAIN, "": Unit(1.0, 1.0)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # itself: it is looked up for every message
 class Gauge:
     """What a healthy channel on a sound part does not exceed; infinity: not looked at."""
 
@@ -90,13 +90,13 @@ class Kinds(NamedTuple):
 
     numbers: Values  # (b, 7)
     codes: Values  # (b, c) rising, infinity behind them
-    index: NDArray[np.int64]  # (m,) which of them each has
+    which: NDArray[np.int64]  # (m,) which of them each has
 
 
 def kinds(bounds: Sequence[Bounds]) -> Kinds:
     """The bounds of m loads, put together; equal ones are the same object."""
-    which: dict[int, int] = {}
-    index = np.array([which.setdefault(id(b), len(which)) for b in bounds], np.int64)
+    found: dict[int, int] = {}
+    index = np.array([found.setdefault(id(b), len(found)) for b in bounds], np.int64)
     distinct = list({id(b): b for b in bounds}.values())
     most = max((len(b.codes) for b in distinct), default=0)
     codes = np.full((len(distinct), most + 1), math.inf)
@@ -117,7 +117,7 @@ class Peaks(NamedTuple):
 
 def judged(peaks: Peaks, bounds: Kinds) -> NDArray[np.int64]:
     """Why rows (k,) do not count: places in `REASONS`, -1 where they do; `bounds` of each row."""
-    max_stress, reach, rail = bounds.numbers[bounds.index, :3].T
+    max_stress, reach, rail = bounds.numbers[bounds.which, :3].T
     top = np.abs(peaks.mean) + 0.5 * peaks.range
     worst = np.maximum(peaks.stress, peaks.shear)
     beyond = (np.isfinite(worst) & (worst > max_stress)) | (top > reach)
@@ -127,8 +127,8 @@ def judged(peaks: Peaks, bounds: Kinds) -> NDArray[np.int64]:
 def _coded(peaks: Peaks, bounds: Kinds) -> NDArray[np.bool_]:
     """Which rows (k,) have a null code for range or mean."""
     values = np.abs(np.stack((peaks.range, peaks.mean)))
-    found = values.max(axis=0, initial=0.0) >= bounds.codes[bounds.index, 0]
-    for kind in np.unique(bounds.index[found]):
-        here = np.flatnonzero(found & (bounds.index == kind))
+    found: NDArray[np.bool_] = values.max(axis=0, initial=0.0) >= bounds.codes[bounds.which, 0]
+    for kind in np.unique(bounds.which[found]):
+        here = np.flatnonzero(found & (bounds.which == kind))
         found[here] = np.isin(values[:, here], bounds.codes[kind, :-1]).any(axis=0)
     return found

@@ -55,7 +55,7 @@ CLIP_STEP = 1e6  # [Pa] the least step into a flat top that is no quantised turn
 LAST, SCALE, HELD, PAUSED, BACK = 0, 2, 4, 6, 8
 PREVIOUS, HIGH, LOW, STEP, STEP_BEFORE = 10, 11, 12, 13, 14
 REALS = 15
-# Columns of `Watch.count`.
+# Columns of `Watch.whole`.
 SEEN, HOLDS, SINCE, CROWDED, CROWDED_AT = 0, 1, 2, 3, 4
 RUN, RUN_NS, IS_STUCK, TOLD_HIGH, TOLD_LOW = 5, 6, 7, 8, 9
 DOUBT, SET_ASIDE = 10, 11
@@ -70,7 +70,7 @@ class Watch(NamedTuple):
     """What is remembered of each component's channel; moved on in place."""
 
     real: Floats  # (n, REALS)
-    count: Ints  # (n, COUNTS)
+    whole: Ints  # (n, COUNTS)
 
 
 class Samples(NamedTuple):
@@ -334,7 +334,7 @@ def _let_through(
         c[HOLDS] = 1
         r[HELD], r[HELD + 1] = x, y
         return m
-    return _counts(r, c, x, y, out, m)
+    return int(_counts(r, c, x, y, out, m))
 
 
 @njit(cache=True, nogil=True)

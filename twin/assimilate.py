@@ -49,7 +49,7 @@ class Inlet(NamedTuple):
     def rows(self, index: Ints) -> Inlet:
         """Some rows, copied."""
         track = Track(*(array[index] for array in self.track))
-        return Inlet(track, Watch(*(array[index] for array in self.watch)))
+        return Inlet(track, Watch(self.watch.real[index], self.watch.whole[index]))
 
     def put_back(self, index: Ints, kept: Inlet) -> None:
         """Let rows be as they were."""
@@ -74,7 +74,7 @@ class Finding(NamedTuple):
 
     reading: int  # which of those of a round
     reason: str  # one of `sensors.quality.REASONS`
-    count: int  # samples, rows of a spectrum, or times
+    times: int  # samples, rows of a spectrum, or times
     example: float  # one of them, in the unit of the wire
 
 
@@ -225,7 +225,7 @@ def _blocks(n: int, spectra: Sequence[_Placed], watch: Watch, findings: list[Fin
         shear=np.abs(shear_mean) + 0.5 * np.abs(shear),
     )
     of = np.repeat(np.arange(len(spectra)), counts)
-    why = judged(peaks, held._replace(index=held.index[of]))
+    why = judged(peaks, held._replace(which=held.which[of]))
     _doubted(watch, spectra, of, why)
     for k, reason in sorted({*zip(of[why >= 0].tolist(), why[why >= 0].tolist(), strict=True)}):
         these = np.flatnonzero((of == k) & (why == reason))
@@ -246,9 +246,10 @@ def _blocks(n: int, spectra: Sequence[_Placed], watch: Watch, findings: list[Fin
 def _doubted(watch: Watch, spectra: Sequence[_Placed], of: Ints, why: Ints) -> None:
     """Remember what was doubtful of the spectra."""
     rows, bad = np.array([s.row for s in spectra], np.int64), why >= 0
-    watch.count[rows, DOUBT] = 0
-    np.bitwise_or.at(watch.count, (rows[of[bad]], DOUBT), 1 << why[bad])
-    np.add.at(watch.count, (rows[of[bad]], SET_ASIDE), 1)
+    doubt, aside = watch.whole[:, DOUBT], watch.whole[:, SET_ASIDE]  # views
+    doubt[rows] = 0
+    np.bitwise_or.at(doubt, rows[of[bad]], 1 << why[bad])
+    np.add.at(aside, rows[of[bad]], 1)
 
 
 def _finding(placed: _Placed, why: int, count: int, example: float) -> Finding:

@@ -44,7 +44,7 @@ class Watched(NamedTuple):
     """`sensors.watch.Watch` as tensors: what is remembered of each component's channel."""
 
     real: Tensor  # (n, REALS) float64
-    count: Tensor  # (n, COUNTS) int64
+    whole: Tensor  # (n, COUNTS) int64
 
 
 if Watch._fields != Watched._fields:

@@ -335,8 +335,8 @@ def _doubt(cohort: Cohort, reading: Reading, finding: Finding) -> Note:
     o = reading.observation
     data: dict[str, float | str | int] = {
         "reason": finding.reason,
-        "count": finding.count,
-        "set_aside": finding.count if finding.reason in ASIDE else 0,
+        "count": finding.times,
+        "set_aside": finding.times if finding.reason in ASIDE else 0,
         "value": finding.example,
         "unit": o.unit if isinstance(o, Series | Spectrum) else "",
         "source": o.source,

@@ -18,7 +18,7 @@ from tests.twin.fleets import CLOCK, component, fleet, series, spectrum
 from tests.twin.test_fold import assert_same, state
 from twin.component import Registration
 from twin.fleet import Fleet
-from twin.fold import Folded, Line, folded
+from twin.fold import Folded, Line, Note, folded
 
 NAME = "plant/press-1"
 E = 2.07e11  # [Pa]
@@ -145,7 +145,7 @@ def test_how_the_journal_is_cut_into_batches_changes_no_bit(cuts: list[int], see
     both = fleet(component(**NICKEL), component("plant/press-2", **NICKEL))
     lines = stream(seed)
     whole = folded(both, lines, CLOCK)
-    value, heard = both, []
+    value, heard = both, list[Note]()
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(lines)], strict=True):
         part = folded(value, lines[start:end], CLOCK)
         value, heard = part.fleet, heard + part.notes

@@ -21,7 +21,7 @@ from tests.twin.test_plates import plate
 from twin import checkpoint
 from twin.component import Registration
 from twin.fleet import Fleet
-from twin.fold import Folded, Line, folded
+from twin.fold import Folded, Line, Note, folded
 from twin.surprise import confirmation, identity
 
 CRACK = "plant/press-1"
@@ -230,7 +230,8 @@ LINES = [
 @given(cuts=st.lists(st.integers(0, len(LINES)), max_size=6))
 @hypothesis_settings(max_examples=8, deadline=None)
 def test_how_the_journal_is_cut_into_batches_changes_nothing(cuts: list[int]) -> None:
-    whole, value, told = after(*LINES), some(), []
+    whole, value = after(*LINES), some()
+    told: list[Note] = []
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(LINES)], strict=True):
         part = folded(value, LINES[start:end], CLOCK)
         value, told = part.fleet, told + part.notes

@@ -85,7 +85,7 @@ def _held(o: Inspection | None) -> dict[str, Any] | None:
 
 
 def _quality(cohort: Cohort, i: int) -> dict[str, Any]:
-    counts = cohort.watched.count[i].tolist()
+    counts = cohort.watched.whole[i].tolist()
     reasons = [reason for k, reason in enumerate(REASONS) if counts[DOUBT] >> k & 1]
     return {
         "doubtful": bool(reasons),
