@@ -120,6 +120,7 @@ def _series(component: str, wire: WireLoad, limits: Limits) -> Series:
         rate_hz=rate_hz,
         tension=_samples("tension", tension, unit, quantity, limits),
         shear=b"" if shear is UNSET else _samples("shear", shear, unit, quantity, limits),
+        unit=wire.unit,
     )
 
 
@@ -169,6 +170,7 @@ def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits)
         quantity=quantity,
         cycles=_rows(cycles, unit, quantity, limits),
         shear_ratio=0.0 if wire.shear_ratio is UNSET else wire.shear_ratio,
+        unit=wire.unit,
     )
 
 

@@ -36,6 +36,7 @@ from sensors.limits import LATEST_NS, Limits
 from sensors.observation import (
     AnyObservation,
     Inspection,
+    Readout,
     Series,
     Snapshot,
     Spectrum,
@@ -252,7 +253,9 @@ def _numbers(o: AnyObservation) -> list[Any]:
         return [np.frombuffer(o.cycles), o.shear_ratio]
     if isinstance(o, Inspection):
         return [o.crack_length, o.crack_length_sd]
-    return [o.pixel_size] if isinstance(o, Snapshot) else [o.length, o.length_sd]
+    if isinstance(o, Snapshot):
+        return [o.pixel_size]
+    return [o.length, o.length_sd] if isinstance(o, Readout) else []
 
 
 def _refused(refusal: MalformedError) -> str:

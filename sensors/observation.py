@@ -30,6 +30,7 @@ class Series(Observation, tag="series", frozen=True, array_like=True, kw_only=Tr
     rate_hz: float
     tension: bytes  # little-endian float64, [Pa] or [m/m]
     shear: bytes = b""  # the same length, or empty
+    unit: str = ""  # of the wire: null codes are written in it; empty in old journals
 
 
 class Spectrum(Observation, tag="spectrum", frozen=True, array_like=True, kw_only=True, gc=False):
@@ -38,6 +39,7 @@ class Spectrum(Observation, tag="spectrum", frozen=True, array_like=True, kw_onl
     quantity: Quantity
     cycles: bytes  # little-endian float64, (k, 3) rows of range, mean [Pa] or [m/m], count [1]
     shear_ratio: float = 0.0  # shear over tension, of ranges [1]
+    unit: str = ""  # as in `Series`
 
 
 class Inspection(
@@ -48,6 +50,16 @@ class Inspection(
     crack_length: float  # [m]
     crack_length_sd: float  # [m], zero if not stated
     method: str
+
+
+class Confirmation(
+    Observation, tag="confirmation", frozen=True, array_like=True, kw_only=True, gc=False
+):
+    """That somebody believes an inspection that was held; `t_ns` is the inspection's."""
+
+    inspection_source: str  # with `inspection_boot` and `inspection_seq`, the inspection's key
+    inspection_boot: int
+    inspection_seq: int
 
 
 class Snapshot(Observation, tag="snapshot", frozen=True, array_like=True, kw_only=True, gc=False):
@@ -78,7 +90,7 @@ class Readout(Observation, tag="readout", frozen=True, array_like=True, kw_only=
     tip_cut: bool = False
 
 
-AnyObservation = Series | Spectrum | Inspection | Snapshot | Readout
+AnyObservation = Series | Spectrum | Inspection | Snapshot | Readout | Confirmation
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyObservation] = msgspec.msgpack.Decoder(AnyObservation)

@@ -1,103 +1,134 @@
-"""Is a load credible? Findings mark an observation, they do not refuse it."""
+"""What a gauge can mean: the bounds beyond which a sample, or a counted cycle, is set aside.
+
+Nothing is refused: the message is kept as it came, what cannot be meant is left out, counted and
+told. Samples are judged one after the other by `sensors.watch`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensors.observation import Series, Spectrum
+from sensors.units import STRAIN, STRESS, Unit
+
 Values = NDArray[np.float64]
 
-_SIGMA = 1.4826  # standard deviation over median absolute deviation, of a normal distribution
+REASONS: Final = ("null", "range", "rail", "spike", "clipping", "stuck")
+NULL, RANGE, RAIL, SPIKE, CLIPPING, STUCK = range(len(REASONS))
+ASIDE: Final = ("null", "range", "rail", "spike")  # the others are told, and count
+
+_NINES: Final = tuple(
+    10.0**digits - 10.0**-decimals for digits in range(4, 10) for decimals in range(3)
+)
+_SINGLE: Final = (float(np.float32(code)) for code in _NINES if code < 1e6)  # not yet rounded up
+# What loggers write for "missing", in the unit of the wire, either sign and precision.
+NULL_CODES: Final = tuple(sorted({*_NINES, *_SINGLE} - {10.0**digits for digits in range(4, 10)}))
+_OF_OLD: Final = {"strain": "um/m", "stress": ""}  # journals of before had no unit
+_UNITS: Final = {**STRESS, **STRAIN, "": Unit(1.0, 1.0)}
 
 
-class Finding(NamedTuple):
-    """What looks wrong."""
+@dataclass(frozen=True, slots=True, eq=False)  # itself: it is looked up for every message
+class Gauge:
+    """What a healthy channel on a sound part does not exceed; infinity: not looked at."""
 
-    name: Literal["range", "flatline", "clipping", "spike"]
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plausible:
-    """What a healthy channel on a sound part does not exceed."""
-
-    max_stress: float = 2e9  # [Pa], either sign: beyond the strength of structural metals
-    rail: float | None = None  # [Pa], either sign: where the amplifier saturates, if known
-    rail_samples: int = 8  # equal samples in a row at an extreme that count as clipping
-    flat_samples: int = 200  # equal samples in a row that count as a dead channel
-    spike_sigma: float = 20.0  # distance of a lone sample from its neighbours, in robust σ of steps
-    spike_stress: float = 1e6  # [Pa], and at least this much
+    max_stress: float = 2e9  # [Pa] after calibration: beyond the strength of structural metals
+    max_strain: float = 0.05  # [m/m] as it comes: gauges come off at 2 to 5 %
+    rail: float = math.inf  # [Pa] or [m/m] as it comes: where the amplifier saturates
+    null_codes: tuple[float, ...] = NULL_CODES  # in the unit of the wire, either sign
+    spike: float = 5e7  # [Pa] a lone sample nearer to its neighbours always counts
+    clip_samples: float = 8.0  # equal samples in a row at an extreme that are told
+    stuck_samples: float = 200.0  # equal samples in a row that are told as a dead channel
+    stuck_s: float = 10.0  # and as long
 
 
-def series_findings(tension: Values, plausible: Plausible) -> list[Finding]:
-    """What looks wrong with samples (n,) [Pa] in the order of time."""
-    if not len(tension):
-        return []
-    return [
-        *_out_of_range(np.abs(tension), plausible),
-        *_stuck(tension, plausible),
-        *_spikes(tension, plausible),
-    ]
+NUMBERS: Final = 7
 
 
-def spectrum_findings(cycles: Values, plausible: Plausible) -> list[Finding]:
-    """What looks wrong with rows (k, 3) of range [Pa], mean [Pa] and count [1]."""
-    if not len(cycles):
-        return []
-    return list(_out_of_range(np.abs(cycles[:, 1]) + cycles[:, 0] / 2, plausible))
+class Bounds(NamedTuple):
+    """What is looked at for each sample of one gauge, in one unit."""
+
+    numbers: tuple[float, ...]  # (NUMBERS,) see `sensors.watch`
+    codes: tuple[float, ...]  # rising [Pa] or [m/m], either sign
 
 
-def _out_of_range(peaks: Values, plausible: Plausible) -> Iterator[Finding]:
-    outside = int(np.count_nonzero(peaks > plausible.max_stress))
-    if outside:
-        yield Finding(
-            "range",
-            f"{outside} of {len(peaks)} reach {peaks.max():.4g} Pa, "
-            f"beyond ±{plausible.max_stress:.4g} Pa",
-        )
+def wire_unit(load: Series | Spectrum) -> Unit:
+    """The unit that the load's numbers came in."""
+    return _UNITS[load.unit or _OF_OLD[load.quantity]]
 
 
-def _stuck(tension: Values, plausible: Plausible) -> Iterator[Finding]:
-    """Flat lines, and shorter ones at the rail or at both or either extreme of the series."""
-    start, length = _runs(tension)
-    longest = int(length.max())
-    if longest >= plausible.flat_samples:
-        value = tension[start[length.argmax()]]
-        yield Finding("flatline", f"{longest} samples in a row are exactly {value:.6g} Pa")
-        return
-    level = tension[start]
-    if plausible.rail is None:
-        at_rail = (level == tension.max()) | (level == tension.min())
-    else:
-        at_rail = np.abs(level) >= plausible.rail
-    clipped = at_rail & (length >= plausible.rail_samples)
-    if clipped.any() and len(start) > 1:
-        i = int(np.flatnonzero(clipped)[0])
-        yield Finding("clipping", f"{length[i]} samples in a row stay at {level[i]:.6g} Pa")
+def bounds(gauge: Gauge, load: Series | Spectrum) -> Bounds:
+    """What a gauge's samples in the unit of `load` are held against."""
+    return _bounds(gauge, load.quantity == "strain", load.unit or _OF_OLD[load.quantity])
 
 
-def _runs(values: Values) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where equal neighbours begin, and how many they are."""
-    start = np.concatenate(([0], np.flatnonzero(np.diff(values)) + 1))
-    return start, np.diff(start, append=len(values))
+@lru_cache(maxsize=4096)
+def _bounds(gauge: Gauge, is_strain: bool, unit: str) -> Bounds:
+    factor, divisor = _UNITS[unit]
+    # the same operations as where samples are read, so that a code is met to the last bit
+    codes = np.array(gauge.null_codes if unit else ()) * factor / divisor
+    numbers = (
+        gauge.max_stress,
+        gauge.max_strain if is_strain else math.inf,
+        gauge.rail,
+        gauge.spike,
+        gauge.clip_samples,
+        gauge.stuck_samples,
+        gauge.stuck_s,
+    )
+    return Bounds(numbers, tuple(sorted(np.abs(codes).tolist())))
 
 
-def _spikes(tension: Values, plausible: Plausible) -> Iterator[Finding]:
-    """Lone samples far on one side of both neighbours."""
-    if len(tension) < 3:
-        return
-    step = np.diff(tension)
-    sigma = _SIGMA * float(np.median(np.abs(step - np.median(step))))
-    bound = max(plausible.spike_sigma * sigma, plausible.spike_stress)
-    lone = (step[:-1] * step[1:] < 0) & (np.minimum(np.abs(step[:-1]), np.abs(step[1:])) > bound)
-    if lone.any():
-        i = int(np.flatnonzero(lone)[0]) + 1
-        yield Finding(
-            "spike",
-            f"{np.count_nonzero(lone)} lone samples, the first of {tension[i]:.6g} Pa, "
-            f"are over {bound:.4g} Pa from both neighbours",
-        )
+class Kinds(NamedTuple):
+    """Bounds of many, each only once."""
+
+    numbers: Values  # (b, 7)
+    codes: Values  # (b, c) rising, infinity behind them
+    which: NDArray[np.int64]  # (m,) which of them each has
+
+
+def kinds(bounds: Sequence[Bounds]) -> Kinds:
+    """The bounds of m loads, put together; equal ones are the same object."""
+    found: dict[int, int] = {}
+    index = np.array([found.setdefault(id(b), len(found)) for b in bounds], np.int64)
+    distinct = list({id(b): b for b in bounds}.values())
+    most = max((len(b.codes) for b in distinct), default=0)
+    codes = np.full((len(distinct), most + 1), math.inf)
+    for row, b in zip(codes, distinct, strict=True):
+        row[: len(b.codes)] = b.codes
+    numbers = np.array([b.numbers for b in distinct]).reshape(-1, NUMBERS)
+    return Kinds(numbers, codes, index)
+
+
+class Peaks(NamedTuple):
+    """Rows of spectra, as far as they are judged."""
+
+    range: Values  # (k,) as it comes [Pa] or [m/m]
+    mean: Values  # (k,)
+    stress: Values  # (k,) the largest magnitude [Pa]
+    shear: Values  # (k,) the largest magnitude [Pa]
+
+
+def judged(peaks: Peaks, bounds: Kinds) -> NDArray[np.int64]:
+    """Why rows (k,) do not count: places in `REASONS`, -1 where they do; `bounds` of each row."""
+    max_stress, reach, rail = bounds.numbers[bounds.which, :3].T
+    top = np.abs(peaks.mean) + 0.5 * peaks.range
+    worst = np.maximum(peaks.stress, peaks.shear)
+    beyond = (np.isfinite(worst) & (worst > max_stress)) | (top > reach)
+    return np.select([_coded(peaks, bounds), beyond, top >= rail], [NULL, RANGE, RAIL], -1)
+
+
+def _coded(peaks: Peaks, bounds: Kinds) -> NDArray[np.bool_]:
+    """Which rows (k,) have a null code for range or mean."""
+    values = np.abs(np.stack((peaks.range, peaks.mean)))
+    found: NDArray[np.bool_] = values.max(axis=0, initial=0.0) >= bounds.codes[bounds.which, 0]
+    for kind in np.unique(bounds.which[found]):
+        here = np.flatnonzero(found & (bounds.which == kind))
+        found[here] = np.isin(values[:, here], bounds.codes[kind, :-1]).any(axis=0)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,26 +10,53 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from models.crack import CrackLoad
 from models.rainflow import Cycles
 from sensors.calibration import Calibration
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
+from sensors.quality import (
+    REASONS,
+    SPIKE,
+    Bounds,
+    Gauge,
+    Peaks,
+    bounds,
+    judged,
+    kinds,
+    wire_unit,
+)  # fmt: skip
+from sensors.watch import DOUBT, SET_ASIDE, Accepted, Samples, Watch, accepted
 
 Values = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 class Track(NamedTuple):
     """Where each row's series of samples stands; arrays (n,) int64, moved on in place."""
 
-    origin: NDArray[np.int64]
-    seq: NDArray[np.int64]
-    t_next_ns: NDArray[np.int64]
+    origin: Ints
+    seq: Ints
+    t_next_ns: Ints
 
-    def copied(self) -> Track:
-        """Arrays of its own."""
-        return Track(*(array.copy() for array in self))
+
+class Inlet(NamedTuple):
+    """What stands between the observations and the rows of a cohort; moved on in place."""
+
+    track: Track
+    watch: Watch
+
+    def rows(self, index: Ints) -> Inlet:
+        """Some rows, copied."""
+        track = Track(*(array[index] for array in self.track))
+        return Inlet(track, Watch(self.watch.real[index], self.watch.whole[index]))
+
+    def put_back(self, index: Ints, kept: Inlet) -> None:
+        """Let rows be as they were."""
+        for array, before in zip(
+            (*self.track, *self.watch), (*kept.track, *kept.watch), strict=True
+        ):
+            array[index] = before
 
 
 class Reading(NamedTuple):
@@ -37,6 +65,17 @@ class Reading(NamedTuple):
     row: int
     observation: AnyObservation
     calibration: Calibration
+    gauge: Gauge
+    surprise: float = math.inf  # factor off the belief beyond which an inspection is held
+
+
+class Finding(NamedTuple):
+    """What is doubtful about a load."""
+
+    reading: int  # which of those of a round
+    reason: str  # one of `sensors.quality.REASONS`
+    times: int  # samples, rows of a spectrum, or times
+    example: float  # one of them, in the unit of the wire
 
 
 def origin(observation: AnyObservation) -> int:
@@ -88,74 +127,142 @@ def is_next(track: Track, reading: Reading) -> bool:
     return in_order and on_time
 
 
-def crack_load(readings: Sequence[Reading], track: Track) -> CrackLoad:
-    """The load of one round, a row for each reading; moves `track` on.
+def crack_load(readings: Sequence[Reading], inlet: Inlet) -> tuple[CrackLoad, list[Finding]]:
+    """The load of one round, a row for each reading, and what is set aside or doubtful of it.
 
-    Samples and cycles are calibrated to stress [Pa], all of a round together.
+    Samples and cycles are calibrated to stress [Pa], all of a round together. Moves `inlet` on.
     """
     n = len(readings)
+    findings: list[Finding] = []
+    continues = np.array([is_next(inlet.track, r) for r in readings], np.bool_)
     lengths, length_sds = np.zeros(n), np.zeros(n)
     series: list[_Placed] = []
     spectra: list[_Placed] = []
     for i, reading in enumerate(readings):
         o = reading.observation
         if isinstance(o, Spectrum):
-            spectra.append((i, o, *reading.calibration.factors(o.quantity)))
+            spectra.append(_placed(i, reading, o))
         elif isinstance(o, Series):
-            series.append((i, o, *reading.calibration.factors(o.quantity)))
+            series.append(_placed(i, reading, o))
         elif isinstance(o, Inspection):
             lengths[i], length_sds[i] = o.crack_length, o.crack_length_sd
-    tension, shear, sample_offset = _samples(n, series)
-    return CrackLoad(
+    samples = _samples(n, series, continues, inlet.watch, findings)
+    load = CrackLoad(
         t_ns=torch.tensor([t_end_ns(r.observation) for r in readings]),
-        samples=tension,
-        companion=shear,
-        sample_offset=sample_offset,
-        continues=torch.tensor([is_next(track, r) for r in readings]),
-        blocks=_blocks(n, spectra),
+        samples=torch.from_numpy(samples.stress),
+        companion=torch.from_numpy(samples.shear),
+        sample_offset=torch.from_numpy(samples.offset),
+        continues=torch.from_numpy(continues),
+        blocks=_blocks(n, spectra, inlet.watch, findings),
         inspected=torch.from_numpy(lengths > 0.0),
         length=torch.from_numpy(lengths),
         length_sd=torch.from_numpy(length_sds),
     )
+    return load, findings
 
 
-_Placed = tuple[int, Any, float, float]  # row of the load, observation, factor and offset to stress
+class _Placed(NamedTuple):
+    """A load on its way."""
+
+    i: int  # row of the round
+    row: int  # of the cohort
+    o: Any
+    factor: float  # to stress [Pa per unit]
+    offset: float  # [Pa]
+    bounds: Bounds
 
 
-def _samples(n: int, series: Sequence[_Placed]) -> tuple[Tensor, Tensor, Tensor]:
-    """Tension and shear (k,) [Pa] of all series, and where each row's begin (n + 1,)."""
-    tension = np.frombuffer(b"".join(o.tension for _, o, _, _ in series), "<f8")
-    shear = np.frombuffer(b"".join(o.shear or bytes(len(o.tension)) for _, o, _, _ in series))
-    counts = [len(o.tension) // 8 for _, o, _, _ in series]
+def _placed(i: int, reading: Reading, o: Series | Spectrum) -> _Placed:
+    factors = reading.calibration.factors(o.quantity)
+    return _Placed(i, reading.row, o, *factors, bounds(reading.gauge, o))
+
+
+def _samples(
+    n: int,
+    series: Sequence[_Placed],
+    continues: NDArray[np.bool_],
+    watch: Watch,
+    findings: list[Finding],
+) -> Accepted:
+    """What counts of all series, row by row of the round."""
+    at = np.array([s.i for s in series], np.int64)
+    counts = [len(s.o.tension) // 8 for s in series]
+    raw = np.frombuffer(b"".join(s.o.tension for s in series), "<f8")
+    raw_shear = np.frombuffer(b"".join(s.o.shear or bytes(len(s.o.tension)) for s in series))
     factor, offset = _factors(series, counts)
-    rows = _offsets(n, [i for i, _, _, _ in series], counts)
-    return torch.from_numpy(tension * factor + offset), torch.from_numpy(shear * factor), rows
+    samples = Samples(
+        raw=raw,
+        raw_shear=raw_shear,
+        stress=raw * factor + offset,
+        shear=raw_shear * factor,
+        offset=np.cumsum([0, *counts]),
+        row=np.array([s.row for s in series], np.int64),
+        continues=continues[at],
+        rate_hz=np.array([s.o.rate_hz for s in series]),
+    )
+    good = accepted(watch, samples, kinds([s.bounds for s in series]))
+    for k, why in np.argwhere(good.found):
+        placed, example = series[k], float(good.example[k, why])
+        if why == SPIKE:
+            example = (example - placed.offset) / placed.factor
+        findings.append(_finding(placed, int(why), int(good.found[k, why]), example))
+    return good._replace(offset=_offsets(n, at, np.diff(good.offset)))
 
 
-def _blocks(n: int, spectra: Sequence[_Placed]) -> Cycles:
-    """The cycles of all spectra."""
-    table = np.frombuffer(b"".join(o.cycles for _, o, _, _ in spectra), "<f8").reshape(-1, 3)
-    counts = [len(o.cycles) // 24 for _, o, _, _ in spectra]
+def _blocks(n: int, spectra: Sequence[_Placed], watch: Watch, findings: list[Finding]) -> Cycles:
+    """The cycles of all spectra that count."""
+    table = np.frombuffer(b"".join(s.o.cycles for s in spectra), "<f8").reshape(-1, 3)
+    counts = np.array([len(s.o.cycles) // 24 for s in spectra], np.int64)
     factor, offset = _factors(spectra, counts)
-    extent = table[:, 0] * np.abs(factor)
-    ratio = np.repeat(np.array([o.shear_ratio for _, o, _, _ in spectra]), counts)
+    extent, mean = table[:, 0] * np.abs(factor), table[:, 1] * factor + offset
+    ratio = np.repeat(np.array([s.o.shear_ratio for s in spectra]), counts)
+    shear, shear_mean = extent * ratio, table[:, 1] * factor * ratio
+    held = kinds([s.bounds for s in spectra])
+    peaks = Peaks(
+        range=table[:, 0],
+        mean=table[:, 1],
+        stress=np.abs(mean) + 0.5 * extent,
+        shear=np.abs(shear_mean) + 0.5 * np.abs(shear),
+    )
+    of = np.repeat(np.arange(len(spectra)), counts)
+    why = judged(peaks, held._replace(which=held.which[of]))
+    _doubted(watch, spectra, of, why)
+    for k, reason in sorted({*zip(of[why >= 0].tolist(), why[why >= 0].tolist(), strict=True)}):
+        these = np.flatnonzero((of == k) & (why == reason))
+        worst = max(table[these[0], :2].tolist(), key=abs)
+        findings.append(_finding(spectra[k], reason, len(these), worst))
+    good = why < 0
+    kept = np.bincount(of[good], minlength=len(spectra))
     return Cycles(
-        range=torch.from_numpy(extent),
-        mean=torch.from_numpy(table[:, 1] * factor + offset),
-        count=torch.from_numpy(table[:, 2].copy()),
-        shear=torch.from_numpy(extent * ratio),
-        shear_mean=torch.from_numpy(table[:, 1] * factor * ratio),
-        offset=_offsets(n, [i for i, _, _, _ in spectra], counts),
+        range=torch.from_numpy(extent[good]),
+        mean=torch.from_numpy(mean[good]),
+        count=torch.from_numpy(table[good, 2]),
+        shear=torch.from_numpy(shear[good]),
+        shear_mean=torch.from_numpy(shear_mean[good]),
+        offset=torch.from_numpy(_offsets(n, np.array([s.i for s in spectra], np.int64), kept)),
     )
 
 
-def _factors(placed: Sequence[_Placed], counts: list[int]) -> tuple[Values, Values]:
+def _doubted(watch: Watch, spectra: Sequence[_Placed], of: Ints, why: Ints) -> None:
+    """Remember what was doubtful of the spectra."""
+    rows, bad = np.array([s.row for s in spectra], np.int64), why >= 0
+    doubt, aside = watch.whole[:, DOUBT], watch.whole[:, SET_ASIDE]  # views
+    doubt[rows] = 0
+    np.bitwise_or.at(doubt, rows[of[bad]], 1 << why[bad])
+    np.add.at(aside, rows[of[bad]], 1)
+
+
+def _finding(placed: _Placed, why: int, count: int, example: float) -> Finding:
+    return Finding(placed.i, REASONS[why], count, wire_unit(placed.o).wire(example))
+
+
+def _factors(placed: Sequence[_Placed], counts: Sequence[int] | Ints) -> tuple[Values, Values]:
     """Factor and offset to stress of every sample or cycle."""
-    pairs = np.array([(factor, offset) for _, _, factor, offset in placed]).reshape(-1, 2)
+    pairs = np.array([(s.factor, s.offset) for s in placed]).reshape(-1, 2)
     return np.repeat(pairs[:, 0], counts), np.repeat(pairs[:, 1], counts)
 
 
-def _offsets(n: int, rows: list[int], counts: list[int]) -> Tensor:
+def _offsets(n: int, rows: Ints, counts: Ints) -> Ints:
     lengths = np.zeros(n + 1, np.int64)
-    lengths[np.array(rows, np.int64) + 1] = counts
-    return torch.from_numpy(np.cumsum(lengths))
+    lengths[rows + 1] = counts
+    return np.cumsum(lengths)

@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from models import tree
-from twin.cohort import Cohort, Feed, newcomers
+from sensors.observation import Inspection, encoded, observation
+from twin.cohort import Cohort, Feed, Watched, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
 
-FORMAT = 4  # before: no believed lengths, no strength, nobody registered at a time
+# before 4: no believed lengths, no strength, no watches, nobody registered at a time
+FORMAT = 4
 
 
 class OtherFormatError(ValueError):
@@ -44,6 +46,7 @@ def metadata(fleet: Fleet, clock: Clock) -> bytes:
         "members": fleet.members,
         "cohorts": {key: cohort.members for key, cohort in fleet.cohorts.items()},
         "templates": {key: _template(fleet, c).name for key, c in fleet.cohorts.items()},
+        "held": [list(encoded(held)) for held in fleet.held.values()],
         "components": [c.model_dump(mode="json") for c in fleet.components.values()],
     }
     return msgspec.json.encode(page)
@@ -76,11 +79,26 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
         rows=meta["rows"],
         watermark_ns=meta["watermark_ns"],
         recorded_ns=meta["recorded_ns"],
+        held={o.component: o for o in map(_inspection, meta["held"])},
     )
 
 
+def _inspection(body: list[int]) -> Inspection:
+    held = observation(bytes(body))
+    if not isinstance(held, Inspection):
+        raise ValueError(f"checkpoint holds {held.component} seq {held.seq}, which is none")
+    return held
+
+
 def _content(cohort: Cohort) -> tuple[Any, ...]:
-    return (cohort.state, cohort.feed, cohort.remaining, cohort.limit_passed, cohort.evidence)
+    return (
+        cohort.state,
+        cohort.feed,
+        cohort.remaining,
+        cohort.limit_passed,
+        cohort.evidence,
+        cohort.watched,
+    )
 
 
 def _cohort(
@@ -92,14 +110,15 @@ def _cohort(
         if name.startswith(f"{key}/")
     }
     empty = newcomers([template])
-    state, feed, remaining, passed, evidence = tree.filled(_content(empty), own)
-    if not isinstance(feed, Feed):
+    state, feed, remaining, passed, evidence, watched = tree.filled(_content(empty), own)
+    if not isinstance(feed, Feed) or not isinstance(watched, Watched):
         raise ValueError(f"checkpoint of cohort {key} has no feed")
     return replace(
         empty,
         members=members,
         state=state,
         feed=feed,
+        watched=watched,
         remaining=remaining,
         limit_passed=passed,
         evidence=evidence,

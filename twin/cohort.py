@@ -19,6 +19,7 @@ from models.forecast import has_load, remaining
 from models.path_crack import PathState, PathStepper
 from models.path_forecast import with_remaining as path_with_remaining
 from models.tables import shape_name
+from sensors.watch import Watch, watch
 from twin.component import Component, PlateParameters
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
@@ -41,6 +42,17 @@ class Feed(NamedTuple):
     t_next_ns: Tensor  # (n,) int64, when the next sample is due
 
 
+class Watched(NamedTuple):
+    """`sensors.watch.Watch` as tensors: what is remembered of each component's channel."""
+
+    real: Tensor  # (n, REALS) float64
+    whole: Tensor  # (n, COUNTS) int64
+
+
+if Watch._fields != Watched._fields:
+    raise TypeError("Watched and Watch have different fields")
+
+
 @dataclass(frozen=True, slots=True)
 class Cohort:
     """Rows of components; a vacated row has the name ""."""
@@ -49,6 +61,7 @@ class Cohort:
     members: tuple[str, ...]
     state: AnyState
     feed: Feed
+    watched: Watched
     remaining: Tensor  # (n,) cycles left under the load so far, NaN: unknown [1]
     limit_passed: Tensor  # (n,) bool, so that the alarm is raised once
     evidence: Tensor  # (n,) bool, whether there was any, or a change, since the last record tick
@@ -120,6 +133,7 @@ def newcomers(components: Sequence[Component]) -> Cohort:
         members=tuple(c.name for c in components),
         state=_initial(steppers),
         feed=Feed(*(torch.zeros(n, dtype=torch.int64) for _ in Feed._fields)),
+        watched=Watched(*map(torch.from_numpy, watch(n))),
         remaining=torch.full((n,), torch.nan, dtype=torch.float64),
         limit_passed=torch.zeros(n, dtype=torch.bool),
         evidence=torch.zeros(n, dtype=torch.bool),
@@ -140,6 +154,7 @@ def together(first: Cohort, second: Cohort) -> Cohort:
         members=first.members + second.members,
         state=tree.joined([first.state, second.state]),
         feed=tree.joined([first.feed, second.feed]),
+        watched=tree.joined([first.watched, second.watched]),
         remaining=torch.cat([first.remaining, second.remaining]),
         limit_passed=torch.cat([first.limit_passed, second.limit_passed]),
         evidence=torch.cat([first.evidence, second.evidence]),
@@ -162,9 +177,17 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
     gate = fresh.state.counter.gate
     state = fresh.state._replace(**carried)
     state = state._replace(counter=state.counter._replace(gate=gate))
-    feed = tree.rows(old.feed, index)  # what is new asks for a new remaining life, like evidence
-    new = torch.ones_like(fresh.evidence)
-    return replace(fresh, state=state, feed=feed, evidence=new, pending=new)
+    new = torch.ones_like(
+        fresh.evidence
+    )  # asks for a new remaining life
+    return replace(
+        fresh,
+        state=state,
+        feed=tree.rows(old.feed, index),
+        watched=tree.rows(old.watched, index),
+        evidence=new,
+        pending=new,
+    )
 
 
 def _start(component: Component) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
@@ -27,6 +27,7 @@ from models.path_plate import MARGIN
 from models.retardation import RETARDATIONS, ZONES
 from models.tables import TableGeometry, TableLaw, table_geometry, table_law
 from sensors.calibration import Calibration
+from sensors.quality import NULL_CODES, Gauge
 from twin.units import law_in_si, registration_in_si, sizes_in_si, stresses_in_si, table_in_si
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
@@ -289,6 +290,41 @@ class CalibrationParameters(BaseModel):
     youngs_modulus: Positive | None = Field(None, description="[Pa]; needed for strain.")
 
 
+class GaugeParameters(BaseModel):
+    """What a healthy gauge on a sound part does not say: such samples are set aside, and told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    max_stress: Positive = Field(
+        2e9, description="After calibration, either sign: no part bears more [Pa]."
+    )
+    max_strain: Positive = Field(
+        0.05, description="Before calibration, either sign: no gauge reaches more [m/m]."
+    )
+    rail: Positive | None = Field(
+        None,
+        description="Before calibration, either sign: where the amplifier saturates "
+        "[Pa or m/m]. Samples there are set aside; without it, flat tops are told and count.",
+    )
+    null_codes: Annotated[tuple[Constant, ...], Field(max_length=100)] | None = Field(
+        None,
+        description="What stands for a missing sample, in the unit of the wire, either "
+        "sign; 9999 to 999999999 with up to two more nines if absent, none if empty.",
+    )
+    spike: Positive | None = Field(
+        5e7, description="A lone sample that jumps by less always counts [Pa]; null: all do."
+    )
+    clip_samples: Annotated[int, Field(ge=2, le=1_000_000)] | None = Field(
+        8, description="Equal samples at an extreme that are told; null: never."
+    )
+    stuck_samples: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = Field(
+        200, description="Equal samples in a row that are told as a stuck gauge; null: never."
+    )
+    stuck_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
+        10.0, description="And at least as long [s]."
+    )
+
+
 def _known_material(name: str) -> str:
     if name not in MATERIALS:
         raise ValueError(f"material {name!r} is not one of {', '.join(sorted(MATERIALS))}")
@@ -322,7 +358,13 @@ class Registration(BaseModel):
     inspection: Literal["replace", "record"] = Field(
         "replace", description="An inspection replaces the belief, or is only recorded."
     )
+    surprise_factor: Annotated[float, Field(gt=1, le=1e15)] | None = Field(
+        5.0,
+        description="An inspection further than this factor from the belief, or longer than a "
+        "crack can be, waits for confirmation; null: none does.",
+    )
     calibration: CalibrationParameters = CalibrationParameters()
+    gauge: GaugeParameters = GaugeParameters()
     gate: Annotated[float, Field(ge=0, le=1e12)] = Field(
         1e5, description="Smallest reversal that counts as a turning point [Pa]."
     )
@@ -423,6 +465,18 @@ class Registration(BaseModel):
         c = self.calibration
         return Calibration(c.gain, c.offset, c.youngs_modulus)
 
+    @property
+    def surprise(self) -> float:
+        """The factor off the belief beyond which an inspection is held; infinity: none is."""
+        if self.surprise_factor is None or self.inspection == "record":
+            return math.inf
+        return self.surprise_factor
+
+    @cached_property
+    def plausible(self) -> Gauge:
+        """What the gauge can mean; equal registrations share it."""
+        return _gauge(self.gauge)
+
     def stepper(self) -> CrackStepper | PathStepper:
         """The time-stepper that this registration asks for."""
         if isinstance(self.geometry, PlateParameters):
@@ -473,6 +527,23 @@ class Registration(BaseModel):
             return self.law.built(LAWS)
         material = MATERIALS[cast(str, self.material)]
         return LAWS[material.law](**material.constants)
+
+
+@lru_cache(maxsize=4096)
+def _gauge(g: GaugeParameters) -> Gauge:
+    def number(value: float | None) -> float:
+        return math.inf if value is None else float(value)
+
+    return Gauge(
+        max_stress=g.max_stress,
+        max_strain=g.max_strain,
+        rail=number(g.rail),
+        null_codes=NULL_CODES if g.null_codes is None else g.null_codes,
+        spike=number(g.spike),
+        clip_samples=number(g.clip_samples),
+        stuck_samples=number(g.stuck_samples),
+        stuck_s=g.stuck_s,
+    )
 
 
 _NO_RETARDATION = Parameters(kind="none")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from sensors.observation import Inspection
 from twin.cohort import Cohort, changed, layout, newcomers, together, vacated
 from twin.component import Component
 from twin.settings import Settings
@@ -52,6 +53,7 @@ class Fleet:
     rows: int = 0  # record rows that the fold has given
     watermark_ns: int = NEVER
     recorded_ns: int = NEVER  # time of the last record row
+    held: Mapping[str, Inspection] = field(default_factory=dict)  # that wait for confirmation
 
 
 EMPTY = Fleet(cohorts={}, places={}, components={})
@@ -60,6 +62,7 @@ EMPTY = Fleet(cohorts={}, places={}, components={})
 def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
     """The fleet after registrations, changes and retirements."""
     components, places = dict(fleet.components), dict(fleet.places)
+    held = dict(fleet.held)
     cohorts, members = dict(fleet.cohorts), list(fleet.members)
     fresh: dict[str, list[Component]] = {}
     for after in registrations:
@@ -72,9 +75,16 @@ def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
         elif before.registration != after.registration:
             _join(cohorts, places, fresh)
             _change(cohorts, places, before, after)
+            if _jump(before) != _jump(after):  # it would have to be judged anew
+                held.pop(after.name, None)
     _join(cohorts, places, fresh)
     return replace(
-        fleet, components=components, places=places, cohorts=cohorts, members=tuple(members)
+        fleet,
+        components=components,
+        places=places,
+        cohorts=cohorts,
+        members=tuple(members),
+        held=held,
     )
 
 
@@ -83,6 +93,12 @@ def _watched(before: Component | None, after: Component) -> Component:
     if before is None or (before.retired and not after.retired):
         return after
     return after.model_copy(update={"registered_ns": before.registered_ns})
+
+
+def _jump(component: Component) -> tuple[object, ...]:
+    """What says, beside the belief, whether an inspection jumps."""
+    r = component.registration
+    return r.crack_length, r.geometry, r.surprise
 
 
 def _join(

@@ -15,15 +15,26 @@ import numpy as np
 import torch
 
 from models import tree
-from models.crack_load import timely
+from models.crack_load import CrackLoad, timely
 from models.crack_state import mean
 from sensors.errors import MalformedError
-from sensors.observation import AnyObservation, Inspection, Readout
-from twin.assimilate import Reading, Track, crack_load, rounds, t_end_ns
+from sensors.observation import (
+    AnyObservation,
+    Confirmation,
+    Inspection,
+    Readout,
+    Series,
+    Spectrum,
+)  # fmt: skip
+from sensors.quality import ASIDE
+from sensors.watch import Watch
+from twin.assimilate import Finding, Inlet, Reading, Track, crack_load, rounds, t_end_ns
 from twin.cohort import (
     TROUBLE,
+    AnyState,
     Cohort,
     Feed,
+    Watched,
     out_of_memory,
     stepped,
     with_present_lives,
@@ -32,10 +43,13 @@ from twin.cohort import (
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
+from twin.surprise import Verdict, doubted, identity, verdicts
 
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
 # strain without a modulus. It is in the journal: what it raises would be raised at every start.
 NO_LOAD = (*TROUBLE, MalformedError)
+
+_NO_EVIDENCE = Component | Readout | Confirmation
 
 CLIPPED = 1e-9  # a belief so far off what was measured is another length [of the length]
 
@@ -52,7 +66,9 @@ class Note(NamedTuple):
 
     `registered`; `inspection`; `late`: one older than the last, or than a break, not believed;
     `clipped`: one that no crack can have, believed as the nearest length that one can; `limit`:
-    reached; `implausible`: an observation left out; `life_unknown`: one could not be computed.
+    reached; `implausible`: an observation left out; `life_unknown`: one could not be computed;
+    `surprise`: an inspection that jumps was held, confirmed, dropped or superseded;
+    `quality`: samples that no gauge can mean, set aside, or a channel that is stuck or clipped.
 
     From outside of the fold: `state`: a crack length that moved; `retired`; `conflict`: keys that
     came again with other content; `outside`: the law or the geometry is not known to hold for what
@@ -89,7 +105,7 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
 
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:
     """How many of `lines` are evidence from behind the watermark."""
-    observed = (line.what for line in lines if not isinstance(line.what, Component | Readout))
+    observed = (line.what for line in lines if not isinstance(line.what, _NO_EVIDENCE))
     return sum(t_end_ns(o) < fleet.watermark_ns for o in observed)
 
 
@@ -138,49 +154,75 @@ def _observed(fleet: Fleet, lines: Sequence[Line], clock: Clock, notes: list[Not
             raise TypeError(f"{line.component}: a registration is not an observation")
         watermark = max(watermark, t_end_ns(o) - clock.lateness_ns)
         if place is not None:
-            calibration = fleet.components[line.component].registration.calibrated
-            readings.setdefault(place.cohort, []).append(Reading(place.row, o, calibration))
-    cohorts = dict(fleet.cohorts)
+            r = fleet.components[line.component].registration
+            reading = Reading(place.row, o, r.calibrated, r.plausible, r.surprise)
+            readings.setdefault(place.cohort, []).append(reading)
+    cohorts, held = dict(fleet.cohorts), dict(fleet.held)
     for key, group in readings.items():
-        cohorts[key] = _stepped(cohorts[key], group, notes)
-    return replace(fleet, cohorts=cohorts, watermark_ns=watermark)
+        cohorts[key] = _stepped(cohorts[key], group, held, notes)
+    return replace(fleet, cohorts=cohorts, watermark_ns=watermark, held=held)
 
 
-def _stepped(cohort: Cohort, readings: list[Reading], notes: list[Note]) -> Cohort:
+def _stepped(
+    cohort: Cohort, readings: list[Reading], held: dict[str, Inspection], notes: list[Note]
+) -> Cohort:
     """The cohort after readings, round by round."""
     track = Track(*(leaf.numpy().copy() for leaf in cohort.feed))
+    inlet = Inlet(track, Watch(*(leaf.numpy().copy() for leaf in cohort.watched)))
     for group in rounds(readings):
-        before = track.copied()
+        here = np.array([r.row for r in group])
+        before = inlet.rows(here)
         try:
-            cohort = _advanced(cohort, group, track, notes)
+            cohort = _advanced(cohort, group, inlet, held, notes)
         except NO_LOAD:  # find out which
-            track = before
+            inlet.put_back(here, before)
             for reading in group:
-                cohort, track = _tried(cohort, reading, track, notes)
-    return replace(cohort, feed=Feed(*(torch.from_numpy(a) for a in track)))
+                cohort = _tried(cohort, reading, inlet, held, notes)
+    return replace(
+        cohort,
+        feed=Feed(*map(torch.from_numpy, inlet.track)),
+        watched=Watched(*map(torch.from_numpy, inlet.watch)),
+    )
 
 
 def _tried(
-    cohort: Cohort, reading: Reading, track: Track, notes: list[Note]
-) -> tuple[Cohort, Track]:
+    cohort: Cohort,
+    reading: Reading,
+    inlet: Inlet,
+    held: dict[str, Inspection],
+    notes: list[Note],
+) -> Cohort:
     """The cohort after one reading, or as it was, with a note, if that cannot be a load."""
-    moved = track.copied()
+    here = np.array([reading.row])
+    before = inlet.rows(here)
     try:
-        return _advanced(cohort, [reading], moved, notes), moved
+        return _advanced(cohort, [reading], inlet, held, notes)
     except NO_LOAD as exc:
         if out_of_memory(exc):
             raise
+        inlet.put_back(here, before)
         note = _note("implausible", cohort, reading)
         notes.append(note._replace(data=note.data | {"why": f"{type(exc).__name__}: {exc}"}))
-        return cohort, track
+        return cohort
 
 
-def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[Note]) -> Cohort:
+def _advanced(
+    cohort: Cohort,
+    group: list[Reading],
+    inlet: Inlet,
+    held: dict[str, Inspection],
+    notes: list[Note],
+) -> Cohort:
     index = torch.tensor([r.row for r in group])
-    with np.errstate(over="ignore"):  # what overflows is not finite, and refused as such
-        load = crack_load(group, track)
+    with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused as such
+        load, findings = crack_load(group, inlet)
     rows = tree.rows(cohort.state, index)
+    jumps = _verdicts(cohort, group, rows, load, held)
+    load = _with_believed(load, jumps)
     state = stepped(cohort.stepper, rows, load)
+    if _broken(cohort, group, (rows, state), load, jumps, held):
+        load = _with_believed(load, jumps)
+        state = stepped(cohort.stepper, rows, load)
     length = mean(state.length)
     beyond = (length >= state.a_limit) | state.fractured
     passed = beyond & ~cohort.limit_passed[index]
@@ -200,8 +242,115 @@ def _advanced(cohort: Cohort, group: list[Reading], track: Track, notes: list[No
         "limit": passed,
     }
     for kind, where in happened.items():
-        notes += [_note(kind, after, group[i]) for i in torch.nonzero(where).flatten().tolist()]
+        told = (_believed(group, i, jumps) for i in torch.nonzero(where).flatten().tolist())
+        notes += [_note(kind, after, reading) for reading in told]
+    notes += _surprises(cohort, group, jumps, held)
+    notes += [_doubt(after, group[f.reading], f) for f in findings]
     return after
+
+
+def _verdicts(
+    cohort: Cohort,
+    group: list[Reading],
+    rows: AnyState,
+    load: CrackLoad,
+    held: dict[str, Inspection],
+) -> dict[int, Verdict]:
+    """What becomes of inspections, by their place in the round."""
+    if not any(isinstance(r.observation, Inspection | Confirmation) for r in group):
+        return {}
+    beliefs, counts = mean(rows.length).tolist(), timely(load, rows).tolist()
+    return verdicts(group, beliefs, counts, held, lambda r: cohort.members[r.row])
+
+
+def _with_believed(load: CrackLoad, jumps: dict[int, Verdict]) -> CrackLoad:
+    """The load with the inspections that are believed, and without those that are held."""
+    if not jumps:
+        return load
+    index = torch.tensor(list(jumps))
+    believed = [verdict.believed for verdict in jumps.values()]
+    pairs = [(o.crack_length, o.crack_length_sd) if o else (0.0, 0.0) for o in believed]
+    lengths, sds = torch.tensor(pairs, dtype=torch.float64).T
+    times = [o.t_ns if o else int(load.t_ns[i]) for i, o in zip(jumps, believed, strict=True)]
+    return load._replace(
+        t_ns=load.t_ns.index_copy(0, index, torch.tensor(times)),
+        inspected=load.inspected.index_copy(0, index, lengths > 0.0),
+        length=load.length.index_copy(0, index, lengths),
+        length_sd=load.length_sd.index_copy(0, index, sds),
+    )
+
+
+def _broken(
+    cohort: Cohort,
+    group: list[Reading],
+    states: tuple[AnyState, AnyState],
+    load: CrackLoad,
+    jumps: dict[int, Verdict],
+    held: dict[str, Inspection],
+) -> bool:
+    """Whether any inspection has broken its part with a length that no crack there has.
+
+    Nobody has confirmed it: its verdict becomes that of one that jumps.
+    """
+    if not jumps:
+        return False
+    before, after = states
+    off = (mean(after.length) - load.length).abs() > CLIPPED * load.length
+    broke = (after.fractured & ~before.fractured & off & load.inspected).tolist()
+    impossible = [i for i, jump in jumps.items() if broke[i] and not _is_confirmed(jump)]
+    for i in impossible:
+        o = group[i].observation
+        if isinstance(o, Inspection):
+            jumps[i] = doubted(o, held.get(cohort.members[group[i].row]))
+    return bool(impossible)
+
+
+def _is_confirmed(verdict: Verdict) -> bool:
+    return any(outcome == "confirmed" for outcome, _ in verdict.told)
+
+
+def _believed(group: list[Reading], i: int, jumps: dict[int, Verdict]) -> Reading:
+    """A reading of the round, with the inspection that it has let be believed."""
+    believed = jumps[i].believed if i in jumps else None
+    return group[i] if believed is None else group[i]._replace(observation=believed)
+
+
+def _surprises(
+    cohort: Cohort,
+    group: list[Reading],
+    jumps: dict[int, Verdict],
+    held: dict[str, Inspection],
+) -> Iterator[Note]:
+    """What is told of inspections that jump; lets them wait, or no longer."""
+    for i, verdict in jumps.items():
+        row = group[i].row
+        name, belief = cohort.members[row], float(cohort.state.length[row].mean())
+        for outcome, o in verdict.told:
+            data: dict[str, float | str | int] = {
+                "outcome": outcome,
+                "id": identity(o),
+                "measured": o.crack_length,
+                "crack_length": belief,  # before it
+                "method": o.method,
+            }
+            yield Note("surprise", name, o.t_ns, data)
+        held.pop(name, None)
+        if verdict.waiting is not None:
+            held[name] = verdict.waiting
+
+
+def _doubt(cohort: Cohort, reading: Reading, finding: Finding) -> Note:
+    o = reading.observation
+    data: dict[str, float | str | int] = {
+        "reason": finding.reason,
+        "count": finding.times,
+        "set_aside": finding.times if finding.reason in ASIDE else 0,
+        "value": finding.example,
+        "unit": o.unit if isinstance(o, Series | Spectrum) else "",
+        "source": o.source,
+        "seq": o.seq,
+    }
+    return Note("quality", cohort.members[reading.row], t_end_ns(o), data)
 
 
 def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:

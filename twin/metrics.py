@@ -16,18 +16,22 @@ from prometheus_client.core import CounterMetricFamily
 
 from sensors.codec import REASONS
 from sensors.errors import FAILURES
-from sensors.observation import Inspection, Readout, Series, Snapshot, Spectrum
+from sensors.observation import Confirmation, Inspection, Readout, Series, Snapshot, Spectrum
+from sensors.quality import ASIDE
+from sensors.quality import REASONS as FINDINGS
 from storage.entry import DeadLetter
 from storage.journal import Appended
 from storage.marks import Outcome
 from twin.cohort import KIND
 from twin.component import Component
 from twin.fold import Line
+from twin.surprise import Fate
 
 _KINDS = {
     Series: "load",
     Spectrum: "load",
     Inspection: "inspection",
+    Confirmation: "confirmation",
     Snapshot: "image",
     Readout: "readout",
     Component: "registration",
@@ -96,6 +100,28 @@ class Metrics:
         self.implausible = self._counter(
             "twin_implausible", "Observations accepted that no crack could be stepped by: left out."
         )
+        self.set_aside = self._counter(
+            "twin_samples_set_aside",
+            "Samples, or rows of a spectrum, that no gauge can mean: left out, by reason.",
+            "reason",
+        )
+        self.doubts = self._counter(
+            "twin_quality_findings",
+            "Loads with doubtful samples, by reason; `clipping` and `stuck` count all the same.",
+            "reason",
+        )
+        for reason in FINDINGS:
+            self.doubts.labels(reason)
+            if reason in ASIDE:
+                self.set_aside.labels(reason)
+        self.surprises = self._counter(
+            "twin_surprises",
+            "Inspections that jump from the belief, by what became of them.",
+            "outcome",
+        )
+        for outcome in get_args(Fate):
+            self.surprises.labels(outcome)
+        self.held = self._gauge("twin_inspections_held", "Inspections that wait for confirmation.")
         self.lives_unknown = self._counter(
             "twin_lives_unknown", "Remaining lives that could not be computed: unknown since."
         )
@@ -204,3 +230,9 @@ class Metrics:
         """Note what one fold took, and how far behind the wall clock its last evidence is."""
         self.step_seconds.labels(KIND).observe(seconds)
         self.ingest_lag.set((now_ns - latest_ns) / 1e9)
+
+    def doubted(self, reason: str, set_aside: int) -> None:
+        """Count a doubtful load, and what was left out of it."""
+        self.doubts.labels(reason).inc()
+        if set_aside:
+            self.set_aside.labels(reason).inc(set_aside)

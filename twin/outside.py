@@ -46,7 +46,7 @@ def _ratios(component: Component, state: AnyState, row: int) -> list[str]:
 
 
 def _lengths(component: Component, state: AnyState, row: int) -> list[str]:
-    geometry, a = component.registration.geometry, float(state.a[row].mean())
+    geometry, a = component.registration.geometry, float(state.length[row].mean())
     if isinstance(geometry, PlateParameters) or a >= component.registration.shortest:
         return []
     faults = not_meant(geometry.built(GEOMETRIES), a)
@@ -65,7 +65,7 @@ def strayed(fleet: Fleet, names: Iterable[str]) -> dict[str, tuple[bool, bool]]:
         lowest, highest = bounds.T[..., None]
         loaded = _much(share, ratio > highest + NEARLY) | _much(share, ratio < lowest - NEARLY)
         shortest = torch.tensor([r.shortest for r in known], dtype=torch.float64)
-        short = state.a.index_select(0, rows).mean(1) < shortest
+        short = state.length.index_select(0, rows).mean(1) < shortest
         for i in (loaded | short).nonzero()[:, 0].tolist():
             found[some[i]] = (bool(loaded[i]), bool(short[i]))
     return found

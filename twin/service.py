@@ -262,6 +262,10 @@ class Service:
     def _tell(self, notes: Sequence[Note]) -> None:
         self.metrics.implausible.inc(sum(note.kind == "implausible" for note in notes))
         for note in notes:
+            if note.kind == "quality":
+                self.metrics.doubted(str(note.data["reason"]), int(note.data["set_aside"]))
+            if note.kind == "surprise":
+                self.metrics.surprises.labels(str(note.data["outcome"])).inc()
             if note.kind == "life_unknown":
                 self.metrics.lives_unknown.inc()
                 log.error("remaining_life_unknown", component=note.component, **note.data)

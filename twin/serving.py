@@ -18,6 +18,7 @@ import torch
 import uvicorn
 
 from models import exposure, rainflow
+from sensors import watch
 from sensors.errors import BrokerError
 from sensors.mqtt import MqttSettings, MqttSource
 from sensors.publisher import Publisher
@@ -61,6 +62,7 @@ def prepare() -> None:
     torch.set_flush_denormal(True)
     rainflow.warm()
     exposure.warm()
+    watch.warm()
     _keep_freed_memory()
     gc.collect()
     gc.freeze()  # a full collection would walk all modules each time and stop the loop for 0.1 s

@@ -36,6 +36,7 @@ FLEET: list[dict[str, Any]] = [
         "geometry": {"kind": "edge_crack", "W": 0.1},
         "crack_length": 0.002,
         "crack_limit": 0.05,
+        "surprise_factor": None,  # the picture may show any crack
     }
 ]
 

@@ -166,6 +166,7 @@ class Traffic:
                 **instrument.key(),
                 t_ns=start_ns,
                 quantity="stress",
+                unit="Pa",
                 rate_hz=RATE_HZ,
                 tension=stress.astype("<f8").tobytes(),
                 shear=(self._shear() * stress).astype("<f8").tobytes(),
@@ -189,6 +190,7 @@ class Traffic:
             **instrument.key(),
             t_ns=self._now_ns + SECOND_NS,
             quantity="stress",
+            unit="Pa",
             cycles=cycles.astype("<f8").tobytes(),
             shear_ratio=self._shear(),
         )

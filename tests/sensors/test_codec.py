@@ -91,6 +91,7 @@ def test_the_documented_series_is_read_in_si(form: Form) -> None:
         rate_hz=100.0,
         tension=struct.pack("<2d", 12.1e6, 13e6),
         shear=struct.pack("<2d", 0.4e6, 0.6e6),
+        unit="MPa",
     )
 
 
@@ -105,6 +106,7 @@ def test_the_documented_spectrum_is_read_in_si(form: Form) -> None:
         quantity="stress",
         cycles=struct.pack("<6d", 180e6, 110e6, 250, 60e6, 95e6, 4000),
         shear_ratio=0.5,
+        unit="MPa",
     )
 
 

@@ -75,6 +75,7 @@ def test_a_series_survives_the_wire_exactly(
         rate_hz=data.draw(st.floats(0.01, 1e6)),
         tension=packed(samples),
         shear=data.draw(st.sampled_from([b"", packed(samples[::-1])])),
+        unit="Pa" if quantity == "stress" else "m/m",
     )
     assert arrived(load_message(series, form=form)) == series
 
@@ -96,7 +97,7 @@ def test_a_spectrum_survives_the_wire_exactly(
     key: dict[str, Any], form: Form, rows: list[tuple[float, float, float]], ratio: float
 ) -> None:
     flat = packed([x for row in rows for x in row])
-    spectrum = Spectrum(**key, quantity="stress", cycles=flat, shear_ratio=ratio)
+    spectrum = Spectrum(**key, quantity="stress", cycles=flat, shear_ratio=ratio, unit="Pa")
     assert arrived(spectrum_message(spectrum, form=form)) == spectrum
 
 

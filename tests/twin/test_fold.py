@@ -34,8 +34,16 @@ def assert_same(one: Fleet, other: Fleet) -> None:
             cohort.remaining,
             cohort.limit_passed,
             cohort.evidence,
+            cohort.watched,
         )
-        expected = (twin.state, twin.feed, twin.remaining, twin.limit_passed, twin.evidence)
+        expected = (
+            twin.state,
+            twin.feed,
+            twin.remaining,
+            twin.limit_passed,
+            twin.evidence,
+            twin.watched,
+        )
         for (path, a), (_, b) in zip(tree.leaves(content), tree.leaves(expected), strict=True):
             assert np.array_equal(a.numpy(), b.numpy(), equal_nan=a.is_floating_point()), path
     assert (one.offset, one.rows, one.watermark_ns) == (

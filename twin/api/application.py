@@ -24,7 +24,7 @@ from twin.api.forecast import add_forecasts
 from twin.api.gate import OPEN, Gate
 from twin.api.health import add_health
 from twin.api.images import add_images
-from twin.api.inspections import add_inspections
+from twin.api.inspections import add_confirmations, add_inspections
 from twin.api.letters import add_letters
 from twin.api.models import add_models
 from twin.api.schema import Problem
@@ -35,7 +35,15 @@ from twin.service import Service
 _DASHBOARD = Path(__file__).with_name("dashboard.html").read_bytes()
 _DOCS = Path(__file__).with_name("docs.html").read_bytes()
 _PARTS = (
-    *(add_components, add_states, add_crack, add_forecasts, add_inspections, add_images),
+    *(
+        add_components,
+        add_states,
+        add_crack,
+        add_forecasts,
+        add_inspections,
+        add_confirmations,
+        add_images,
+    ),
     *(add_stream, add_letters, add_models, add_health),
 )
 _POLICY = {

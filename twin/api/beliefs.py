@@ -6,6 +6,9 @@ import math
 import time
 from typing import Any, NamedTuple
 
+from sensors.observation import Inspection
+from sensors.quality import REASONS
+from sensors.watch import DOUBT, HOLDS, IS_STUCK, SET_ASIDE, SINCE
 from twin.api.answers import remaining, time_or_none
 from twin.cohort import Cohort, Readings
 from twin.component import Component
@@ -13,6 +16,7 @@ from twin.fleet import Fleet
 from twin.outside import outside
 from twin.overview import Views
 from twin.status import Signs, status
+from twin.surprise import identity
 
 
 class Row(NamedTuple):
@@ -52,6 +56,8 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         "fractured": fractured,
         "outside": outside(component, cohort.state, i),
         "inspection": _inspection(r, i),
+        "held": _held(fleet.held.get(component.name)),
+        "quality": _quality(cohort, i),
         "last_evidence": evidence,
         "offset": fleet.offset,
     }
@@ -81,6 +87,31 @@ def _inspection(r: Readings, i: int) -> dict[str, Any] | None:
     }
 
 
+def _held(o: Inspection | None) -> dict[str, Any] | None:
+    if o is None:
+        return None
+    return {
+        "id": identity(o),
+        "time": time_or_none(o.t_ns),
+        "crack_length": o.crack_length,
+        "crack_length_sd": o.crack_length_sd,
+        "method": o.method,
+        "source": o.source,
+    }
+
+
+def _quality(cohort: Cohort, i: int) -> dict[str, Any]:
+    counts = cohort.watched.whole[i].tolist()
+    reasons = [reason for k, reason in enumerate(REASONS) if counts[DOUBT] >> k & 1]
+    return {
+        "doubtful": bool(reasons),
+        "reasons": reasons,
+        "set_aside": counts[SET_ASIDE],
+        "waiting": counts[HOLDS] + int(counts[SINCE] > 0),
+        "stuck": bool(counts[IS_STUCK]),
+    }
+
+
 def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, Any]:
     """The belief of a recorded row, the last of `columns`; see `schema.State`."""
     last = {name: values[-1].item() for name, values in columns.items()}
@@ -99,6 +130,8 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "fractured": None,
         "outside": None,
         "inspection": None,
+        "held": None,
+        "quality": None,
         "last_evidence": time_or_none(last["last_evidence"]),
         "offset": None,
     }

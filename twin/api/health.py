@@ -76,6 +76,7 @@ def _survey(service: Service) -> None:
     for queue, waiting in service.waiting().items():
         metrics.queue_depth.labels(queue).set(waiting)
     metrics.components.set(sum(not c.retired for c in service.fleet.components.values()))
+    metrics.held.set(len(service.fleet.held))
     metrics.intensities.step = intensities(service.fleet.cohorts.values())
     for cohort in cohorts(service.fleet):
         metrics.model_info.labels(cohort["cohort"]).set(cohort["components"])

@@ -7,21 +7,30 @@ import secrets
 from typing import Annotated
 
 import msgspec
-from fastapi import FastAPI, Header, Response
+from fastapi import FastAPI, Header, Path, Response
 
 from sensors.errors import MalformedError
 from sensors.limits import KEY_END
 from sensors.mqtt_packets import Message
 from sensors.observation import Inspection
 from sensors.topics import Topics
-from storage.marks import Outcome
+from storage.marks import Outcome, verdict
 from twin.api.answers import JSON, json_answer, time_or_none
 from twin.api.beliefs import row
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
-from twin.api.schema import Inspected, InspectionBody
+from twin.api.schema import Confirmed, Inspected, InspectionBody
+from twin.surprise import SOURCE as SOURCE_OF_CONFIRMATIONS
+from twin.surprise import confirmation, identity, stream_of
 
 SOURCE = "http"
+Identity = Annotated[
+    str,
+    Path(
+        pattern=r"^[A-Za-z0-9._:-]{1,64}~[0-9]{1,16}~[0-9]{1,16}$",
+        description="`id` of the inspection: source, boot and seq.",
+    ),
+]
 Key = Annotated[
     str | None,
     Header(
@@ -65,6 +74,54 @@ def add_inspections(app: FastAPI, context: Context) -> None:
         return _answer(context, observation, outcome)
 
 
+def add_confirmations(app: FastAPI, context: Context) -> None:
+    """The route for believing an inspection that is held."""
+
+    @app.post(
+        f"{PATH}/inspections/{{id}}/confirm",
+        tags=["inspections"],
+        responses={
+            200: {"model": Confirmed, "description": "It was confirmed before: nothing is done."},
+            201: {"model": Confirmed},
+            **documented("unknown-component", "missing", "conflict", "invalid", "unavailable"),
+            **documented("body-too-large", "unsupported-media-type"),
+        },
+    )
+    async def confirm_inspection(site: Site, component: Name, id: Identity) -> Response:  # noqa: A002  the path's name
+        """Believe an inspection that jumps: `held` in the state has its id.
+
+        409 where it does not wait any more, or never did.
+        """
+        found = context.component(site, component)
+        page = {"component": found.name, "id": id}
+        if await _is_known(context, found.name, SOURCE_OF_CONFIRMATIONS, stream_of(id), 0):
+            return json_answer(page | {"outcome": "duplicate"}, 200)
+        held = context.service.fleet.held.get(found.name)
+        if held is None or identity(held) != id:
+            raise await _not_held(context, found.name, id)
+        if found.retired:
+            raise ProblemError("conflict", f"{found.name} is retired")
+        await context.done(context.service.observe(confirmation(held)))
+        r, _, i = row(context.service.fleet, context.views, found.name)
+        if (int(r.t_inspected_ns[i]), float(r.measured[i])) != (held.t_ns, held.crack_length):
+            raise await _not_held(context, found.name, id)  # something came first
+        return json_answer(page | {"outcome": "confirmed"}, 201)
+
+
+async def _not_held(context: Context, name: str, id: str) -> ProblemError:  # noqa: A002  as above
+    source, boot, seq = id.split("~")
+    if await _is_known(context, name, source, int(boot), int(seq)):
+        return ProblemError("conflict", f"inspection {id} of {name} does not wait for confirmation")
+    return ProblemError("missing", f"{name} has no inspection {id}")
+
+
+async def _is_known(context: Context, name: str, source: str, boot: int, seq: int) -> bool:
+    """Whether the journal has taken an observation with this key."""
+    service = context.service
+    mark = await service.journal(service.store.journal.mark, name, source, boot)
+    return mark is not None and verdict(mark, seq).outcome is Outcome.DUPLICATE
+
+
 def _observation(context: Context, name: str, body: InspectionBody, key: str | None) -> Inspection:
     """The inspection as if it had come by MQTT, so that the same checks judge it."""
     fields = {**body.model_dump(), "source": SOURCE, "boot": _boot(name, key), "seq": 0}
@@ -89,11 +146,15 @@ def _boot(name: str, key: str | None) -> int:
 def _answer(context: Context, observation: Inspection, outcome: Outcome) -> Response:
     is_new = outcome is Outcome.ACCEPTED
     r, _, i = row(context.service.fleet, context.views, observation.component)
-    is_last = is_new and int(r.t_inspected_ns[i]) == observation.t_ns
+    held = context.service.fleet.held.get(observation.component)
+    waits = held is not None and identity(held) == identity(observation)
+    is_last = is_new and not waits and int(r.t_inspected_ns[i]) == observation.t_ns
     page = {
         "component": observation.component,
         "outcome": "accepted" if is_new else "duplicate",
         "time": time_or_none(observation.t_ns),
+        "id": identity(observation),
+        "held": waits,
         "crack_length": observation.crack_length,
         "innovation": float(r.innovation[i]) if is_last else None,
     }

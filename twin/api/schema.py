@@ -58,6 +58,7 @@ def _unit_said(values: Any, what: str, known: Collection[str]) -> Any:  # noqa: 
 Quantiles = Annotated[
     dict[Literal["0.05", "0.5", "0.95"], float | None], Field(description="By probability.")
 ]
+Reason = Literal["null", "range", "rail", "spike", "clipping", "stuck"]
 Remaining = Literal["finite", "unbounded", "unknown"]
 _REMAINING = (
     "finite; unbounded: no growth under that load; unknown: no load seen up to the last record tick"
@@ -96,6 +97,30 @@ class Innovation(Page):
     innovation: float = Field(description="Measured less believed length [m].")
 
 
+class HeldInspection(Page):
+    """An inspection that jumps from the belief: it moves nothing until it is confirmed."""
+
+    id: str = Field(description="For `POST …/inspections/{id}/confirm`.")
+    time: datetime
+    crack_length: float = Field(description="Measured length [m].")
+    crack_length_sd: float = Field(description="Its standard deviation [m], 0 if not stated.")
+    method: str
+    source: str
+
+
+class Quality(Page):
+    """Whether the last load could be believed, and what was left out so far."""
+
+    doubtful: bool = Field(description="Whether anything was doubtful about the last load.")
+    reasons: list[Reason] = Field(
+        description="What: `null` codes, out of `range`, at the `rail` or a lone `spike` were set "
+        "aside; what is `clipping` or `stuck` counts all the same."
+    )
+    set_aside: int = Field(description="Samples and rows of spectra that were set aside so far.")
+    waiting: int = Field(description="Samples that only the next ones will tell from a spike.")
+    stuck: bool = Field(description="The channel says the same all the time, until it moves.")
+
+
 class State(Page):
     """What is believed of a component."""
 
@@ -121,6 +146,10 @@ class State(Page):
         " to hold for, in sentences; null for an earlier time."
     )
     inspection: Innovation | None = Field(description="The last one; null for an earlier time.")
+    held: HeldInspection | None = Field(
+        description="An inspection that waits: for another that agrees, or to be confirmed."
+    )
+    quality: Quality | None = Field(description="Of the load; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
     offset: int | None = Field(
         description="Lines of the journal behind this; null for an earlier time."
@@ -373,8 +402,22 @@ class Inspected(Page):
     component: str
     outcome: Literal["accepted", "duplicate"]
     time: datetime
+    id: str = Field(description="The inspection's own, within its component.")
+    held: bool = Field(
+        description="It jumps from the belief, moves nothing, and waits for confirmation."
+    )
     crack_length: float = Field(description="Measured length [m].")
     innovation: float | None = Field(
-        description="Measured less believed length [m]; null for a duplicate, and for an "
-        "inspection older than the last one, which is recorded and changes no belief."
+        description="Measured less believed length [m]; null for a duplicate, for one that is "
+        "held, and for an inspection older than the last one, which changes no belief."
+    )
+
+
+class Confirmed(Page):
+    """What became of a confirmation."""
+
+    component: str
+    id: str = Field(description="Of the inspection.")
+    outcome: Literal["confirmed", "duplicate"] = Field(
+        description="`duplicate`: it was confirmed before; nothing is done."
     )
