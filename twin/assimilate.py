@@ -37,6 +37,12 @@ class Reading(NamedTuple):
     row: int
     observation: AnyObservation
     calibration: Calibration
+    t_ns: int | None = None  # of its last evidence, where its own clock is not believed
+
+    @property
+    def t_end_ns(self) -> int:
+        """The time that its last evidence counts with [ns]."""
+        return t_end_ns(self.observation) if self.t_ns is None else self.t_ns
 
 
 def origin(observation: AnyObservation) -> int:
@@ -107,7 +113,7 @@ def crack_load(readings: Sequence[Reading], track: Track) -> CrackLoad:
             lengths[i], length_sds[i] = o.crack_length, o.crack_length_sd
     tension, shear, sample_offset = _samples(n, series)
     return CrackLoad(
-        t_ns=torch.tensor([t_end_ns(r.observation) for r in readings]),
+        t_ns=torch.tensor([r.t_end_ns for r in readings]),
         samples=tension,
         companion=shear,
         sample_offset=sample_offset,

@@ -14,8 +14,11 @@ from models import tree
 from twin.cohort import Cohort, Feed, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
+from twin.watermark import Clocks
 
-FORMAT = 3  # 1 had no mean shear, and did not say where there was evidence; 2 other exposures
+# 1 had no mean shear, and did not say where there was evidence; 2 other exposures; 3 believed
+# every clock
+FORMAT = 4
 
 
 def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
@@ -34,9 +37,11 @@ def metadata(fleet: Fleet, clock: Clock) -> bytes:
         "offset": fleet.offset,
         "rows": fleet.rows,
         "watermark_ns": fleet.watermark_ns,
+        "clocks": _clocks_page(fleet.clocks),
         "recorded_ns": fleet.recorded_ns,
         "record_every_ns": clock.record_every_ns,
         "lateness_ns": clock.lateness_ns,
+        "max_jump_ns": clock.max_jump_ns,
         "members": fleet.members,
         "cohorts": {key: cohort.members for key, cohort in fleet.cohorts.items()},
         "templates": {key: _template(fleet, c).name for key, c in fleet.cohorts.items()},
@@ -68,8 +73,15 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
         offset=meta["offset"],
         rows=meta["rows"],
         watermark_ns=meta["watermark_ns"],
+        clocks=msgspec.convert(meta["clocks"], Clocks),
         recorded_ns=meta["recorded_ns"],
     )
+
+
+def _clocks_page(clocks: Clocks) -> list[Any]:
+    """The sources in an order of their own: a set has none."""
+    page = clocks._asdict() | {"near": sorted(clocks.near), "before": sorted(clocks.before)}
+    return list(page.values())
 
 
 def _content(cohort: Cohort) -> tuple[Any, ...]:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from twin.cohort import Cohort, changed, layout, newcomers, together, vacated
 from twin.component import Component
 from twin.settings import Settings
+from twin.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 
-NEVER = -(2**63)
+__all__ = ["EMPTY", "NEVER", "Clock", "Fleet", "Place", "clock_of", "registered"]
 
 
 class Place(NamedTuple):
@@ -26,6 +27,7 @@ class Clock:
 
     record_every_ns: int
     lateness_ns: int
+    max_jump_ns: int = MAX_JUMP_NS  # further than this one source alone moves the watermark never
 
     def tick_ns(self, watermark_ns: int) -> int:
         """The last record tick at or before the watermark."""
@@ -37,6 +39,7 @@ def clock_of(settings: Settings) -> Clock:
     return Clock(
         record_every_ns=round(settings.storage.record_every_s * 1e9),
         lateness_ns=round(settings.ingest.lateness_s * 1e9),
+        max_jump_ns=round(settings.ingest.max_jump_s * 1e9),
     )
 
 
@@ -51,6 +54,7 @@ class Fleet:
     offset: int = 0  # lines of the journal that are folded in
     rows: int = 0  # record rows that the fold has given
     watermark_ns: int = NEVER
+    clocks: Clocks = FIRST  # what is remembered of the sources' clocks
     recorded_ns: int = NEVER  # time of the last record row
 
 

@@ -76,6 +76,9 @@ class Metrics:
         )
         self.duplicates = self._counter("twin_duplicates", "Observations refused as duplicates.")
         self.late = self._counter("twin_late", "Observations behind the watermark.")
+        self.ahead = self._gauge(
+            "twin_clocks_ahead", "Sources whose clocks are far ahead of the others', not believed."
+        )
         self.implausible = self._counter(
             "twin_implausible", "Observations accepted that no crack could be stepped by: left out."
         )

@@ -230,6 +230,7 @@ class Service:
             self._tell(result.notes)
             self.images.add(snapshots)
             self.metrics.late.inc(behind)
+            self.metrics.ahead.set(len(result.fleet.clocks.held))
             took = time.perf_counter() - began
             latest_ns = result.fleet.watermark_ns + self.clock.lateness_ns
             self.metrics.folded(took, time.time_ns(), latest_ns)
@@ -248,6 +249,8 @@ class Service:
     def _tell(self, notes: Sequence[Note]) -> None:
         self.metrics.implausible.inc(sum(note.kind == "implausible" for note in notes))
         for note in notes:
+            if note.kind == "ahead":
+                log.warning("clock_ahead", component=note.component, **note.data)
             if note.kind == "life_unknown":
                 self.metrics.lives_unknown.inc()
                 log.error("remaining_life_unknown", component=note.component, **note.data)

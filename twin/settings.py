@@ -74,6 +74,11 @@ class IngestTable(_Table):
     max_ahead_s: float | None = Field(
         60.0, ge=0, description="How far ahead of our clock an event may be; none for replays."
     )
+    max_jump_s: float = Field(
+        21_600.0,
+        gt=0,
+        description="How far ahead of the others one source alone may move the watermark.",
+    )
     max_message_bytes: int = Field(1_048_576, ge=1024, description="Largest load or inspection.")
     max_samples: int = Field(100_000, ge=1, description="Most samples in a message.")
     max_image_bytes: int = Field(16_777_216, ge=1024, description="Largest image.")
