@@ -148,7 +148,9 @@ def _heard(watching: Watching, o: AnyObservation, clock: Clock) -> bool:
 def _held(watching: Watching, line: Line, clock: Clock, notes: list[Note]) -> Line:
     """The line with the time of the others' clocks; told once for each source."""
     o, now_ns = line.what, watching.watermark_ns + clock.lateness_ns
-    if not isinstance(o, Component) and watching.is_new((o.component, o.source)):
+    if isinstance(o, Component | Readout) or o.source == DERIVED:
+        return line._replace(t_ns=now_ns)
+    if watching.is_new((o.component, o.source)):
         ahead_s = (t_end_ns(o) - now_ns) / 1e9
         data: dict[str, float | str | int] = {"source": o.source, "ahead_s": ahead_s}
         notes.append(Note("ahead", line.component, now_ns, data))

@@ -97,7 +97,8 @@ class Watching:
         """
         ahead = seen_ns - self.watermark_ns
         if self._heard < FEWEST:
-            if self._heard == 0 or (ahead < -self._bound_ns and not self.is_recorded):
+            behind = ahead < -self._bound_ns and source != self._speaker
+            if self._heard == 0 or (behind and not self.is_recorded):
                 self._begin(source, seen_ns)
                 return True
             self._heard = FEWEST
@@ -115,12 +116,15 @@ class Watching:
         return True
 
     def is_new(self, source: Source) -> bool:
-        """Whether a source that is held is so since the last message."""
-        return self._held[source].count == 1
+        """Whether a source is held since the last message, and there are others to be ahead of."""
+        return self._held[source].count == 1 and not self._is_alone(source)
+
+    def _is_alone(self, source: Source) -> bool:
+        return max(len(self._near), len(self._before)) <= 1 and source in self._near
 
     def _begin(self, source: Source, seen_ns: int) -> None:
-        """Begin with a message, or, once, begin again with the second: the first was far ahead."""
-        if self._heard and self._speaker != source:
+        """Begin with a message, or, once, with the second: another source was far ahead."""
+        if self._heard:
             first_ns = self.watermark_ns
             self._held[self._speaker] = Held(first_ns, first_ns, 1, NEVER, doubted=False)
             self._fresh = True
@@ -191,7 +195,7 @@ class Watching:
             self._let_go(self.watermark_ns)
         if held.doubted:
             return None
-        if known <= 1 and source in self._near:
+        if self._is_alone(source):
             return held.first_ns if held.count >= FEWEST else None
         silence_ns = SILENCE * self._gap_ns if known > 1 else 0
         is_silent = held.last_ns - held.first_ns >= max(self._pace_ns, silence_ns)
