@@ -39,6 +39,7 @@ def metadata(fleet: Fleet, clock: Clock) -> bytes:
         "watermark_ns": fleet.watermark_ns,
         "clocks": _clocks_page(fleet.clocks),
         "recorded_ns": fleet.recorded_ns,
+        "behind": dict(fleet.behind),
         "record_every_ns": clock.record_every_ns,
         "lateness_ns": clock.lateness_ns,
         "max_jump_ns": clock.max_jump_ns,
@@ -75,6 +76,7 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
         watermark_ns=meta["watermark_ns"],
         clocks=msgspec.convert(meta["clocks"], Clocks),
         recorded_ns=meta["recorded_ns"],
+        behind=meta["behind"],
     )
 
 

@@ -23,13 +23,12 @@ from twin.cohort import TROUBLE, Cohort, Feed, out_of_memory, stepped, with_rema
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
-from twin.watermark import Watching
+from twin.watermark import DERIVED, Watching
 
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
 # strain without a modulus. It is in the journal: what it raises would be raised at every start.
 NO_LOAD = (*TROUBLE, MalformedError)
 
-DERIVED = "image"  # the source of what is read from images, which has no clock of its own
 CLIPPED = 1e-9  # a belief so far off what was measured is another length [of the length]
 
 
@@ -47,7 +46,8 @@ class Note(NamedTuple):
     `registered`; `inspection`; `late`: one older than the last, or than a break, not believed;
     `clipped`: one that no crack can have, believed as the nearest length that one can; `limit`:
     reached; `implausible`: an observation left out; `life_unknown`: one could not be computed;
-    `ahead`: a source's clock is far ahead of the others', and is not believed.
+    `ahead`: a source's clock is far ahead of the others', and is not believed; `backfill`:
+    evidence of a component is so far behind that its history has to be caught up.
     """
 
     kind: str
@@ -76,15 +76,17 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
     """The fleet after `lines`, in their order; depends on nothing else."""
     rows: list[Row] = []
     notes: list[Note] = []
-    watching = _watching(fleet, clock)
-    for tick, dates, segment in _segments(watching, lines, clock, notes):
+    watching, behind = _watching(fleet, clock), dict(fleet.behind)
+    for tick, dates, segment in _segments(watching, lines, clock, notes, behind):
         fleet = _dated(fleet, dates)
         if tick is not None:
             fleet = _renewed(fleet, tick, notes)
             rows.append(row(fleet, tick))
             fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=tick)
         fleet = _applied(fleet, segment, notes)
-    fleet = replace(fleet, watermark_ns=watching.watermark_ns, clocks=watching.clocks())
+    fleet = replace(
+        fleet, watermark_ns=watching.watermark_ns, clocks=watching.clocks(), behind=behind
+    )
     return Folded(fleet, rows, notes)
 
 
@@ -105,12 +107,16 @@ def _watching(fleet: Fleet, clock: Clock) -> Watching:
 
 
 def _segments(
-    watching: Watching, lines: Sequence[Line], clock: Clock, notes: list[Note]
+    watching: Watching,
+    lines: Sequence[Line],
+    clock: Clock,
+    notes: list[Note],
+    behind: dict[str, int],
 ) -> Iterator[Segment]:
     """The lines, cut before each one that moves the watermark past a record tick.
 
     And before each one that confirms the times of others. A line whose clock is not believed
-    gets the time of the others' clocks.
+    gets the time of the others' clocks. Those too far behind are counted in `behind`.
     """
     tick: int | None = None
     dates: list[tuple[str, int]] = []
@@ -120,8 +126,11 @@ def _segments(
         if isinstance(line.what, Component):
             ready.append(line)
             continue
-        before = watching.watermark_ns
-        kept = line if _heard(watching, line.what, clock) else _held(watching, line, clock, notes)
+        before, seen_ns = watching.watermark_ns, t_end_ns(line.what) - clock.lateness_ns
+        is_believed = _heard(watching, line.what, seen_ns)
+        kept = line if is_believed else _held(watching, line, clock, notes)
+        if before - seen_ns > clock.behind_ns:
+            _fallen_behind(line, before, behind, notes)
         if watching.watermark_ns != before or watching.released:
             ticks = _ticks(watching, before, passed, clock)
             passed = clock.tick_ns(max(watching.watermark_ns, 0))
@@ -137,12 +146,27 @@ def _segments(
     yield Segment(tick, dates, ready)
 
 
-def _heard(watching: Watching, o: AnyObservation, clock: Clock) -> bool:
+def _heard(watching: Watching, o: AnyObservation, seen_ns: int) -> bool:
     """Whether the clock of an observation is believed."""
-    seen_ns = t_end_ns(o) - clock.lateness_ns
     if isinstance(o, Readout) or o.source == DERIVED:
         return watching.derived(seen_ns)
     return watching.heard((o.component, o.source), seen_ns, evidence=not isinstance(o, Snapshot))
+
+
+def _fallen_behind(
+    line: Line, watermark_ns: int, behind: dict[str, int], notes: list[Note]
+) -> None:
+    """Count evidence that is far behind; the first of a component is told."""
+    if isinstance(line.what, Component | Readout | Snapshot):
+        return
+    if line.component not in behind:
+        t_ns = t_end_ns(line.what)
+        data: dict[str, float | str | int] = {
+            "state": "behind",
+            "behind_s": (watermark_ns - t_ns) / 1e9,
+        }
+        notes.append(Note("backfill", line.component, t_ns, data))
+    behind[line.component] = behind.get(line.component, 0) + 1
 
 
 def _held(watching: Watching, line: Line, clock: Clock, notes: list[Note]) -> Line:

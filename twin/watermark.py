@@ -15,6 +15,7 @@ from typing import NamedTuple
 NEVER = -(2**63)
 MAX_JUMP_NS = 6 * 3600 * 10**9
 
+DERIVED = "image"  # the source of what is read from images, which has no clock of its own
 FEWEST = 2  # sources that confirm each other, whatever the number of those known
 PATIENCE = 3  # messages of a source that nobody confirms and nobody denies
 SILENCE = 2  # usual silences, after which nobody denies it
