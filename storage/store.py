@@ -43,9 +43,8 @@ class Store:
                 raise CorruptError(f"{directory / 'journal.sqlite'} is gone")
             self.journal = Journal(directory / "journal.sqlite")
             stack.callback(self.journal.close)
-            order = self.journal.catalogue.order()
-            _settle(directory, order.generation if order else 0)
-            _clear(directory)
+            _settle(directory, _generation(self.journal))
+            _clear(directory, _generation(self.journal))
             self.trajectories = Trajectories(directory / _TRAJECTORIES)
             self.images = Images(directory / "images")
             self.checkpoints = Checkpoints(directory / "checkpoints")
@@ -95,11 +94,11 @@ class Store:
         at the next opening. May be called again after UnavailableError.
         """
         self.trajectories.exchanged(lambda: _settle(self.directory, generation))
-        _clear(self.directory)
+        self.discard()
 
     def discard(self) -> None:
         """Remove trajectories of orders that never counted."""
-        _clear(self.directory)
+        _clear(self.directory, _generation(self.journal))
 
     def keep_checkpoints(self, count: int) -> list[str]:
         """Remove all but the newest checkpoints, from the catalogue first; their names."""
@@ -127,11 +126,17 @@ def _settle(directory: Path, generation: int) -> None:
         sync_directory(directory)
 
 
-def _clear(directory: Path) -> None:
-    """Remove trajectories that do not count."""
+def _clear(directory: Path, generation: int) -> None:
+    """Remove trajectories beside the one in its place, but that of the order that counts."""
     with disk():
         for path in directory.glob("trajectories.*.zarr"):
-            shutil.rmtree(path, ignore_errors=True)
+            if path != _aside(directory, generation):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _generation(journal: Journal) -> int:
+    order = journal.catalogue.order()
+    return 0 if order is None else order.generation
 
 
 def _locked(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from twin.component import Component
 from twin.fleet import Fleet
@@ -19,9 +19,12 @@ class Told:
 
     def states(self, fleet: Fleet, lines: Sequence[Line]) -> Iterator[Note]:
         """A note for each component of `lines` whose length has moved by the resolution."""
-        names = {line.component for line in lines if not isinstance(line.what, Component)}
+        return self.of(fleet, {n.component for n in lines if not isinstance(n.what, Component)})
+
+    def of(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
+        """A note for each of these whose length has moved by the resolution."""
         views = {key: cohort.view() for key, cohort in fleet.cohorts.items()}
-        for name in names & fleet.places.keys():
+        for name in fleet.places.keys() & names:
             place = fleet.places[name]
             view, row = views[place.cohort], place.row
             length = float(view.crack_length[row])

@@ -58,11 +58,11 @@ class Refold:
         for _ in self._sorting.learn(until):
             self._rest(perf_counter() - began)
             began = perf_counter()
-        self._take(until, self._sorting.latest_ns - margin_ns)
+        self._take(until, self._sorting.latest_ns - margin_ns, self._rest)
         return self._sorting.waiting
 
     def finish(self, until: int) -> None:
-        """Take all lines before `until`, and bring all rows to disk."""
+        """Take all lines before `until` without rest, and bring all rows to disk."""
         self.step(until, FOREVER_NS)
         self.recorder.flush()
 
@@ -72,13 +72,13 @@ class Refold:
             pass
         self._take(until, up_to_ns)
 
-    def _take(self, until: int, up_to_ns: int) -> None:
+    def _take(self, until: int, up_to_ns: int, rest: Rest = lambda _: None) -> None:
         for portion in self._sorting.taken(up_to_ns):
             self._adopt(portion)
             for start in range(0, len(portion), LINES_A_FOLD):
                 began = perf_counter()
                 self._fold(portion[start : start + LINES_A_FOLD])
-                self._rest(perf_counter() - began)
+                rest(perf_counter() - began)
         if not self.steps:  # in its place: nothing of it is behind
             self.fleet = replace(self.fleet, behind={})
         self.steps.append((until, up_to_ns))

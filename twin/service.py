@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import structlog
@@ -19,6 +19,7 @@ from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.marks import Outcome
 from storage.store import Store
+from twin.backfill import Backfill
 from twin.committer import Committer
 from twin.component import Component, Registration
 from twin.errors import ConflictError
@@ -73,6 +74,9 @@ class Service:
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
         self._advanced = asyncio.Condition()
         self._told = Told()
+        self.folding = asyncio.Lock()  # held while lines are folded, or the fleet is exchanged
+        self.swaps = 0  # odd while the trajectory is exchanged
+        self.backfill = Backfill(self)
 
     @property
     def is_recovered(self) -> bool:
@@ -106,6 +110,7 @@ class Service:
                 tasks.create_task(_watched(stepping), name="watch-step")
                 tasks.create_task(self._keep(), name="keep")
                 tasks.create_task(self._fold_log(), name="fold-log")
+                tasks.create_task(self.backfill.run(), name="backfill")
                 await self._register_file()
                 self.ready.set()
                 if self.settings.ingest.read_images:
@@ -118,6 +123,7 @@ class Service:
     async def _finish(self, committing: asyncio.Task[None], stepping: asyncio.Task[None]) -> None:
         """Make durable what was read, step it, flush and checkpoint."""
         self.ready.clear()  # from now on HTTP says 503
+        await self.backfill.close()
         if not committing.done() and self.committer.is_available:
             await _done_by(committing, self.committer.drain())
         if not stepping.done():
@@ -222,12 +228,13 @@ class Service:
         while True:
             lines = await self._queue.take(LINES_A_FOLD)
             began = time.perf_counter()
-            result, behind, snapshots = await self._on(
-                self._stepping_thread, self._stepped, self.fleet, lines
-            )
-            self.fleet = result.fleet
-            self.keeper.add(result.rows)
-            self._tell(result.notes)
+            async with self.folding:
+                result, behind, snapshots = await self._on(
+                    self._stepping_thread, self._stepped, self.fleet, lines
+                )
+                self.fleet = result.fleet
+                self.keeper.add(result.rows)
+            self.tell(result.notes)
             self.images.add(snapshots)
             self.metrics.late.inc(behind)
             self.metrics.ahead.set(len(result.fleet.clocks.held))
@@ -246,7 +253,21 @@ class Service:
         snapshots = [line.what for line in lines if isinstance(line.what, Snapshot)]
         return result._replace(notes=notes), late(fleet, lines), snapshots
 
-    def _tell(self, notes: Sequence[Note]) -> None:
+    @asynccontextmanager
+    async def swapping(self) -> AsyncIterator[None]:
+        """Readers of the trajectory that meet this ask again."""
+        self.swaps += 1
+        try:
+            yield
+        finally:
+            self.swaps += 1
+
+    def told(self, notes: Sequence[Note], names: Collection[str]) -> None:
+        """Tell what has come to light, and the states of these components."""
+        self.tell([*notes, *self._told.of(self.fleet, names)])
+
+    def tell(self, notes: Sequence[Note]) -> None:
+        """Count, log and pass on what is worth telling."""
         self.metrics.implausible.inc(sum(note.kind == "implausible" for note in notes))
         for note in notes:
             if note.kind == "ahead":

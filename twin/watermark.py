@@ -29,7 +29,7 @@ class Held(NamedTuple):
 
     first_ns: int  # its first time out there
     last_ns: int
-    count: int  # messages
+    messages: int
     evidence_ns: int  # of its last message that is evidence, or NEVER
     doubted: bool  # others have spoken near the watermark since
 
@@ -118,7 +118,7 @@ class Watching:
 
     def is_new(self, source: Source) -> bool:
         """Whether a source is held since the last message, and there are others to be ahead of."""
-        return self._held[source].count == 1 and not self._is_alone(source)
+        return self._held[source].messages == 1 and not self._is_alone(source)
 
     def _is_alone(self, source: Source) -> bool:
         return max(len(self._near), len(self._before)) <= 1 and source in self._near
@@ -171,7 +171,7 @@ class Watching:
         held = Held(seen_ns, seen_ns, 1, NEVER, doubted=False)
         if old is not None:
             last_ns = max(old.last_ns, seen_ns)
-            held = old._replace(last_ns=last_ns, count=old.count + 1)
+            held = old._replace(last_ns=last_ns, messages=old.messages + 1)
             if seen_ns < old.first_ns:
                 held = held._replace(first_ns=seen_ns, last_ns=seen_ns)
         self._held[source] = held
@@ -197,10 +197,10 @@ class Watching:
         if held.doubted:
             return None
         if self._is_alone(source):
-            return held.first_ns if held.count >= FEWEST else None
+            return held.first_ns if held.messages >= FEWEST else None
         silence_ns = SILENCE * self._gap_ns if known > 1 else 0
         is_silent = held.last_ns - held.first_ns >= max(self._pace_ns, silence_ns)
-        return held.last_ns if held.count >= PATIENCE and is_silent else None
+        return held.last_ns if held.messages >= PATIENCE and is_silent else None
 
     def _move(self, source: Source, to_ns: int) -> None:
         """Move the watermark to `to_ns`, and on to the last of those that are near it then."""

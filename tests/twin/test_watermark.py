@@ -16,6 +16,7 @@ from tests.twin.test_fold import assert_same, assert_same_rows, state
 from twin.checkpoint import metadata, restored, tensors
 from twin.fleet import Fleet
 from twin.fold import Folded, Line, folded
+from twin.record import Row
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 365.25 * 86_400.0
 PARTS = ("plant/a", "plant/b", "plant/c", "plant/d")
@@ -195,7 +196,8 @@ def wild(n: int, seed: int) -> list[Line]:
 def test_wrong_clocks_give_the_same_whatever_the_batches(cuts: list[int], seed: int) -> None:
     lines = wild(60, seed)
     whole = folded(parts(*PARTS), lines, CLOCK)
-    value, rows = parts(*PARTS), []
+    value = parts(*PARTS)
+    rows: list[Row] = []
     for start, end in pairwise([0, *sorted(cuts), 60]):
         part = folded(value, lines[start:end], CLOCK)
         value, rows = restored(tensors(part.fleet), metadata(part.fleet, CLOCK)), rows + part.rows

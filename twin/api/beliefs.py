@@ -49,6 +49,7 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         "fractured": fractured,
         "inspection": _inspection(r, i),
         "last_evidence": evidence,
+        "catching_up": component.name in fleet.behind,
         "offset": fleet.offset,
     }
 
@@ -82,5 +83,6 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "fractured": None,
         "inspection": None,
         "last_evidence": time_or_none(last["last_evidence"]),
+        "catching_up": None,
         "offset": None,
     }
