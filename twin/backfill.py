@@ -21,7 +21,8 @@ import structlog
 from storage.catalogue import Checkpoint, Order
 from storage.errors import StorageError, UnavailableError
 from twin.checkpoint import metadata, tensors
-from twin.cohort import KIND
+from twin.cohort import KIND, TROUBLE
+from twin.errors import TwinError
 from twin.fleet import Fleet
 from twin.fold import Note
 from twin.recorder import Recorder
@@ -78,7 +79,6 @@ class Backfill:
         """Whether somebody is behind, and it has been quiet, or has not been for too long."""
         settings, now = self._service.settings.ingest, time.monotonic()
         behind = sum(self._service.fleet.behind.values())
-        self._service.metrics.backfill_pending.set(behind)
         if behind != self._behind:
             self._since = now if not self._behind else self._since
             self._behind, self._changed = behind, now
@@ -108,8 +108,10 @@ class Backfill:
         outcome = "failed"
         try:
             outcome = await self._caught_up(waiting)
-        except StorageError as exc:  # the old order counts
-            log.error("backfill_failed", reason=str(exc))
+        except (StorageError, TwinError, *TROUBLE) as exc:
+            if service.keeper.is_halted:  # the new order counts
+                raise
+            log.error("backfill_failed", reason=f"{type(exc).__name__}: {exc}")
             await self._off_loop(service.store.discard)
         finally:
             service.keeper.is_pruning = True

@@ -237,7 +237,6 @@ class Service:
             self.tell(result.notes)
             self.images.add(snapshots)
             self.metrics.late.inc(behind)
-            self.metrics.ahead.set(len(result.fleet.clocks.held))
             took = time.perf_counter() - began
             latest_ns = result.fleet.watermark_ns + self.clock.lateness_ns
             self.metrics.folded(took, time.time_ns(), latest_ns)
