@@ -59,13 +59,13 @@ class Backfill:
         self._took_s = 0.0
         self._is_first = True
         self._swap: asyncio.Task[None] | None = None
-        self._told_start = -1  # of the journal that has no beginning, when that was told
+        self._hopeless: set[str] = set()  # components that were told not to be caught up
 
     async def run(self) -> None:
         """Catch up for ever, whenever it is time to."""
         while True:
             await asyncio.sleep(LOOK_S)
-            if self._is_due() and self._is_possible():
+            if self._is_due() and (self.is_possible or self._given_up()):
                 await self._catch_up()
 
     async def close(self) -> None:
@@ -90,15 +90,20 @@ class Backfill:
         is_quiet = now - self._changed >= settings.backfill_quiet_s
         return is_quiet or now - self._since >= settings.backfill_every_s
 
-    def _is_possible(self) -> bool:
-        """Whether the journal has its beginning; told once if it has not."""
+    @property
+    def is_possible(self) -> bool:
+        """Whether the journal has its beginning."""
+        return not self._service.store.journal.start
+
+    def _given_up(self) -> bool:
+        """Tell once that nobody can be caught up."""
         start, behind = self._service.store.journal.start, self._service.fleet.behind
-        if start and start != self._told_start:
-            self._told_start = start
+        if behind.keys() - self._hopeless:
             log.error("backfill_impossible", journal_begins_at=start, components=len(behind))
             self._service.metrics.backfills.labels("impossible").inc()
-            self._tell(behind, "impossible")
-        return not start
+            self._tell(behind.keys() - self._hopeless, "impossible")
+            self._hopeless = set(behind)
+        return False
 
     async def _catch_up(self) -> None:
         service, began = self._service, time.monotonic()

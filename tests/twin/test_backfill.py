@@ -48,7 +48,7 @@ async def old(at: House, minutes: int = 10, first: float = 0.0) -> None:
 
 
 def outcomes(at: House, outcome: str = "done") -> float:
-    return at.service.metrics.backfills.labels(outcome)._value.get()
+    return float(at.service.metrics.backfills.labels(outcome)._value.get())
 
 
 def history_of(store: Store, name: str) -> dict[str, Any]:
@@ -79,13 +79,13 @@ async def test_old_data_get_their_history_and_a_life(tmp_path: Path) -> None:
     async with house(tmp_path / "data", ingest=SOON) as at:
         await at.register(PRESS, *OTHERS)
         await today(at)
-        assert (await at.json(f"components/{PRESS}/state"))["catching_up"] is False
+        assert (await at.json(f"components/{PRESS}/state"))["history_is"] == "complete"
         await old(at)
-        assert (await at.json(f"components/{PRESS}/state"))["catching_up"] is True
-        assert (await at.json(f"components/{OTHERS[0]}/state"))["catching_up"] is False
+        assert (await at.json(f"components/{PRESS}/state"))["history_is"] == "catching_up"
+        assert (await at.json(f"components/{OTHERS[0]}/state"))["history_is"] == "complete"
         await until(lambda: outcomes(at) == 1)
         page = await at.json(f"components/{PRESS}/state")
-        assert page["catching_up"] is False
+        assert page["history_is"] == "complete"
         assert page["remaining_cycles"] > 0
         history = (await at.json(f"components/{PRESS}/history"))["columns"]
         assert len(history["time"]) == 9 + 1 + 4
@@ -158,7 +158,7 @@ async def test_a_journal_without_its_beginning_says_that_it_cannot(tmp_path: Pat
         await old(at)
         await until(lambda: outcomes(at, "impossible") == 1)
         page = await at.json(f"components/{PRESS}/state")
-        assert page["catching_up"] is True  # it is not forgotten
+        assert page["history_is"] == "incomplete"
         states = [e.data.get("state") for e in service.events.since(0)[0] if e.kind == "backfill"]
         assert states == ["behind", "impossible"]
         await asyncio.sleep(0.6)
@@ -240,3 +240,19 @@ async def test_without_its_checkpoint_the_order_is_folded_again(tmp_path: Path) 
     assert found.replayed == expected.fleet.offset
     assert_same(found.fleet, expected.fleet)
     assert all(np.array_equal(rows[n], again[n], equal_nan=n != "time") for n in rows)
+
+
+async def test_a_first_message_of_2036_does_not_stop_a_single_sensor_for_ever(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path / "data", ingest=SOON) as at:
+        await at.register(PRESS)
+        await at.load(PRESS, TODAY + 10 * 525_960)
+        await old(at, 5, TODAY)
+        await until(lambda: outcomes(at) == 1)
+        await old(at, 5, TODAY + 5)
+        history = (await at.json(f"components/{PRESS}/history"))["columns"]
+        assert len(history["time"]) == 9
+        state = await at.json(f"components/{PRESS}/state")
+        assert state["time"] == state["last_evidence"] == "2026-03-11T10:49:00Z"
+        assert state["history_is"] == "complete"

@@ -27,7 +27,9 @@ def row(fleet: Fleet, views: Views, name: str) -> Row:
     return Row(views.readings(fleet, place.cohort), fleet.cohorts[place.cohort], place.row)
 
 
-def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
+def state(
+    fleet: Fleet, views: Views, component: Component, *, can_catch_up: bool
+) -> dict[str, Any]:
     """The belief now; see `schema.State`."""
     r, cohort, i = row(fleet, views, component.name)
     length, limit = float(r.crack_length[i]), component.registration.crack_limit
@@ -49,9 +51,15 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         "fractured": fractured,
         "inspection": _inspection(r, i),
         "last_evidence": evidence,
-        "catching_up": component.name in fleet.behind,
+        "history_is": _history_is(fleet, component.name, can_catch_up=can_catch_up),
         "offset": fleet.offset,
     }
+
+
+def _history_is(fleet: Fleet, name: str, *, can_catch_up: bool) -> str:
+    if name not in fleet.behind:
+        return "complete"
+    return "catching_up" if can_catch_up else "incomplete"
 
 
 def _inspection(r: Readings, i: int) -> dict[str, Any] | None:
@@ -83,6 +91,6 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "fractured": None,
         "inspection": None,
         "last_evidence": time_or_none(last["last_evidence"]),
-        "catching_up": None,
+        "history_is": None,
         "offset": None,
     }

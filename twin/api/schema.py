@@ -77,9 +77,10 @@ class State(Page):
     fractured: bool | None = Field(description="Null for an earlier time.")
     inspection: Innovation | None = Field(description="The last one; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
-    catching_up: bool | None = Field(
-        description="Evidence came far behind: the history of its times is made up for soon. Null "
-        "for an earlier time."
+    history_is: Literal["complete", "catching_up", "incomplete"] | None = Field(
+        description="catching_up: evidence came far behind, and the history of its times is made "
+        "up for soon; incomplete: it cannot be, as the journal has been cut off. Null for an "
+        "earlier time."
     )
     offset: int | None = Field(
         description="Lines of the journal behind this; null for an earlier time."

@@ -50,7 +50,9 @@ def add_states(app: FastAPI, context: Context) -> None:
         """What is believed now, or was believed at a time (the last record tick before it)."""
         found = context.component(site, component)
         if at is None:
-            return json_answer(state(service.fleet, context.views, found))
+            can_catch_up = service.backfill.is_possible
+            page = state(service.fleet, context.views, found, can_catch_up=can_catch_up)
+            return json_answer(page)
         columns = await context.recorded(last_row, found.name, instant_ns(at, "at"))
         if not columns:
             raise ProblemError("missing", f"nothing of {found.name} is recorded up to {at}")
