@@ -131,7 +131,8 @@ def _segments(
         kept = line if is_believed else _held(watching, line, clock, notes)
         if before - seen_ns > clock.behind_ns:
             _fallen_behind(line, before, behind, notes)
-        if watching.watermark_ns != before or watching.released:
+        is_within = before <= watching.watermark_ns < passed + clock.record_every_ns
+        if not is_within or watching.moves or watching.released:
             ticks = _ticks(watching, before, passed, clock)
             passed = clock.tick_ns(max(watching.watermark_ns, 0))
             if ticks or watching.released:
