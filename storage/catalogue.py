@@ -33,6 +33,23 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     durable: bool  # retention may rely on it
 
 
+class Order(msgspec.Struct, frozen=True, array_like=True):
+    """That the journal is folded in another order than that of arrival, up to an offset.
+
+    Each step takes those entries before an offset, and up to a time, that are not taken yet.
+    """
+
+    generation: int  # counts the orders; the trajectory belongs to the last
+    steps: list[tuple[int, int]]  # offsets and times [ns]; the last one takes all that is left
+    pace_ns: int  # what the hall needs to tell which clocks to believe
+    max_jump_ns: int
+
+    @property
+    def until(self) -> int:
+        """The offset from which entries are folded as they came."""
+        return self.steps[-1][0]
+
+
 class _Committed(msgspec.Struct, frozen=True, array_like=True):
     rows: int
 
@@ -79,6 +96,19 @@ class Catalogue:
         """Record a checkpoint whose file is on disk already."""
         with self._database.transaction() as connection:
             self._put(connection, "checkpoint", checkpoint.name, checkpoint)
+
+    def order(self) -> Order | None:
+        """The order in which the journal is folded, or None for that of arrival."""
+        return self._all("order", Order).get("")
+
+    def put_order(self, order: Order, checkpoint: Checkpoint) -> None:
+        """Let an order count from now on; of the checkpoints only this one, made in it, is left."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM catalogue WHERE kind = 'checkpoint'")
+            self._put(connection, "order", "", order)
+            self._put(connection, "checkpoint", checkpoint.name, checkpoint)
+            for group, rows in checkpoint.rows.items():
+                self._put(connection, "array", group, _Committed(rows))
 
     def remove_checkpoint(self, name: str) -> None:
         """Forget a checkpoint; its file goes afterwards. Raises MissingError."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from storage.checkpoints import Checkpoints
-from storage.durable import disk, make_directory, write_whole
+from storage.durable import disk, make_directory, sync_directory, write_whole
 from storage.errors import CorruptError, StorageError, UnavailableError
 from storage.images import Images
 from storage.journal import Journal
@@ -20,6 +21,7 @@ LAYOUT = 1  # raised by every change that an older program cannot read
 
 _LAYOUT_FILE = "layout"
 _LOCK_FILE = "lock"
+_TRAJECTORIES = "trajectories.zarr"
 
 
 class Store:
@@ -41,7 +43,9 @@ class Store:
                 raise CorruptError(f"{directory / 'journal.sqlite'} is gone")
             self.journal = Journal(directory / "journal.sqlite")
             stack.callback(self.journal.close)
-            self.trajectories = Trajectories(directory / "trajectories.zarr")
+            _settle(directory, _generation(self.journal))
+            _clear(directory, _generation(self.journal))
+            self.trajectories = Trajectories(directory / _TRAJECTORIES)
             self.images = Images(directory / "images")
             self.checkpoints = Checkpoints(directory / "checkpoints")
             if not known:  # last, so that a layout file means that there is a journal
@@ -76,12 +80,63 @@ class Store:
                 problems.append(str(exc))
         return problems + self.images.verify()
 
+    def aside(self, generation: int) -> Trajectories:
+        """An empty trajectory beside the one that counts, for another order of the journal."""
+        path = _aside(self.directory, generation)
+        with disk():
+            shutil.rmtree(path, ignore_errors=True)
+        return Trajectories(path)
+
+    def settle(self, generation: int) -> None:
+        """Let the trajectory of an order take the place of the one before.
+
+        The catalogue says by now that this order counts: what a crash leaves undone here is done
+        at the next opening. May be called again after UnavailableError.
+        """
+        self.trajectories.exchanged(lambda: _settle(self.directory, generation))
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove trajectories of orders that never counted."""
+        _clear(self.directory, _generation(self.journal))
+
     def keep_checkpoints(self, count: int) -> list[str]:
         """Remove all but the newest checkpoints, from the catalogue first; their names."""
         kept = self.journal.catalogue.checkpoints()
         for old in kept[count:]:
             self.journal.catalogue.remove_checkpoint(old.name)
         return self.checkpoints.keep(new.name for new in kept[:count])
+
+
+def _aside(directory: Path, generation: int) -> Path:
+    return directory / f"trajectories.{generation}.zarr"
+
+
+def _settle(directory: Path, generation: int) -> None:
+    """Put the trajectory of the order that counts in its place, if it still lies beside it."""
+    aside, place = _aside(directory, generation), directory / _TRAJECTORIES
+    with disk():
+        if not aside.exists():
+            return
+        if place.exists():
+            old = directory / "trajectories.old.zarr"
+            shutil.rmtree(old, ignore_errors=True)
+            place.rename(old)
+        aside.rename(place)
+        sync_directory(directory)
+
+
+def _clear(directory: Path, generation: int) -> None:
+    """Remove trajectories beside the one in its place, but that of the order that counts."""
+    with disk():
+        for path in directory.glob("trajectories.*.zarr"):
+            if path != _aside(directory, generation):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _generation(journal: Journal) -> int:
+    order = journal.catalogue.order()
+    return 0 if order is None else order.generation
 
 
 def _locked(path: Path) -> int:

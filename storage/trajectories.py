@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -165,6 +165,17 @@ class Trajectories:
         fields = self._written.get(name) or tuple(_fields(group))
         columns = {field: group.read(field, rows, slice(None)) for field in fields}
         return group.times[rows.start : rows.stop].copy(), columns
+
+    def exchanged(self, change: Callable[[], None]) -> None:
+        """Let `change` put another store in the place of this one; groups are to be opened again.
+
+        Who reads meanwhile may get a part of each: it is for the caller to have them ask again.
+        """
+        with self._swapping:
+            self._groups.clear()
+            self._written.clear()
+            change()
+            self._groups.clear()
 
     def truncate(self, name: str, rows: int) -> None:
         """Forget the rows from `rows` on, so that they can be written again."""

@@ -67,6 +67,12 @@ class Reading(NamedTuple):
     calibration: Calibration
     gauge: Gauge
     surprise: float = math.inf  # factor off the belief beyond which an inspection is held
+    t_ns: int | None = None  # of its last evidence, where its own clock is not believed
+
+    @property
+    def t_end_ns(self) -> int:
+        """The time that its last evidence counts with [ns]."""
+        return t_end_ns(self.observation) if self.t_ns is None else self.t_ns
 
 
 class Finding(NamedTuple):
@@ -148,7 +154,7 @@ def crack_load(readings: Sequence[Reading], inlet: Inlet) -> tuple[CrackLoad, li
             lengths[i], length_sds[i] = o.crack_length, o.crack_length_sd
     samples = _samples(n, series, continues, inlet.watch, findings)
     load = CrackLoad(
-        t_ns=torch.tensor([t_end_ns(r.observation) for r in readings]),
+        t_ns=torch.tensor([r.t_end_ns for r in readings]),
         samples=torch.from_numpy(samples.stress),
         companion=torch.from_numpy(samples.shear),
         sample_offset=torch.from_numpy(samples.offset),

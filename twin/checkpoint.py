@@ -15,8 +15,9 @@ from sensors.observation import Inspection, encoded, observation
 from twin.cohort import Cohort, Feed, Watched, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
+from twin.watermark import Clocks
 
-# before 4: no believed lengths, no strength, no watches, nobody registered at a time
+# before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
 FORMAT = 4
 
 
@@ -40,9 +41,12 @@ def metadata(fleet: Fleet, clock: Clock) -> bytes:
         "offset": fleet.offset,
         "rows": fleet.rows,
         "watermark_ns": fleet.watermark_ns,
+        "clocks": _clocks_page(fleet.clocks),
         "recorded_ns": fleet.recorded_ns,
+        "behind": dict(fleet.behind),
         "record_every_ns": clock.record_every_ns,
         "lateness_ns": clock.lateness_ns,
+        "max_jump_ns": clock.max_jump_ns,
         "members": fleet.members,
         "cohorts": {key: cohort.members for key, cohort in fleet.cohorts.items()},
         "templates": {key: _template(fleet, c).name for key, c in fleet.cohorts.items()},
@@ -78,7 +82,9 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
         offset=meta["offset"],
         rows=meta["rows"],
         watermark_ns=meta["watermark_ns"],
+        clocks=msgspec.convert(meta["clocks"], Clocks),
         recorded_ns=meta["recorded_ns"],
+        behind=meta["behind"],
         held={o.component: o for o in map(_inspection, meta["held"])},
     )
 
@@ -88,6 +94,12 @@ def _inspection(body: list[int]) -> Inspection:
     if not isinstance(held, Inspection):
         raise ValueError(f"checkpoint holds {held.component} seq {held.seq}, which is none")
     return held
+
+
+def _clocks_page(clocks: Clocks) -> list[Any]:
+    """The sources in an order of their own: a set has none."""
+    page = clocks._asdict() | {"near": sorted(clocks.near), "before": sorted(clocks.before)}
+    return list(page.values())
 
 
 def _content(cohort: Cohort) -> tuple[Any, ...]:

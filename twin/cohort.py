@@ -177,9 +177,7 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
     gate = fresh.state.counter.gate
     state = fresh.state._replace(**carried)
     state = state._replace(counter=state.counter._replace(gate=gate))
-    new = torch.ones_like(
-        fresh.evidence
-    )  # asks for a new remaining life
+    new = torch.ones_like(fresh.evidence)  # asks for a new remaining life
     return replace(
         fresh,
         state=state,

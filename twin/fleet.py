@@ -10,8 +10,11 @@ from sensors.observation import Inspection
 from twin.cohort import Cohort, changed, layout, newcomers, together, vacated
 from twin.component import Component
 from twin.settings import Settings
+from twin.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 
-NEVER = -(2**63)
+FOREVER_NS = 2**63 - 1
+
+__all__ = ["EMPTY", "NEVER", "Clock", "Fleet", "Place", "clock_of", "registered"]
 
 
 class Place(NamedTuple):
@@ -27,6 +30,8 @@ class Clock:
 
     record_every_ns: int
     lateness_ns: int
+    max_jump_ns: int = MAX_JUMP_NS  # further than this one source alone moves the watermark never
+    behind_ns: int = FOREVER_NS  # evidence further behind has its component caught up
 
     def tick_ns(self, watermark_ns: int) -> int:
         """The last record tick at or before the watermark."""
@@ -38,7 +43,13 @@ def clock_of(settings: Settings) -> Clock:
     return Clock(
         record_every_ns=round(settings.storage.record_every_s * 1e9),
         lateness_ns=round(settings.ingest.lateness_s * 1e9),
+        max_jump_ns=round(settings.ingest.max_jump_s * 1e9),
+        behind_ns=_nanoseconds(settings.ingest.backfill_behind_s),
     )
+
+
+def _nanoseconds(seconds: float | None) -> int:
+    return FOREVER_NS if seconds is None else round(seconds * 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +63,10 @@ class Fleet:
     offset: int = 0  # lines of the journal that are folded in
     rows: int = 0  # record rows that the fold has given
     watermark_ns: int = NEVER
+    clocks: Clocks = FIRST  # what is remembered of the sources' clocks
     recorded_ns: int = NEVER  # time of the last record row
     held: Mapping[str, Inspection] = field(default_factory=dict)  # that wait for confirmation
+    behind: Mapping[str, int] = field(default_factory=dict)  # observations to be caught up
 
 
 EMPTY = Fleet(cohorts={}, places={}, components={})

@@ -24,6 +24,7 @@ from sensors.observation import (
     Inspection,
     Readout,
     Series,
+    Snapshot,
     Spectrum,
 )  # fmt: skip
 from sensors.quality import ASIDE
@@ -44,6 +45,7 @@ from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
 from twin.surprise import Verdict, doubted, identity, verdicts
+from twin.watermark import DERIVED, Watching
 
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
 # strain without a modulus. It is in the journal: what it raises would be raised at every start.
@@ -59,6 +61,7 @@ class Line(NamedTuple):
 
     component: str
     what: AnyObservation | Component
+    t_ns: int | None = None  # that it counts with, where its own clock is not believed
 
 
 class Note(NamedTuple):
@@ -68,7 +71,9 @@ class Note(NamedTuple):
     `clipped`: one that no crack can have, believed as the nearest length that one can; `limit`:
     reached; `implausible`: an observation left out; `life_unknown`: one could not be computed;
     `surprise`: an inspection that jumps was held, confirmed, dropped or superseded;
-    `quality`: samples that no gauge can mean, set aside, or a channel that is stuck or clipped.
+    `quality`: samples that no gauge can mean, set aside, or a channel that is stuck or clipped;
+    `ahead`: a source's clock is far ahead of the others', and is not believed; `backfill`:
+    evidence of a component is so far behind that its history has to be caught up.
 
     From outside of the fold: `state`: a crack length that moved; `retired`; `conflict`: keys that
     came again with other content; `outside`: the law or the geometry is not known to hold for what
@@ -89,18 +94,35 @@ class Folded(NamedTuple):
     notes: list[Note]
 
 
+class Segment(NamedTuple):
+    """Lines between which nothing passes, and what goes before them."""
+
+    tick_ns: int | None  # the record tick that has passed
+    dates: Sequence[tuple[str, int]]  # components, and times of evidence that are believed now
+    lines: Sequence[Line]
+
+
 def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
     """The fleet after `lines`, in their order; depends on nothing else."""
     rows: list[Row] = []
     notes: list[Note] = []
-    for tick, segment in _segments(fleet, lines, clock):
+    watching, behind = _watching(fleet, clock), dict(fleet.behind)
+    for tick, dates, segment in _segments(watching, lines, clock, notes, behind):
+        fleet = _dated(fleet, dates)
         if tick is not None:
             fleet = _renewed(fleet, tick, notes)
             rows.append(row(fleet, tick))
             fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=tick)
-        fleet = _applied(fleet, segment, clock, notes)
+        fleet = _applied(fleet, segment, notes)
     cohorts = {key: with_present_lives(cohort) for key, cohort in fleet.cohorts.items()}
-    return Folded(replace(fleet, cohorts=cohorts), rows, notes)
+    fleet = replace(
+        fleet,
+        cohorts=cohorts,
+        watermark_ns=watching.watermark_ns,
+        clocks=watching.clocks(),
+        behind=behind,
+    )
+    return Folded(fleet, rows, notes)
 
 
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:
@@ -109,29 +131,121 @@ def late(fleet: Fleet, lines: Sequence[Line]) -> int:
     return sum(t_end_ns(o) < fleet.watermark_ns for o in observed)
 
 
+def _watching(fleet: Fleet, clock: Clock) -> Watching:
+    return Watching(
+        fleet.watermark_ns,
+        fleet.clocks,
+        max_jump_ns=clock.max_jump_ns,
+        pace_ns=clock.record_every_ns,
+        is_recorded=fleet.recorded_ns != NEVER,
+    )
+
+
 def _segments(
-    fleet: Fleet, lines: Sequence[Line], clock: Clock
-) -> Iterator[tuple[int | None, Sequence[Line]]]:
-    """The lines, cut before each one that moves the watermark past a record tick."""
-    start, tick = 0, None
-    watermark, passed = fleet.watermark_ns, clock.tick_ns(max(fleet.watermark_ns, 0))
-    for i, line in enumerate(lines):
+    watching: Watching,
+    lines: Sequence[Line],
+    clock: Clock,
+    notes: list[Note],
+    behind: dict[str, int],
+) -> Iterator[Segment]:
+    """The lines, cut before each one that moves the watermark past a record tick.
+
+    And before each one that confirms the times of others. A line whose clock is not believed
+    gets the time of the others' clocks. Those too far behind are counted in `behind`.
+    """
+    tick: int | None = None
+    dates: list[tuple[str, int]] = []
+    ready: list[Line] = []
+    passed = clock.tick_ns(max(watching.watermark_ns, 0))
+    for line in lines:
         if isinstance(line.what, Component):
+            ready.append(line)
             continue
-        seen = t_end_ns(line.what) - clock.lateness_ns
-        if seen <= watermark:
-            continue
-        is_first = watermark == NEVER
-        watermark = seen
-        if (now := clock.tick_ns(watermark)) > passed:
-            passed = now
-            if not is_first:
-                yield tick, lines[start:i]
-                start, tick = i, now
-    yield tick, lines[start:]
+        before, seen_ns = watching.watermark_ns, t_end_ns(line.what) - clock.lateness_ns
+        is_believed = _heard(watching, line.what, seen_ns)
+        kept = line if is_believed else _held(watching, line, clock, notes)
+        if before - seen_ns > clock.behind_ns:
+            _fallen_behind(line, before, behind, notes)
+        is_within = before <= watching.watermark_ns < passed + clock.record_every_ns
+        if not is_within or watching.moves or watching.released:
+            ticks = _ticks(watching, before, passed, clock)
+            passed = clock.tick_ns(max(watching.watermark_ns, 0))
+            if ticks or watching.released:
+                yield Segment(tick, dates, ready)
+                dates, ready = _released(watching, clock), []
+                for skipped in ticks[:-1]:
+                    yield Segment(skipped, dates, ())
+                    dates = []
+                tick = ticks[-1] if ticks else None
+                watching.is_recorded = watching.is_recorded or bool(ticks)
+        ready.append(kept)
+    yield Segment(tick, dates, ready)
 
 
-def _applied(fleet: Fleet, lines: Sequence[Line], clock: Clock, notes: list[Note]) -> Fleet:
+def _heard(watching: Watching, o: AnyObservation, seen_ns: int) -> bool:
+    """Whether the clock of an observation is believed."""
+    if isinstance(o, Readout) or o.source == DERIVED:
+        return watching.derived(seen_ns)
+    return watching.heard((o.component, o.source), seen_ns, evidence=not isinstance(o, Snapshot))
+
+
+def _fallen_behind(
+    line: Line, watermark_ns: int, behind: dict[str, int], notes: list[Note]
+) -> None:
+    """Count evidence that is far behind; the first of a component is told."""
+    if isinstance(line.what, Component | Readout | Snapshot):
+        return
+    if line.component not in behind:
+        t_ns = t_end_ns(line.what)
+        data: dict[str, float | str | int] = {
+            "state": "behind",
+            "behind_s": (watermark_ns - t_ns) / 1e9,
+        }
+        notes.append(Note("backfill", line.component, t_ns, data))
+    behind[line.component] = behind.get(line.component, 0) + 1
+
+
+def _held(watching: Watching, line: Line, clock: Clock, notes: list[Note]) -> Line:
+    """The line with the time of the others' clocks; told once for each source."""
+    o, now_ns = line.what, watching.watermark_ns + clock.lateness_ns
+    if isinstance(o, Component | Readout) or o.source == DERIVED:
+        return line._replace(t_ns=now_ns)
+    if watching.is_new((o.component, o.source)):
+        ahead_s = (t_end_ns(o) - now_ns) / 1e9
+        data: dict[str, float | str | int] = {"source": o.source, "ahead_s": ahead_s}
+        notes.append(Note("ahead", line.component, now_ns, data))
+    return line._replace(t_ns=now_ns)
+
+
+def _ticks(watching: Watching, before: int, passed: int, clock: Clock) -> list[int]:
+    """The record ticks that the watermark has passed: one, or one for each step of a jump."""
+    steps = watching.moves or [watching.watermark_ns]
+    watching.moves = []
+    ticks = sorted({clock.tick_ns(step) for step in steps if step > before})
+    return [tick for tick in ticks if tick > passed] if before != NEVER else []
+
+
+def _released(watching: Watching, clock: Clock) -> list[tuple[str, int]]:
+    dates = [(name, seen_ns + clock.lateness_ns) for name, seen_ns in watching.released]
+    watching.released = []
+    return dates
+
+
+def _dated(fleet: Fleet, dates: Sequence[tuple[str, int]]) -> Fleet:
+    """The fleet with evidence of components dated at times that are believed now."""
+    cohorts = dict(fleet.cohorts)
+    for name, t_ns in dates:
+        place = fleet.places.get(name)
+        if place is not None:
+            cohort = cohorts[place.cohort]
+            state_ns = cohort.state.t_ns.clone()
+            state_ns[place.row] = max(int(state_ns[place.row]), t_ns)
+            state = cohort.state._replace(t_ns=state_ns)
+            cohorts[place.cohort] = replace(cohort, state=state)
+    return replace(fleet, cohorts=cohorts) if dates else fleet
+
+
+def _applied(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
     """The fleet after lines between which no tick passes."""
     for is_registration, run in groupby(lines, lambda line: isinstance(line.what, Component)):
         part = list(run)
@@ -140,27 +254,25 @@ def _applied(fleet: Fleet, lines: Sequence[Line], clock: Clock, notes: list[Note
             fleet = registered(fleet, components)
             notes += [Note("registered", c.name, 0, {"revision": c.revision}) for c in components]
         else:
-            fleet = _observed(fleet, part, clock, notes)
+            fleet = _observed(fleet, part, notes)
     return replace(fleet, offset=fleet.offset + len(lines))
 
 
-def _observed(fleet: Fleet, lines: Sequence[Line], clock: Clock, notes: list[Note]) -> Fleet:
+def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
     """The fleet after observations between which no tick passes."""
     readings: dict[str, list[Reading]] = {}
-    watermark = fleet.watermark_ns
     for line in lines:
         o, place = line.what, fleet.places.get(line.component)
         if isinstance(o, Component):
             raise TypeError(f"{line.component}: a registration is not an observation")
-        watermark = max(watermark, t_end_ns(o) - clock.lateness_ns)
         if place is not None:
             r = fleet.components[line.component].registration
-            reading = Reading(place.row, o, r.calibrated, r.plausible, r.surprise)
+            reading = Reading(place.row, o, r.calibrated, r.plausible, r.surprise, line.t_ns)
             readings.setdefault(place.cohort, []).append(reading)
     cohorts, held = dict(fleet.cohorts), dict(fleet.held)
     for key, group in readings.items():
         cohorts[key] = _stepped(cohorts[key], group, held, notes)
-    return replace(fleet, cohorts=cohorts, watermark_ns=watermark, held=held)
+    return replace(fleet, cohorts=cohorts, held=held)
 
 
 def _stepped(
@@ -360,7 +472,7 @@ def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:
         data["innovation"] = float(state.innovation[row])
     if isinstance(reading.observation, Inspection) and kind != "limit":
         data["measured"] = reading.observation.crack_length
-    return Note(kind, cohort.members[row], t_end_ns(reading.observation), data)
+    return Note(kind, cohort.members[row], reading.t_end_ns, data)
 
 
 def _renewed(fleet: Fleet, tick: int, notes: list[Note]) -> Fleet:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -44,6 +45,8 @@ class Keeper:
         self._room = asyncio.Event()
         self._room.set()
         self.is_available = True
+        self.is_halted = False  # what is on disk is ahead of what is in memory: write nothing
+        self.is_pruning = True  # retention may let go of journal lines
         self._checkpointed = -1  # offset of the last checkpoint
 
     def found(self, kept: Sequence[Checkpoint]) -> None:
@@ -59,6 +62,18 @@ class Keeper:
     def add(self, rows: Sequence[Row]) -> None:
         """Append record rows."""
         self._recorder.add(rows)
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Nothing is written meanwhile."""
+        async with self._busy:
+            yield
+
+    def exchange(self, recorder: Recorder, offset: int) -> None:
+        """Go on with another trajectory, of which there is a checkpoint at that offset."""
+        self._recorder = recorder
+        self._checkpointed = offset
+        self._room.set()
 
     async def has_room(self, size: int) -> None:
         """Wait until the rows that wait for the disk take less than `size` bytes."""
@@ -78,7 +93,8 @@ class Keeper:
 
     async def close(self, fleet: Fleet, clock: Clock, journal_thread: Executor) -> None:
         """Write everything once more, as far as the disk obeys."""
-        await self._guarded(self._checkpoint(fleet, clock, journal_thread))
+        if not self.is_halted:
+            await self._guarded(self._checkpoint(fleet, clock, journal_thread))
         self._thread.shutdown(wait=True)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
@@ -130,7 +146,7 @@ class Keeper:
 
     async def _pruned(self, journal_thread: Executor) -> None:
         """Let go of journal lines past their time, a bounded number a turn."""
-        if self._settings.retention_days is None:
+        if self._settings.retention_days is None or not self.is_pruning:
             return
         loop, journal = asyncio.get_running_loop(), self._store.journal
         horizon_ns = time.time_ns() - round(self._settings.retention_days * DAY_NS)

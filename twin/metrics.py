@@ -97,6 +97,16 @@ class Metrics:
             "twin_key_conflicts", "Observations whose key is here already, with other content."
         )
         self.late = self._counter("twin_late", "Observations behind the watermark.")
+        self.ahead = self._gauge(
+            "twin_clocks_ahead", "Sources whose clocks are far ahead of the others', not believed."
+        )
+        self.backfill_pending = self._gauge(
+            "twin_backfill_pending",
+            "Observations far behind: their components are to be caught up.",
+        )
+        self.backfills = self._counter(
+            "twin_backfills", "Times that late components were caught up, by outcome.", "outcome"
+        )
         self.implausible = self._counter(
             "twin_implausible", "Observations accepted that no crack could be stepped by: left out."
         )

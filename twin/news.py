@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from twin.component import Component
 from twin.fleet import Fleet
@@ -29,9 +29,12 @@ class Told:
             if _is_retired(fleet, name):
                 self._lengths.pop(name, None)
                 yield Note("retired", name, 0, {})
-        names = {line.component for line in lines if not isinstance(line.what, Component)}
+        yield from self.of(fleet, {n.component for n in lines if not isinstance(n.what, Component)})
+
+    def of(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
+        """A note for each of these whose length has moved by the resolution."""
         views = {key: cohort.view() for key, cohort in fleet.cohorts.items()}
-        for name in names & fleet.places.keys():
+        for name in fleet.places.keys() & names:
             if _is_retired(fleet, name):
                 continue  # it was on its way already
             place = fleet.places[name]

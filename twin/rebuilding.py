@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,9 @@ from storage.store import Store
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError, TwinError
-from twin.fleet import EMPTY, Clock, Fleet, clock_of
-from twin.fold import folded
-from twin.lines import COMPONENT, lines
-from twin.recorder import BLOCK, Recorder
+from twin.fleet import Clock, Fleet, clock_of
+from twin.refolding import Refold
 from twin.settings import Settings
-
-PORTION = 5000  # lines of one fold
 
 
 def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, Any]:
@@ -50,29 +47,19 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
 
 def rebuilt(store: Store, new: Store, clock: Clock) -> Fleet:
     """Fold the journal of `store` in event-time order, and keep all of it in `new`."""
-    entries = [entry for _, batch in store.journal.read(0) for entry in batch]
-    entries.sort(key=_event_time)  # stable: equal times keep their order
-    fleet, recorder = EMPTY, Recorder(new.trajectories, 0)
+    end = store.journal.end
     with Progress(transient=True) as progress:
-        task = progress.add_task("folding", total=len(entries))
-        for start in range(0, len(entries), PORTION):
-            portion = entries[start : start + PORTION]
+        task = progress.add_task("folding", total=end)
+
+        def adopt(portion: Sequence[Entry]) -> None:
             new.journal.adopt(portion, store.journal, now_ns=time.time_ns())
-            result = folded(fleet, lines(portion), clock)
-            fleet = result.fleet
-            recorder.add(result.rows)
-            if recorder.rows - recorder.flushed >= BLOCK:
-                recorder.flush()
             progress.advance(task, len(portion))
-    recorder.flush()
+
+        refold = Refold(store.journal, new.trajectories, clock, adopt=adopt)
+        refold.finish(end)
     _copy_rest(store, new)
-    _checkpoint(new, fleet, clock)
-    return fleet
-
-
-def _event_time(entry: Entry) -> int:
-    """First registrations come before everything, changes when they were made."""
-    return -1 if entry.kind == COMPONENT and entry.seq == 1 else entry.t_ns
+    _checkpoint(new, refold.fleet, clock)
+    return refold.fleet
 
 
 def _copy_rest(store: Store, new: Store) -> None:

@@ -17,6 +17,7 @@ from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
 from twin.recorder import BLOCK, Recorder
+from twin.refolding import refolded
 
 LINES_A_FOLD = 10_000
 FLUSH_ROWS = 4 * BLOCK  # rows that a long replay keeps in memory
@@ -42,7 +43,12 @@ def recovered(
     """
     damage: list[str] = []
     fleet = _starting_point(store, damage)
-    recorder = Recorder(store.trajectories, fleet.rows)
+    order = store.journal.catalogue.order()
+    if order is not None and fleet.offset < order.until:
+        fleet, recorder = refolded(store.journal, store.trajectories, clock, order)
+        replayed = fleet.offset
+    else:
+        recorder, replayed = Recorder(store.trajectories, fleet.rows), 0
     first, end = fleet.offset, store.journal.end
     for entries in _portions(store.journal, first):
         result = folded(fleet, lines(entries), clock)
@@ -51,7 +57,7 @@ def recovered(
         if recorder.rows - recorder.flushed >= FLUSH_ROWS:
             recorder.flush(recorder.rows // BLOCK * BLOCK)  # no part of a block that is on disk
         progress(fleet.offset - first, end - first)
-    return Recovered(fleet, recorder, damage, fleet.offset - first)
+    return Recovered(fleet, recorder, damage, replayed + fleet.offset - first)
 
 
 def _portions(journal: Journal, offset: int) -> Iterator[list[Entry]]:

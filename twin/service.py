@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import structlog
@@ -19,6 +19,7 @@ from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.marks import Outcome
 from storage.store import Store
+from twin.backfill import Backfill
 from twin.committer import Committer
 from twin.component import Component, Registration
 from twin.errors import ConflictError
@@ -71,9 +72,12 @@ class Service:
         self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
-        self.committer.tell = self._tell
+        self.committer.tell = self.tell
         self._advanced = asyncio.Condition()
         self._told = Told()
+        self.folding = asyncio.Lock()  # held while lines are folded, or the fleet is exchanged
+        self.swaps = 0  # odd while the trajectory is exchanged
+        self.backfill = Backfill(self)
 
     @property
     def is_recovered(self) -> bool:
@@ -120,6 +124,7 @@ class Service:
                 tasks.create_task(self._fold_log(), name="fold-log")
                 if self.outbox is not None:  # in case the broker was away when they were retired
                     self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
+                tasks.create_task(self.backfill.run(), name="backfill")
                 await self._register_file()
                 self.ready.set()
                 if self.settings.ingest.read_images:
@@ -132,6 +137,7 @@ class Service:
     async def _finish(self, committing: asyncio.Task[None], stepping: asyncio.Task[None]) -> None:
         """Make durable what was read, step it, flush and checkpoint."""
         self.ready.clear()  # from now on HTTP says 503
+        await self.backfill.close()
         if not committing.done() and self.committer.is_available:
             await _done_by(committing, self.committer.drain())
         if not stepping.done():
@@ -236,12 +242,13 @@ class Service:
         while True:
             lines = await self._queue.take(LINES_A_FOLD)
             began = time.perf_counter()
-            result, behind, snapshots = await self._on(
-                self._stepping_thread, self._stepped, self.fleet, lines
-            )
-            self.fleet = result.fleet
-            self.keeper.add(result.rows)
-            self._tell(result.notes)
+            async with self.folding:
+                result, behind, snapshots = await self._on(
+                    self._stepping_thread, self._stepped, self.fleet, lines
+                )
+                self.fleet = result.fleet
+                self.keeper.add(result.rows)
+            self.tell(result.notes)
             self.images.add(snapshots)
             self.metrics.late.inc(behind)
             took = time.perf_counter() - began
@@ -259,13 +266,29 @@ class Service:
         snapshots = [line.what for line in lines if isinstance(line.what, Snapshot)]
         return result._replace(notes=notes), late(fleet, lines), snapshots
 
-    def _tell(self, notes: Sequence[Note]) -> None:
+    @asynccontextmanager
+    async def swapping(self) -> AsyncIterator[None]:
+        """Readers of the trajectory that meet this ask again."""
+        self.swaps += 1
+        try:
+            yield
+        finally:
+            self.swaps += 1
+
+    def told(self, notes: Sequence[Note], names: Collection[str]) -> None:
+        """Tell what has come to light, and the states of these components."""
+        self.tell([*notes, *self._told.of(self.fleet, names)])
+
+    def tell(self, notes: Sequence[Note]) -> None:
+        """Count, log and pass on what is worth telling."""
         self.metrics.implausible.inc(sum(note.kind == "implausible" for note in notes))
         for note in notes:
             if note.kind == "quality":
                 self.metrics.doubted(str(note.data["reason"]), int(note.data["set_aside"]))
             if note.kind == "surprise":
                 self.metrics.surprises.labels(str(note.data["outcome"])).inc()
+            if note.kind == "ahead":
+                log.warning("clock_ahead", component=note.component, **note.data)
             if note.kind == "life_unknown":
                 self.metrics.lives_unknown.inc()
                 log.error("remaining_life_unknown", component=note.component, **note.data)

@@ -89,6 +89,22 @@ class IngestTable(_Table):
         datetime(1971, 1, 1, tzinfo=UTC),
         description="Events before it are refused: a clock that is not set, or in another unit.",
     )
+    max_jump_s: float = Field(
+        21_600.0,
+        gt=0,
+        description="How far ahead of the others one source alone may move the watermark.",
+    )
+    backfill_behind_s: float | None = Field(
+        180.0,
+        gt=0,
+        description="How far behind the watermark evidence has its component caught up.",
+    )
+    backfill_quiet_s: float = Field(
+        30.0, ge=0, description="Quiet after such evidence, until catching up begins."
+    )
+    backfill_every_s: float = Field(
+        600.0, ge=0, description="Least time between two, and longest wait for quiet."
+    )
     max_message_bytes: int = Field(1_048_576, ge=1024, description="Largest load or inspection.")
     max_samples: int = Field(100_000, ge=1, description="Most samples in a message.")
     max_image_bytes: int = Field(16_777_216, ge=1024, description="Largest image.")

@@ -33,7 +33,9 @@ def row(fleet: Fleet, views: Views, name: str) -> Row:
     return Row(views.readings(fleet, place.cohort), fleet.cohorts[place.cohort], place.row)
 
 
-def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
+def state(
+    fleet: Fleet, views: Views, component: Component, *, can_catch_up: bool
+) -> dict[str, Any]:
     """The belief now; see `schema.State`."""
     r, cohort, i = row(fleet, views, component.name)
     length, limit = float(r.crack_length[i]), component.registration.crack_limit
@@ -59,8 +61,15 @@ def state(fleet: Fleet, views: Views, component: Component) -> dict[str, Any]:
         "held": _held(fleet.held.get(component.name)),
         "quality": _quality(cohort, i),
         "last_evidence": evidence,
+        "history_is": _history_is(fleet, component.name, can_catch_up=can_catch_up),
         "offset": fleet.offset,
     }
+
+
+def _history_is(fleet: Fleet, name: str, *, can_catch_up: bool) -> str:
+    if name not in fleet.behind:
+        return "complete"
+    return "catching_up" if can_catch_up else "incomplete"
 
 
 def _reason(cohort: Cohort, i: int) -> str | None:
@@ -133,5 +142,6 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "held": None,
         "quality": None,
         "last_evidence": time_or_none(last["last_evidence"]),
+        "history_is": None,
         "offset": None,
     }

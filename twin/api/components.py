@@ -202,7 +202,9 @@ def _described(context: Context, component: Component, status: int = 200) -> Res
         "registered_by": component.registered_by,
         "retired": component.retired,
         "registration": msgspec.Raw(component.registration.model_dump_json().encode()),
-        "state": state(fleet, context.views, component),
+        "state": state(
+            fleet, context.views, component, can_catch_up=context.service.backfill.is_possible
+        ),
     }
     return json_answer(page, status, {"ETag": _etag(component)})
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Path
 
+from storage.errors import StorageError
 from twin.api.problems import ProblemError
 from twin.component import Component
 from twin.errors import OverloadedError, UnknownError
@@ -20,6 +21,7 @@ Name = Annotated[str, Path(pattern=f"^{PART}$", description="Component within it
 PREFIX = "/api/v1"
 PATH = f"{PREFIX}/components/{{site}}/{{component}}"
 WAIT_S = 10.0  # how long a request waits for the disk
+AGAIN_S = 0.02  # until a reading that was overtaken is tried again
 
 T = TypeVar("T")
 
@@ -61,6 +63,26 @@ class Context:
         if found is None:
             raise UnknownError(f"component {name!r} is not registered")
         return found
+
+    async def recorded(self, function: Callable[..., T], *args: object) -> T:
+        """The answer of a function that reads the trajectory and the rows in memory.
+
+        They are one thing: where the trajectory was exchanged meanwhile, both are read again.
+        """
+        service = self.service
+        while True:
+            swaps = service.swaps
+            if swaps % 2 == 0:
+                tail = service.keeper.tail  # before the disk is read, so that no row is missing
+                try:
+                    found = await self.reads.ask(function, service.store.trajectories, tail, *args)
+                except (StorageError, ValueError, IndexError):
+                    if swaps == service.swaps:
+                        raise
+                else:
+                    if swaps == service.swaps:
+                        return found
+            await asyncio.sleep(AGAIN_S)
 
     async def done(self, change: Coroutine[Any, Any, T]) -> T:
         """The outcome of a change that goes on even if nobody waits for it any more.

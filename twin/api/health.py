@@ -77,6 +77,8 @@ def _survey(service: Service) -> None:
         metrics.queue_depth.labels(queue).set(waiting)
     metrics.components.set(sum(not c.retired for c in service.fleet.components.values()))
     metrics.held.set(len(service.fleet.held))
+    metrics.ahead.set(len(service.fleet.clocks.held))
+    metrics.backfill_pending.set(sum(service.fleet.behind.values()))
     metrics.intensities.step = intensities(service.fleet.cohorts.values())
     for cohort in cohorts(service.fleet):
         metrics.model_info.labels(cohort["cohort"]).set(cohort["components"])

@@ -151,6 +151,11 @@ class State(Page):
     )
     quality: Quality | None = Field(description="Of the load; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
+    history_is: Literal["complete", "catching_up", "incomplete"] | None = Field(
+        description="catching_up: evidence came far behind, and the history of its times is made "
+        "up for soon; incomplete: it cannot be, as the journal has been cut off. Null for an "
+        "earlier time."
+    )
     offset: int | None = Field(
         description="Lines of the journal behind this; null for an earlier time."
     )

@@ -50,11 +50,10 @@ def add_states(app: FastAPI, context: Context) -> None:
         """What is believed now, or was believed at a time (the last record tick before it)."""
         found = context.component(site, component)
         if at is None:
-            return json_answer(state(service.fleet, context.views, found))
-        at_ns, tail = instant_ns(at, "at"), service.keeper.tail
-        columns = await context.reads.ask(
-            last_row, service.store.trajectories, tail, found.name, at_ns
-        )
+            can_catch_up = service.backfill.is_possible
+            page = state(service.fleet, context.views, found, can_catch_up=can_catch_up)
+            return json_answer(page)
+        columns = await context.recorded(last_row, found.name, instant_ns(at, "at"))
         if not columns:
             raise ProblemError("missing", f"nothing of {found.name} is recorded up to {at}")
         return json_answer(recorded_state(found, columns))
@@ -88,10 +87,7 @@ def add_states(app: FastAPI, context: Context) -> None:
             wanted = wanted._replace(t_from_ns=instant_ns(t_from, "from"))
         if to is not None:
             wanted = wanted._replace(t_to_ns=instant_ns(to, "to"))
-        tail = service.keeper.tail  # before the disk is read, so that no row is missing
-        page, following = await context.reads.ask(
-            _page, service.store.trajectories, tail, wanted, media
-        )
+        page, following = await context.recorded(_page, wanted, media)
         return _answer(page, media, following)
 
 

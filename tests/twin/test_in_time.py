@@ -1,0 +1,106 @@
+"""The journal is read in event-time order, however large its parts are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+import twin.in_time
+from storage.entry import Entry
+from storage.store import Store
+from tests.twin.fleets import CLOCK, SECOND, T0, component, spectrum
+from tests.twin.test_fold import assert_same, assert_same_rows
+from twin.fleet import FOREVER_NS
+from twin.in_time import InTime
+from twin.lines import observed, registration
+from twin.refolding import Refold
+
+N = 60
+
+
+@contextmanager
+def journal(at_s: list[float], commit: int = 7) -> Iterator[Store]:
+    """Two parts, whose spectra arrive in this order, some in a commit."""
+    names = ("plant/press-1", "plant/press-2")
+    entries = [registration(component(name), T0) for name in names]
+    for i, t in enumerate(at_s):
+        entries.append(observed(spectrum(i, t, names[i % 2]).what))  # type: ignore[arg-type]
+    with TemporaryDirectory() as directory, Store(Path(directory) / "data") as store:
+        for start in range(0, len(entries), commit):
+            store.journal.append(entries[start : start + commit], now_ns=T0)
+        yield store
+
+
+def sorting(store: Store) -> InTime:
+    return InTime(store.journal, pace_ns=CLOCK.record_every_ns, max_jump_ns=CLOCK.max_jump_ns)
+
+
+def all_of(found: InTime, until: int, up_to_ns: int = FOREVER_NS) -> list[list[Entry]]:
+    for _ in found.learn(until):
+        pass
+    return list(found.taken(up_to_ns))
+
+
+@pytest.mark.parametrize(("lines", "size"), [(1, 1 << 20), (7, 1 << 20), (100, 1), (100, 1000)])
+def test_every_line_comes_once_and_in_order_in_portions_of_any_size(
+    monkeypatch: pytest.MonkeyPatch, lines: int, size: int
+) -> None:
+    monkeypatch.setattr(twin.in_time, "LINES", lines)
+    monkeypatch.setattr(twin.in_time, "BYTES", size)
+    at_s = np.random.default_rng(0).permutation(N) * 30.0
+    with journal(at_s.tolist()) as store:
+        portions = all_of(sorting(store), N + 2)
+    assert max(map(len, portions)) <= lines
+    assert max(sum(len(e.body) for e in portion[:-1]) for portion in portions) <= size
+    found = [entry for portion in portions for entry in portion]
+    assert [entry.kind for entry in found[:2]] == ["component", "component"]
+    assert [entry.t_ns for entry in found[2:]] == [T0 + 30 * i * SECOND for i in range(N)]
+
+
+def test_who_is_not_believed_keeps_its_place_of_arrival() -> None:
+    at_s = [10.0 * i for i in range(N)]
+    at_s[20] = 3e8
+    with journal(at_s) as store:
+        found = [e for portion in all_of(sorting(store), N + 2) for e in portion]
+    assert found[22].t_ns == T0 + 3 * 10**8 * SECOND
+
+
+@given(
+    order=st.permutations(range(N)),
+    cuts=st.lists(st.tuples(st.integers(2, N), st.integers(-5, N)), max_size=4),
+)
+@hypothesis_settings(max_examples=10, deadline=None)
+def test_an_order_of_any_steps_gives_the_same_again(
+    order: list[int], cuts: list[tuple[int, int]]
+) -> None:
+    with journal([30.0 * i for i in order]) as store:
+        folds = []
+        for generation in (1, 2):
+            refold = Refold(store.journal, store.aside(generation), CLOCK)
+            for until, minute in sorted(cuts):
+                refold.step(until, T0 + 30 * minute * SECOND)
+            refold.step(N + 2, FOREVER_NS)
+            folds.append(refold)
+        assert_same(folds[0].fleet, folds[1].fleet)
+        assert_same_rows(list(folds[0].recorder.tail), list(folds[1].recorder.tail))
+        assert folds[0].fleet.offset == N + 2
+
+
+def test_steps_give_what_one_step_gives_where_nothing_old_comes_between() -> None:
+    with journal([30.0 * i for i in (*range(20, 40), *range(20), *range(40, N))]) as store:
+        one = Refold(store.journal, store.aside(1), CLOCK)
+        one.finish(N + 2)
+        many = Refold(store.journal, store.aside(2), CLOCK)
+        for until in (44, 50, 57):
+            many.advance(until, 60 * SECOND)
+        many.finish(N + 2)
+        assert_same(one.fleet, many.fleet)
+        assert one.recorder.rows == many.recorder.rows > 20
