@@ -59,6 +59,8 @@ Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings fi
 DataDir = Annotated[Path, typer.Option("--data-dir", "-d", help="Where the data are.")]
 Url = Annotated[str, typer.Option(help="Where the service answers.")]
 Token = Annotated[str | None, typer.Option(envvar="TWIN_TOKEN", help="Bearer token.")]
+Root = Annotated[str, typer.Option(help="First levels of the topics.")]
+AskTwin = Annotated[bool, typer.Option(help="Ask the service what it made of the messages.")]
 Broker = Annotated[str, typer.Option(help="Broker, host:port.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
@@ -80,15 +82,13 @@ def _innermost(exc: BaseException) -> BaseException:
 def _fail(exc: BaseException) -> None:
     for kind, code in CODES:
         if isinstance(exc, kind):
-            Console(stderr=True).print(
-                f"twin: {_sentence(exc)}",
-                style="red",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            _say(f"twin: {_sentence(exc)}", style="red")
             sys.exit(code)
     raise exc
+
+
+def _say(sentence: str, *, style: str) -> None:
+    Console(stderr=True).print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _sentence(exc: BaseException) -> str:
@@ -144,13 +144,15 @@ def simulate(
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the plant.")] = 0,
     register: Annotated[bool, typer.Option(help="Register the parts through HTTP.")] = True,
-    root: Annotated[str, typer.Option(help="First levels of the topics.")] = "twin/v1",
+    ask: AskTwin = True,
+    root: Root = "twin/v1",
 ) -> None:
     """Publish what a simulated plant would, to a running service."""
     from twin.playing import Stage, simulated
 
-    stage = Stage.of(broker, url if register else None, token, root)
-    _print(_run(simulated(stage, parts=parts, seed=seed, speed=speed, duration_s=duration)))
+    _check_asking(register=register, ask=ask)
+    stage = Stage.of(broker, url if ask else None, token, root, registers=register)
+    _sent(_run(simulated(stage, parts=parts, seed=seed, speed=speed, duration_s=duration)))
 
 
 @app.command()
@@ -164,27 +166,61 @@ def replay(
     component: Annotated[
         str, typer.Option(help="Component, where the file names none.")
     ] = "replay/part-1",
+    gauge: Annotated[
+        str | None, typer.Option(help="Column of strain or stress, without its unit; the first.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Samples a second [Hz]; that of the file's times, sequences at 10."),
+    ] = None,
     peak_stress: Annotated[float, typer.Option(help="Stress at 1 of a sequence [Pa].")] = 100e6,
     repeats: Annotated[int, typer.Option(min=1, help="Passes of a sequence.")] = 1,
     swap_day_month: Annotated[bool, typer.Option(help="Dates have day and month swapped.")] = False,
-    limit_s: Annotated[float | None, typer.Option(help="Stop after that event time [s].")] = None,
+    limit_s: Annotated[
+        float | None, typer.Option(min=0, help="Stop after that event time [s].")
+    ] = None,
     boot: Annotated[int, typer.Option(min=0, help="Raise it to send a file once more.")] = 1,
     register: Annotated[bool, typer.Option(help="Register the components through HTTP.")] = True,
-    root: Annotated[str, typer.Option(help="First levels of the topics.")] = "twin/v1",
+    ask: AskTwin = True,
+    root: Root = "twin/v1",
 ) -> None:
-    """Publish a recorded file as MQTT traffic, to a running service."""
+    """Publish a recorded file as MQTT traffic, and say what the running service made of it."""
     from sensors.replay import ReplayOptions
     from twin.playing import Stage, replayed
 
-    options = ReplayOptions(
-        component=component,
-        swap_day_month=swap_day_month,
-        peak_stress=peak_stress,
-        repeats=repeats,
-        boot=boot,
-    )
-    stage = Stage.of(broker, url if register else None, token, root)
-    _print(_run(replayed(stage, file, options, kind=kind, speed=speed, limit_s=limit_s)))
+    _check_asking(register=register, ask=ask)
+    try:
+        options = ReplayOptions(
+            component=component,
+            gauge=gauge,
+            rate_hz=rate,
+            swap_day_month=swap_day_month,
+            peak_stress=peak_stress,
+            repeats=repeats,
+            boot=boot,
+        )
+    except ValueError as exc:
+        raise SettingsError(str(exc)) from exc
+    stage = Stage.of(broker, url if ask else None, token, root, registers=register)
+    _sent(_run(replayed(stage, file, options, kind=kind, speed=speed, limit_s=limit_s)))
+
+
+def _check_asking(*, register: bool, ask: bool) -> None:
+    if register and not ask:
+        raise SettingsError("--no-ask cannot register: add --no-register")
+
+
+def _sent(report: dict[str, Any]) -> None:
+    """Print a report, its sentences for people; exit code 1 if nothing was taken, 3 if unknown."""
+    _print(report)
+    for note in report.get("notes", ()):
+        _say(f"twin: {note}", style="yellow")
+    accepted = report.get("accepted", 1)
+    if accepted is None:
+        raise typer.Exit(UNREACHABLE)
+    if not accepted:
+        _say(f"twin: nothing of {report['published']} messages was accepted", style="red")
+        raise typer.Exit(WRONG)
 
 
 @app.command()

@@ -352,7 +352,7 @@ def follows(before: Series, series: Series) -> bool:
     return abs((series.t_ns - before.t_ns) / 1e9 - samples_s[0]) <= slack_s
 
 
-@pytest.mark.parametrize("missing", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
 @pytest.mark.parametrize("rate_hz", [1.0, 10.0, 50.0, 99.7, 1000.0])
 def test_the_rate_is_that_of_the_times(tmp_path: Path, rate_hz: float, missing: float) -> None:
     """At 10 Hz every sample was a message of its own, and 0 cycles were counted."""

@@ -176,7 +176,8 @@ def test_a_broker_that_is_away_ends_a_plant_after_a_while(
     monkeypatch.chdir(tmp_path)
     Path("load.txt").write_text("0\n1\n0\n1\n")
     broker = f"127.0.0.1:{free_port()}"
-    code, said = within(monkeypatch, capsys, *command, "--broker", broker, "--no-register")
+    alone = "--no-register", "--no-ask"
+    code, said = within(monkeypatch, capsys, *command, "--broker", broker, *alone)
     assert (code, f"twin: the broker is away: {broker}: " in said) == (UNREACHABLE, True)
 
 

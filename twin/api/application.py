@@ -22,6 +22,7 @@ from twin.api.inspections import add_inspections
 from twin.api.letters import add_letters
 from twin.api.models import add_models
 from twin.api.schema import Problem
+from twin.api.sources import add_sources
 from twin.api.states import add_states
 from twin.api.stream import add_stream
 from twin.service import Service
@@ -30,7 +31,7 @@ _DASHBOARD = Path(__file__).with_name("dashboard.html").read_bytes()
 _DOCS = Path(__file__).with_name("docs.html").read_bytes()
 _PARTS = (
     *(add_components, add_states, add_crack, add_forecasts, add_inspections, add_images),
-    *(add_stream, add_letters, add_models, add_health),
+    *(add_sources, add_stream, add_letters, add_models, add_health),
 )
 _POLICY = {
     "Content-Security-Policy": (
