@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Coroutine
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +64,23 @@ Root = Annotated[str, typer.Option(help="First levels of the topics.")]
 AskTwin = Annotated[bool, typer.Option(help="Ask the service what it made of the messages.")]
 Broker = Annotated[str, typer.Option(help="Broker, host:port.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"twin {version('streaming-twin')}")
+        raise typer.Exit
+
+
+@app.callback()
+def twin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")
+    ] = False,
+) -> None:
+    """A streaming digital twin for structural health monitoring."""
 
 
 def main() -> None:
@@ -230,15 +248,15 @@ def check(
     json_output: AsJson = False,
 ) -> None:
     """Verify everything on disk, with the service stopped; exit code 1 if something is damaged."""
-    from twin.checking import checked
+    from twin.checking import checked, told
 
     directory = read_settings(config).storage.directory if config else data_dir
     report = checked(directory)
     if json_output:
         _print(report)
     else:
-        for key, value in report.items():
-            typer.echo(f"{key}: {value}")
+        for line in told(report):
+            typer.echo(line)
     if report["problems"]:
         raise typer.Exit(WRONG)
 
@@ -260,17 +278,49 @@ def rebuild(
 
 @app.command()
 def query(
-    component: Annotated[str, typer.Argument(help="site/component")],
-    what: Annotated[str, typer.Argument(help="state, history, crack, forecast, images")] = "state",
+    component: Annotated[
+        str | None, typer.Argument(help="site/component, or component alone; none: list them.")
+    ] = None,
+    what: Annotated[
+        str | None, typer.Argument(help="state, history, crack, forecast, images or sources.")
+    ] = None,
     url: Url = "http://127.0.0.1:8080",
     token: Token = None,
+    fields: Annotated[str | None, typer.Option(help="Only these, with commas between.")] = None,
+    t_from: Annotated[
+        str | None, typer.Option("--from", help="History from that time on, UTC without a zone.")
+    ] = None,
+    t_to: Annotated[str | None, typer.Option("--to", help="History before that time.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Every so many rows of the history.")] = 1,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most rows, or components; all if not given.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, in SI units.")] = False,
+    site: Annotated[str | None, typer.Option(help="List those of that site.")] = None,
+    status: Annotated[str | None, typer.Option(help="List those of that status.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask a running service about a component."""
-    from urllib.parse import quote
+    """List the components of a running service, or ask about one: state, history and more."""
+    from twin.questions import Asker, Wish, listed
 
-    from twin.asking import ask
-
-    _print(ask(url, f"/api/v1/components/{quote(component)}/{what}", token))
+    asker = Asker(url, token)
+    if component is not None:
+        if site is not None or status is not None:
+            raise SettingsError("--site and --status choose what is listed: name no component")
+        if as_csv and as_json:
+            raise SettingsError("--csv and --json are two ways to print: choose one")
+        wish = Wish(what, fields, t_from, t_to, every, limit, as_csv)
+        sys.stdout.write(asker.answer(component, wish))
+        return
+    if t_from or t_to or every != 1:
+        raise SettingsError("times and rows are those of the history of a component: name one")
+    found = list(islice(asker.components(site=site, status=status), limit))
+    if as_json:
+        _print(found)
+        return
+    sys.stdout.write(listed(found, fields, as_csv=as_csv))
+    if not found:
+        _say("twin: no component fits, or none is registered", style="yellow")
 
 
 @app.command()
