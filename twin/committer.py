@@ -49,6 +49,7 @@ class Committer:
         self._parcels: asyncio.Queue[Parcel] = asyncio.Queue(maxsize=256)
         self.is_available = True
         self.end = journal.end
+        self.on_letters: Callable[[Sequence[DeadLetter]], None] = lambda _: None
 
     async def send(self, parcel: Parcel) -> None:
         """Queue a parcel; waits while the queue is full."""
@@ -87,6 +88,7 @@ class Committer:
         if behind := _behind(parcels, receipt.outcomes):
             await self._appended((), behind)  # apart: what is appended already is not tried again
         self._metrics.committed(seconds, receipt, lines, dead + behind)
+        self.on_letters(dead + behind)
         await self._deliver(parcels, receipt.outcomes)
 
     async def _appended(

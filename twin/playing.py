@@ -18,14 +18,15 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from sensors.errors import BrokerError
 from sensors.mqtt import MqttSettings
 from sensors.mqtt_packets import Message
-from sensors.plant import Plant, PlantSettings, fleet
+from sensors.plant import Plant, PlantSettings, fleet, generation
 from sensors.publisher import Publisher
 from sensors.replay import Kind, Replay, ReplayOptions, opened
-from sensors.timed import Registration, Timed
+from sensors.timed import Registration, Renewal, Timed
 from sensors.topics import Topics
 from twin.asking import ask
 from twin.errors import SettingsError, TwinError
 from twin.fleet_file import registrations
+from twin.questions import Asker
 from twin.received import PATIENCE_S, Look, Window, arrived, astray, look, notes, verdict
 from twin.shipment import Shipment
 
@@ -33,6 +34,8 @@ BATCH = 500  # messages published at once where pace does not matter
 FIRST_S = 20.0  # in which the broker must have accepted us
 AWAY_S = 120.0  # that it may be away later: it may be started again
 LARGEST_PORT = 65_535
+RENEW_AFTER_S = 60.0  # of watching a worn-out part, until a fresh one takes its place
+LAST_WORDS_S = 2.0  # until a worn-out part is retired: what is late of it may arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,22 @@ class Stage:
             body = {key: value for key, value in table.items() if key != "name"}
             new += self._put(str(table["name"]), body)
         return new
+
+    def retire(self, names: Sequence[str]) -> None:
+        """Retire components: their history stays, what still comes of them is refused."""
+        for name in names:
+            path, headers = f"/api/v1/components/{name}", {"If-Match": "*"}
+            ask(str(self.url), path, self.token, method="DELETE", headers=headers)
+
+    def past(self) -> int:
+        """How many parts were in one place of a plant that was simulated before, at most.
+
+        The cracks of a plant begin anew with it, and one that is believed does not shrink: so
+        fresh parts are registered, and those that are there are nobody's to touch.
+        """
+        asker = Asker(str(self.url), self.token)
+        found = (*asker.components(), *asker.components(status="retired"))
+        return generation(c["component"] for c in found)
 
     def _put(self, name: str, body: dict[str, Any]) -> bool:
         path = f"/api/v1/components/{name}"
@@ -158,27 +177,62 @@ def _unknown(window: Window) -> str:
 async def simulated(
     stage: Stage, *, parts: int, seed: int, speed: float, duration_s: float | None
 ) -> dict[str, Any]:
-    """Publish a simulated plant from now on; a report of what was sent."""
-    boot = int(time.time())
-    chosen = PlantSettings(parts=parts, seed=seed, speed=speed, boot=boot, root=stage.topics.root)
+    """Publish a simulated plant from now on; a report of what was sent.
+
+    Worn-out parts are replaced by fresh ones, unless none may be registered.
+    """
+    boot, registers = int(time.time()), stage.url is not None and stage.registers
+    past = await asyncio.to_thread(stage.past) if registers else 0
+    chosen = PlantSettings(
+        parts=parts,
+        seed=seed,
+        speed=speed,
+        boot=boot,
+        root=stage.topics.root,
+        renew_after_s=RENEW_AFTER_S if registers else None,
+        generation=past,
+    )
     registered = await asyncio.to_thread(stage.register, fleet(chosen))
-    plant = Plant(chosen)
-    watching = asyncio.create_task(_watched(stage, plant.names, boot))
+    plant, renewals = Plant(chosen), asyncio.Queue[Renewal]()
+    beside = [
+        asyncio.create_task(_watched(stage, plant.names, boot)),
+        asyncio.create_task(_renewing(stage, renewals)),
+    ]
+    messages = plant.messages(time.time_ns(), renewals.put_nowait)
     try:
-        sent = await played(
-            stage, plant.messages(time.time_ns()), speed=speed, duration_s=duration_s
-        )
+        sent = await played(stage, messages, speed=speed, duration_s=duration_s)
     finally:
-        watching.cancel()
+        for task in beside:
+            task.cancel()
     report = {"parts": parts, "registered": registered, **sent}
     if stage.window is None:
         return report
     try:
-        return report | {
-            "accepted": await asyncio.to_thread(arrived, stage.window, plant.names, boot)
-        }
+        accepted = await asyncio.to_thread(arrived, stage.window, plant.names, boot)
     except (ConnectionError, TwinError):
         return report | {"accepted": None, "notes": [_unknown(stage.window)]}
+    said = [] if accepted else [astray(stage.window, stage.mqtt.address)]
+    return report | {"accepted": accepted, "notes": said}
+
+
+async def _renewing(stage: Stage, renewals: asyncio.Queue[Renewal]) -> None:
+    """Register what takes the place of what is worn out, and retire that, for ever."""
+    async for batch in batches(renewals):
+        try:
+            await asyncio.to_thread(stage.register, [renewal.fresh for renewal in batch])
+            await asyncio.sleep(LAST_WORDS_S)
+            await asyncio.to_thread(stage.retire, [renewal.old for renewal in batch])
+        except (ConnectionError, TwinError) as exc:
+            _warn(f"{batch[0].fresh['name']} could not take the place of {batch[0].old}: {exc}")
+
+
+async def batches(renewals: asyncio.Queue[Renewal]) -> AsyncIterator[list[Renewal]]:
+    """What waits in the queue, together, for ever."""
+    while True:
+        batch = [await renewals.get()]
+        while not renewals.empty():
+            batch.append(renewals.get_nowait())
+        yield batch
 
 
 async def _watched(stage: Stage, names: Sequence[str], boot: int) -> None:
@@ -193,7 +247,11 @@ async def _watched(stage: Stage, names: Sequence[str], boot: int) -> None:
     else:
         said = "" if count else astray(stage.window, stage.mqtt.address)
     if said:
-        Console(stderr=True).print(f"twin: {said}", style="yellow", markup=False, soft_wrap=True)
+        _warn(said)
+
+
+def _warn(sentence: str) -> None:
+    Console(stderr=True).print(f"twin: {sentence}", style="yellow", markup=False, soft_wrap=True)
 
 
 async def played(

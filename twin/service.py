@@ -36,6 +36,7 @@ from twin.queues import LineQueue
 from twin.reading import Hall, ImageReading, known
 from twin.recovery import Recovered, recovered
 from twin.settings import Settings
+from twin.telling import Telling
 
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
@@ -73,6 +74,8 @@ class Service:
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
         self._advanced = asyncio.Condition()
         self._told = Told()
+        self._telling = Telling()
+        self.committer.on_letters = self._telling.letters
 
     @property
     def is_recovered(self) -> bool:
@@ -84,6 +87,7 @@ class Service:
         began = time.perf_counter()
         found = await self._on(self._stepping_thread, recovered, self.store, self.clock)
         self.fleet, self.damage = found.fleet, found.damage
+        self._telling.recovered(found.fleet)
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
         self.keeper = Keeper(self.settings.storage, self.store, found.recorder, self.metrics)
@@ -228,6 +232,8 @@ class Service:
             self.fleet = result.fleet
             self.keeper.add(result.rows)
             self._tell(result.notes)
+            self._telling.notes(result.notes)
+            self._telling.fractures(result.fleet)
             self.images.add(snapshots)
             self.metrics.late.inc(behind)
             took = time.perf_counter() - began
@@ -259,6 +265,7 @@ class Service:
         while True:
             await asyncio.sleep(0.5)
             await self.keeper.keep(self.fleet, self.clock, self._journal_thread)
+            self._telling.sum_up(time.monotonic())
 
     async def _fold_log(self) -> None:
         """Fold the journal's log into its file, so that no commit has to wait for that."""
