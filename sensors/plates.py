@@ -5,15 +5,16 @@ What the cracks in them do is not known here: that takes a solver, which rooms d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sensors.encode import Message, load_message, spectrum_message
 from sensors.mount import Instrument, Mount
 from sensors.observation import Series, Spectrum
-from sensors.timed import Registration, Timed
+from sensors.timed import Registration, Renewal, Timed
 from sensors.topics import Topics
 
 COEFFICIENT, EXPONENT = 9.7e-30, 3.0  # nickel [m/cycle / (Pa √m)^3]
@@ -59,6 +60,40 @@ def messages(
         t_ns = start_ns + round((number + 1) * plate.every_s * _SECOND_NS)
         yield Timed(t_ns, sensor.message(plate, number, t_ns))
         number += 1
+
+
+def in_turn(
+    plate: Plate,
+    start_ns: int,
+    *,
+    lasts_s: float,
+    pause_s: float,
+    renewed: Callable[[Renewal], None],
+    generation: int = 0,
+    boot: int = 1,
+    root: str = "twin/v1",
+) -> Iterator[Timed]:
+    """What plates send that take each other's place after `lasts_s`, for ever.
+
+    `renewed` is told of a fresh one `pause_s` before it is at work. The first of a generation
+    has the plate's name, those after it a number more.
+    """
+    old = numbered(plate, generation)
+    for turn in itertools.count(generation):
+        mounted = numbered(plate, turn)
+        if turn > generation:
+            renewed(Renewal(old.name, mounted.registration()))
+        end_ns = start_ns + round(lasts_s * _SECOND_NS)
+        for timed in messages(mounted, start_ns, boot=boot, root=root):
+            if timed.t_ns > end_ns:
+                break
+            yield timed
+        start_ns, old = end_ns + round(pause_s * _SECOND_NS), mounted
+
+
+def numbered(plate: Plate, generation: int) -> Plate:
+    """The plate that is in a place after so many others."""
+    return replace(plate, name=f"{plate.name}-{generation + 1}") if generation else plate
 
 
 class _Sensor(Instrument):

@@ -21,8 +21,10 @@ from typing import Literal, NamedTuple
 from sensors.mount import TOPICS, Mount
 from sensors.recorded_file import rows, unreadable
 from sensors.recorded_series import (
+    SEQUENCE_HZ,
     Sampling,
     is_strain,
+    sampling_rate,
     sequence,
     sequence_fleet,
     strain_csv,
@@ -48,8 +50,9 @@ class ReplayOptions:
     swap_day_month: bool = False  # `strain`: 2022-11-04 is the eleventh of April
     peak_stress: float = 100e6  # `sequence`: the stress at a turning point of 1 [Pa]
     repeats: int = 1  # `sequence`
-    start_ns: int = START_NS  # `virkler`, `sequence` [ns since 1970, UTC]
-    sampling: Sampling | None = None  # `strain`: 100 Hz, `sequence`: 10 Hz if None
+    start_ns: int = START_NS  # of what has no dates [ns since 1970, UTC]
+    rate_hz: float | None = None  # `strain`: that of the times, `sequence`: 10 Hz if None
+    block: int = 1000  # `strain`, `sequence`: samples in a message, at most
     columns: Columns = COLUMNS  # `table`
     boot: int = 1  # the same again, and a twin refuses what it has seen before
     topics: Topics = TOPICS
@@ -59,6 +62,12 @@ class ReplayOptions:
             raise ValueError(f"repeats = {self.repeats} is less than 1")
         if not self.peak_stress > 0.0:
             raise ValueError(f"peak_stress = {self.peak_stress} is not positive")
+        _ = self.sampling
+
+    @property
+    def sampling(self) -> Sampling:
+        """How samples are cut; raises ValueError for a rate that is none."""
+        return Sampling(self.rate_hz, self.block)
 
 
 class Replay(NamedTuple):
@@ -67,6 +76,7 @@ class Replay(NamedTuple):
     kind: Kind
     fleet: list[Registration]
     messages: Iterator[Timed]
+    rate_hz: float | None = None  # stated, or by the times; None where nothing was sampled
 
 
 def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Replay:
@@ -75,8 +85,17 @@ def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Repl
     Raises MalformedError (reason `file`), now or while the messages are read.
     """
     found = kind or detected(path, options.columns)
+    if options.rate_hz is not None and found not in ("strain", "sequence"):
+        raise unreadable(path, 1, f"a {found} has no samples whose rate could be stated")
     fleet, messages = _READERS[found](path, options)
-    return Replay(found, fleet, messages)
+    return Replay(found, fleet, messages, _rate_hz(path, options, found))
+
+
+def _rate_hz(path: Path, options: ReplayOptions, kind: Kind) -> float | None:
+    if options.rate_hz is None and kind == "strain":
+        start_ns, is_swapped = options.start_ns, options.swap_day_month
+        return sampling_rate(path, start_ns=start_ns, swap_day_month=is_swapped)
+    return options.rate_hz or (SEQUENCE_HZ if kind == "sequence" else None)
 
 
 def detected(path: Path, columns: Columns = COLUMNS) -> Kind:
@@ -124,7 +143,8 @@ def _strain(path: Path, options: ReplayOptions) -> _Opened:
         path,
         _mount(options),
         gauge=options.gauge,
-        sampling=options.sampling or Sampling(),
+        start_ns=options.start_ns,
+        sampling=options.sampling,
         swap_day_month=options.swap_day_month,
     )
     return strain_fleet(options.component), messages
@@ -137,7 +157,7 @@ def _sequence(path: Path, options: ReplayOptions) -> _Opened:
         options.peak_stress,
         start_ns=options.start_ns,
         repeats=options.repeats,
-        sampling=options.sampling or Sampling(10.0),
+        sampling=options.sampling,
     )
     return sequence_fleet(options.component), messages
 

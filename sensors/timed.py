@@ -10,6 +10,13 @@ Fault = Literal["", "late", "duplicate", "malformed"]
 Registration = dict[str, Any]  # a `[[component]]` table of the fleet file, in SI units
 
 
+class Renewal(NamedTuple):
+    """A part whose life is over, and the fresh one that takes its place."""
+
+    old: str  # its "site/component"
+    fresh: Registration
+
+
 class Timed(NamedTuple):
     """What goes over the wire, when, and what is wrong with it."""
 

@@ -17,6 +17,7 @@ from storage.errors import CorruptError, MissingError
 from storage.layout import (
     DOCUMENT,
     LAYOUT,
+    LAYOUTS,
     SHARD_WIDTH,
     TICKS,
     group_document,
@@ -57,6 +58,11 @@ class Group:
         return self.root / self.name
 
     @property
+    def layout(self) -> int:
+        """How it was laid out when it was made, which is how it goes on."""
+        return 1 if self.arrays[TIME].dimension_names == (LAYOUTS[1],) else LAYOUT
+
+    @property
     def open_start(self) -> int:
         """The first row of the block that is rewritten at the next flush."""
         return self.committed - self.committed % TICKS
@@ -65,7 +71,7 @@ class Group:
         """The `zarr.json` that says all this."""
         attributes = {
             "Conventions": "CF-1.11",
-            "layout": LAYOUT,
+            "layout": self.layout,
             "committed": self.committed,
             "growth": [list(step) for step in self.growth],
             "since": self.since,
@@ -203,7 +209,8 @@ def cut(group: Group, rows: int) -> Group:
 
 def resized(group: Group) -> Group:
     """The same with the shapes of all arrays as they should be."""
-    length: dict[Any, int] = {"tick": group.committed, "component": len(group.members)}
+    first = LAYOUTS[group.layout]
+    length: dict[Any, int] = {first: group.committed, "component": len(group.members)}
     arrays = {
         name: metadata.update_shape(tuple(length[d] for d in metadata.dimension_names or ()))
         for name, metadata in group.arrays.items()

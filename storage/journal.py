@@ -77,6 +77,10 @@ class Journal:
         """What is known of a stream, or None."""
         return self._marks.get((component, source, boot))
 
+    def marks_of(self, component: str) -> list[tuple[tuple[str, int], Mark]]:
+        """Source, boot and mark of every stream of a component, in their order."""
+        return self._marks.of(component)
+
     def append(
         self,
         entries: Sequence[Entry],

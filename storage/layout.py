@@ -25,18 +25,21 @@ from zarr.storage import LocalStore, MemoryStore, StorePath
 
 from storage.errors import CorruptError, StorageError
 
-LAYOUT = 1  # raised by every change that an older program cannot read
+LAYOUT = 2  # raised by every change that an older program cannot read
+LAYOUTS = {1: "tick", LAYOUT: "time"}  # what the first dimension is called in each
+NEVER = -(2**63)  # [ns] no time: NaT of numpy, pandas and xarray
 TICKS = 256  # rows of a block; a shard holds one block
 WIDTH = 100  # components of a chunk, which is what a history of one component has to read
 SHARD_WIDTH = 4000  # components of a shard
 TIME_CHUNK = 4096
 NAME_CHUNK = 1024
 DOCUMENT = "zarr.json"
+CALENDAR = "proleptic_gregorian"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column of a belief, as a (tick, component) array."""
+    """One column of a belief, as a (time, component) array."""
 
     name: str
     units: str  # by UDUNITS: m, m s-1, 1
@@ -45,10 +48,10 @@ class Field:
     fill: float = float("nan")  # where a component did not exist yet
 
 
-def field_metadata(field: Field) -> ArrayV3Metadata:
-    """The array of a field, still empty."""
+def field_metadata(field: Field, layout: int = LAYOUT) -> ArrayV3Metadata:
+    """The array of a field, still empty, as in groups of that layout."""
     return _array(
-        ("tick", "component"),
+        (LAYOUTS[layout], "component"),
         dtype=np.dtype(field.dtype),
         fill=field.fill,
         chunks=(TICKS, WIDTH),
@@ -56,21 +59,33 @@ def field_metadata(field: Field) -> ArrayV3Metadata:
         attributes={
             "units": field.units,
             "long_name": field.long_name,
-            "coordinates": "time",
+            **(_of_field(field) if layout > 1 else {"coordinates": "time"}),
         },
     )
 
 
-def time_metadata() -> ArrayV3Metadata:
-    """The event time of each tick."""
+def _of_field(field: Field) -> dict[str, Any]:
+    """What else a reader has to know: the number that stands for no time, by CF conventions."""
+    if " since " not in field.units:
+        return {}
+    return {"calendar": CALENDAR, "_FillValue": int(field.fill)}
+
+
+def time_metadata(layout: int = LAYOUT) -> ArrayV3Metadata:
+    """The event time of each record tick, the coordinate of the first dimension."""
     attributes = {
         "units": "nanoseconds since 1970-01-01",
-        "calendar": "proleptic_gregorian",
+        "calendar": CALENDAR,
         "standard_name": "time",
         "long_name": "event time of the record tick",
+        **({"axis": "T"} if layout > 1 else {}),
     }
     return _array(
-        ("tick",), dtype=np.dtype("int64"), fill=0, chunks=(TIME_CHUNK,), attributes=attributes
+        (LAYOUTS[layout],),
+        dtype=np.dtype("int64"),
+        fill=NEVER if layout > 1 else 0,
+        chunks=(TIME_CHUNK,),
+        attributes=attributes,
     )
 
 
@@ -169,9 +184,10 @@ def group_parts(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Array
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise CorruptError(f"the metadata of group {name!r} cannot be read: {exc}") from exc
     attributes = document["attributes"]
-    if attributes["layout"] != LAYOUT:
+    if attributes["layout"] not in LAYOUTS:
         raise StorageError(
-            f"group {name!r} has layout {attributes['layout']}, this program reads layout {LAYOUT}"
+            f"group {name!r} has layout {attributes['layout']}, this program reads layouts up to "
+            f"{LAYOUT}"
         )
     arrays = document["consolidated_metadata"]["metadata"]
     return attributes, {key: ArrayV3Metadata.from_dict(value) for key, value in arrays.items()}

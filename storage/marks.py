@@ -140,6 +140,11 @@ class Marks:
         """The mark of a stream, or None before its first message."""
         return self._marks.get(key)
 
+    def of(self, component: str) -> list[tuple[tuple[str, int], Mark]]:
+        """Source, boot and mark of every stream of a component, in their order."""
+        found = [(key[1:], mark) for key, mark in self._marks.items() if key[0] == component]
+        return sorted(found)
+
     def judgement(self, entries: Sequence[Entry]) -> Judgement:
         """Who is new, first come, first served; changes nothing."""
         outcomes: list[Outcome] = []

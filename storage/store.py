@@ -70,15 +70,20 @@ class Store:
 
     def verify(self) -> list[str]:
         """Everything that is wrong on disk, one sentence each; reads all of it."""
-        problems = self.journal.verify()
+        return [problem for found in self.findings().values() for problem in found]
+
+    def findings(self) -> dict[str, list[str]]:
+        """Everything that is wrong on disk, by where it is; reads all of it."""
+        found = {"journal": self.journal.verify(), "trajectory": list[str]()}
         for name in self.trajectories.groups():
-            problems += self.trajectories.verify(name)
+            found["trajectory"] += self.trajectories.verify(name)
+        found["checkpoints"] = []
         for kept in self.journal.catalogue.checkpoints():
             try:
                 self.checkpoints.read(kept.name, kept.sha256)
             except StorageError as exc:
-                problems.append(str(exc))
-        return problems + self.images.verify()
+                found["checkpoints"].append(str(exc))
+        return found | {"images": self.images.verify()}
 
     def aside(self, generation: int) -> Trajectories:
         """An empty trajectory beside the one that counts, for another order of the journal."""

@@ -1,6 +1,7 @@
 """What was believed: a Zarr store that xarray reads while it is written.
 
-One group for each kind, with (tick, component) arrays. A block of 256 ticks is one row of shards,
+One group for each kind, with (time, component) arrays; in stores made before layout 2 the first
+dimension is `tick`, and stays so until `twin rebuild`. A block of 256 ticks is one row of shards,
 always rewritten whole: aside, fsynced, renamed. The group's `zarr.json` comes last and in one step
 moves the committed length, beyond which nobody reads.
 """
@@ -30,6 +31,7 @@ from storage.errors import CorruptError, MissingError
 from storage.group import NAMES, TIME, Group, cut, loaded, resized, written
 from storage.layout import (
     DOCUMENT,
+    LAYOUT,
     NAME_CHUNK,
     TICKS,
     TIME_CHUNK,
@@ -76,8 +78,8 @@ class Trajectories:
         """
         if not _NAME.fullmatch(name) or any(not _NAME.fullmatch(f.name) for f in fields):
             raise ValueError(f"{name!r} {[f.name for f in fields]} are not all names for arrays")
-        wanted = {field.name: field_metadata(field) for field in fields}
         before = self._existing(name)
+        wanted = {field.name: field_metadata(field, before.layout) for field in fields}
         for key in wanted.keys() & before.arrays.keys():
             shaped = wanted[key].update_shape(before.arrays[key].shape)
             if array_document(shaped) != array_document(before.arrays[key]):
@@ -225,9 +227,13 @@ class Trajectories:
         except MissingError:
             if shards := list((self._path / name).glob("*/c/*/*")):
                 raise CorruptError(f"{shards[0]} belongs to no group") from None
-            axes = {TIME: time_metadata(), NAMES: name_metadata()}
+            axes = {TIME: time_metadata(self._layout()), NAMES: name_metadata()}
             return Group(self._path, name, 0, (), {}, axes, np.zeros(0, np.int64), ())
         return group
+
+    def _layout(self) -> int:
+        """The layout of a new group: that of those that are there, for a store does not mix."""
+        return min((self._group(name).layout for name in self.groups()), default=LAYOUT)
 
     def _publish(self, group: Group, files: Mapping[Path, bytes]) -> None:
         """Blocks first, then the shapes, and the committed length last."""

@@ -6,6 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,20 +29,36 @@ def ask(
 
     Raises SettingsError for a URL that is none, ConnectionError if no service answers there.
     """
+    sent = {"Accept": "application/json"} | (headers or {})
     data = None if body is None else json.dumps(body).encode()
+    if data is not None:
+        sent["Content-Type"] = "application/json"
+    answer, _ = page(url, path, token, method=method, data=data, headers=sent)
+    try:
+        return json.loads(answer) if answer else None
+    except ValueError as exc:
+        raise ConnectionError(f"{url} does not answer as the service does: {exc}") from exc
+
+
+def page(
+    url: str,
+    path: str,
+    token: str | None = None,
+    *,
+    method: str = "GET",
+    data: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[bytes, Mapping[str, str]]:
+    """An answer as it comes, and its headers; raises what `ask` raises."""
     _check(url)
     request = urllib.request.Request(url.rstrip("/") + path, data, method=method)
-    request.add_header("Accept", "application/json")
-    if data is not None:
-        request.add_header("Content-Type", "application/json")
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
     for name, value in (headers or {}).items():
         request.add_header(name, value)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
-            answer = response.read()
-        return json.loads(answer) if answer else None
+            return response.read(), response.headers
     except urllib.error.HTTPError as exc:
         raise _refusal(path, exc) from exc
     except http.client.InvalidURL as exc:

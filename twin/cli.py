@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Coroutine
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,8 +60,27 @@ Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings fi
 DataDir = Annotated[Path, typer.Option("--data-dir", "-d", help="Where the data are.")]
 Url = Annotated[str, typer.Option(help="Where the service answers.")]
 Token = Annotated[str | None, typer.Option(envvar="TWIN_TOKEN", help="Bearer token.")]
+Root = Annotated[str, typer.Option(help="First levels of the topics.")]
+AskTwin = Annotated[bool, typer.Option(help="Ask the service what it made of the messages.")]
 Broker = Annotated[str, typer.Option(help="Broker, host:port.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"twin {version('streaming-twin')}")
+        raise typer.Exit
+
+
+@app.callback()
+def twin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")
+    ] = False,
+) -> None:
+    """A streaming digital twin for structural health monitoring."""
 
 
 def main() -> None:
@@ -80,15 +100,13 @@ def _innermost(exc: BaseException) -> BaseException:
 def _fail(exc: BaseException) -> None:
     for kind, code in CODES:
         if isinstance(exc, kind):
-            Console(stderr=True).print(
-                f"twin: {_sentence(exc)}",
-                style="red",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            _say(f"twin: {_sentence(exc)}", style="red")
             sys.exit(code)
     raise exc
+
+
+def _say(sentence: str, *, style: str) -> None:
+    Console(stderr=True).print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _sentence(exc: BaseException) -> str:
@@ -144,13 +162,15 @@ def simulate(
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the plant.")] = 0,
     register: Annotated[bool, typer.Option(help="Register the parts through HTTP.")] = True,
-    root: Annotated[str, typer.Option(help="First levels of the topics.")] = "twin/v1",
+    ask: AskTwin = True,
+    root: Root = "twin/v1",
 ) -> None:
     """Publish what a simulated plant would, to a running service."""
     from twin.playing import Stage, simulated
 
-    stage = Stage.of(broker, url if register else None, token, root)
-    _print(_run(simulated(stage, parts=parts, seed=seed, speed=speed, duration_s=duration)))
+    _check_asking(register=register, ask=ask)
+    stage = Stage.of(broker, url if ask else None, token, root, registers=register)
+    _sent(_run(simulated(stage, parts=parts, seed=seed, speed=speed, duration_s=duration)))
 
 
 @app.command()
@@ -164,27 +184,61 @@ def replay(
     component: Annotated[
         str, typer.Option(help="Component, where the file names none.")
     ] = "replay/part-1",
+    gauge: Annotated[
+        str | None, typer.Option(help="Column of strain or stress, without its unit; the first.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Samples a second [Hz]; that of the file's times, sequences at 10."),
+    ] = None,
     peak_stress: Annotated[float, typer.Option(help="Stress at 1 of a sequence [Pa].")] = 100e6,
     repeats: Annotated[int, typer.Option(min=1, help="Passes of a sequence.")] = 1,
     swap_day_month: Annotated[bool, typer.Option(help="Dates have day and month swapped.")] = False,
-    limit_s: Annotated[float | None, typer.Option(help="Stop after that event time [s].")] = None,
+    limit_s: Annotated[
+        float | None, typer.Option(min=0, help="Stop after that event time [s].")
+    ] = None,
     boot: Annotated[int, typer.Option(min=0, help="Raise it to send a file once more.")] = 1,
     register: Annotated[bool, typer.Option(help="Register the components through HTTP.")] = True,
-    root: Annotated[str, typer.Option(help="First levels of the topics.")] = "twin/v1",
+    ask: AskTwin = True,
+    root: Root = "twin/v1",
 ) -> None:
-    """Publish a recorded file as MQTT traffic, to a running service."""
+    """Publish a recorded file as MQTT traffic, and say what the running service made of it."""
     from sensors.replay import ReplayOptions
     from twin.playing import Stage, replayed
 
-    options = ReplayOptions(
-        component=component,
-        swap_day_month=swap_day_month,
-        peak_stress=peak_stress,
-        repeats=repeats,
-        boot=boot,
-    )
-    stage = Stage.of(broker, url if register else None, token, root)
-    _print(_run(replayed(stage, file, options, kind=kind, speed=speed, limit_s=limit_s)))
+    _check_asking(register=register, ask=ask)
+    try:
+        options = ReplayOptions(
+            component=component,
+            gauge=gauge,
+            rate_hz=rate,
+            swap_day_month=swap_day_month,
+            peak_stress=peak_stress,
+            repeats=repeats,
+            boot=boot,
+        )
+    except ValueError as exc:
+        raise SettingsError(str(exc)) from exc
+    stage = Stage.of(broker, url if ask else None, token, root, registers=register)
+    _sent(_run(replayed(stage, file, options, kind=kind, speed=speed, limit_s=limit_s)))
+
+
+def _check_asking(*, register: bool, ask: bool) -> None:
+    if register and not ask:
+        raise SettingsError("--no-ask cannot register: add --no-register")
+
+
+def _sent(report: dict[str, Any]) -> None:
+    """Print a report, its sentences for people; exit code 1 if nothing was taken, 3 if unknown."""
+    _print(report)
+    for note in report.get("notes", ()):
+        _say(f"twin: {note}", style="yellow")
+    accepted = report.get("accepted", 1)
+    if accepted is None:
+        raise typer.Exit(UNREACHABLE)
+    if not accepted:
+        _say(f"twin: nothing of {report['published']} messages was accepted", style="red")
+        raise typer.Exit(WRONG)
 
 
 @app.command()
@@ -194,15 +248,15 @@ def check(
     json_output: AsJson = False,
 ) -> None:
     """Verify everything on disk, with the service stopped; exit code 1 if something is damaged."""
-    from twin.checking import checked
+    from twin.checking import checked, told
 
     directory = read_settings(config).storage.directory if config else data_dir
     report = checked(directory)
     if json_output:
         _print(report)
     else:
-        for key, value in report.items():
-            typer.echo(f"{key}: {value}")
+        for line in told(report):
+            typer.echo(line)
     if report["problems"]:
         raise typer.Exit(WRONG)
 
@@ -224,17 +278,49 @@ def rebuild(
 
 @app.command()
 def query(
-    component: Annotated[str, typer.Argument(help="site/component")],
-    what: Annotated[str, typer.Argument(help="state, history, crack, forecast, images")] = "state",
+    component: Annotated[
+        str | None, typer.Argument(help="site/component, or component alone; none: list them.")
+    ] = None,
+    what: Annotated[
+        str | None, typer.Argument(help="state, history, crack, forecast, images or sources.")
+    ] = None,
     url: Url = "http://127.0.0.1:8080",
     token: Token = None,
+    fields: Annotated[str | None, typer.Option(help="Only these, with commas between.")] = None,
+    t_from: Annotated[
+        str | None, typer.Option("--from", help="History from that time on, UTC without a zone.")
+    ] = None,
+    t_to: Annotated[str | None, typer.Option("--to", help="History before that time.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Every so many rows of the history.")] = 1,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most rows, or components; all if not given.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, in SI units.")] = False,
+    site: Annotated[str | None, typer.Option(help="List those of that site.")] = None,
+    status: Annotated[str | None, typer.Option(help="List those of that status.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask a running service about a component."""
-    from urllib.parse import quote
+    """List the components of a running service, or ask about one: state, history and more."""
+    from twin.questions import Asker, Wish, listed
 
-    from twin.asking import ask
-
-    _print(ask(url, f"/api/v1/components/{quote(component)}/{what}", token))
+    asker = Asker(url, token)
+    if component is not None:
+        if site is not None or status is not None:
+            raise SettingsError("--site and --status choose what is listed: name no component")
+        if as_csv and as_json:
+            raise SettingsError("--csv and --json are two ways to print: choose one")
+        wish = Wish(what, fields, t_from, t_to, every, limit, as_csv)
+        sys.stdout.write(asker.answer(component, wish))
+        return
+    if t_from or t_to or every != 1:
+        raise SettingsError("times and rows are those of the history of a component: name one")
+    found = list(islice(asker.components(site=site, status=status), limit))
+    if as_json:
+        _print(found)
+        return
+    sys.stdout.write(listed(found, fields, as_csv=as_csv))
+    if not found:
+        _say("twin: no component fits, or none is registered", style="yellow")
 
 
 @app.command()

@@ -51,6 +51,7 @@ class Committer:
         self.is_available = True
         self.end = journal.end
         self.tell: Callable[[Sequence[Note]], None] = lambda _: None
+        self.on_letters: Callable[[Sequence[DeadLetter]], None] = lambda _: None
 
     async def send(self, parcel: Parcel) -> None:
         """Queue a parcel; waits while the queue is full."""
@@ -91,6 +92,7 @@ class Committer:
         if letters:
             await self._appended((), letters)  # apart: what is appended already is not tried again
         self._metrics.committed(seconds, receipt, lines, dead + letters)
+        self.on_letters(dead + letters)
         if notes := conflicts(refused):
             self._metrics.conflicts.inc(sum(1 for r in refused if r.is_conflict))
             self.tell(notes)

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Self, cast, get_args
 
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from sensors.errors import BrokerError
 from sensors.mqtt import MqttSettings
 from sensors.mqtt_packets import Message
-from sensors.plant import Plant, PlantSettings, fleet
+from sensors.plant import Plant, PlantSettings, fleet, generation
 from sensors.publisher import Publisher
-from sensors.replay import Kind, ReplayOptions, opened
-from sensors.timed import Registration, Timed
+from sensors.replay import Kind, Replay, ReplayOptions, opened
+from sensors.timed import Registration, Renewal, Timed
 from sensors.topics import Topics
 from twin.asking import ask
 from twin.errors import SettingsError, TwinError
 from twin.fleet_file import registrations
+from twin.questions import Asker
+from twin.received import PATIENCE_S, Look, Window, arrived, astray, look, notes, verdict
+from twin.shipment import Shipment
 
 BATCH = 500  # messages published at once where pace does not matter
 FIRST_S = 20.0  # in which the broker must have accepted us
 AWAY_S = 120.0  # that it may be away later: it may be started again
 LARGEST_PORT = 65_535
+RENEW_AFTER_S = 60.0  # of watching a worn-out part, until a fresh one takes its place
+LAST_WORDS_S = 2.0  # until a worn-out part is retired: what is late of it may arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +46,33 @@ class Stage:
     topics: Topics
     url: str | None
     token: str | None
+    registers: bool = True
 
     @classmethod
-    def of(cls, broker: str, url: str | None, token: str | None, root: str) -> Self:
-        """A stage from what the command line says."""
+    def of(
+        cls,
+        broker: str,
+        url: str | None,
+        token: str | None,
+        root: str,
+        *,
+        registers: bool = True,
+    ) -> Self:
+        """A stage from what the command line says; without a URL no twin is asked."""
         host, _, port = broker.rpartition(":")
         if not host or not port.isdigit() or not 1 <= int(port) <= LARGEST_PORT:
             raise SettingsError(f"broker {broker!r} is not host:port")
         mqtt = MqttSettings(host=host, port=int(port), client_id=f"twin-play-{time.time_ns()}")
-        return cls(mqtt, Topics(root), url, token)
+        return cls(mqtt, Topics(root), url, token, registers)
+
+    @property
+    def window(self) -> Window | None:
+        """Where the twin is asked what it made of the messages."""
+        return None if self.url is None else Window(self.url, self.token)
 
     def register(self, tables: Sequence[Registration]) -> int:
         """Register what the service does not know yet; how many were new."""
-        if self.url is None:
+        if self.url is None or not self.registers:
             return 0
         registrations(list(tables), "fleet")  # a fault is told here, with its name
         new = 0
@@ -61,6 +80,22 @@ class Stage:
             body = {key: value for key, value in table.items() if key != "name"}
             new += self._put(str(table["name"]), body)
         return new
+
+    def retire(self, names: Sequence[str]) -> None:
+        """Retire components: their history stays, what still comes of them is refused."""
+        for name in names:
+            path, headers = f"/api/v1/components/{name}", {"If-Match": "*"}
+            ask(str(self.url), path, self.token, method="DELETE", headers=headers)
+
+    def past(self) -> int:
+        """How many parts were in one place of a plant that was simulated before, at most.
+
+        The cracks of a plant begin anew with it, and one that is believed does not shrink: so
+        fresh parts are registered, and those that are there are nobody's to touch.
+        """
+        asker = Asker(str(self.url), self.token)
+        found = (*asker.components(), *asker.components(status="retired"))
+        return generation(c["component"] for c in found)
 
     def _put(self, name: str, body: dict[str, Any]) -> bool:
         path = f"/api/v1/components/{name}"
@@ -83,29 +118,140 @@ async def replayed(
     speed: float = 0.0,
     limit_s: float | None = None,
 ) -> dict[str, Any]:
-    """Publish a recorded file; a report of what was sent."""
+    """Publish a recorded file; a report of what was sent, and of what the twin made of it.
+
+    The file is read whole before anything is sent, so that a fault in it is told before.
+    Raises MalformedError (reason `file`), BrokerError, ConnectionError.
+    """
     if kind is not None and kind not in get_args(Kind):
         raise SettingsError(f"kind {kind!r} is not one of {', '.join(get_args(Kind))}")
-    recording = opened(file, dataclasses.replace(options, topics=stage.topics), cast(Kind, kind))
+    reopened = partial(opened, file, replace(options, topics=stage.topics), cast(Kind, kind))
+    shipment = Shipment(stage.topics)
+    recording = await asyncio.to_thread(_surveyed, reopened, shipment, limit_s)
     registered = await asyncio.to_thread(stage.register, recording.fleet)
-    messages: Iterator[Timed] = recording.messages
-    if limit_s is not None:
-        messages = _limited(messages, limit_s)
-    sent = await played(stage, messages, speed=speed)
-    return {"file": str(file), "kind": recording.kind, "registered": registered, **sent}
+    before = None if stage.window is None else await _asked(stage.window, shipment, stage)
+    sent = await played(stage, _limited(reopened().messages, limit_s), speed=speed)
+    report = {
+        "file": str(file),
+        "kind": recording.kind,
+        "rate_hz": recording.rate_hz,
+        "registered": registered,
+        **sent,
+    }
+    if stage.window is None:
+        return report
+    if before is None:
+        return report | {"accepted": None, "notes": [_unknown(stage.window)]}
+    found = await asyncio.to_thread(verdict, stage.window, shipment, before)
+    said = notes(shipment, found, stage.window, stage.mqtt.address)
+    return report | found.report() | {"notes": said}
+
+
+def _surveyed(reopened: Callable[[], Replay], shipment: Shipment, limit_s: float | None) -> Replay:
+    """The recording, with all of it counted; raises MalformedError where it cannot be read."""
+    recording = reopened()
+    for _ in shipment.counted(_limited(recording.messages, limit_s)):
+        pass
+    if not shipment.messages:
+        raise SettingsError("the file holds nothing that could be sent")
+    return recording
+
+
+async def _asked(window: Window, shipment: Shipment, stage: Stage) -> Look | None:
+    """How things stand before; None if no twin answers, and none had to."""
+    try:
+        return await asyncio.to_thread(look, window, shipment)
+    except (ConnectionError, TwinError):
+        if stage.registers:
+            raise
+        return None
+
+
+def _unknown(window: Window) -> str:
+    return (
+        f"{window.url} does not answer: what a twin made of it is not known (--url says where one "
+        "answers, --no-ask that none is to be asked)"
+    )
 
 
 async def simulated(
     stage: Stage, *, parts: int, seed: int, speed: float, duration_s: float | None
 ) -> dict[str, Any]:
-    """Publish a simulated plant from now on; a report of what was sent."""
+    """Publish a simulated plant from now on; a report of what was sent.
+
+    Worn-out parts are replaced by fresh ones, unless none may be registered.
+    """
+    boot, registers = int(time.time()), stage.url is not None and stage.registers
+    past = await asyncio.to_thread(stage.past) if registers else 0
     chosen = PlantSettings(
-        parts=parts, seed=seed, speed=speed, boot=int(time.time()), root=stage.topics.root
+        parts=parts,
+        seed=seed,
+        speed=speed,
+        boot=boot,
+        root=stage.topics.root,
+        renew_after_s=RENEW_AFTER_S if registers else None,
+        generation=past,
     )
     registered = await asyncio.to_thread(stage.register, fleet(chosen))
-    messages = Plant(chosen).messages(time.time_ns())
-    sent = await played(stage, messages, speed=speed, duration_s=duration_s)
-    return {"parts": parts, "registered": registered, **sent}
+    plant, renewals = Plant(chosen), asyncio.Queue[Renewal]()
+    beside = [
+        asyncio.create_task(_watched(stage, plant.names, boot)),
+        asyncio.create_task(_renewing(stage, renewals)),
+    ]
+    messages = plant.messages(time.time_ns(), renewals.put_nowait)
+    try:
+        sent = await played(stage, messages, speed=speed, duration_s=duration_s)
+    finally:
+        for task in beside:
+            task.cancel()
+    report = {"parts": parts, "registered": registered, **sent}
+    if stage.window is None:
+        return report
+    try:
+        accepted = await asyncio.to_thread(arrived, stage.window, plant.names, boot)
+    except (ConnectionError, TwinError):
+        return report | {"accepted": None, "notes": [_unknown(stage.window)]}
+    said = [] if accepted else [astray(stage.window, stage.mqtt.address)]
+    return report | {"accepted": accepted, "notes": said}
+
+
+async def _renewing(stage: Stage, renewals: asyncio.Queue[Renewal]) -> None:
+    """Register what takes the place of what is worn out, and retire that, for ever."""
+    async for batch in batches(renewals):
+        try:
+            await asyncio.to_thread(stage.register, [renewal.fresh for renewal in batch])
+            await asyncio.sleep(LAST_WORDS_S)
+            await asyncio.to_thread(stage.retire, [renewal.old for renewal in batch])
+        except (ConnectionError, TwinError) as exc:
+            _warn(f"{batch[0].fresh['name']} could not take the place of {batch[0].old}: {exc}")
+
+
+async def batches(renewals: asyncio.Queue[Renewal]) -> AsyncIterator[list[Renewal]]:
+    """What waits in the queue, together, for ever."""
+    while True:
+        batch = [await renewals.get()]
+        while not renewals.empty():
+            batch.append(renewals.get_nowait())
+        yield batch
+
+
+async def _watched(stage: Stage, names: Sequence[str], boot: int) -> None:
+    """Say so on standard error if nothing of what is published reaches the twin."""
+    await asyncio.sleep(PATIENCE_S)
+    if stage.window is None:
+        return
+    try:
+        count = await asyncio.to_thread(arrived, stage.window, names, boot)
+    except (ConnectionError, TwinError) as exc:
+        said = str(exc)
+    else:
+        said = "" if count else astray(stage.window, stage.mqtt.address)
+    if said:
+        _warn(said)
+
+
+def _warn(sentence: str) -> None:
+    Console(stderr=True).print(f"twin: {sentence}", style="yellow", markup=False, soft_wrap=True)
 
 
 async def played(
@@ -168,7 +314,10 @@ def _on_the_wire(timed: Timed) -> Message:
 
 def _bar(visible: bool) -> Progress:
     return Progress(
-        SpinnerColumn(), TextColumn("{task.completed} messages published"), disable=not visible
+        SpinnerColumn(),
+        TextColumn("{task.completed} messages published"),
+        disable=not visible,
+        console=Console(stderr=True),  # standard output is for the report
     )
 
 
@@ -190,8 +339,11 @@ def _batches(messages: Iterable[Timed], speed: float) -> Iterator[tuple[float, l
         yield batch_s, batch
 
 
-def _limited(messages: Iterable[Timed], limit_s: float) -> Iterator[Timed]:
+def _limited(messages: Iterable[Timed], limit_s: float | None) -> Iterator[Timed]:
     iterator = iter(messages)
+    if limit_s is None:
+        yield from iterator
+        return
     for first in islice(iterator, 1):
         yield first
         end_ns = first.t_ns + limit_s * 1e9

@@ -37,6 +37,7 @@ from twin.queues import LineQueue
 from twin.reading import Hall, ImageReading, known
 from twin.recovery import Recovered, recovered
 from twin.settings import Settings
+from twin.telling import Telling
 
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
@@ -78,6 +79,8 @@ class Service:
         self.folding = asyncio.Lock()  # held while lines are folded, or the fleet is exchanged
         self.swaps = 0  # odd while the trajectory is exchanged
         self.backfill = Backfill(self)
+        self._telling = Telling()
+        self.committer.on_letters = self._telling.letters
 
     @property
     def is_recovered(self) -> bool:
@@ -98,6 +101,7 @@ class Service:
         began = time.perf_counter()
         found = await self._on(self._stepping_thread, recovered, self.store, self.clock)
         self.fleet, self.damage = found.fleet, found.damage
+        self._telling.recovered(found.fleet)
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
         self.keeper = Keeper(self.settings.storage, self.store, found.recorder, self.metrics)
@@ -249,6 +253,8 @@ class Service:
                 self.fleet = result.fleet
                 self.keeper.add(result.rows)
             self.tell(result.notes)
+            self._telling.notes(result.notes)
+            self._telling.fractures(result.fleet)
             self.images.add(snapshots)
             self.metrics.late.inc(behind)
             took = time.perf_counter() - began
@@ -300,6 +306,7 @@ class Service:
         while True:
             await asyncio.sleep(0.5)
             await self.keeper.keep(self.fleet, self.clock, self._journal_thread)
+            self._telling.sum_up(time.monotonic())
 
     async def _fold_log(self) -> None:
         """Fold the journal's log into its file, so that no commit has to wait for that."""

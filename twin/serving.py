@@ -91,12 +91,24 @@ async def running(
         tasks.create_task(server.serve([listener]), name="http")
         work = tasks.create_task(_work(service, with_broker=with_broker), name="work")
         try:
-            host, port = listener.getsockname()[:2]
-            yield service, f"http://{host}:{port}"
+            url = _url(listener)
+            log.info(
+                "listening",
+                url=url,
+                broker=mqtt_settings(settings).address if with_broker else None,
+                root=settings.mqtt.root,
+                data=str(store.directory.absolute()),
+            )
+            yield service, url
         finally:
             work.cancel()
             await asyncio.wait([work])
             server.should_exit = True
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Server(uvicorn.Server):

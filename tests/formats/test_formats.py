@@ -1,7 +1,8 @@
 """Stores that earlier releases wrote still open, and mean the same.
 
-`store-1` was written by `python -m tests.formats.test_formats DIRECTORY`. It is never written
-again: a new layout gets a new directory beside it.
+`store-1` was written by `python -m tests.formats.test_formats DIRECTORY`, and so was `store-2`, by
+the release whose trajectories have `time` as their first dimension instead of `tick`. They are
+never written again: a new layout gets a new directory beside them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from storage.store import Store
 HERE = Path(__file__).parent
 NOW = 1_790_000_000_000_000_000  # ns
 FIELDS = (Field("crack_length", "m", "crack length"),)
+NEWER = Field("seen", "nanoseconds since 1970-01-01", "a field that came later", "int64", 0)
 NAMES = ["plant/press", "plant/shaft"]
 LETTER = DeadLetter(NOW, "twin/v1/plant/press/load", "json", "it ends", b"{", "application/json")
 
@@ -55,12 +57,20 @@ def write(directory: Path) -> None:
         store.images.put(b"an image")
 
 
+DIMENSIONS = {"store-1": "tick", "store-2": "time"}
+
+
+@pytest.fixture(params=DIMENSIONS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(HERE / "store-1", tmp_path / "store"))
+def directory(tmp_path: Path, name: str) -> Path:
+    return Path(shutil.copytree(HERE / name, tmp_path / "store"))
 
 
-def test_the_journal_of_layout_1_opens(directory: Path) -> None:
+def test_the_journal_opens(directory: Path) -> None:
     with Store(directory) as store:
         journal = store.journal
         read = [entry for _, batch in journal.read(0) for entry in batch]
@@ -78,19 +88,29 @@ def test_the_journal_of_layout_1_opens(directory: Path) -> None:
         assert store.verify() == []
 
 
-def test_the_trajectory_of_layout_1_opens_and_goes_on(directory: Path) -> None:
+def test_the_trajectory_opens_and_goes_on_as_it_is(directory: Path, name: str) -> None:
     with Store(directory) as store:
-        assert store.trajectories.open_group("crack", FIELDS) == 300
+        assert store.trajectories.open_group("crack", [*FIELDS, NEWER]) == 300
         found = store.trajectories.read("crack", "plant/shaft", ["crack_length"])
         np.testing.assert_array_equal(found["crack_length"], lengths(0, 300)[:, 1])
-        times, columns = store.trajectories.block("crack", TICKS)
+        _, columns = store.trajectories.block("crack", TICKS)
         np.testing.assert_array_equal(columns["crack_length"], lengths(TICKS, 44))
+        times = NOW + np.arange(TICKS, 310)
+        columns = {"crack_length": lengths(TICKS, 54), "seen": np.full((54, 2), NOW)}
         store.trajectories.write("crack", TICKS, times, NAMES, columns)
-    with xr.open_zarr(directory / "trajectories.zarr", group="crack", consolidated=False) as opened:
-        np.testing.assert_array_equal(opened.crack_length, lengths(0, 300))
+        store.trajectories.open_group("other", [NEWER])
+        assert store.trajectories.verify("crack") == []
+    for group in ("crack", "other"):
+        for consolidated in (False, True):
+            path = directory / "trajectories.zarr" / group
+            with xr.open_zarr(path, consolidated=consolidated) as opened:
+                assert {array.dims[0] for array in (opened.time, opened.seen)} == {DIMENSIONS[name]}
+                if group == "crack":
+                    np.testing.assert_array_equal(opened.crack_length, lengths(0, 310))
+                    np.testing.assert_array_equal(opened.time.astype("i8"), NOW + np.arange(310))
 
 
-def test_the_checkpoint_and_the_image_of_layout_1_are_read(directory: Path) -> None:
+def test_the_checkpoint_and_the_image_are_read(directory: Path) -> None:
     with Store(directory) as store:
         kept = store.journal.catalogue.checkpoint("c-7")
         tensors, metadata = store.checkpoints.read(kept.name, kept.sha256)
@@ -100,8 +120,8 @@ def test_the_checkpoint_and_the_image_of_layout_1_are_read(directory: Path) -> N
 
 
 def test_this_release_writes_what_it_reads(tmp_path: Path) -> None:
-    write(tmp_path / "store-1")
-    test_the_journal_of_layout_1_opens(tmp_path / "store-1")
+    write(tmp_path / "store")
+    test_the_journal_opens(tmp_path / "store")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ from sensors.codec import decode
 from sensors.errors import MalformedError
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.recorded_file import LONGEST
-from sensors.recorded_series import Sampling
 from sensors.recorded_specimens import COEFFICIENT, EXPONENT, STRESS_RANGE, WIDTH
 from sensors.recorded_table import Columns
 from sensors.replay import START_NS, Kind, Replay, ReplayOptions, detected, opened
@@ -309,14 +308,117 @@ def test_damaged_strain_is_refused(tmp_path: Path, text: str, sentence: str) -> 
 
 
 @pytest.mark.parametrize(("step_ms", "is_refused"), [(10, False), (11, True), (20, True)])
-def test_samples_that_belie_their_rate_are_refused(
+def test_samples_that_belie_a_stated_rate_are_refused(
     tmp_path: Path, step_ms: int, is_refused: bool
 ) -> None:
     text = strain_rows(range(0, 60 * step_ms, step_ms), range(60))
     if not is_refused:
-        assert len(strain(tmp_path, text)) == 1
+        assert len(strain(tmp_path, text, rate_hz=100.0)) == 1
         return
-    with pytest.raises(MalformedError, match=r"60 samples take .* not 0.59 s as at 100 Hz"):
+    with pytest.raises(MalformedError, match=r"by its times the rate is .* Hz, not 100 Hz"):
+        strain(tmp_path, text, rate_hz=100.0)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, math.inf, math.nan])
+def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match="needs a positive rate"):
+        ReplayOptions(rate_hz=rate)
+
+
+@pytest.mark.parametrize("text", [SPECIMENS, TABLE])
+def test_a_rate_of_what_has_no_samples_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(MalformedError, match="no samples whose rate could be stated"):
+        opened(written(tmp_path, text), ReplayOptions(rate_hz=10.0))
+
+
+def logged(rate_hz: float, *, n: int = 3000, jitter: float = 0.1, missing: float = 0.0) -> str:
+    """A file of a logger whose steps jitter (of a step) and that has lost rows."""
+    rng = np.random.default_rng(7)
+    times = (np.arange(n) + jitter * rng.uniform(-1.0, 1.0, n)) / rate_hz
+    kept = rng.random(n) >= missing
+    start = datetime(2022, 3, 7, tzinfo=UTC)
+    stamps = [start + timedelta(seconds=float(t)) for t in times]
+    return STRAIN + "".join(
+        f"{stamp:%Y-%m-%d %H:%M:%S.%f},{i % 9},20\n"
+        for i, (stamp, keep) in enumerate(zip(stamps, kept, strict=True))
+        if keep
+    )
+
+
+def follows(before: Series, series: Series) -> bool:
+    """Whether a twin takes a series for what follows another: as `assimilate.is_next` does."""
+    samples_s = [len(s.tension) / 8 / s.rate_hz for s in (before, series)]
+    slack_s = max(5.0 / series.rate_hz, 0.05 * samples_s[1])
+    return abs((series.t_ns - before.t_ns) / 1e9 - samples_s[0]) <= slack_s
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+@pytest.mark.parametrize("rate_hz", [1.0, 10.0, 50.0, 99.7, 1000.0])
+def test_the_rate_is_that_of_the_times(tmp_path: Path, rate_hz: float, missing: float) -> None:
+    """At 10 Hz every sample was a message of its own, and 0 cycles were counted."""
+    path = written(tmp_path, logged(rate_hz, missing=missing))
+    for stated in (None, rate_hz):
+        replay = opened(path, ReplayOptions(rate_hz=stated))
+        series = [o for o in observations(replay) if isinstance(o, Series)]
+        assert replay.rate_hz == pytest.approx(rate_hz, rel=5e-3 if missing else 1e-4)
+        assert sum(len(samples(s)) for s in series) == len(path.read_text().splitlines()) - 1
+        assert all(follows(*pair) for pair in itertools.pairwise(series))
+        if not missing:
+            assert len(series) == 3
+            assert [s.rate_hz for s in series] == pytest.approx([rate_hz] * 3, rel=1e-3)
+
+
+def test_a_logger_that_changes_its_rate_is_not_torn_apart(tmp_path: Path) -> None:
+    steps = [10] * 1500 + [100] * 300 + [10] * 1500
+    times = itertools.accumulate(steps, initial=0)
+    rows = "".join(f"{t / 1e3},{i % 5},20\n" for i, t in enumerate(times))
+    series = strain(tmp_path, STRAIN.replace("Time (-)", "time (s)") + rows)
+    assert len(series) == 4
+    assert all(follows(*pair) for pair in itertools.pairwise(series))
+
+
+def test_a_logger_that_paused_has_not_measured_meanwhile(tmp_path: Path) -> None:
+    times = [*range(0, 2000, 100), *range(60_000, 62_000, 100)]
+    rows = "".join(f"{t / 1e3},{i % 5},20\n" for i, t in enumerate(times))
+    series = strain(tmp_path, STRAIN.replace("Time (-)", "time (s)") + rows)
+    assert [len(samples(s)) for s in series] == [20, 20]
+    assert series[1].t_ns - series[0].t_ns == 60 * SECOND_NS
+
+
+def test_times_of_whole_seconds_need_a_stated_rate(tmp_path: Path) -> None:
+    first = datetime(2022, 3, 7, 0, 0, 0, 300_000, tzinfo=UTC)
+    stamps = [first + timedelta(seconds=i / 50) for i in range(500)]
+    text = STRAIN + "".join(f"{t:%Y-%m-%d %H:%M:%S},{i % 9},20\n" for i, t in enumerate(stamps))
+    with pytest.raises(MalformedError, match=r"does not rise: .* say its rate \(--rate\)"):
+        strain(tmp_path, text)
+    series = strain(tmp_path, text, rate_hz=50.0)
+    assert sum(len(samples(s)) for s in series) == 500
+    assert all(follows(*pair) for pair in itertools.pairwise(series))
+    for wrong in (25.0, 100.0):
+        with pytest.raises(MalformedError, match=r"by its times the rate is (49\.9|50)"):
+            strain(tmp_path, text, rate_hz=wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "start_s"),
+    [
+        ("time (s)", "0.00", "0.01", START_NS // SECOND_NS),
+        ("Time (ms)", "0", "10", START_NS // SECOND_NS),
+        ("time", "1646670915.00", "1646670915.01", 1646670915),
+        ("time (ns)", "1646670915000000000", "1646670915010000000", 1646670915),
+    ],
+)
+def test_times_may_be_numbers(
+    tmp_path: Path, name: str, first: str, second: str, start_s: int
+) -> None:
+    text = STRAIN.replace("Time (-)", name) + f"{first},1,2\n{second},2,2\n"
+    (series,) = strain(tmp_path, text)
+    assert (series.t_ns, series.rate_hz) == (start_s * SECOND_NS, 100.0)
+
+
+def test_a_number_in_an_unknown_unit_is_refused(tmp_path: Path) -> None:
+    text = STRAIN.replace("Time (-)", "time") + "1646670915000,1,2\n"
+    with pytest.raises(MalformedError, match=r"line 2: .* a name such as `time \(ms\)`"):
         strain(tmp_path, text)
 
 
@@ -341,9 +443,7 @@ def test_swapped_dates_of_a_real_bridge_are_mended(data: Path) -> None:
 
 
 def test_a_sequence_is_scaled_repeated_and_cut(tmp_path: Path) -> None:
-    options = ReplayOptions(
-        peak_stress=200e6, repeats=3, start_ns=0, sampling=Sampling(rate_hz=2.0, block=4)
-    )
+    options = ReplayOptions(peak_stress=200e6, repeats=3, start_ns=0, rate_hz=2.0, block=4)
     replay = opened(written(tmp_path, "0\n1\r\n\n0.25\n"), options)
     series = [o for o in observations(replay) if isinstance(o, Series)]
     assert [len(samples(s)) for s in series] == [4, 4, 1]
@@ -374,7 +474,7 @@ def test_a_sequence_is_played_at_least_once(repeats: int) -> None:
 @pytest.mark.parametrize("block", [0, 100_001])
 def test_a_message_holds_a_sample_and_not_too_many(block: int) -> None:
     with pytest.raises(ValueError, match="1 to 100,000 samples"):
-        Sampling(block=block)
+        ReplayOptions(block=block)
 
 
 # --- tables -----------------------------------------------------------------------------------

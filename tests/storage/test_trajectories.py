@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.layout import DOCUMENT, SHARD_WIDTH, TIME_CHUNK
+from storage.layout import DOCUMENT, LAYOUTS, SHARD_WIDTH, TIME_CHUNK
 from storage.trajectories import TICKS, Field, Trajectories
 from tests.storage.conftest import files_bounded
 
@@ -206,7 +206,7 @@ def test_a_field_may_come_later_and_one_may_go(path: Path, trajectories: Traject
     np.testing.assert_array_equal(found["crack_length"][:TICKS], lengths(0, TICKS, 2)[:, 1])
     assert newer.verify("crack") == []
     with xr.open_zarr(path, group="crack", consolidated=False) as opened:
-        assert opened.sizes == {"tick": TICKS + 5, "component": 2}
+        assert opened.sizes == {"time": TICKS + 5, "component": 2}
 
 
 def test_a_field_keeps_its_meaning(path: Path, trajectories: Trajectories) -> None:
@@ -249,11 +249,45 @@ def test_xarray_reads_units_times_and_names(trajectories: Trajectories, path: Pa
         with opened:
             assert opened.attrs["Conventions"] == "CF-1.11"
             assert opened.crack_length.attrs == {"units": "m", "long_name": "crack length"}
-            assert opened.crack_length.dims == ("tick", "component")
+            assert opened.crack_length.dims == ("time", "component")
             assert opened.time.dtype == np.dtype("datetime64[ns]")
             np.testing.assert_array_equal(opened.time.astype("i8"), times(0, TICKS + 10))
             one = opened.crack_length.sel(component="plant/part-2")
             np.testing.assert_array_equal(one, lengths(0, TICKS + 10, 3)[:, 2])
+
+
+def test_times_are_a_coordinate_that_selects(trajectories: Trajectories, path: Path) -> None:
+    write(trajectories, 0, TICKS)
+    write(trajectories, TICKS, 10)
+    first, last = (np.datetime64(int(t), "ns") for t in times(250, 10)[[0, -1]])
+    for opened in (xr.open_zarr(path / "crack", consolidated=c) for c in (None, False, True)):
+        with opened:
+            assert opened.time.dims == ("time",)
+            assert (opened.time.attrs["standard_name"], opened.time.attrs["axis"]) == ("time", "T")
+            chosen = opened.crack_length.sel(time=slice(first, last))
+            np.testing.assert_array_equal(chosen, lengths(250, 10, 3))
+
+
+def test_no_evidence_is_no_time(tmp_path: Path) -> None:
+    """Neither 1970 nor a number that has lost its nanoseconds."""
+    opened = Trajectories(tmp_path)
+    evidence = Field("last_evidence", "nanoseconds since 1970-01-01", "evidence", "int64", 0)
+    opened.open_group("crack", [evidence])
+    seen = np.array([[0, START + 1], [START + 3, 0]])
+    opened.write("crack", 0, times(0, 2), names(2), {"last_evidence": seen})
+    for consolidated in (None, False):
+        with xr.open_zarr(tmp_path / "crack", consolidated=consolidated) as found:
+            read = found.last_evidence.to_numpy()
+            assert read.dtype == np.dtype("datetime64[ns]")
+            np.testing.assert_array_equal(np.isnat(read), seen == 0)
+            np.testing.assert_array_equal(read.astype("i8")[seen > 0], seen[seen > 0])
+
+
+def test_times_whose_file_is_gone_are_not_1970(trajectories: Trajectories, path: Path) -> None:
+    write(trajectories, 0, 10)
+    (path / "crack" / "time" / "c" / "0").unlink()
+    with xr.open_zarr(path / "crack") as opened:
+        assert np.isnat(opened.time.to_numpy()).all()
 
 
 def test_a_live_reader_sees_only_committed_rows(trajectories: Trajectories, path: Path) -> None:
@@ -265,7 +299,7 @@ def test_a_live_reader_sees_only_committed_rows(trajectories: Trajectories, path
         while not stop.is_set():
             try:
                 with xr.open_zarr(path / "crack") as opened:
-                    rows = opened.sizes["tick"]
+                    rows = opened.sizes["time"]
                     # Only closed blocks: the open one may be replaced between two reads of it.
                     closed = rows - rows % TICKS
                     part = opened.crack_length[:closed].values
@@ -305,7 +339,7 @@ def test_rows_beyond_the_committed_length_are_not_read(
     np.testing.assert_array_equal(found, lengths(0, 100, 3)[:, 2])
     assert again.members("crack") == tuple(names(3))
     with xr.open_zarr(path, group="crack", consolidated=False) as opened:
-        assert opened.sizes == {"tick": 100, "component": 3}
+        assert opened.sizes == {"time": 100, "component": 3}
     assert write(again, 0, 200, parts=5) == 200
     assert again.verify("crack") == []
 
@@ -386,8 +420,10 @@ def test_two_groups_do_not_disturb_each_other(trajectories: Trajectories, path: 
 def test_a_newer_layout_is_refused_with_a_sentence(
     trajectories: Trajectories, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.group.LAYOUT", 2)
-    write(trajectories, 0, 1)
-    with pytest.raises(StorageError, match="layout 2"):
+    with monkeypatch.context() as newer:
+        newer.setitem(LAYOUTS, 3, "time")
+        newer.setattr("storage.group.LAYOUT", 3)
+        write(trajectories, 0, 1)
+    with pytest.raises(StorageError, match="layout 3"):
         Trajectories(path).open_group("crack", [LENGTH])
     assert not isinstance(StorageError(), CorruptError)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ from storage.store import Store
 from tests.brokers import FakeBroker, free_port
 from tests.twin.fleets import T0, component, spectrum
 from twin import cli, playing
+from twin.checking import checked, told
 from twin.lines import observed, registration
+from twin.rebuilding import rebuild
+from twin.settings import settings
 
 USABLE, WRONG, UNUSABLE, UNREACHABLE = 0, 1, 2, 3
 
@@ -55,6 +59,10 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
+def run_rebuild(directory: Path) -> None:
+    rebuild(settings(), directory, None)
+
+
 def filled(directory: Path) -> Path:
     with Store(directory) as store:
         lines = [observed(spectrum(i, 60.0 * i).what) for i in range(5)]  # type: ignore[arg-type]
@@ -62,14 +70,19 @@ def filled(directory: Path) -> Path:
     return directory
 
 
+def test_the_version_is_that_of_the_package() -> None:
+    result = ran("--version")
+    assert (result.returncode, result.stdout) == (USABLE, f"twin {version('streaming-twin')}\n")
+
+
 def test_a_healthy_store_is_checked_and_rebuilt(tmp_path: Path) -> None:
     directory = filled(tmp_path / "data")
     rebuilt = ran("rebuild", "--data-dir", str(directory))
     assert rebuilt.returncode == USABLE, rebuilt.stderr
     assert json.loads(rebuilt.stdout)["lines"] == 6
-    checked = ran("check", "--data-dir", str(directory), "--json")
-    assert checked.returncode == USABLE, checked.stdout
-    report = json.loads(checked.stdout)
+    result = ran("check", "--data-dir", str(directory), "--json")
+    assert result.returncode == USABLE, result.stdout
+    report = json.loads(result.stdout)
     assert (report["journal_lines"], report["components"], report["problems"]) == (6, 1, [])
     assert report["rows"] == {"crack": 4}
 
@@ -100,10 +113,52 @@ def test_a_rebuild_folds_as_the_service_does(tmp_path: Path) -> None:
 def test_a_damaged_store_is_told(tmp_path: Path) -> None:
     directory = filled(tmp_path / "data")
     (directory / "journal.sqlite").write_bytes(b"not a database" * 1000)
-    checked = ran("check", "--data-dir", str(directory))
-    assert checked.returncode == WRONG
-    assert "journal.sqlite" in checked.stdout
-    assert "Traceback" not in checked.stderr
+    result = ran("check", "--data-dir", str(directory))
+    assert result.returncode == WRONG
+    assert "journal.sqlite" in result.stdout
+    assert "restore the directory from a copy" in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_a_check_tells_a_person_what_is_fine_and_what_to_do(tmp_path: Path) -> None:
+    directory = filled(tmp_path / "data")
+    run_rebuild(directory)
+    fine = list(told(checked(directory)))
+    assert fine[0] == f"Checked {directory}: every file of it was read."
+    assert fine[-1] == "Nothing is damaged."
+    assert [line.split()[:2] for line in fine[1:5]] == [
+        ["journal", "fine"],
+        ["trajectory", "fine"],
+        ["checkpoints", "fine"],
+        ["images", "fine"],
+    ]
+    shard = next(directory.glob("trajectories.zarr/crack/cycles/c/0/0"))
+    shard.write_bytes(b"\0" * shard.stat().st_size)
+    said = list(told(checked(directory)))
+    assert [line.split()[:3] for line in said[1:3]] == [
+        ["journal", "fine", "6"],
+        ["trajectory", "1", "damaged"],
+    ]
+    assert f"  {shard} is damaged" in said
+    assert "twin rebuild" in said[-1]
+
+
+def test_a_store_in_use_is_told_from_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Store(tmp_path / "data"):
+        code, said = within(monkeypatch, capsys, "check", "--data-dir", str(tmp_path / "data"))
+    assert code == UNUSABLE
+    assert "another process uses" in said
+    assert "nothing is known to be wrong" in said
+
+
+def test_a_directory_without_data_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = within(monkeypatch, capsys, "check", "--data-dir", str(tmp_path))
+    assert (code, list(tmp_path.iterdir())) == (UNUSABLE, [])
+    assert f"{tmp_path} holds no data of a twin" in said
 
 
 @pytest.mark.parametrize(
@@ -176,7 +231,8 @@ def test_a_broker_that_is_away_ends_a_plant_after_a_while(
     monkeypatch.chdir(tmp_path)
     Path("load.txt").write_text("0\n1\n0\n1\n")
     broker = f"127.0.0.1:{free_port()}"
-    code, said = within(monkeypatch, capsys, *command, "--broker", broker, "--no-register")
+    alone = "--no-register", "--no-ask"
+    code, said = within(monkeypatch, capsys, *command, "--broker", broker, *alone)
     assert (code, f"twin: the broker is away: {broker}: " in said) == (UNREACHABLE, True)
 
 

@@ -28,6 +28,7 @@ from twin.api.inspections import add_confirmations, add_inspections
 from twin.api.letters import add_letters
 from twin.api.models import add_models
 from twin.api.schema import Problem
+from twin.api.sources import add_sources
 from twin.api.states import add_states
 from twin.api.stream import add_stream
 from twin.service import Service
@@ -44,7 +45,7 @@ _PARTS = (
         add_confirmations,
         add_images,
     ),
-    *(add_stream, add_letters, add_models, add_health),
+    *(add_sources, add_stream, add_letters, add_models, add_health),
 )
 _POLICY = {
     "Content-Security-Policy": (

@@ -50,6 +50,29 @@ class Resubmitted(Page):
     outcome: Literal["accepted", "duplicate", "conflict", "behind"]
 
 
+class SourceInfo(Page):
+    """What one source has delivered since it last started."""
+
+    source: str
+    boot: int
+    first: int = Field(description="The `seq` that came first.")
+    high: int = Field(description="The highest `seq` so far.")
+    floor: int = Field(description="Nothing is remembered of any `seq` below.")
+    missing: int = Field(description="How many between the first and the highest have not come.")
+    holes: list[tuple[int, int]] = Field(
+        description="The `seq` that have not come, from and to; some before the first may be there."
+    )
+
+
+class Sources(Page):
+    """The sources of a component."""
+
+    component: str
+    watermark: datetime | None = Field(description="What is older than this counts as late.")
+    offset: int = Field(description="Lines of the journal; a state of that `offset` knows them.")
+    sources: list[SourceInfo]
+
+
 class CohortInfo(Page):
     """Components that are stepped together."""
 
