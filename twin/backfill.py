@@ -223,7 +223,7 @@ def _passed(before: Fleet, after: Fleet) -> list[Note]:
         old, cohort = before.places.get(name), after.cohorts[place.cohort]
         was = old is None or bool(before.cohorts[old.cohort].limit_passed[old.row])
         if bool(cohort.limit_passed[place.row]) and not was:
-            length = float(cohort.state.a[place.row].mean())
+            length = float(cohort.state.length[place.row].mean())
             t_ns = int(cohort.state.t_ns[place.row])
             notes.append(Note("limit", name, t_ns, {"crack_length": length}))
     return notes

@@ -71,7 +71,7 @@ class Telling:
             before[: len(known)] = known
             for row in np.flatnonzero(now & ~before).tolist():
                 if cohort.members[row]:
-                    length = float(cohort.state.a[row].mean())
+                    length = float(cohort.state.length[row].mean())
                     log.error("part_fractured", component=cohort.members[row], crack_length=length)
             self._broken[key] = now
 
