@@ -71,6 +71,9 @@ class Intensities:
         yield family
 
 
+BACKFILLS = ("done", "outrun", "failed", "impossible")  # what becomes of one
+
+
 class Metrics:
     """Counters, gauges and histograms on a registry of their own.
 
@@ -107,6 +110,8 @@ class Metrics:
         self.backfills = self._counter(
             "twin_backfills", "Times that late components were caught up, by outcome.", "outcome"
         )
+        for outcome in BACKFILLS:
+            self.backfills.labels(outcome)
         self.implausible = self._counter(
             "twin_implausible", "Observations accepted that no crack could be stepped by: left out."
         )
