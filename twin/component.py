@@ -364,7 +364,9 @@ class Registration(BaseModel):
         "crack can be, waits for confirmation; null: none does.",
     )
     calibration: CalibrationParameters = CalibrationParameters()
-    gauge: GaugeParameters = GaugeParameters()
+    gauge: GaugeParameters = Field(
+        GaugeParameters(), description="What a healthy gauge says; else samples are set aside."
+    )
     gate: Annotated[float, Field(ge=0, le=1e12)] = Field(
         1e5, description="Smallest reversal that counts as a turning point [Pa]."
     )

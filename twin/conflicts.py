@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from sensors.instant import rfc3339
+from sensors.observation import Series, Spectrum
 from storage.entry import Entry
 from storage.journal import Appended
 from storage.marks import Outcome
@@ -64,8 +65,15 @@ def _says_the_same(one: bytes, other: bytes) -> bool:
         return False
     if not isinstance(first, list) or not isinstance(second, list):
         return False
-    n = min(len(first), len(second))
-    return first[:n] == second[:n]
+    n = min(len(first), len(second), _WITHOUT_UNIT.get(str(first[0]), len(first)))
+    return bool(first[:n] == second[:n])
+
+
+# Loads end with the unit of the wire: what they say is in SI, whatever unit it came in.
+_WITHOUT_UNIT = {
+    str(kind.__struct_config__.tag): 1 + kind.__struct_fields__.index("unit")
+    for kind in (Series, Spectrum)
+}
 
 
 def conflicts(refused: Sequence[Refusal]) -> list[Note]:

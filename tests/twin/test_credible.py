@@ -18,7 +18,7 @@ from twin.credible import NotMeantError
 from twin.demo import DemoOptions, _plates
 from twin.errors import SettingsError
 from twin.fleet_file import fleet_file, registrations, tried
-from twin.lines import line
+from twin.lines import line, made
 from twin.lines import registration as entry
 from twin.trial import trial
 
@@ -87,13 +87,13 @@ def test_what_a_formula_is_not_meant_for_is_refused_even_if_unusual(
 @pytest.mark.parametrize(("changes", "words"), UNMEANT[:3])
 def test_what_the_journal_holds_is_read_however_unusual(changes: Any, words: str) -> None:
     kept = entry(component(**changes), 1)
-    assert line(kept).what == component(**changes)
+    assert line(kept).what == made(component(**changes), 1)
 
 
 def test_a_surface_crack_that_an_older_release_took_is_read_and_can_be_stepped() -> None:
     geometry = {"kind": "surface_crack", "t": 0.0105, "W": 1.0, "aspect": 0.1}
     old = component(geometry=geometry, crack_length=0.0094, crack_limit=0.0097)
-    assert line(entry(old, 1)).what == old
+    assert line(entry(old, 1)).what == made(old, 1)
     old.registration.stepper().init(1)
 
 
