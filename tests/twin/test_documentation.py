@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
+import pytest
+import xarray as xr
+
+from tests.twin.fakes import house
 from twin import reference
 from twin.cli import app
 
@@ -33,3 +38,53 @@ def test_every_metric_that_an_alert_reads_exists() -> None:
     read = set(re.findall(r"\btwin_[a-z_]+", rules))
     assert read
     assert not {name for name in read if f"`{name}`" not in page}
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of the README in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+async def test_the_python_of_the_readme_runs_on_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with house(tmp_path / "twin-data") as home:
+        await home.register("plant-a/press-01", "plant-a/press-02")
+        for minute in range(5):
+            await home.load("plant-a/press-01", minute=minute)
+    drawn: list[xr.DataArray] = []  # matplotlib is an extra
+    monkeypatch.setattr(xr.DataArray, "plot", lambda self: drawn.append(self))
+    (code,) = blocks("python")
+    exec(code.replace("2026-11-28", "2026-01-01"), {})
+    assert "count    4.0" in capsys.readouterr().out
+    (line,) = drawn
+    assert line.dims == ("time",)
+    assert str(line.time.to_numpy()[0]) == "2026-01-01T00:00:00.000000000"
+    assert float(line[-1]) > float(line[0]) >= 0.002
+
+
+def test_the_shell_of_the_readme_knows_its_variables() -> None:
+    for block in blocks("sh"):
+        used, known = set(re.findall(r"\$([A-Z_]+)", block)), set(re.findall(r"^([A-Z_]+)=", block))
+        assert used <= known, block
+
+
+def test_the_readme_names_no_option_that_a_command_has_not() -> None:
+    text = (ROOT / "README.md").read_text()
+    options = {
+        option
+        for command in app.registered_commands
+        if command.callback
+        for parameter in inspect.signature(command.callback).parameters.values()
+        for option in _names(parameter)
+    }
+    for command in re.findall(r"twin (?:demo|serve|query|replay|simulate|check)[^`|\n]*", text):
+        assert set(re.findall(r"--[a-z-]+", command)) <= options, command
+
+
+def _names(parameter: inspect.Parameter) -> set[str]:
+    """What an option is called on the command line."""
+    name = "--" + parameter.name.replace("_", "-")
+    told = re.findall(r"--[a-z-]+", str(getattr(parameter.annotation, "__metadata__", "")))
+    return {name, *told, *re.findall(r"--[a-z-]+", str(parameter.annotation))}
