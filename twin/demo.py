@@ -42,7 +42,7 @@ MARKER = "demo"  # a file that says whose data these are
 
 _SAID = """\
 twin demo: {parts} parts and two plates, all of them simulated
-  time        {speed:g} seconds of event time in a second: what is told of a day took {day}
+  time        runs {speed:g} times as fast as the clock, and ahead of it: a day passes in {day}
   faults      made on purpose: sensors fall silent, lose, repeat, delay and damage messages, so that
               gaps, late and refused messages (twin dead-letters list) are what you should see
   parts       cracks grow to their limits within minutes; a worn-out part is retired, a fresh one
