@@ -42,7 +42,7 @@ MARKER = "demo"  # a file that says whose data these are
 
 _SAID = """\
 twin demo: {parts} parts and two plates, all of them simulated
-  time        {speed:g} seconds of event time in a second: what is told of a day took {day}
+  time        runs {speed:g} times as fast as the clock, and ahead of it: a day passes in {day}
   faults      made on purpose: sensors fall silent, lose, repeat, delay and damage messages, so that
               gaps, late and refused messages (twin dead-letters list) are what you should see
   parts       cracks grow to their limits within minutes; a worn-out part is retired, a fresh one
@@ -205,13 +205,18 @@ async def _retired(service: Service, console: Console) -> int:
 
 
 async def _renew(service: Service, console: Console, renewals: asyncio.Queue[Renewal]) -> None:
-    """Register what takes the place of what is worn out, and retire that, for ever."""
-    async for batch in batches(renewals):
-        await _register(service, [renewal.fresh for renewal in batch])
-        await asyncio.sleep(LAST_WORDS_S)
-        await service.register([_retirement(service.fleet.components[r.old]) for r in batch])
-        for old, fresh in batch:
-            console.print(f"{old} is worn out and retired; {fresh['name']} takes its place")
+    """Register what takes the place of what is worn out, and retire that a little later."""
+    async with asyncio.TaskGroup() as tasks:
+        async for batch in batches(renewals):
+            await _register(service, [renewal.fresh for renewal in batch])
+            tasks.create_task(_retire(service, console, batch), name="retire")
+
+
+async def _retire(service: Service, console: Console, batch: list[Renewal]) -> None:
+    await asyncio.sleep(LAST_WORDS_S)
+    await service.register([_retirement(service.fleet.components[r.old]) for r in batch])
+    for old, fresh in batch:
+        console.print(f"{old} is worn out and retired; {fresh['name']} takes its place")
 
 
 def _retirement(component: Component) -> Component:

@@ -216,14 +216,24 @@ async def simulated(
 
 
 async def _renewing(stage: Stage, renewals: asyncio.Queue[Renewal]) -> None:
-    """Register what takes the place of what is worn out, and retire that, for ever."""
-    async for batch in batches(renewals):
-        try:
-            await asyncio.to_thread(stage.register, [renewal.fresh for renewal in batch])
-            await asyncio.sleep(LAST_WORDS_S)
-            await asyncio.to_thread(stage.retire, [renewal.old for renewal in batch])
-        except (ConnectionError, TwinError) as exc:
-            _warn(f"{batch[0].fresh['name']} could not take the place of {batch[0].old}: {exc}")
+    """Register what takes the place of what is worn out, and retire that a little later."""
+    async with asyncio.TaskGroup() as tasks:
+        async for batch in batches(renewals):
+            fresh = [renewal.fresh for renewal in batch]
+            await _tried(batch, stage.register, fresh)
+            tasks.create_task(_retiring(stage, batch), name="retire")
+
+
+async def _retiring(stage: Stage, batch: Sequence[Renewal]) -> None:
+    await asyncio.sleep(LAST_WORDS_S)
+    await _tried(batch, stage.retire, [renewal.old for renewal in batch])
+
+
+async def _tried(batch: Sequence[Renewal], do: Callable[..., object], what: object) -> None:
+    try:
+        await asyncio.to_thread(do, what)
+    except (ConnectionError, TwinError) as exc:
+        _warn(f"{batch[0].fresh['name']} could not take the place of {batch[0].old}: {exc}")
 
 
 async def batches(renewals: asyncio.Queue[Renewal]) -> AsyncIterator[list[Renewal]]:

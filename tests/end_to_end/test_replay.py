@@ -22,7 +22,8 @@ def signal(n: int) -> np.ndarray:
     """Strain [µm/m] whose cycles stay open over many messages of a thousand samples."""
     t = np.arange(n)
     fast, slow = 60.0 * np.sin(0.31 * t), 150.0 * np.sin(0.0007 * t)
-    return np.asarray(np.round(fast + slow, 6))
+    rounded: np.ndarray = np.round(fast + slow, 6)
+    return rounded
 
 
 def logged(path: Path, values: np.ndarray, rate_hz: float, start: datetime) -> Path:
