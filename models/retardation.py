@@ -93,7 +93,7 @@ def _furthest(
 
 def _reach(overload: Overload, a: Tensor, zone: Value, yield_stress: Value) -> Tensor:
     edge, size = _edge(overload, zone, yield_stress)
-    return torch.where(a < edge, RESOLUTION * size, math.inf)
+    return torch.where((a < edge) & (size > 0.0), RESOLUTION * size, math.inf)
 
 
 @dataclass(frozen=True, slots=True)

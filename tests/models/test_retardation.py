@@ -196,3 +196,10 @@ def test_the_order_of_loads_matters_where_they_interact_only() -> None:
             for row in ([high, low], [low, high])
         )
         assert (abs(float(a - b)) > 0.1 * float(b - 0.1)) is matters
+
+
+@pytest.mark.parametrize("retardation", [WHEELER, WILLENBORG])
+def test_an_overload_that_never_was_bounds_no_stride(retardation: Retardation) -> None:
+    """Were its place a little ahead of the tip, strides of nothing would never end."""
+    reach = retardation.reach(Overload(t(0.1 + 1e-9), t(0.0)), t(0.1))
+    assert reach.tolist() == [math.inf]
