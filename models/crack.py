@@ -129,10 +129,10 @@ class CrackStepper:
         after = grown(state, counter, passage)._replace(exposure=exposure)
         return with_open_growth(after, state.length)
 
-    def hurries(self, before: CrackState, after: CrackState) -> Tensor:
-        """Which cracks (n,) grow so far that it matters where in the load a peak passes."""
+    def hurry(self, before: CrackState, after: CrackState) -> Tensor:
+        """In how many parts (n,) a load is to be taken, by how far it grows the cracks."""
         far = FAR_IN_ZONES if before.retardation.interacts else FAR
-        return (after.length > (1.0 + far) * before.length).any(1)
+        return torch.ceil((after.length / before.length - 1.0).amax(1) / far)
 
     def breaks(self, state: CrackState, tension: Tensor, shear: Tensor) -> Tensor:
         """Whether (…, p) stresses (…, 1) [Pa] break cracks of the lengths that they have now."""

@@ -71,10 +71,12 @@ def _in_order(state: CrackState, passage: Passage) -> tuple[Tensor, Tensor, Over
         track = torch.arange(len(source), device=source.device)
         mark = _met(passage, block, met)
         speed = _lanes(state, passage, block, source, track, mark, apart=True)
-        a, more, _ = advanced(state.length.view(-1)[source], speed, limit[source])
+        a = state.length.view(-1)[source]
+        if cycles.count[block].any():  # else peaks pass, and nothing grows
+            a, more, _ = advanced(a, speed, limit[source])
+            growth = growth.index_add(0, source, more)
         peak = passage.number[block] >= 0
         overload = _remembered(speed, a, passage.passes[block])
-        growth = growth.index_add(0, source, more)
         met = met.index_copy(0, cycles.offset[row] + j, a.view(-1, p))
         a = torch.where(peak, a * (1.0 + HAIR), a)
         state = state._replace(
@@ -139,8 +141,13 @@ def open_growth(state: CrackState) -> Tensor:
 def unit_intensities(state: CrackState) -> tuple[Tensor, Tensor, Tensor]:
     """K_I and K_II [√m] of a unit stress, and the net section [1], at the believed lengths."""
     n, p = state.a.shape
-    long = filled(state.length.reshape(-1))
-    geometry = mapped(lambda leaf: filled(leaf.expand(n, p).reshape(-1)), state.geometry)
+    long, every = filled(state.length.reshape(-1)), padded(torch.arange(n * p))
+
+    def each(leaf: Tensor) -> Tensor:
+        rest = leaf.shape[2:]
+        return leaf.expand(n, p, *rest).reshape(n * p, *rest).index_select(0, every)
+
+    geometry = mapped(each, state.geometry)
     root = root_of(long)
     found = (geometry.F(long) * root, geometry.F_II(long) * root, geometry.net_section(long))
     unit, unit_II, bears = (leaf[: n * p].view(n, p) for leaf in found)

@@ -116,19 +116,25 @@ def _of_row(cycles: Cycles, i: int) -> Cycles:
     return Cycles(span, mean, count, shear, shear_mean, torch.tensor([0, end - start]))
 
 
-def halves(load: CrackLoad) -> tuple[CrackLoad, CrackLoad]:
-    """The first and the second half of the samples of one component; blocks come last."""
-    n = len(load.samples)
-    first, second = (
-        load._replace(
-            samples=load.samples[part],
-            companion=load.companion[part],
-            sample_offset=torch.tensor([0, len(load.samples[part])]),
-        )
-        for part in (slice(0, n // 2), slice(n // 2, n))
-    )
+def parts_of(load: CrackLoad, many: int) -> list[CrackLoad]:
+    """The samples of one component in at most `many` parts; blocks come with the last."""
     none = no_load(1)
-    return first._replace(blocks=none.blocks), second._replace(continues=none.continues)
+    parts = [
+        load._replace(
+            samples=samples,
+            companion=companion,
+            sample_offset=torch.tensor([0, len(samples)]),
+            blocks=none.blocks,
+            continues=none.continues,
+        )
+        for samples, companion in zip(
+            load.samples.tensor_split(many), load.companion.tensor_split(many), strict=True
+        )
+        if len(samples)
+    ]
+    parts[0] = parts[0]._replace(continues=load.continues)
+    parts[-1] = parts[-1]._replace(blocks=load.blocks)
+    return parts
 
 
 def _offset(ragged: Sequence[Sequence[object]] | Sequence[Tensor]) -> Tensor:

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.crack_load import CrackLoad, halves, series_of
+from models.crack_load import CrackLoad, parts_of, series_of
 from models.tree import joined, rows, with_rows
 
 S = TypeVar("S", bound=tuple[Any, ...])
+
+MOST_PARTS = 64  # of a load at once; each is taken in parts again if need be
 
 
 class Peaks(NamedTuple):
@@ -36,8 +38,8 @@ class Breakable(Protocol[S]):
         """Whether (…, p) stresses (…, 1) [Pa] break cracks of the lengths that they have now."""
         ...
 
-    def hurries(self, before: S, after: S) -> Tensor:
-        """Which cracks (n,) grow so far that it matters where in the load a peak passes."""
+    def hurry(self, before: S, after: S) -> Tensor:
+        """In how many parts (n,) a load is to be taken, by how far it grows the cracks."""
         ...
 
     def ended(self, state: S) -> Tensor:
@@ -81,7 +83,7 @@ def _unsure(cracks: Breakable[S], before: S, after: S, peaks: Peaks) -> Tensor:
     """Rows (n,) that hurry, break on the way, or that their peak would break at the end of it."""
     tension, shear = peaks.tension[:, None], peaks.shear[:, None]
     doubt = cracks.ended(after) | cracks.breaks(after, tension, shear)
-    doubt = doubt | cracks.hurries(before, after)[:, None]
+    doubt = doubt | (cracks.hurry(before, after) > 1)[:, None]
     return ((tension > 0.0) & doubt & ~cracks.ended(before)).any(1)
 
 
@@ -94,8 +96,9 @@ def _in_parts(cracks: Breakable[S], state: S, load: CrackLoad) -> S:
         return cracks.broken(after, torch.ones_like(cracks.ended(after)))
     if len(load.samples) < 2:
         return cracks.broken(after, _reached(cracks, after, load) | cracks.ended(after))
-    first, second = halves(load)
-    return _in_parts(cracks, _in_parts(cracks, state, first), second)
+    for part in parts_of(load, min(max(int(cracks.hurry(state, after)), 2), MOST_PARTS)):
+        state = _in_parts(cracks, state, part)
+    return state
 
 
 def _reached(cracks: Breakable[S], state: S, load: CrackLoad) -> Tensor:

@@ -17,7 +17,7 @@ in order. What remains (+ − × ÷ √ and comparisons) is exact by IEEE 754 in
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
@@ -32,6 +32,7 @@ from models.tree import mapped, rows
 
 WIDTH = 64  # lanes are a multiple of this; four times the longest unrolled vector
 STRIDE = 0.03  # longest stride, relative to the crack
+ONCE = 1e-4  # growth by one cycle that is one step, relative to the crack
 SMALL = 5e-5  # growth in strides that one evaluation may take: 1.5e-6 of the crack
 AHEAD = 1.15  # a stride aims this far beyond its first estimate, so that one mostly suffices
 MAX_STRIDES = 4096  # from 1 µm to 1 m takes 470
@@ -110,19 +111,23 @@ class Lanes:
 
     def __call__(self, a: Tensor) -> Tensor:
         """da/dλ (tracks,) [m], ∞ where a cycle breaks the part."""
-        drive, past = self.drive, self.drive.met.a > 0.0
-        long = torch.where(past, drive.met.a, self._spread(filled(a)))
-        K_max, R = self.K_max_and_R(a)
-        later = past & (drive.overload.a > drive.met.a)  # it has not met that overload
-        overload = mapped(lambda leaf: torch.where(later, 0.0, leaf), drive.overload)
-        per_cycle = drive.retardation(drive.law, K_max, R, long, overload)
-        per_cycle = torch.where(past & torch.isinf(per_cycle), 0.0, per_cycle)
+        drive, (K_max, per_cycle) = self.drive, self.one_cycle(a)
         if self.judged:
             per_cycle = torch.where(self.breaks(K_max, a), math.inf, per_cycle)
         value = torch.where(drive.count > 0.0, drive.count * per_cycle, 0.0)[: self.used]
         if self.apart:
             return value
         return a.new_zeros(self.tracks).index_add_(0, self.track[: self.used], value)
+
+    def one_cycle(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """K_max [Pa √m] and growth [m] of one cycle of each lane, both (M,), at `a` (tracks,)."""
+        drive, past = self.drive, self.drive.met.a > 0.0
+        long = torch.where(past, drive.met.a, self._spread(filled(a)))
+        K_max, R = self.K_max_and_R(a)
+        later = past & (drive.overload.a > drive.met.a)  # it has not met that overload
+        overload = mapped(lambda leaf: torch.where(later, 0.0, leaf), drive.overload)
+        growth = drive.retardation(drive.law, K_max, R, long, overload)
+        return K_max, torch.where(past & torch.isinf(growth), 0.0, growth)
 
     def K_max_and_R(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """K_max [Pa √m] and load ratio [1], both (M,), at `a` (tracks,).
@@ -142,6 +147,27 @@ class Lanes:
         dK = equivalent(drive.range * unit, drive.shear * unit_II)
         K_max = equivalent(drive.peak * unit, drive.shear_peak * unit_II)
         return K_max, load_ratio(dK, K_max, drive.R)
+
+    def once(self, a: Tensor) -> Lanes:
+        """The lanes, those of one cycle at most that grow far acting on cracks of `a` (tracks,).
+
+        Within a cycle its own growth does not count: else it would run away with the crack.
+        """
+        drive, growth = self.drive, self.one_cycle(a)[1]
+        long = filled(a)
+        at = self._spread(long)
+        is_one = (drive.count > 0.0) & (drive.count <= 1.0) & (drive.met.a == 0.0)
+        far = is_one & (growth > ONCE * at)
+        if not far.any():
+            return self
+        root = root_of(long)
+        here = Met(
+            at,
+            self._spread(self.geometry.F(long) * root),
+            self._spread(self.geometry.F_II(long) * root),
+        )
+        met = mapped(lambda new, old: torch.where(far, new, old), here, drive.met)
+        return replace(self, drive=drive._replace(met=met))
 
     def breaks(self, K_max: Tensor, a: Tensor) -> Tensor:
         """Whether (M,) a peak with `K_max` (M,) [Pa √m] breaks its crack of `a` (tracks,) [m]."""
@@ -214,6 +240,8 @@ def advanced(a: Tensor, speed: Speed, limit: Tensor) -> Advance:
     striding = (~(small | broken)).nonzero().squeeze(1)
     if striding.numel():
         some = speed.among(striding)
+        if isinstance(some, Lanes):
+            some = some.once(a[striding])
         far, fast = _strode(a[striding], some, limit[striding], start[striding])
         growth = growth.index_copy(0, striding, far)
         broken = broken.index_copy(0, striding, fast)

@@ -159,9 +159,9 @@ class PathStepper:
         K_II = tension * k[:, 0, 1, None] + shear * k[:, 1, 1, None]
         return (tension > 0.0) & (equivalent(K_I, K_II) >= state.strength.K_c)
 
-    def hurries(self, before: PathState, after: PathState) -> Tensor:
-        """No crack (n,): along paths, cuts make facets."""
-        return torch.zeros_like(after.fractured)
+    def hurry(self, before: PathState, after: PathState) -> Tensor:
+        """One part (n,): along paths, cuts make facets."""
+        return torch.ones_like(after.cycles)
 
     def ended(self, state: PathState) -> Tensor:
         """Which cracks (n, 1) have run through the plate."""

@@ -29,7 +29,10 @@ _NINES: Final = tuple(
 )
 _SINGLE: Final = (float(np.float32(code)) for code in _NINES if code < 1e6)  # not yet rounded up
 # What loggers write for "missing", in the unit of the wire, either sign and precision.
-NULL_CODES: Final = tuple(sorted({*_NINES, *_SINGLE} - {10.0**digits for digits in range(4, 10)}))
+_CAMPBELL: Final = (6999.0, 7999.0)  # "not a number" and overrange of two-byte tables
+NULL_CODES: Final = tuple(
+    sorted({*_NINES, *_SINGLE, *_CAMPBELL} - {10.0**digits for digits in range(4, 10)})
+)
 _OF_OLD: Final = {"strain": "um/m", "stress": ""}  # journals of before had no unit
 _UNITS: Final = {**STRESS, **STRAIN, "": Unit(1.0, 1.0)}
 

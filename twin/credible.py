@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -44,6 +45,10 @@ _MM = ((1e-3, 'mm: give "unit": "mm"'), (1e-6, 'µm: give "unit": "um"'))
 _STRESS = ((1e6, 'MPa: give "unit": "MPa", or the value times 1e6'),)
 _SIZE = Range(1e-4, 10.0, "m", _MM)
 _THRESHOLD = Range(0.0, 3e7, "Pa √m")
+LEAST_THRESHOLD = 1e4  # [Pa √m] above none
+_THRESHOLD_OF_METALS = Range(LEAST_THRESHOLD, 3e7, "Pa √m", _K)
+FASTER_BY = 1.2  # by which a table's ΔK may rise with R: scatter of measurements
+BETA = Range(0.0, 50.0, "", ((0.01, "per cent: give F itself"),))
 
 LAW: Mapping[str, Range] = {
     "m": Range(1.0, 10.0),
@@ -75,7 +80,7 @@ STRENGTH: Mapping[str, Range] = {
 GEOMETRY: Mapping[str, Range] = {"W": _SIZE, "H": _SIZE, "t": _SIZE, "radius": _SIZE}
 CRACK = Range(1e-6, 1.0, "m", _MM)
 GAIN = Range(1e-3, 1e3)
-GATE = Range(0.0, 5e8, "Pa")
+GATE = Range(0.0, 5e7, "Pa")
 YOUNGS_MODULUS = Range(5e8, 1.2e12, "Pa", ((1e9, "GPa: give the value times 1e9"), *_STRESS))
 
 MPa_SQRT_M = 1e6
@@ -123,6 +128,7 @@ def _unusual(registration: Registration) -> Iterator[str]:
     if r.retardation is not None:
         yield from _beyond("retardation", r.retardation.model_dump(), RETARDATION)
     yield from _beyond("geometry", r.geometry.model_dump(), GEOMETRY)
+    yield from _odd(r)
     for name, within in STRENGTH.items():
         if isinstance(value := getattr(r, name), float):
             yield from _beyond_one(name, value, within)
@@ -136,6 +142,23 @@ def _unusual(registration: Registration) -> Iterator[str]:
         )
     if r.law is not None:
         yield from _growing(r.law)
+
+
+def _odd(r: Registration) -> Iterator[str]:
+    """What single numbers do not show: a threshold of next to nothing, and odd tables."""
+    if r.law is not None and 0.0 < r.law.constants.get("dK_th", 0.0) < LEAST_THRESHOLD:
+        yield from _beyond_one("law.dK_th", r.law.dK_th, _THRESHOLD_OF_METALS)
+    if r.law is not None and r.law.kind == "tabulated":
+        for growth, row in zip(r.law.growth, r.law.dK, strict=True):
+            if any(right > FASTER_BY * left for left, right in pairwise(row)):
+                yield (
+                    f"law.dK rises with R at a growth of {growth:g} m a cycle: a crack grows"
+                    " faster, not slower, at a higher load ratio"
+                )
+                return
+    if r.geometry.kind == "tabulated":
+        factors = r.geometry.built({}).beta.flatten().tolist()
+        yield from _beyond_one("geometry.beta", max(factors), BETA)
 
 
 def _beyond(part: str, constants: Mapping[str, Any], ranges: Mapping[str, Range]) -> Iterator[str]:

@@ -44,7 +44,7 @@ from twin.cohort import (
 from twin.component import Component
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
-from twin.surprise import Verdict, doubted, identity, verdicts
+from twin.surprise import Verdict, doubted, identity, timed, verdicts
 from twin.watermark import DERIVED, Watching
 
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
@@ -411,7 +411,7 @@ def _broken(
     broke = (after.fractured & ~before.fractured & off & load.inspected).tolist()
     impossible = [i for i, jump in jumps.items() if broke[i] and not _is_confirmed(jump)]
     for i in impossible:
-        o = group[i].observation
+        o = timed(group[i])
         if isinstance(o, Inspection):
             jumps[i] = doubted(o, held.get(cohort.members[group[i].row]))
     return bool(impossible)

@@ -3,7 +3,8 @@
 One that is further from the belief than the registered factor, or longer than any crack of the
 geometry, is held: it moves nothing. Held is one for each component, the newest. It is believed
 once another inspection agrees with it, or somebody confirms it, and dropped when a later one
-agrees with the belief. All of that follows from the journal alone.
+agrees with the belief. The same measurement sent again (one source, one time) confirms nothing.
+All of that follows from the journal alone.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from sensors.limits import KEY_END
-from sensors.observation import Confirmation, Inspection
+from sensors.observation import AnyObservation, Confirmation, Inspection
 from twin.assimilate import Reading
 
 # Two lengths of one crack that are further apart than this factor are not of one crack: sizing
@@ -80,9 +83,18 @@ def doubted(new: Inspection, waiting: Inspection | None) -> Verdict:
     if waiting is None:
         return Verdict(None, new, (("held", new),))
     newer, older = (new, waiting) if new.t_ns >= waiting.t_ns else (waiting, new)
-    if not far(new.crack_length, waiting.crack_length, AGREE):
+    is_repeated = (new.source, new.t_ns) == (waiting.source, waiting.t_ns)
+    if not is_repeated and not far(new.crack_length, waiting.crack_length, AGREE):
         return Verdict(newer, None, (("confirmed", newer),))
     return Verdict(None, newer, (("superseded", older), ("held", newer)))
+
+
+def timed(reading: Reading) -> AnyObservation:
+    """The observation of a reading, at the time that it counts with."""
+    o = reading.observation
+    if reading.t_ns is None or not isinstance(o, Inspection):
+        return o
+    return msgspec.structs.replace(o, t_ns=reading.t_ns)
 
 
 def verdicts(
@@ -95,7 +107,7 @@ def verdicts(
     """The verdicts of a round's inspections and confirmations, by their place in it."""
     found: dict[int, Verdict] = {}
     for i, reading in enumerate(group):
-        o, waiting = reading.observation, held.get(name(reading))
+        o, waiting = timed(reading), held.get(name(reading))
         if isinstance(o, Confirmation):
             if waiting is not None and identity(waiting) == identity(o):
                 found[i] = Verdict(waiting, None, (("confirmed", waiting),))

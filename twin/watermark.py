@@ -17,6 +17,7 @@ MAX_JUMP_NS = 6 * 3600 * 10**9
 
 DERIVED = "image"  # the source of what is read from images, which has no clock of its own
 FEWEST = 2  # sources that confirm each other, whatever the number of those known
+NEXT_TO_ALL = 0.75  # of the sources known
 PATIENCE = 3  # messages of a source that nobody confirms and nobody denies
 SILENCE = 2  # usual silences, after which nobody denies it
 MEMORY = 4  # silences after which the longest one is forgotten
@@ -191,9 +192,10 @@ class Watching:
         need = max(FEWEST, (known + 1) // 2)
         if len(self._held) >= need:
             times = nlargest(need, (other.last_ns for other in self._held.values()))
-            if times[-1] > self.watermark_ns:
+            if times[-1] <= self.watermark_ns:
+                self._let_go(self.watermark_ns)
+            elif self._are_several(known):
                 return times[-1]
-            self._let_go(self.watermark_ns)
         if held.doubted:
             return None
         if self._is_alone(source):
@@ -201,6 +203,17 @@ class Watching:
         silence_ns = SILENCE * self._gap_ns if known > 1 else 0
         is_silent = held.last_ns - held.first_ns >= max(self._pace_ns, silence_ns)
         return held.last_ns if held.messages >= PATIENCE and is_silent else None
+
+    def _are_several(self, known: int) -> bool:
+        """Whether those that are held have more than one clock, as far as names tell.
+
+        One instrument that measures many parts has one clock, and does not confirm itself, unless
+        no other is known, or next to all of those that are known say so.
+        """
+        if len(self._held) >= NEXT_TO_ALL * known or len({name for _, name in self._held}) > 1:
+            return True
+        (named,) = {name for _, name in self._held}
+        return all(name == named for _, name in self._near | self._before)
 
     def _move(self, source: Source, to_ns: int) -> None:
         """Move the watermark to `to_ns`, and on to the last of those that are near it then."""

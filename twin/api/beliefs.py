@@ -54,7 +54,7 @@ def state(
         "open_growth": float(r.open_growth[i]),
         "cycles": float(r.cycles[i]),
         **remaining(float(cohort.remaining[i])),
-        "reason": _reason(cohort, i),
+        "reason": _reason(cohort, i, at_limit=fractured or length >= limit),
         "fractured": fractured,
         "outside": outside(component, cohort.state, i),
         "inspection": _inspection(r, i),
@@ -72,9 +72,11 @@ def _history_is(fleet: Fleet, name: str, *, can_catch_up: bool) -> str:
     return "catching_up" if can_catch_up else "incomplete"
 
 
-def _reason(cohort: Cohort, i: int) -> str | None:
-    """Why there is no number of remaining cycles, in a sentence."""
+def _reason(cohort: Cohort, i: int, *, at_limit: bool) -> str | None:
+    """Why there is no number of remaining cycles, or none left, in a sentence."""
     left = float(cohort.remaining[i])
+    if left == 0.0 and not at_limit:
+        return "the largest load seen so far would break the part if it came again now"
     if math.isfinite(left):
         return None
     if math.isinf(left):

@@ -101,6 +101,11 @@ def add_confirmations(app: FastAPI, context: Context) -> None:
             raise await _not_held(context, found.name, id)
         if found.retired:
             raise ProblemError("conflict", f"{found.name} is retired")
+        r, _, i = row(context.service.fleet, context.views, found.name)
+        if bool(r.fractured[i]) and held.t_ns < int(r.t_ns[i]):
+            raise ProblemError(
+                "conflict", f"{found.name} has broken since inspection {id}: inspect it again"
+            )
         await context.done(context.service.observe(confirmation(held)))
         r, _, i = row(context.service.fleet, context.views, found.name)
         if (int(r.t_inspected_ns[i]), float(r.measured[i])) != (held.t_ns, held.crack_length):

@@ -139,7 +139,7 @@ class State(Page):
         description="Cycles left to the limit under the load so far; 0 at the limit."
     )
     remaining_cycles_is: Remaining = Field(description=_REMAINING)
-    reason: str | None = Field(description="Why there is no number, in a sentence.")
+    reason: str | None = Field(description="Why there is no number, or 0 short of the limit.")
     fractured: bool | None = Field(description="Null for an earlier time.")
     outside: list[str] | None = Field(
         description="Load ratios that the law, and lengths that the geometry's formula is not known"
