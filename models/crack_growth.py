@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import torch
+from numba import njit
 from torch import Tensor
 
 from models.crack_state import CrackState, limit_of, mean
 from models.exposure import row_of
 from models.integration import Drive, Lanes, advanced, filled, met, padded, root_of
-from models.rainflow import Cycles, Passage, Turning, at_peaks, marked, residue, resolved
-from models.retardation import Overload, Retardation
+from models.rainflow import (
+    Bools,
+    Cycles,
+    Floats,
+    Ints,
+    Passage,
+    Turning,
+    at_peaks,
+    marked,
+    residue,
+    resolved,
+)
+from models.retardation import NoRetardation, Overload, Retardation
 from models.strength import known
 from models.tree import mapped, rows
 
@@ -57,37 +69,111 @@ def tallied(
 
 
 def _in_order(state: CrackState, passage: Passage) -> tuple[Tensor, Tensor, Overload, Tensor]:
-    """Lengths, growth (both (n·p,) [m]) and overloads after the blocks, one after the other.
+    """Lengths, growth (both (n·p,) [m]) and overloads after what passes, group by group.
 
-    And the lengths (m, p) [m] after each of the blocks.
+    And the lengths (m, p) [m] that each of the blocks met.
     """
     cycles, p = passage.cycles, state.a.shape[1]
     limit, growth = limit_of(state), torch.zeros_like(state.length).view(-1)
-    lengths, met = cycles.offset.diff(), state.length.new_zeros(len(cycles.range), p)
-    for j in range(int(lengths.max())):
-        row = (lengths > j).nonzero().squeeze(1)
-        source = _particles(row, p)
-        block = _repeated(cycles.offset[row] + j, p)
-        track = torch.arange(len(source), device=source.device)
-        mark = _met(passage, block, met)
-        speed = _lanes(state, passage, block, source, track, mark, apart=True)
+    met = state.length.new_zeros(len(cycles.range), p)
+    row, group = row_of(cycles.offset), _groups(state, passage)
+    for j in range(int(group.max()) + 1):
+        block = (group == j).nonzero().squeeze(1)
+        there = torch.unique_consecutive(row[block])
+        place = torch.zeros(len(state.a), dtype=torch.int64)
+        place[there] = torch.arange(len(there))
+        source = _particles(there, p)
         a = state.length.view(-1)[source]
+        met[block] = a.view(-1, p)[place[row[block]]]
         if cycles.count[block].any():  # else peaks pass, and nothing grows
+            track = _particles(place[row[block]], p)
+            at = _repeated(block, p)
+            speed = _lanes(state, passage, at, source, track, _met(passage, at, met))
             a, more, _ = advanced(a, speed, limit[source])
             growth = growth.index_add(0, source, more)
-        peak = passage.number[block] >= 0
-        overload = _remembered(speed, a, passage.passes[block])
-        met = met.index_copy(0, cycles.offset[row] + j, a.view(-1, p))
-        a = torch.where(peak, a * (1.0 + HAIR), a)
-        state = state._replace(
-            length=state.length.view(-1).index_copy(0, source, a).view_as(state.length),
-            overload=mapped(
-                lambda old, new, at=source: old.view(-1).index_copy(0, at, new).view_as(old),
-                state.overload,
-                overload,
-            ),
-        )
+            state = state._replace(length=_placed(state.length, source, a))
+        last = block[torch.cat((row[block].diff() != 0, torch.ones(1, dtype=torch.bool)))]
+        state = _with_peaks(state, passage, last, there)
+        met[last] = a.view(-1, p)
     return state.length, growth, state.overload, met
+
+
+def _with_peaks(state: CrackState, passage: Passage, last: Tensor, there: Tensor) -> CrackState:
+    """The cracks of the rows `there` (k,) after the peaks of the blocks `last` (k,), if they pass.
+
+    A peak makes its zone when it passes, not when its cycle closes.
+    """
+    p = state.a.shape[1]
+    source, at = _particles(there, p), _repeated(last, p)
+    track = torch.arange(len(source), device=source.device)
+    speed = _lanes(state, passage, at, source, track, torch.zeros(len(at)), apart=True)
+    a, passes = state.length.view(-1)[source], passage.passes[at]
+    overload = _remembered(speed, a, passes)
+    a = torch.where(passage.number[at] >= 0, a * (1.0 + HAIR), a)
+    return state._replace(
+        length=_placed(state.length, source, a),
+        overload=mapped(lambda old, new: _placed(old, source, new), state.overload, overload),
+    )
+
+
+def _placed(leaf: Tensor, at: Tensor, values: Tensor) -> Tensor:
+    return leaf.reshape(-1).index_copy(0, at, values).view_as(leaf)
+
+
+def _groups(state: CrackState, passage: Passage) -> Tensor:
+    """Which blocks (m,) act together, as no peak between them can be the overload; rising by row.
+
+    A peak can where its zone reaches the edge of the furthest so far, whatever the crack grows
+    meanwhile; what passes with it ends its group.
+    """
+    p, row = state.a.shape[1], row_of(passage.cycles.offset)
+    every = torch.arange(len(row), device=row.device)
+    at, track = _repeated(every, p), _particles(row, p)
+    cracks = torch.arange(state.a.numel(), device=row.device)
+    speed = _lanes(state, passage, at, cracks, track, torch.zeros(len(at)), retardation=None)
+    a, used = state.length.reshape(-1), len(at)
+    K_max = speed.K_max_and_R(a)[0]
+    zone = speed.drive.retardation.size(K_max)[:used].view(-1, p)
+    most = lanes(state, passage, NoRetardation())(a).view_as(state.a)
+    edge = state.overload.a + state.retardation.size(state.overload.K) - state.length
+    group = torch.empty(len(row), dtype=torch.int64)
+    _group(
+        passage.cycles.offset.numpy(),
+        passage.passes.numpy(),
+        (passage.cycles.count > 0.0).numpy(),
+        zone.contiguous().numpy(),
+        most.contiguous().numpy(),
+        edge.expand_as(state.a).contiguous().numpy(),
+        group.numpy(),
+    )
+    return group
+
+
+@njit(cache=True, nogil=True)
+def _group(
+    offset: Ints,
+    passes: Bools,
+    grows: Bools,
+    zone: Floats,
+    most: Floats,
+    edge: Floats,
+    group: Ints,
+) -> None:
+    """See `_groups`; `group` is written, `edge` (n, p) too: how far the furthest zone reaches."""
+    for i in range(len(offset) - 1):
+        now, is_first = 0, True
+        for j in range(offset[i], offset[i + 1]):
+            can = False
+            if passes[j]:
+                for k in range(zone.shape[1]):
+                    can = can or zone[j, k] + most[i, k] >= edge[i, k]
+                    edge[i, k] = max(edge[i, k], zone[j, k])
+            if can and grows[j] and not is_first:
+                now += 1  # a block of its own
+            group[j] = now
+            is_first = can
+            if can:
+                now += 1
 
 
 def _met(passage: Passage, block: Tensor, met: Tensor) -> Tensor:
@@ -180,7 +266,7 @@ def _lanes(
     cracks: Tensor,  # (k,) which of all n·p particles are concerned
     track: Tensor,  # (M,) which of `cracks` a lane acts on
     mark: Tensor,  # (M,) the length that its peak met, 0: that of now [m]
-    apart: bool,  # lane i acts on crack i, one each
+    apart: bool = False,  # lane i acts on crack i, one each
     retardation: Retardation | None = None,
 ) -> Lanes:
     n, p = state.a.shape

@@ -32,7 +32,7 @@ from models.tree import mapped, rows
 
 WIDTH = 64  # lanes are a multiple of this; four times the longest unrolled vector
 STRIDE = 0.03  # longest stride, relative to the crack
-ONCE = 1e-4  # growth by one cycle that is one step, relative to the crack
+ONCE = 5e-3  # growth by one cycle that is one step, relative to the crack
 SMALL = 5e-5  # growth in strides that one evaluation may take: 1.5e-6 of the crack
 AHEAD = 1.15  # a stride aims this far beyond its first estimate, so that one mostly suffices
 MAX_STRIDES = 4096  # from 1 µm to 1 m takes 470

@@ -53,6 +53,10 @@ class Retardation(Protocol):
         """The longest stride [m] from `a` over which growth varies smoothly; ∞ outside zones."""
         ...
 
+    def size(self, K_max: Tensor) -> Tensor:
+        """The plastic zone [m] of a peak of `K_max` [Pa √m]."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class NoRetardation:
@@ -71,6 +75,10 @@ class NoRetardation:
     def reach(self, overload: Overload, a: Tensor) -> Tensor:
         """No bound."""
         return torch.full_like(a, math.inf)
+
+    def size(self, K_max: Tensor) -> Tensor:
+        """None is looked at."""
+        return torch.zeros_like(K_max)
 
 
 def _edge(overload: Overload, zone: Value, yield_stress: Value) -> tuple[Tensor, Tensor]:
@@ -126,6 +134,11 @@ class Wheeler:
         """A fraction of the overload zone inside it."""
         return _reach(overload, a, self.zone, self.yield_stress)
 
+    def size(self, K_max: Tensor) -> Tensor:
+        """Zone (K_max / σ_y)² [m]."""
+        ratio = K_max / self.yield_stress
+        return self.zone * (ratio * ratio)
+
 
 @dataclass(frozen=True, slots=True)
 class GeneralisedWillenborg:
@@ -172,6 +185,11 @@ class GeneralisedWillenborg:
     def reach(self, overload: Overload, a: Tensor) -> Tensor:
         """A fraction of the overload zone inside it."""
         return _reach(overload, a, self.zone, self.yield_stress)
+
+    def size(self, K_max: Tensor) -> Tensor:
+        """Zone (K_max / σ_y)² [m]."""
+        ratio = K_max / self.yield_stress
+        return self.zone * (ratio * ratio)
 
 
 RETARDATIONS: dict[str, type[Retardation]] = {

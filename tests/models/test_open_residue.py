@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from models.crack import CrackState, CrackStepper, belief, blocks, series_load, spectrum_load
-from models.crack_load import inspection_load
+from models.crack_growth import _groups
+from models.crack_load import inspection_load, passed_load
 from models.forecast import remaining
 from models.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
 from models.laws import LAWS, ParisLaw
@@ -20,6 +21,7 @@ from models.materials import material
 from models.path_crack import EdgePlate, PathStepper
 from models.rainflow import passed, turning
 from models.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Retardation, Wheeler
+from models.tables import table_geometry
 from models.tree import joined, leaves, rows
 
 MPa, mm = 1e6, 1e-3
@@ -328,3 +330,42 @@ def test_no_open_growth_without_a_range() -> None:
     state = after_series(stepper(), [5.0])
     assert isinstance(state.open_growth, Tensor)
     assert float(state.open_growth[0, 0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("2024-t3-nasgro3", 0.95), ("2024-t3-nasgro4", 0.95), ("2024-t3-forman", 0.98)],
+)
+def test_a_single_cycle_does_not_run_away_with_its_own_growth(name: str, share: float) -> None:
+    """Just below the toughness one cycle grows a crack by 5 %: once, by series and by spectrum."""
+    peak, by = stress_at(material(name).K_c / MPa) * share, stepper(name)
+    small = [0, 50] * 20
+    told = after_series(by, [*small, 0, peak, *small, 0])
+    counted = after_spectrum(by, (50, 25, 40), (peak, peak / 2, 1))
+    assert not bool(told.fractured[0])
+    assert not bool(counted.fractured[0])
+    assert length(counted) - 10.0 == pytest.approx(length(told) - 10.0, rel=0.01)
+    assert length(told) > 10.4
+
+
+def test_a_tabulated_geometry_bears_series_of_a_part_whose_strength_is_known() -> None:
+    table = table_geometry([1 * mm, 20 * mm, 60 * mm], [1.1, 1.3, 2.0])
+    by = CrackStepper(
+        law("2024-t3-walker"), table, NoRetardation(), 10 * mm, 50 * mm, K_c=70e6, yield_stress=4e8
+    )
+    told = after_series(by, [0, 100] * 50 + [0])
+    assert length(told) == pytest.approx(length(after_spectrum(by, (100, 50, 50))), rel=1e-6)
+    assert length(told) > 10.0
+    assert bool(after_series(by, [0, 350]).fractured[0])
+
+
+def test_random_loads_with_retardation_step_in_few_groups() -> None:
+    """What no overload parts acts together: else a minute of load takes as long to step."""
+    by = stepper("2024-t3-walker", WHEELER)
+    samples = torch.from_numpy(random_series(3, 2000)) * MPa
+    load = series_load(torch.ones(1, dtype=torch.int64), [samples])
+    state = by.init(1)
+    _, passage = passed_load(state.counter, load)
+    groups = int(_groups(state, passage).max()) + 1
+    assert len(passage.passes) > 1000
+    assert groups < 40
