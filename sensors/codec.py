@@ -31,6 +31,7 @@ from sensors.wire import (
     WireLoad,
 )
 
+NO_CODE: Final = 1e39  # beyond single precision's largest, which loggers write, no code lies
 REASONS: Final = (
     *("topic", "content_type", "size", "json", "msgpack", "field", "type", "value", "unit"),
     *("time", "image"),
@@ -145,7 +146,9 @@ def _samples(
     array = np.frombuffer(packed, "<f8")
     sizes = np.abs(array)
     beyond = np.count_nonzero(sizes > unit.wire(largest))
-    if 2 * beyond > len(values):  # fewer are no other unit: codes and spikes, told where judged
+    if (
+        2 * beyond > len(values) or sizes.max() > NO_CODE
+    ):  # fewer are no other unit: codes and spikes, told where judged
         i = int(np.abs(array).argmax())
         raise too_large(f"{field}[{i}]", values[i], largest, _SI[quantity])
     if unit.is_si:
@@ -187,8 +190,10 @@ def _rows(cycles: list[Row], unit: Unit, quantity: Quantity, limits: Limits) -> 
             raise _row_too_large(i, cycles[i], bound, quantity, limits)
         if extent > bound or not -bound <= mean <= bound:
             beyond.append(i)
+            if max(extent, abs(mean)) > NO_CODE:
+                raise _row_too_large(i, cycles[i], bound, quantity, limits)
         flat += (extent * factor / divisor, mean * factor / divisor, count)
-    if 2 * len(beyond) > len(cycles):  # fewer are no other unit: told where they are judged
+    if beyond and 2 * len(beyond) >= len(cycles):  # as of samples
         raise _row_too_large(beyond[0], cycles[beyond[0]], bound, quantity, limits)
     return struct.pack(f"<{len(flat)}d", *flat)
 

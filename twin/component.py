@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     create_model,
@@ -32,9 +33,20 @@ from twin.units import law_in_si, registration_in_si, sizes_in_si, stresses_in_s
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
 
-Constant = Annotated[float, Field(ge=-1e15, le=1e15)]
-Positive = Annotated[float, Field(gt=0, le=1e15)]
+Constant = Annotated[float, Field(strict=True, ge=-1e15, le=1e15)]
+Positive = Annotated[float, Field(strict=True, gt=0, le=1e15)]
 Node = Annotated[tuple[Constant, ...], Field(min_length=2, max_length=2)]  # x, y
+
+
+def _number_or_off(value: Any) -> Any:  # noqa: ANN401  whatever was sent
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or value == "off" or (is_number and 0.0 < value <= 1e12):
+        return value
+    raise ValueError(f'{value!r} is neither a number above 0 and up to 1e12 nor "off"')
+
+
+Strength = Annotated[float | Literal["off"], BeforeValidator(_number_or_off)]
+Length = Annotated[float, Field(strict=True, gt=0, le=100)]
 
 
 class Parameters(BaseModel):
@@ -56,7 +68,7 @@ class Parameters(BaseModel):
         return registry[self.kind](**self.constants)
 
 
-Ratio = Annotated[float, Field(ge=-1e3, lt=1)]
+Ratio = Annotated[float, Field(strict=True, ge=-1e3, lt=1)]
 RatioRange = Annotated[tuple[Ratio, ...], Field(min_length=2, max_length=2)]
 _R_RANGE = "Lowest and highest load ratio that the law was measured at."
 
@@ -320,7 +332,7 @@ class GaugeParameters(BaseModel):
     stuck_samples: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = Field(
         200, description="Equal samples in a row that are told as a stuck gauge; null: never."
     )
-    stuck_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
+    stuck_s: Annotated[float, Field(strict=True, ge=0, le=1e9)] = Field(
         10.0, description="And at least as long [s]."
     )
 
@@ -342,23 +354,27 @@ class Registration(BaseModel):
     law: Law | None = Field(None, description="Growth law; goes before the material's.")
     geometry: Geometry = Field(description="Where the crack is: its stress intensity.")
     retardation: Retardation | None = Field(None, description="Load interaction; none if absent.")
-    toughness: Annotated[float, Field(gt=0, le=1e12)] | Literal["off"] | None = Field(
+    toughness: Strength | None = Field(
         None,
         description="Stress intensity that breaks the part [Pa √m]; the material's and the law's "
         'own if absent. "off": that of the law alone.',
     )
-    yield_stress: Annotated[float, Field(gt=0, le=1e12)] | Literal["off"] | None = Field(
+    yield_stress: Strength | None = Field(
         None,
         description="The part breaks when the mean stress of its net section reaches this [Pa]; "
         "if absent, that of `retardation`, or the material's where its source gives one; "
         '"off": not judged. Not for plates.',
     )
-    crack_length: Annotated[float, Field(gt=0, le=100)] = Field(description="Initial length [m].")
-    crack_limit: Annotated[float, Field(gt=0, le=100)] = Field(description="Alarm length [m].")
+    crack_length: Annotated[float, Field(strict=True, gt=0, le=100)] = Field(
+        description="Initial length [m]."
+    )
+    crack_limit: Annotated[float, Field(strict=True, gt=0, le=100)] = Field(
+        description="Alarm length [m]."
+    )
     inspection: Literal["replace", "record"] = Field(
         "replace", description="An inspection replaces the belief, or is only recorded."
     )
-    surprise_factor: Annotated[float, Field(gt=1, le=1e15)] | None = Field(
+    surprise_factor: Annotated[float, Field(strict=True, gt=1, le=1e15)] | None = Field(
         5.0,
         description="An inspection further than this factor from the belief, or longer than a "
         "crack can be, waits for confirmation; null: none does.",
@@ -367,13 +383,13 @@ class Registration(BaseModel):
     gauge: GaugeParameters = Field(
         GaugeParameters(), description="What a healthy gauge says; else samples are set aside."
     )
-    gate: Annotated[float, Field(ge=0, le=1e12)] = Field(
+    gate: Annotated[float, Field(strict=True, ge=0, le=1e12)] = Field(
         1e5, description="Smallest reversal that counts as a turning point [Pa]."
     )
-    stale_after_s: Annotated[float, Field(gt=0, le=1e9)] = Field(
+    stale_after_s: Annotated[float, Field(strict=True, gt=0, le=1e9)] = Field(
         600.0, description="Silence after which the component counts as stale [s]."
     )
-    life_alert_cycles: Annotated[float, Field(ge=0, le=1e15)] | None = Field(
+    life_alert_cycles: Annotated[float, Field(strict=True, ge=0, le=1e15)] | None = Field(
         50_000.0,
         description="An alert tells of a remaining life below this [cycles]; none if null or 0.",
     )

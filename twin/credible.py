@@ -48,7 +48,9 @@ _THRESHOLD = Range(0.0, 3e7, "Pa √m")
 LEAST_THRESHOLD = 1e4  # [Pa √m] above none
 _THRESHOLD_OF_METALS = Range(LEAST_THRESHOLD, 3e7, "Pa √m", _K)
 FASTER_BY = 1.2  # by which a table's ΔK may rise with R: scatter of measurements
-BETA = Range(0.0, 50.0, "", ((0.01, "per cent: give F itself"),))
+BETA = Range(0.0, 20.0, "", ((0.01, "per cent: give it itself"),))  # of the shortest crack
+K_OVER_STRESS = BETA._replace(slips=((0.03162, "one from K_over_stress in √mm: give it in √m"),))
+RAILS = (Range(1e-5, 0.1, "m/m"), Range(1e5, 1e10, "Pa"))
 
 LAW: Mapping[str, Range] = {
     "m": Range(1.0, 10.0),
@@ -81,7 +83,12 @@ GEOMETRY: Mapping[str, Range] = {"W": _SIZE, "H": _SIZE, "t": _SIZE, "radius": _
 CRACK = Range(1e-6, 1.0, "m", _MM)
 GAIN = Range(1e-3, 1e3)
 GATE = Range(0.0, 5e7, "Pa")
-YOUNGS_MODULUS = Range(5e8, 1.2e12, "Pa", ((1e9, "GPa: give the value times 1e9"), *_STRESS))
+YOUNGS_MODULUS = Range(
+    5e8,
+    1.2e12,
+    "Pa",
+    ((1e9, "GPa: give the value times 1e9"), (1e6, "MPa: give the value times 1e6")),
+)
 
 MPa_SQRT_M = 1e6
 SLOWEST, FASTEST = 1e-12, 1e-5  # [m/cycle] at 10 MPa √m and R = 0, of what carries load
@@ -156,9 +163,16 @@ def _odd(r: Registration) -> Iterator[str]:
                     " faster, not slower, at a higher load ratio"
                 )
                 return
+    rail = r.gauge.rail
+    if rail is not None and not any(low <= abs(rail) <= high for low, high, *_ in RAILS):
+        yield (
+            f"gauge.rail is {rail:g}: it is in m/m where the gauge sends strain, in Pa where it"
+            " sends stress, whatever unit that comes in"
+        )
     if r.geometry.kind == "tabulated":
-        factors = r.geometry.built({}).beta.flatten().tolist()
-        yield from _beyond_one("geometry.beta", max(factors), BETA)
+        first = float(r.geometry.built({}).beta.flatten()[0])
+        within = BETA if r.geometry.K_over_stress is None else K_OVER_STRESS
+        yield from _beyond_one("the first geometry.beta", first, within)
 
 
 def _beyond(part: str, constants: Mapping[str, Any], ranges: Mapping[str, Range]) -> Iterator[str]:

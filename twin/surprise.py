@@ -24,6 +24,7 @@ from twin.assimilate import Reading
 # scatters by less than half of the length, and the closest units, inch and centimetre, lie 2.54
 # apart, so that a wrong unit is not confirmed by the right one.
 AGREE = 2.0
+YEAR_NS = 366 * 86_400 * 10**9
 SOURCE = "confirmation"  # of the stream that a confirmation is
 _EXACT = 1.0 + 1e-9  # so that no rounding decides about the factor itself
 
@@ -90,9 +91,12 @@ def doubted(new: Inspection, waiting: Inspection | None) -> Verdict:
 
 
 def timed(reading: Reading) -> AnyObservation:
-    """The observation of a reading, at the time that it counts with."""
+    """The observation of a reading; one from years ahead at the time that it counts with.
+
+    Else no later inspection could take its place. Nearer ones may be right: nobody knows yet.
+    """
     o = reading.observation
-    if reading.t_ns is None or not isinstance(o, Inspection):
+    if reading.t_ns is None or not isinstance(o, Inspection) or o.t_ns - reading.t_ns < YEAR_NS:
         return o
     return msgspec.structs.replace(o, t_ns=reading.t_ns)
 

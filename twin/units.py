@@ -13,7 +13,7 @@ from typing import Any
 
 from models.materials import INCH, KSI, GPa, MPa
 
-LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "in": INCH}  # [m]
+LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "in": INCH, "cm": 1e-2}  # [m]
 STRESSES = {
     "Pa": 1.0,
     "kPa": 1e3,

@@ -585,3 +585,17 @@ def test_a_field_that_is_nearly_right_is_named() -> None:
     ):
         sentence = refusal(partial(read, SERIES | {wrong: 1}))[1]
         assert sentence == f"field '{wrong}' is unknown" + (f": is {right} meant?" if right else "")
+
+
+@pytest.mark.parametrize(
+    ("unit", "code"), [("MPa", 9999999.0), ("m/m", 999999.0), ("um/m", 3.4e38)]
+)
+def test_a_code_in_a_large_unit_does_not_cost_the_message(unit: str, code: float) -> None:
+    """What most samples say is the unit; the one that no unit explains is judged later."""
+    body = {"source": "daq", "boot": 1, "seq": 0, "time": "2026-01-01T00:00:00Z", "rate_hz": 10.0}
+    samples = [1e-4, 2e-4, code, 1e-4, 2e-4]
+    found = decode(
+        "twin/v1/site/part/load", msgspec.json.encode(body | {"unit": unit, "tension": samples})
+    )
+    assert isinstance(found, Series)
+    assert len(found.tension) == 8 * len(samples)

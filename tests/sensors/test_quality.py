@@ -62,9 +62,9 @@ def test_a_signal_may_pass_through_a_code_that_a_part_can_bear() -> None:
 
 def test_codes_are_those_of_the_gauge() -> None:
     raw = wave()
-    raw[7] = 6.999e6
+    raw[7] = 6.5e6
     assert aside(raw, [], unit="kPa")
-    assert aside(raw, [7], unit="kPa", gauge=Gauge(null_codes=(6999.0,)))
+    assert aside(raw, [7], unit="kPa", gauge=Gauge(null_codes=(6500.0,)))
     assert 1e4 not in NULL_CODES
 
 
@@ -324,3 +324,10 @@ def test_real_flight_sequences_lose_nothing(data: Path, k: int) -> None:
     found = seen(raw)
     assert np.array_equal(found.stress, raw)
     assert found.found == {}
+
+
+@pytest.mark.parametrize("code", [6999.0, -7999.0, 99999.0])
+def test_pairs_of_codes_of_loggers_are_set_aside(code: float) -> None:
+    raw = wave() / E
+    raw[[30, 31]] = code * 1e-6
+    assert aside(raw, [30, 31], unit="um/m", factor=E)

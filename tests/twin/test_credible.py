@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from models.laws import LAWS
 from models.materials import MATERIALS
@@ -14,7 +15,7 @@ from sensors.recorded_series import sequence_fleet, strain_fleet
 from sensors.recorded_specimens import virkler_fleet
 from tests.twin.fleets import PARIS, component, registration
 from twin.component import Registration
-from twin.credible import NotMeantError
+from twin.credible import NotMeantError, credible
 from twin.demo import DemoOptions, _plates
 from twin.errors import SettingsError
 from twin.fleet_file import fleet_file, registrations, tried
@@ -197,3 +198,34 @@ def test_the_fleets_of_recorded_files_are_meant(data: Path) -> None:
     for wanted in registrations(tables, "recorded").values():
         assert not wanted.unusual
         trial(wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gauge": {"rail": 2000.0}}, "gauge.rail is 2000: it is in m/m where the gauge sends"),
+        ({"gate": 4e8}, "gate is 4e"),
+        ({"toughness": 100.0}, "toughness is 100 Pa .m, not within .* looks like MPa"),
+        ({"yield_stress": 365.0}, "yield_stress is 365 Pa, not within .* looks like MPa"),
+        ({"law": {"kind": "paris", "C": 9.7e-30, "m": 3.0, "dK_th": 2.0}}, "looks like MPa"),
+        (
+            {"geometry": {"kind": "tabulated", "a": [5e-4, 2e-2], "beta": [112.0, 250.0]}},
+            "geometry.beta is 112",
+        ),
+        (
+            {"geometry": {"kind": "tabulated", "a": [5e-4, 2e-2], "K_over_stress": [2.0, 14.0]}},
+            "looks like one from K_over_stress in .mm",
+        ),
+    ],
+)
+def test_more_that_cannot_be_meant_is_refused(changes: Any, words: str) -> None:
+    with pytest.raises(NotMeantError, match=words):
+        credible(component(**changes).registration)
+    credible(component(**changes, unusual=True).registration)
+
+
+@pytest.mark.parametrize("value", [True, "0.01", -1.0, 1e30])
+def test_no_word_is_taken_for_a_number(value: Any) -> None:
+    for name in ("crack_length", "toughness"):
+        with pytest.raises(ValidationError):
+            component(**{name: value})

@@ -126,6 +126,15 @@ def test_a_second_inspection_within_a_factor_of_two_confirms_it(
         assert result.fleet.held[name] == other.what
 
 
+@BOTH
+def test_the_same_measurement_sent_again_confirms_nothing(name: str) -> None:
+    first, again = inspection(0, 0.0125, DAY_S, name), inspection(1, 0.0125, DAY_S, name)
+    result = after(first, again)
+    assert believed(result, name) == pytest.approx(1e-3)
+    assert result.fleet.held[name] == again.what
+    assert not bool(state(result.fleet, name).fractured)
+
+
 def test_of_two_that_agree_the_newer_is_believed_though_it_came_first() -> None:
     newer, older = inspection(0, 0.0062, 10.0), inspection(1, 0.006, 5.0)
     result = after(newer, older)

@@ -213,3 +213,25 @@ def test_what_is_remembered_of_clocks_is_in_the_checkpoint() -> None:
     page = msgspec.json.decode(metadata(value, CLOCK))
     assert restored(tensors(value), msgspec.json.encode(page)).clocks == value.clocks
     assert len(value.clocks.held) == 1
+
+
+def test_one_instrument_of_many_parts_does_not_confirm_itself() -> None:
+    """Its channels are as many sources, and one clock."""
+    names = [f"plant/p-{i}" for i in range(6)]
+    value = parts(*names)
+
+    def round_of(at_s: float, seq: int, bad_s: float = 0.0) -> list[Line]:
+        found = []
+        for i, name in enumerate(names):
+            source, shift_s = ("daq-1", bad_s) if i < 3 else ("daq-2", 0.0)
+            line = spectrum(seq, at_s + shift_s, name)
+            what = msgspec.structs.replace(line.what, source=source)  # type: ignore[type-var]
+            found.append(line._replace(what=what))
+        return found
+
+    for k in range(5):
+        value = folded(value, round_of(60.0 * k, k), CLOCK).fleet
+    for k in range(5, 15):
+        value = folded(value, round_of(60.0 * k, k, 3e8), CLOCK).fleet
+    assert watermark_s(value) == pytest.approx(60.0 * 14, abs=1.0)
+    assert value.rows >= 13
