@@ -16,11 +16,13 @@ from typing import Final
 import msgspec
 import numpy as np
 from msgspec import UNSET
+from numpy.typing import NDArray
 
 from sensors.envelope import FORMS, event_time, too_large
 from sensors.errors import MalformedError
 from sensors.limits import LATEST_NS, Limits
 from sensors.observation import AnyObservation, Inspection, Quantity, Series, Spectrum
+from sensors.quality import NULL_CODES
 from sensors.refusal import UNREADABLE, malformed, refusal, shown
 from sensors.topics import Topics
 from sensors.units import Unit, length_unit, load_unit
@@ -31,7 +33,7 @@ from sensors.wire import (
     WireLoad,
 )
 
-NO_CODE: Final = 1e39  # beyond single precision's largest, which loggers write, no code lies
+FILL: Final = (1e30, 1e39)  # where fill values of single precision lie, like 3.4e38 and 9.97e36
 REASONS: Final = (
     *("topic", "content_type", "size", "json", "msgpack", "field", "type", "value", "unit"),
     *("time", "image"),
@@ -145,15 +147,18 @@ def _samples(
     packed = struct.pack(f"<{len(values)}d", *values)  # half the time of np.array(values)
     array = np.frombuffer(packed, "<f8")
     sizes = np.abs(array)
-    beyond = np.count_nonzero(sizes > unit.wire(largest))
-    if (
-        2 * beyond > len(values) or sizes.max() > NO_CODE
-    ):  # fewer are no other unit: codes and spikes, told where judged
-        i = int(np.abs(array).argmax())
+    beyond = sizes > unit.wire(largest)
+    if beyond.any() and (wrong := beyond & ~_are_codes(sizes)).any():
+        i = int(np.where(wrong, sizes, 0.0).argmax())
         raise too_large(f"{field}[{i}]", values[i], largest, _SI[quantity])
     if unit.is_si:
         return packed
     return (array * unit.factor / unit.divisor).tobytes()
+
+
+def _are_codes(sizes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether numbers stand for "missing": they are set aside where samples are judged."""
+    return np.isin(sizes, NULL_CODES) | ((sizes >= FILL[0]) & (sizes <= FILL[1]))
 
 
 def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits) -> Spectrum:
@@ -184,17 +189,14 @@ def _rows(cycles: list[Row], unit: Unit, quantity: Quantity, limits: Limits) -> 
     factor, divisor = unit
     bound, most = unit.wire(limits.largest(quantity)), limits.count
     flat: list[float] = []
-    beyond: list[int] = []
     for i, (extent, mean, count) in enumerate(cycles):
         if count > most:
             raise _row_too_large(i, cycles[i], bound, quantity, limits)
         if extent > bound or not -bound <= mean <= bound:
-            beyond.append(i)
-            if max(extent, abs(mean)) > NO_CODE:
+            pair = np.abs(np.array([extent, mean]))
+            if not _are_codes(pair[pair > bound]).all():
                 raise _row_too_large(i, cycles[i], bound, quantity, limits)
         flat += (extent * factor / divisor, mean * factor / divisor, count)
-    if beyond and 2 * len(beyond) >= len(cycles):  # as of samples
-        raise _row_too_large(beyond[0], cycles[beyond[0]], bound, quantity, limits)
     return struct.pack(f"<{len(flat)}d", *flat)
 
 

@@ -591,7 +591,7 @@ def test_a_field_that_is_nearly_right_is_named() -> None:
     ("unit", "code"), [("MPa", 9999999.0), ("m/m", 999999.0), ("um/m", 3.4e38)]
 )
 def test_a_code_in_a_large_unit_does_not_cost_the_message(unit: str, code: float) -> None:
-    """What most samples say is the unit; the one that no unit explains is judged later."""
+    """It stands for "missing" in whatever unit, and is set aside where samples are judged."""
     body = {"source": "daq", "boot": 1, "seq": 0, "time": "2026-01-01T00:00:00Z", "rate_hz": 10.0}
     samples = [1e-4, 2e-4, code, 1e-4, 2e-4]
     found = decode(
