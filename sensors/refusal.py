@@ -94,6 +94,9 @@ def invalid(text: str, value_at: Callable[[list[str]], str]) -> MalformedError:
 
 
 def _unknown(name: str) -> str:
+    if name in _FIELDS:
+        other = "it is one of another kind of message, which the topic's last level names"
+        return f"field {shown(name)} is unknown here: {other}"
     close = get_close_matches(name.lower(), _FIELDS, 1, 0.75) if len(name) < _SHOWN else []
     return f"field {shown(name)} is unknown" + (f": is {close[0]} meant?" if close else "")
 

@@ -55,6 +55,7 @@ class Topics:
         if not parent or not _version(version):
             return []
         others = [f"v{i}" for i in range(10) if f"v{i}" != version]
+        others += [version.swapcase()]
         return [
             *(f"{parent}/{other}/#" for other in others),
             *(f"{parent}/+/+/{kind}" for kind in OBSERVED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ from twin.fold import Line
 from twin.lines import observed
 
 BESIDE = 1000  # topics beside the root that are told of
+STRAYS, COPY_S = 16, 1.0  # latest ones, and how soon a copy of one comes by another subscription
 HEAVY = 2 << 20  # bytes of payload that take the decoder some ten milliseconds
 
 
@@ -36,6 +38,7 @@ class Inbox:
     component: Callable[[str], Component | None]
     images: Images
     beside: set[str] = field(default_factory=set)  # topics of others that were told of
+    strays: deque[tuple[str, bytes, float]] = field(default_factory=lambda: deque(maxlen=STRAYS))
 
     def parcel(self, messages: Sequence[Message], done: Callable[[], None]) -> Parcel:
         """The parcel of a batch of messages; `done` is called once all of it is durable.
@@ -55,7 +58,7 @@ class Inbox:
                 self._check(o, latest)
             except MalformedError as exc:
                 refused = letter(message, exc.reason, str(exc))
-                if exc.reason != "topic" or self._is_news(refused, dead):
+                if exc.reason != "topic" or self._is_news(refused):
                     dead.append(refused)
                 continue
             entries.append(observed(o))
@@ -69,14 +72,19 @@ class Inbox:
             done=lambda _: done(),
         )
 
-    def _is_news(self, stray: DeadLetter, before: Sequence[DeadLetter]) -> bool:
+    def _is_news(self, stray: DeadLetter) -> bool:
         """Whether a message that matches nothing is to be kept.
 
         Each is once, though several subscriptions may show it. Beside the root may be another
         twin, whose messages are none of ours: of these the first of a topic.
         """
-        if before and (before[-1].topic, before[-1].payload) == (stray.topic, stray.payload):
+        now_s = time.monotonic()
+        if any(
+            (topic, payload) == (stray.topic, stray.payload) and now_s - at_s < COPY_S
+            for topic, payload, at_s in self.strays
+        ):
             return False
+        self.strays.append((stray.topic, stray.payload, now_s))
         if self.topics.is_below(stray.topic):
             return True
         is_new = stray.topic not in self.beside and len(self.beside) < BESIDE

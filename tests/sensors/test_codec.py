@@ -599,3 +599,9 @@ def test_a_code_in_a_large_unit_does_not_cost_the_message(unit: str, code: float
     )
     assert isinstance(found, Series)
     assert len(found.tension) == 8 * len(samples)
+
+
+def test_a_field_of_another_kind_of_message_is_told_so() -> None:
+    body = {"source": "ndt", "boot": 1, "seq": 0, "time": "2026-01-01T00:00:00Z", "unit": "mm"}
+    with pytest.raises(MalformedError, match="one of another kind of message"):
+        decode("twin/v1/site/part/load", msgspec.json.encode(body | {"crack_length": 12.0}))

@@ -142,3 +142,7 @@ def test_what_misses_the_root_is_watched_only_beside_a_version() -> None:
 )
 def test_what_the_twin_says_itself_is_told_from_what_it_is_told(topic: str, outgoing: bool) -> None:
     assert Topics().is_outgoing(topic) is outgoing
+
+
+def test_a_version_in_capitals_is_watched_too() -> None:
+    assert "twin/V1/#" in Topics("twin/v1").beside
