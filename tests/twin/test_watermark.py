@@ -73,8 +73,10 @@ def test_its_load_counts_and_its_time_does_not() -> None:
     assert int(state(later, "plant/b").t_ns) == T0 + 121 * SECOND
 
 
-def test_an_inspection_dated_2036_does_not_shut_out_those_that_follow() -> None:
-    value = folded(parts(*PARTS), told(working(0.0, 2)), CLOCK).fleet
+@pytest.mark.parametrize("factor", [None, 5.0])
+def test_an_inspection_dated_2036_does_not_shut_out_those_that_follow(factor: float | None) -> None:
+    value = fleet(*(component(name, surprise_factor=factor) for name in PARTS))
+    value = folded(value, told(working(0.0, 2)), CLOCK).fleet
     lines = [inspection(0, 0.002, 10 * YEAR, "plant/b"), inspection(1, 0.003, 90.0, "plant/b")]
     result = folded(value, lines, CLOCK)
     assert kinds(result) == ["ahead", "inspection", "inspection"]
