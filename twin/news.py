@@ -29,7 +29,8 @@ class Told:
             if _is_retired(fleet, name):
                 self._lengths.pop(name, None)
                 yield Note("retired", name, 0, {})
-        yield from self.of(fleet, {line.component for line in lines})
+        observed = {n.component for n in lines if not isinstance(n.what, Component)}
+        yield from self.of(fleet, observed | (changed & self._lengths.keys()))
 
     def of(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
         """A note for each of these whose length has moved by the resolution."""
