@@ -83,9 +83,14 @@ class NoRetardation:
 
 def _edge(overload: Overload, zone: Value, yield_stress: Value) -> tuple[Tensor, Tensor]:
     """Where the overload zone ends [m], and its size [m]."""
-    ratio = overload.K / yield_stress
-    size = zone * (ratio * ratio)
+    size = _zone(overload.K, zone, yield_stress)
     return overload.a + size, size
+
+
+def _zone(K_max: Tensor, zone: Value, yield_stress: Value) -> Tensor:
+    """The plastic zone, zone (K_max / σ_y)² [m]."""
+    ratio = K_max / yield_stress
+    return zone * (ratio * ratio)
 
 
 def _furthest(
@@ -119,8 +124,7 @@ class Wheeler:
 
     def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, overload: Overload) -> Tensor:
         """Growth [m/cycle], retarded."""
-        ratio = K_max / self.yield_stress
-        own = self.zone * (ratio * ratio)
+        own = self.size(K_max)
         ahead = _edge(overload, self.zone, self.yield_stress)[0] - a
         inside = own < ahead
         share = torch.where(inside, own / ahead, 1.0) ** self.gamma
@@ -135,9 +139,8 @@ class Wheeler:
         return _reach(overload, a, self.zone, self.yield_stress)
 
     def size(self, K_max: Tensor) -> Tensor:
-        """Zone (K_max / σ_y)² [m]."""
-        ratio = K_max / self.yield_stress
-        return self.zone * (ratio * ratio)
+        """The plastic zone [m] of a peak of `K_max` [Pa √m]."""
+        return _zone(K_max, self.zone, self.yield_stress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +190,8 @@ class GeneralisedWillenborg:
         return _reach(overload, a, self.zone, self.yield_stress)
 
     def size(self, K_max: Tensor) -> Tensor:
-        """Zone (K_max / σ_y)² [m]."""
-        ratio = K_max / self.yield_stress
-        return self.zone * (ratio * ratio)
+        """The plastic zone [m] of a peak of `K_max` [Pa √m]."""
+        return _zone(K_max, self.zone, self.yield_stress)
 
 
 RETARDATIONS: dict[str, type[Retardation]] = {
