@@ -10,6 +10,7 @@ from models.crack_state import CrackState, limit_of, mean
 from models.exposure import row_of
 from models.integration import Drive, Lanes, advanced, filled, met, padded, root_of
 from models.rainflow import (
+    MARKS,
     Bools,
     Cycles,
     Floats,
@@ -20,12 +21,11 @@ from models.rainflow import (
     marked,
     residue,
     resolved,
+    unpassed,
 )
 from models.retardation import NoRetardation, Overload, Retardation
 from models.strength import known
 from models.tree import mapped, rows
-
-HAIR = 1e-13  # by which a length moves when a peak passes, so that lengths tell the order of peaks
 
 
 def grown(state: CrackState, counter: Turning, passage: Passage) -> CrackState:
@@ -71,11 +71,11 @@ def tallied(
 def _in_order(state: CrackState, passage: Passage) -> tuple[Tensor, Tensor, Overload, Tensor]:
     """Lengths, growth (both (n·p,) [m]) and overloads after what passes, group by group.
 
-    And the lengths (m, p) [m] that each of the blocks met.
+    And what each of the blocks met (m, p, 2): the length [m], and what it felt of the overload.
     """
     cycles, p = passage.cycles, state.a.shape[1]
     limit, growth = limit_of(state), torch.zeros_like(state.length).view(-1)
-    met = state.length.new_zeros(len(cycles.range), p)
+    met = state.length.new_zeros(len(cycles.range), p, MARKS)
     row, group = row_of(cycles.offset), _groups(state, passage)
     for j in range(int(group.max()) + 1):
         block = (group == j).nonzero().squeeze(1)
@@ -84,7 +84,7 @@ def _in_order(state: CrackState, passage: Passage) -> tuple[Tensor, Tensor, Over
         place[there] = torch.arange(len(there))
         source = _particles(there, p)
         a = state.length.view(-1)[source]
-        met[block] = a.view(-1, p)[place[row[block]]]
+        met[block] = _marks(state)[row[block]]
         if cycles.count[block].any():  # else peaks pass, and nothing grows
             track = _particles(place[row[block]], p)
             at = _repeated(block, p)
@@ -94,7 +94,7 @@ def _in_order(state: CrackState, passage: Passage) -> tuple[Tensor, Tensor, Over
             state = state._replace(length=_placed(state.length, source, a))
         last = block[torch.cat((row[block].diff() != 0, torch.ones(1, dtype=torch.bool)))]
         state = _with_peaks(state, passage, last, there)
-        met[last] = a.view(-1, p)
+        met[last] = _marks(state)[there]
     return state.length, growth, state.overload, met
 
 
@@ -106,14 +106,21 @@ def _with_peaks(state: CrackState, passage: Passage, last: Tensor, there: Tensor
     p = state.a.shape[1]
     source, at = _particles(there, p), _repeated(last, p)
     track = torch.arange(len(source), device=source.device)
-    speed = _lanes(state, passage, at, source, track, torch.zeros(len(at)), apart=True)
-    a, passes = state.length.view(-1)[source], passage.passes[at]
-    overload = _remembered(speed, a, passes)
-    a = torch.where(passage.number[at] >= 0, a * (1.0 + HAIR), a)
+    speed = _lanes(state, passage, at, source, track, _unmarked(at), apart=True)
+    overload = _remembered(speed, state.length.view(-1)[source], passage.passes[at])
     return state._replace(
-        length=_placed(state.length, source, a),
-        overload=mapped(lambda old, new: _placed(old, source, new), state.overload, overload),
+        overload=mapped(lambda old, new: _placed(old, source, new), state.overload, overload)
     )
+
+
+def _marks(state: CrackState) -> Tensor:
+    """What peaks that pass now meet (n, p, 2): the length [m], and what they feel of overloads."""
+    felt = state.retardation.felt(state.overload, state.length)
+    return torch.stack((state.length, felt), 2)
+
+
+def _unmarked(block: Tensor) -> Tensor:
+    return torch.zeros(len(block), MARKS, dtype=torch.float64)
 
 
 def _placed(leaf: Tensor, at: Tensor, values: Tensor) -> Tensor:
@@ -130,7 +137,7 @@ def _groups(state: CrackState, passage: Passage) -> Tensor:
     every = torch.arange(len(row), device=row.device)
     at, track = _repeated(every, p), _particles(row, p)
     cracks = torch.arange(state.a.numel(), device=row.device)
-    speed = _lanes(state, passage, at, cracks, track, torch.zeros(len(at)), retardation=None)
+    speed = _lanes(state, passage, at, cracks, track, _unmarked(at))
     a, used = state.length.reshape(-1), len(at)
     K_max = speed.K_max_and_R(a)[0]
     zone = speed.drive.retardation.size(K_max)[:used].view(-1, p)
@@ -177,13 +184,13 @@ def _group(
 
 
 def _met(passage: Passage, block: Tensor, met: Tensor) -> Tensor:
-    """The lengths (k,) [m] that the peaks of blocks met, particle by particle; 0: that of now."""
+    """What the peaks of blocks met (k, 2), particle by particle; 0: they meet the crack of now."""
     p, mark = met.shape[1], passage.mark[block]
-    if not (mark < 0.0).any():
+    if not (mark[:, 0] < 0.0).any():
         return mark
     particle = torch.arange(len(block), device=block.device) % p
-    columns = [at_peaks(passage, mark, met[:, i]) for i in range(p)]
-    return torch.stack(columns, 1).gather(1, particle[:, None]).squeeze(1)
+    columns = torch.stack([at_peaks(passage, mark, met[:, i]) for i in range(p)], 1)
+    return columns[torch.arange(len(block)), particle]
 
 
 def _remembered(speed: Lanes, a: Tensor, passes: Tensor) -> Overload:
@@ -201,8 +208,8 @@ def with_open_growth(state: CrackState, before: Tensor) -> CrackState:
     """The cracks with what the residue has grown them; evaluated, never consumed.
 
     What is believed never shrinks from the lengths `before` (n, p) [m]. A part that its open cycles
-    grow to its limit is broken. A turning point is marked with the length that it meets: when its
-    cycle closes, later, that is what it has acted on.
+    grow to its limit is broken. A turning point is marked with what it meets: when its cycle
+    closes, later, that is what it has acted on.
     """
     more = torch.maximum(open_growth(state), before - state.a)
     limit = limit_of(state).view_as(state.a)
@@ -210,7 +217,7 @@ def with_open_growth(state: CrackState, before: Tensor) -> CrackState:
     a = torch.where(through, torch.maximum(limit, state.a), state.a)
     more = torch.where(through, 0.0, more)
     broken = through.all(1)
-    counter = marked(state.counter, mean(state.length))
+    counter = marked(state.counter, mean(_marks(state)))
     return state._replace(a=a, length=a + more, open_growth=more, fractured=broken, counter=counter)
 
 
@@ -246,9 +253,7 @@ def lanes(
     """The speed of all cracks when all cycles of a row act together; tracks are (n·p,)."""
     n, p = state.a.shape
     if isinstance(passage, Cycles):
-        unmarked = torch.zeros_like(passage.range)
-        number = torch.full(unmarked.shape, -1)
-        passage = Passage(passage, torch.zeros_like(unmarked, dtype=torch.bool), unmarked, number)
+        passage = unpassed(passage)
     cycles = passage.cycles
     row = row_of(cycles.offset)
     block = torch.arange(len(row), device=row.device)
@@ -265,7 +270,7 @@ def _lanes(
     block: Tensor,  # (M,) which cycles a lane has
     cracks: Tensor,  # (k,) which of all n·p particles are concerned
     track: Tensor,  # (M,) which of `cracks` a lane acts on
-    mark: Tensor,  # (M,) the length that its peak met, 0: that of now [m]
+    mark: Tensor,  # (M, 2) what its peak met, 0: it meets the crack of now
     apart: bool = False,  # lane i acts on crack i, one each
     retardation: Retardation | None = None,
 ) -> Lanes:
@@ -301,7 +306,7 @@ def _lanes(
         shear=shear,
         shear_peak=shear_mean + 0.5 * shear,
         count=torch.where(opened, count, 0.0),
-        met=met(geometry, mark),
+        met=met(geometry, *mark.T.contiguous()),
     )
     mixed = bool(((cycles.shear != 0.0) | (cycles.shear_mean != 0.0)).any())
     return Lanes(

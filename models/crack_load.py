@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.exposure import row_of
-from models.rainflow import Cycles, Passage, Turning, counted, passed
+from models.rainflow import Cycles, Passage, Turning, counted, passed, unpassed
 
 
 class CrackLoad(NamedTuple):
@@ -215,9 +215,8 @@ def timely(load: CrackLoad, state: _Seen) -> Tensor:
 
 def passed_load(counter: Turning, load: CrackLoad, peaks: bool = True) -> tuple[Turning, Passage]:
     """The counter after the load's series, and all that passes: first of the series."""
-    unmarked = torch.zeros_like(load.blocks.range)
-    number = torch.full(unmarked.shape, -1)
-    blocks = Passage(load.blocks, torch.ones_like(unmarked, dtype=torch.bool), unmarked, number)
+    blocks = unpassed(load.blocks)
+    blocks = blocks._replace(passes=torch.ones_like(blocks.passes))
     if load.samples.numel() == 0 and bool(load.continues.all()):
         return counter, blocks
     counter, series = passed(

@@ -53,15 +53,16 @@ class Met(NamedTuple):
     a: Tensor  # [m]
     unit: Tensor  # K_I of a unit stress [√m]
     unit_II: Tensor  # K_II [√m]
+    felt: Tensor  # of the overload, see `Retardation.felt`
 
 
-def met(geometry: Geometry, a: Tensor) -> Met:
+def met(geometry: Geometry, a: Tensor, felt: Tensor) -> Met:
     """What cycles met at the lengths `a` (M,) [m] of cracks in `geometry` (leaves (M,))."""
     if not a.any():
-        return Met(a, a, a)
+        return Met(a, a, a, a)
     root, past = root_of(a), a > 0.0
     units = (torch.where(past, F(a) * root, 0.0) for F in (geometry.F, geometry.F_II))
-    return Met(a, *units)
+    return Met(a, *units, torch.where(past, felt, 0.0))
 
 
 class Drive(NamedTuple):
@@ -124,9 +125,8 @@ class Lanes:
         drive, past = self.drive, self.drive.met.a > 0.0
         long = torch.where(past, drive.met.a, self._spread(filled(a)))
         K_max, R = self.K_max_and_R(a)
-        later = past & (drive.overload.a > drive.met.a)  # it has not met that overload
-        overload = mapped(lambda leaf: torch.where(later, 0.0, leaf), drive.overload)
-        growth = drive.retardation(drive.law, K_max, R, long, overload)
+        felt = torch.where(past, drive.met.felt, drive.retardation.felt(drive.overload, long))
+        growth = drive.retardation(drive.law, K_max, R, long, felt)
         return K_max, torch.where(past & torch.isinf(growth), 0.0, growth)
 
     def K_max_and_R(self, a: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,6 +165,7 @@ class Lanes:
             at,
             self._spread(self.geometry.F(long) * root),
             self._spread(self.geometry.F_II(long) * root),
+            drive.retardation.felt(drive.overload, at),
         )
         met = mapped(lambda new, old: torch.where(far, new, old), here, drive.met)
         return replace(self, drive=drive._replace(met=met))

@@ -28,8 +28,9 @@ Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 MIN_CAPACITY = 4  # turning points that the four-point rule looks at
-COUNTED, PASSING = 6, 8  # rows of what is counted, and of what passes
-MARK, PASSES, NUMBER = 5, 6, 7  # rows: marks; which are peaks, not cycles; a peak's number
+MARKS = 2  # values of a mark
+COUNTED, PASSING = 7, 9  # rows of what is counted, and of what passes
+MARK, FELT, PASSES, NUMBER = 5, 6, 7, 8  # rows: marks; which are peaks, not cycles; their numbers
 ALIKE = 1e-12  # rounding of a peak that is taken from range and mean
 
 
@@ -38,7 +39,7 @@ class Turning(NamedTuple):
 
     residue: Tensor  # (n, capacity) float64 open turning points, oldest first [Pa]
     companion: Tensor  # (n, capacity) float64 second channel at the same instants [Pa]
-    mark: Tensor  # (n, capacity) float64 what `marked` has set, 0: not yet; for users of counters
+    mark: Tensor  # (n, capacity, 2) float64 what `marked` has set, 0: not yet
     depth: Tensor  # (n,) int64 how many are valid [1]
     gate: Tensor  # (n,) float64 a reversal smaller than this is no turning point [Pa]
     overflows: Tensor  # (n,) int64 half cycles closed early because the residue was full [1]
@@ -65,7 +66,8 @@ def turning(n: int, gate: float | Tensor, capacity: int = 64) -> Turning:
         raise ValueError(f"gate {gates[refused][0].item()} is not a stress range >= 0")
     points = torch.zeros((n, capacity), dtype=torch.float64)
     zeros = torch.zeros(n, dtype=torch.int64)
-    return Turning(points, points.clone(), points.clone(), zeros, gates, zeros.clone())
+    marks = points.new_zeros(n, capacity, MARKS)
+    return Turning(points, points.clone(), marks, zeros, gates, zeros.clone())
 
 
 def counted(
@@ -90,7 +92,7 @@ class Passage(NamedTuple):
 
     cycles: Cycles  # a peak is one of no range and no count
     passes: Tensor  # (m,) bool, its peak passes now: that of a counted cycle has passed before
-    mark: Tensor  # (m,) float64 of the peak's turning point; 0: now; −1−j: when peak j passed
+    mark: Tensor  # (m, 2) float64 of the peak's turning point; 0: now; −1−j: when peak j passed
     number: Tensor  # (m,) int64 of a peak that passes, −1: it has none
 
 
@@ -145,8 +147,8 @@ def _counted(
 
 
 def resolved(state: Turning, passage: Passage, value: Tensor) -> Turning:
-    """The counters with `value` (m,) of the peaks that have passed for marks that name them."""
-    named = state.mark < 0.0
+    """The counters with `value` (m, 2) of the peaks that have passed for marks that name them."""
+    named = state.mark[..., 0] < 0.0
     if not named.any():
         return state
     mark = state.mark.clone()
@@ -155,21 +157,21 @@ def resolved(state: Turning, passage: Passage, value: Tensor) -> Turning:
 
 
 def at_peaks(passage: Passage, mark: Tensor, value: Tensor) -> Tensor:
-    """What marks (k,) say: themselves, or `value` (m,) at the peak that a negative one names."""
-    peaks = (passage.number >= 0).nonzero().squeeze(1)
-    most = max(int(passage.number.max()), int((-1.0 - mark).max())) + 1
+    """What marks (k, 2) say: themselves, or `value` (m, 2) at the peak that one names."""
+    peaks, name = (passage.number >= 0).nonzero().squeeze(1), -1.0 - mark[:, 0]
+    most = max(int(passage.number.max()), int(name.max())) + 1
     place = torch.full((most,), -1)
     place[passage.number[peaks]] = peaks
-    at = place[(-1.0 - mark).clamp(min=0.0).to(torch.int64)]
-    named = (mark < 0.0) & (at >= 0)
-    return torch.where(named, value[at.clamp(min=0)], mark.clamp(min=0.0))
+    at = place[name.clamp(min=0.0).to(torch.int64)]
+    named = (name >= 0.0) & (at >= 0)
+    return torch.where(named[:, None], value[at.clamp(min=0)], mark.clamp(min=0.0))
 
 
 def marked(state: Turning, value: Tensor) -> Turning:
-    """The counters with `value` (n,) at the turning points that have no mark yet."""
+    """The counters with `value` (n, 2) at the turning points that have no mark yet."""
     place = torch.arange(state.mark.shape[1], device=state.mark.device)
-    new = (state.mark == 0.0) & (place < state.depth[:, None])
-    return state._replace(mark=torch.where(new, value[:, None], state.mark))
+    new = (state.mark[..., 0] == 0.0) & (place < state.depth[:, None])
+    return state._replace(mark=torch.where(new[..., None], value[:, None], state.mark))
 
 
 def residue(state: Turning) -> Passage:
@@ -205,9 +207,14 @@ def _cycles(out: Tensor, ends: Tensor) -> Cycles:
 
 def _passage(out: Tensor, ends: Tensor) -> Passage:
     """What the columns hold, no peak of it passing now."""
-    cycles, mark = _cycles(out, ends), out[MARK, : int(ends[-1])].clone()
-    number = torch.full(mark.shape, -1)
-    return Passage(cycles, torch.zeros_like(mark, dtype=torch.bool), mark, number)
+    return unpassed(_cycles(out, ends), out[MARK:PASSES, : int(ends[-1])].T.contiguous())
+
+
+def unpassed(cycles: Cycles, mark: Tensor | None = None) -> Passage:
+    """Cycles whose peaks do not pass now, with marks (m, 2); none: they act now."""
+    m = len(cycles.range)
+    mark = cycles.range.new_zeros(m, MARKS) if mark is None else mark
+    return Passage(cycles, torch.zeros(m, dtype=torch.bool), mark, torch.full((m,), -1))
 
 
 def _check(
@@ -386,12 +393,12 @@ def _emitted(
     out[2, m] = count
     out[3, m] = shear if q > p else -shear
     out[4, m] = 0.5 * (others[i] + others[i + 1])
-    mark = marks[i] if p > q else marks[i + 1]
+    peak = i if p > q else i + 1
+    out[MARK, m], out[FELT, m] = marks[peak, 0], marks[peak, 1]
     if len(out) > PASSES:
         out[PASSES, m], out[NUMBER, m] = 0.0, -1.0
-        if mark < 0.0 and not _grows_since(out, int(-mark), m):
-            mark = 0.0
-    out[MARK, m] = mark
+        if out[MARK, m] < 0.0 and not _grows_since(out, int(-out[MARK, m]), m):
+            out[MARK, m] = 0.0
     return m + 1
 
 
@@ -427,12 +434,11 @@ def _newest(points: Floats, others: Floats, marks: Floats, d: int, out: Floats, 
 @njit(cache=True, nogil=True)
 def _peaked(points: Floats, others: Floats, marks: Floats, i: int, out: Floats, m: int) -> int:
     """Point i into column m as a peak that passes, where peaks are asked for, unless it has."""
-    if len(out) <= PASSES or marks[i] > 0.0:
+    if len(out) <= PASSES or marks[i, 0] > 0.0:
         return m
-    out[0, m], out[1, m], out[2, m], out[3, m] = 0.0, points[i], 0.0, 0.0
-    out[4, m], out[MARK, m], out[PASSES, m], out[NUMBER, m] = others[i], 0.0, 1.0, float(m)
-    if marks[i] <= 0.0:
-        marks[i] = -1.0 - m
+    out[:, m] = 0.0
+    out[1, m], out[4, m], out[PASSES, m], out[NUMBER, m] = points[i], others[i], 1.0, float(m)
+    marks[i, 0], marks[i, 1] = -1.0 - m, 0.0
     return m + 1
 
 
@@ -461,7 +467,7 @@ def _repeats(out: Floats, m: int, j: int) -> bool:
     """Whether column j is the cycle of column m − 2 again, and m − 1 is the peak of both."""
     if out[PASSES, m - 1] == 0.0 or out[PASSES, m - 2] > 0.0:
         return False
-    for k in (0, 1, 3, 4, MARK):
+    for k in (0, 1, 3, 4, MARK, FELT):
         if out[k, m - 2] != out[k, j]:
             return False
     peak = out[1, j] + 0.5 * out[0, j]

@@ -1,7 +1,8 @@
 """Load interaction: how an overload slows the growth behind it.
 
-A model is called as `model(law, K_max, R, a, overload)` and answers the growth per cycle
-[m/cycle]. The plastic zone is r = zone (K_max/σ_y)², where `zone` is one of `ZONES`: choosing
+A model is called as `model(law, K_max, R, a, felt)` and answers the growth per cycle [m/cycle];
+`felt` is what a cycle feels of the overload, one number, which a peak can keep until its cycle
+closes. The plastic zone is r = zone (K_max/σ_y)², where `zone` is one of `ZONES`: choosing
 another one changes lives by a factor of 2 to 6, so it has no default.
 """
 
@@ -41,7 +42,11 @@ class Retardation(Protocol):
 
     interacts: ClassVar[bool]  # whether the order of loads matters
 
-    def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, overload: Overload) -> Tensor:
+    def felt(self, overload: Overload, a: Tensor) -> Tensor:
+        """What a cycle at the length `a` [m] feels of the overload; 0: nothing."""
+        ...
+
+    def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, felt: Tensor) -> Tensor:
         """Growth [m/cycle] of cycles with `K_max` [Pa √m] and load ratio `R` [1] at `a` [m]."""
         ...
 
@@ -64,7 +69,11 @@ class NoRetardation:
 
     interacts: ClassVar[bool] = False
 
-    def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, overload: Overload) -> Tensor:
+    def felt(self, overload: Overload, a: Tensor) -> Tensor:
+        """Nothing."""
+        return torch.zeros_like(a)
+
+    def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, felt: Tensor) -> Tensor:
         """Growth [m/cycle] by the law alone."""
         return law(K_max * (1.0 - R), R, a)
 
@@ -122,12 +131,15 @@ class Wheeler:
 
     interacts: ClassVar[bool] = True
 
-    def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, overload: Overload) -> Tensor:
+    def felt(self, overload: Overload, a: Tensor) -> Tensor:
+        """How far the overload's zone reaches ahead [m]."""
+        return (_edge(overload, self.zone, self.yield_stress)[0] - a).clamp(min=0.0)
+
+    def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, felt: Tensor) -> Tensor:
         """Growth [m/cycle], retarded."""
         own = self.size(K_max)
-        ahead = _edge(overload, self.zone, self.yield_stress)[0] - a
-        inside = own < ahead
-        share = torch.where(inside, own / ahead, 1.0) ** self.gamma
+        inside = own < felt
+        share = torch.where(inside, own / felt, 1.0) ** self.gamma
         return torch.where(inside, share, 1.0) * law(K_max * (1.0 - R), R, a)
 
     def remembered(self, overload: Overload, a: Tensor, K_max: Tensor) -> Overload:
@@ -163,23 +175,23 @@ class GeneralisedWillenborg:
 
     interacts: ClassVar[bool] = True
 
-    def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, overload: Overload) -> Tensor:
+    def felt(self, overload: Overload, a: Tensor) -> Tensor:
+        """K_OL √(1 − (a−a_OL)/r_OL) [Pa √m]: the K_max whose zone reaches the overload's edge."""
+        size = _edge(overload, self.zone, self.yield_stress)[1].clamp(min=TINY)
+        left = (1.0 - (a - overload.a) / size).clamp(min=0.0)
+        return overload.K * torch.sqrt(left)
+
+    def __call__(self, law: Law, K_max: Tensor, R: Tensor, a: Tensor, felt: Tensor) -> Tensor:
         """Growth [m/cycle], retarded."""
         alone = law(K_max * (1.0 - R), R, a)
-        K_red = self._reduction(K_max, a, overload)
+        phi = ((1.0 - self.K_th / K_max.clamp(min=TINY)) / (self.S_ol - 1.0)).clamp(0.0, 1.0)
+        K_red = (phi * (felt - K_max)).clamp(min=0.0)
         top = (K_max - K_red).clamp(min=0.0)
         floor = torch.as_tensor(self.floor, dtype=top.dtype, device=top.device)
         bottom = torch.minimum(torch.maximum(R * K_max - K_red, floor), top)
         ratio = torch.where(top > 0.0, bottom / top.clamp(min=TINY), 0.0)
         slowed = law(top - bottom, ratio, a)
         return torch.where((K_red > 0.0) & (alone < math.inf), slowed, alone)
-
-    def _reduction(self, K_max: Tensor, a: Tensor, overload: Overload) -> Tensor:
-        """K_red [Pa √m], zero outside the zone."""
-        size = _edge(overload, self.zone, self.yield_stress)[1].clamp(min=TINY)
-        left = (1.0 - (a - overload.a) / size).clamp(min=0.0)
-        phi = ((1.0 - self.K_th / K_max.clamp(min=TINY)) / (self.S_ol - 1.0)).clamp(0.0, 1.0)
-        return (phi * (overload.K * torch.sqrt(left) - K_max)).clamp(min=0.0)
 
     def remembered(self, overload: Overload, a: Tensor, K_max: Tensor) -> Overload:
         """The cycle itself where its zone touches the edge of the overload's."""

@@ -18,7 +18,7 @@ from twin.fleet import Clock, Fleet, Place
 from twin.watermark import Clocks
 
 # before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
-FORMAT = 4
+FORMAT = 5
 
 
 class OtherFormatError(ValueError):

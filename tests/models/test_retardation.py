@@ -91,7 +91,7 @@ def test_one_block_ends_where_many_single_cycles_do(retardation: Retardation) ->
 
 def rate(retardation: Retardation, K_max: float, a: float, R: float = 0.1) -> float:
     overload = Overload(t(0.1), t(40e6))
-    return float(retardation(WALKER, t(K_max), t(R), t(a), overload))
+    return float(retardation(WALKER, t(K_max), t(R), t(a), retardation.felt(overload, t(a))))
 
 
 def test_growth_right_behind_the_overload_has_its_known_ratio() -> None:
@@ -133,7 +133,7 @@ def test_compression_behind_an_overload_does_nothing_unless_the_floor_is_lifted(
     overload = Overload(t(0.1), t(40e6))
     for floor in (0.0, -math.inf):
         model = GeneralisedWillenborg(365e6, PLANE_STRESS, K_th=3e6, floor=floor)
-        model(Recording(), t(20e6), t(-0.5), t(0.1), overload)
+        model(Recording(), t(20e6), t(-0.5), t(0.1), model.felt(overload, t(0.1)))
     assert seen[1] == 0.0
     assert seen[3] == pytest.approx((-10.0 - 8.5) / (20.0 - 8.5))
 
@@ -141,13 +141,15 @@ def test_compression_behind_an_overload_does_nothing_unless_the_floor_is_lifted(
 @pytest.mark.parametrize("retardation", [WHEELER, WILLENBORG])
 def test_retardation_does_not_hide_fast_fracture(retardation: Retardation) -> None:
     law, overload = FormanLaw(1e-12, 2.0, 30e6), Overload(t(0.1), t(60e6))
-    assert float(retardation(law, t(30e6), t(0.0), t(0.1), overload)) == math.inf
+    felt = retardation.felt(overload, t(0.1))
+    assert float(retardation(law, t(30e6), t(0.0), t(0.1), felt)) == math.inf
 
 
 @pytest.mark.parametrize("retardation", [WHEELER, WILLENBORG])
 def test_without_an_overload_nothing_is_retarded_nor_nan(retardation: Retardation) -> None:
-    K_max, none = t(0.0, 1.0, 20e6), Overload(t(0.1).expand(3), torch.zeros(3, dtype=torch.float64))
-    growth = retardation(WALKER, K_max, t(0.1), t(0.1).expand(3), none)
+    a = t(0.1).expand(3)
+    K_max, none = t(0.0, 1.0, 20e6), Overload(a, torch.zeros(3, dtype=torch.float64))
+    growth = retardation(WALKER, K_max, t(0.1), a, retardation.felt(none, a))
     assert torch.equal(growth, WALKER(0.9 * K_max, t(0.1)))
 
 
