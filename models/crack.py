@@ -8,12 +8,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.crack_growth import grown, unit_intensities, with_open_growth
+from models.crack_growth import (
+    grown,
+    open_growth,
+    remarked,
+    unit_intensities,
+    with_open_growth,
+)
 from models.crack_load import (
     CrackLoad,
     blocks,
     check,
     dated,
+    forgotten,
     inspection_load,
     no_load,
     passed_load,
@@ -39,7 +46,7 @@ from models.laws import Law
 from models.rainflow import turning
 from models.retardation import Overload, Retardation
 from models.strength import known, strength
-from models.tree import mapped
+from models.tree import chosen, mapped
 
 __all__ = [
     "CrackBelief",
@@ -138,7 +145,7 @@ class CrackStepper:
         """Whether (…, p) stresses (…, 1) [Pa] break cracks of the lengths that they have now."""
         if not known(state.strength):
             return torch.zeros(len(tension), state.a.shape[1], dtype=torch.bool)
-        unit, unit_II, bears = unit_intensities(state)
+        unit, unit_II, bears = unit_intensities(state, state.length)
         K = equivalent(tension * unit, shear * unit_II)
         yields = tension >= state.strength.yield_stress * bears
         return (tension > 0.0) & ((state.strength.K_c <= K) | yields)
@@ -160,28 +167,55 @@ class CrackStepper:
 
 
 def _inspected(state: CrackState, load: CrackLoad) -> CrackState:
-    """The belief after the inspections; the overload zone keeps its distance to the tip.
+    """The belief after the inspections.
 
     What was measured has the growth of the open residue in it: closing, it must not count again.
+    A crack that is measured behind a break begins anew.
     """
     seen, length = timely(load, state), load.length.to(state.a.dtype)
     limit = limit_of(state).view_as(state.a)
+    state = _anew(state, seen & state.replace & state.fractured)
     taken = (seen & state.replace)[:, None]
     measured = torch.minimum(length[:, None], limit).expand_as(state.a)
-    more = torch.minimum(state.open_growth, MOST_OPEN * measured)
+    overload = _moved(state, torch.where(taken, measured - state.length, 0.0))
+    after = state._replace(length=torch.where(taken, measured, state.length), overload=overload)
+    after = remarked(after, taken[:, 0])
+    more = torch.minimum(open_growth(after), MOST_OPEN * measured)
     a = torch.where(taken, torch.where(measured < limit, measured - more, limit), state.a)
-    moved = state.overload.a + (a - state.a)
-    return state._replace(
+    return after._replace(
         a=a,
-        length=torch.where(taken, measured, state.length),
         open_growth=torch.where(taken, measured - a, state.open_growth),
-        overload=state.overload._replace(a=moved),
         fractured=(a >= limit).all(1),
         measured=torch.where(seen, length, state.measured),
         measured_sd=torch.where(seen, load.length_sd.to(a.dtype), state.measured_sd),
         innovation=torch.where(seen, length - mean(state.length), state.innovation),
         t_inspected_ns=torch.where(seen, load.t_ns, state.t_inspected_ns),
     )
+
+
+def _anew(state: CrackState, which: Tensor) -> CrackState:
+    """The cracks, those at `which` (n,) without what happened before: it was another one's."""
+    counter, memory = forgotten(which, state.counter, state.exposure)
+    none = Overload(state.length, torch.zeros_like(state.length))
+    return state._replace(
+        counter=counter, exposure=memory, overload=chosen(which, none, state.overload)
+    )
+
+
+def _moved(state: CrackState, by: Tensor) -> Overload:
+    """The overloads of cracks that are longer than believed `by` (n, p) [m], and always were.
+
+    They happened as far behind the tip, and their stress intensity was that of such a crack. One
+    whose place there would be ahead of the part is none.
+    """
+    old = state.overload
+    a = old.a + by
+    is_one = (by != 0.0) & (old.K > 0.0) & (a > 0.0)
+    unit, was = (
+        unit_intensities(state, torch.where(is_one, x, state.length))[0] for x in (a, old.a)
+    )
+    K = torch.where(is_one, old.K * (unit / was), torch.where(a > 0.0, old.K, 0.0))
+    return Overload(torch.where(a > 0.0, a, state.length + by), K)
 
 
 def _check_lengths(a: Tensor, a_limit: Tensor, geometry: Geometry) -> None:

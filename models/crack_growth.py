@@ -113,6 +113,13 @@ def _with_peaks(state: CrackState, passage: Passage, last: Tensor, there: Tensor
     )
 
 
+def remarked(state: CrackState, which: Tensor) -> CrackState:
+    """The cracks, what is open of those at `which` (n,) having met them as they are now."""
+    mark = torch.where(which[:, None, None], 0.0, state.counter.mark)
+    counter = state.counter._replace(mark=mark)
+    return state._replace(counter=marked(counter, mean(_marks(state))))
+
+
 def _marks(state: CrackState) -> Tensor:
     """What peaks that pass now meet (n, p, 2): the length [m], and what they feel of overloads."""
     felt = state.retardation.felt(state.overload, state.length)
@@ -217,8 +224,8 @@ def with_open_growth(state: CrackState, before: Tensor) -> CrackState:
     a = torch.where(through, torch.maximum(limit, state.a), state.a)
     more = torch.where(through, 0.0, more)
     broken = through.all(1)
-    counter = marked(state.counter, mean(_marks(state)))
-    return state._replace(a=a, length=a + more, open_growth=more, fractured=broken, counter=counter)
+    none = torch.zeros_like(broken)
+    return remarked(state, none)._replace(a=a, length=a + more, open_growth=more, fractured=broken)
 
 
 def open_growth(state: CrackState) -> Tensor:
@@ -231,10 +238,10 @@ def open_growth(state: CrackState) -> Tensor:
     return torch.minimum(growth, (limit_of(state) - a).clamp(min=0.0)).view_as(state.a)
 
 
-def unit_intensities(state: CrackState) -> tuple[Tensor, Tensor, Tensor]:
-    """K_I and K_II [√m] of a unit stress, and the net section [1], at the believed lengths."""
+def unit_intensities(state: CrackState, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """K_I and K_II [√m] of a unit stress, and the net section [1], at lengths (n, p) [m]."""
     n, p = state.a.shape
-    long, every = filled(state.length.reshape(-1)), padded(torch.arange(n * p))
+    long, every = filled(length.reshape(-1)), padded(torch.arange(n * p))
 
     def each(leaf: Tensor) -> Tensor:
         rest = leaf.shape[2:]

@@ -8,8 +8,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from models.exposure import row_of
-from models.rainflow import Cycles, Passage, Turning, counted, passed, unpassed
+from models.exposure import Exposure, exposure, row_of
+from models.rainflow import Cycles, Passage, Turning, counted, passed, turning, unpassed
+from models.tree import chosen
 
 
 class CrackLoad(NamedTuple):
@@ -211,6 +212,13 @@ def timely(load: CrackLoad, state: _Seen) -> Tensor:
     """
     before_break = state.fractured & (load.t_ns < state.t_ns)
     return load.inspected & (load.t_ns >= state.t_inspected_ns) & ~before_break
+
+
+def forgotten(which: Tensor, counter: Turning, memory: Exposure) -> tuple[Turning, Exposure]:
+    """Counters and memories, those at `which` (n,) as if no load had been."""
+    n, capacity = counter.residue.shape
+    fresh = turning(n, counter.gate, capacity)
+    return chosen(which, fresh, counter), chosen(which, exposure(n), memory)
 
 
 def passed_load(counter: Turning, load: CrackLoad, peaks: bool = True) -> tuple[Turning, Passage]:

@@ -61,8 +61,8 @@ def met(geometry: Geometry, a: Tensor, felt: Tensor) -> Met:
     if not a.any():
         return Met(a, a, a, a)
     root, past = root_of(a), a > 0.0
-    units = (torch.where(past, F(a) * root, 0.0) for F in (geometry.F, geometry.F_II))
-    return Met(a, *units, torch.where(past, felt, 0.0))
+    unit, unit_II = (torch.where(past, F(a) * root, 0.0) for F in (geometry.F, geometry.F_II))
+    return Met(a, unit, unit_II, torch.where(past, felt, 0.0))
 
 
 class Drive(NamedTuple):

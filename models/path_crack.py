@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.crack_growth import tallied
-from models.crack_load import CrackLoad, check, counted_load, dated, timely
+from models.crack_load import CrackLoad, check, counted_load, dated, forgotten, timely
 from models.crack_peaks import loaded
 from models.crack_state import MOST_OPEN, columns
 from models.direction import equivalent
@@ -139,7 +139,10 @@ class PathStepper:
         check(load, len(state.a))
         state = loaded(self, state, load)
         if load.inspected.any():
-            state = _inspected(state, load)
+            anew = _replaced(state, load) & state.fractured
+            counter, memory = forgotten(anew, state.counter, state.exposure)
+            state = state._replace(counter=counter, exposure=memory)
+            state = _inspected(state, load, self._open_when_measured(state, load))
         return state._replace(t_ns=dated(state.t_ns, load))
 
     def taken(self, state: PathState, load: CrackLoad) -> PathState:
@@ -216,6 +219,22 @@ class PathStepper:
         more = torch.where(state.fractured[:, None], 0.0, more)
         return state._replace(length=state.a + more, open_growth=more)
 
+    def _open_when_measured(self, state: PathState, load: CrackLoad) -> Tensor:
+        """What the residue grows (n,) [m] the cracks that inspections say there are."""
+        more = state.open_growth[:, 0]
+        index = (_replaced(state, load) & (state.counter.depth > 1)).nonzero().squeeze(1)
+        if not index.numel():
+            return more
+        some, shortest = rows(state, index), (SEGMENT * state.plates.width)[index]
+        front = moved(some.front, torch.maximum(load.length[index], shortest), shortest)
+        holds = some.plates.holds(front.tip)
+        some = some._replace(
+            front=with_rows(some.front, (at := holds.nonzero().squeeze(1)), rows(front, at)),
+            a=front.start[:, None],
+            fractured=~holds,
+        )
+        return more.index_copy(0, index, self._open_growth(some)[1][:, 0])
+
     def _open_growth(self, state: PathState) -> tuple[PathState, Tensor]:
         """Growth (n, 1) [m] if the residue closed now as half cycles, none where one would break.
 
@@ -242,17 +261,23 @@ def _no_outlook(n: int) -> Outlook:
     return Outlook(zeros, k, zeros[:, 0].clone(), torch.zeros(n, dtype=torch.bool))
 
 
-def _inspected(state: PathState, load: CrackLoad) -> PathState:
+def _replaced(state: PathState, load: CrackLoad) -> Tensor:
+    """Whose belief (n,) an inspection replaces."""
+    return timely(load, state) & state.replace
+
+
+def _inspected(state: PathState, load: CrackLoad, more: Tensor) -> PathState:
     """The belief after the inspections; the tip moves along the path, or straight on.
 
     A tip where no crack can be followed is that of one through the plate, at its edge; one that is
     moved back to where it can be is that of a crack again: whoever looked knows better. What was
-    measured has the growth of the open residue in it: closing, it must not count again.
+    measured has the growth `more` (n,) [m] of the open residue in it: closing, it must not count
+    again.
     """
     seen, length = timely(load, state), load.length
     before, shortest = state.length[:, 0], SEGMENT * state.plates.width
-    counted = length - torch.minimum(state.open_growth[:, 0], MOST_OPEN * length)
-    index = (seen & state.replace).nonzero().squeeze(1)
+    counted = length - torch.minimum(more, MOST_OPEN * length)
+    index = _replaced(state, load).nonzero().squeeze(1)
     if index.numel():
         to = torch.maximum(counted, shortest)[index]
         front = moved(rows(state.front, index), to, shortest[index])

@@ -87,6 +87,15 @@ def with_rows(tree: T, index: Tensor, replacement: T, before: T | None = None) -
     return mapped(placed, tree, replacement, before)
 
 
+def chosen(which: Tensor, one: T, other: T) -> T:
+    """The components of `one` at `which` (n,) bool, and those of `other` elsewhere."""
+
+    def leaf_of(new: Tensor, old: Tensor) -> Tensor:
+        return torch.where(which.view(-1, *(1 for _ in old.shape[1:])), new, old)
+
+    return mapped(leaf_of, one, other) if which.any() else other
+
+
 def joined(trees: Sequence[T]) -> T:
     """The components of all `trees`, one after the other."""
     return mapped(lambda *parts: torch.cat(parts), *trees)

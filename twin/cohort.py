@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models import tree
 from models.crack import CrackBelief, CrackState, CrackStepper, belief
+from models.crack_growth import remarked
 from models.crack_load import CrackLoad
 from models.crack_state import mean
 from models.forecast import has_load, remaining
@@ -162,22 +163,30 @@ def together(first: Cohort, second: Cohort) -> Cohort:
     )
 
 
+def returns(before: Component, after: Component) -> bool:
+    """Whether a retired component comes back: as another part of that name."""
+    return before.retired and not after.retired
+
+
 def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohort:
-    """A cohort of one: the component in `row`, with its history, as newly registered."""
+    """A cohort of one: the component in `row`, with its history, as newly registered.
+
+    A crack that starts elsewhere is another one: nothing that happened before has acted on it.
+    """
     fresh = newcomers([after])
     index = torch.tensor([row])
-    history = tree.rows(old.state, index)
-    alike = type(history) is type(fresh.state)
-    carried = {name: getattr(history, name) for name in _HISTORY}
-    if isinstance(history, CrackState) and alike:
-        carried["overload"] = history.overload
-    if alike and _start(after) == _start(before):
-        here = ("a", "length", "open_growth", "fractured", *_where(history))
-        carried |= {name: getattr(history, name) for name in here}
-    gate = fresh.state.counter.gate
-    state = fresh.state._replace(**carried)
-    state = state._replace(counter=state.counter._replace(gate=gate))
     new = torch.ones_like(fresh.evidence)  # asks for a new remaining life
+    if returns(before, after):
+        return replace(fresh, evidence=new, pending=new)
+    history = tree.rows(old.state, index)
+    state = fresh.state
+    if type(history) is type(state) and _start(after) == _start(before):
+        carried = {name: getattr(history, name) for name in (*_HISTORY, *_own(history))}
+        gate = state.counter.gate
+        state = state._replace(**carried)
+        state = state._replace(counter=state.counter._replace(gate=gate))
+        if isinstance(state, CrackState):
+            state = remarked(state, new)
     return replace(
         fresh,
         state=state,
@@ -196,12 +205,16 @@ def _start(component: Component) -> tuple[object, ...]:
     return (r.crack_length,)
 
 
-def _where(state: AnyState) -> tuple[str, ...]:
-    """What says where a crack is, beside its length."""
-    return ("front",) if isinstance(state, PathState) else ()
+def _own(state: AnyState) -> tuple[str, ...]:
+    """What of its history cracks of one kind alone have."""
+    return ("front",) if isinstance(state, PathState) else ("overload",)
 
 
 _HISTORY = (
+    "a",
+    "length",
+    "open_growth",
+    "fractured",
     "counter",
     "exposure",
     "cycles",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sensors.observation import Inspection
-from twin.cohort import Cohort, changed, layout, newcomers, together, vacated
+from twin.cohort import Cohort, changed, layout, newcomers, returns, together, vacated
 from twin.component import Component
 from twin.settings import Settings
 from twin.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
@@ -85,10 +85,10 @@ def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
             fresh.setdefault(layout(after.registration.stepper()), []).append(after)
             places[after.name] = Place("", -1)
             members.append(after.name)
-        elif before.registration != after.registration:
+        elif before.registration != after.registration or returns(before, after):
             _join(cohorts, places, fresh)
             _change(cohorts, places, before, after)
-            if _jump(before) != _jump(after):  # it would have to be judged anew
+            if _jump(before) != _jump(after) or returns(before, after):  # to be judged anew
                 held.pop(after.name, None)
     _join(cohorts, places, fresh)
     return replace(
@@ -103,7 +103,7 @@ def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
 
 def _watched(before: Component | None, after: Component) -> Component:
     """A change does not begin anew how long a component has been silent; a return does."""
-    if before is None or (before.retired and not after.retired):
+    if before is None or returns(before, after):
         return after
     return after.model_copy(update={"registered_ns": before.registered_ns})
 

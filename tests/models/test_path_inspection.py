@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.crack import CrackStepper, blocks, inspection_load, spectrum_load
+from models.crack import CrackStepper, blocks, inspection_load, series_load, spectrum_load
 from models.crack_load import CrackLoad
+from models.forecast import has_load
 from models.geometry import EdgeCrack
 from models.laws import FormanLaw, ParisLaw
 from models.path_crack import EdgePlate, PathState, PathStepper
@@ -208,3 +209,27 @@ def test_whatever_is_loaded_and_measured_a_crack_is_somewhere_in_its_plate() -> 
             state = some[0].step(state, load)
             assert_sound(state)
         assert was_broken.sum() > 3
+
+
+def series(samples: list[float]) -> CrackLoad:
+    return series_load(ONE, [1e6 * torch.tensor(samples, dtype=torch.float64)])
+
+
+def test_a_correction_keeps_no_open_growth_of_the_longer_crack() -> None:
+    """Else a crack stands still until it has grown that much."""
+    part = stepper()
+    state = part.step(part.step(part.init(1), measured(5 * MM)), series([0.0, 200.0, 0.0, 40.0]))
+    longer = float(state.open_growth)
+    state = part.step(state, measured(1 * MM, t_ns=2))
+    assert 0.0 < float(state.open_growth) < 0.1 * longer
+    closed = part.step(state, series([0.0] + [80.0, 0.0] * 50))
+    other = part.step(part.step(part.init(1), measured(1 * MM)), series([0.0] + [80.0, 0.0] * 50))
+    assert float(closed.length) == pytest.approx(float(other.length), rel=1e-3)
+
+
+def test_a_crack_measured_behind_a_break_begins_anew() -> None:
+    part = stepper()
+    state = part.step(broken(), series([0.0, 500.0, 0.0, 40.0]))
+    state = part.step(state, measured(1 * MM, t_ns=2))
+    assert not state.counter.depth.any()
+    assert not has_load(state).any()
