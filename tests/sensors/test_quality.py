@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sensors import watch
 from sensors.observation import Spectrum
 from sensors.quality import NULL_CODES, REASONS, Gauge, Peaks, bounds, judged, kinds
-from sensors.watch import DOUBT, IS_STUCK, SET_ASIDE
-from tests.sensors.watching import seen, wave
+from sensors.watch import standing
+from sensors.watch_kernel import DOUBT, FOUND, IS_STUCK
+from tests.sensors.watching import Seen, seen, wave
 
 E = 2.1e11  # [Pa]
 
@@ -168,6 +169,28 @@ def test_flat_tops_are_told_once_and_count() -> None:
     assert seen(raw, gauge=Gauge(clip_samples=np.inf)).found == {}
 
 
+def clipped(found: Seen) -> bool:
+    return bool(standing(found.state.whole).clipped[0])
+
+
+@pytest.mark.parametrize("gaps", [(), (700, 800)])
+def test_a_clipped_channel_is_told_as_such_until_the_signal_goes_beyond(gaps: Any) -> None:
+    load = np.tile(1.2e8 * np.sin(np.arange(60) * 0.10472), 10)
+    cut = np.concatenate([np.minimum(load, 1e8), wave() / 2])
+    assert clipped(seen(cut, gaps=gaps))
+    assert clipped(seen([*cut, 1e8], gaps=gaps))
+    assert not clipped(seen([*cut, 1.000001e8], gaps=gaps))
+
+
+def test_a_flat_bottom_right_after_a_gap_is_seen() -> None:
+    bottom = np.maximum(np.tile(-1.2e8 + 1e8 * np.sin(np.arange(60) * 0.10472), 10), -1.8e8)
+    start = int(np.flatnonzero(bottom == bottom.min())[0])
+    raw = [*bottom[: start + 1], *bottom[start:]]  # the first after the gap is the last before
+    told = seen(raw, gaps=[start + 1])
+    assert clipped(told)
+    assert told.found == {"clipping": 1}
+
+
 def test_rest_at_zero_and_turns_of_a_slow_quantised_signal_are_not_clipped() -> None:
     pulses = np.concatenate([np.r_[np.zeros(50), np.tile([6e7, 1e7], 30)] for _ in range(5)])
     slow = np.round(150 * np.sin(np.arange(30000) * 6.28e-3)) * 2e5
@@ -211,6 +234,7 @@ def test_how_a_series_is_cut_into_messages_changes_no_bit(seed: int, cuts: list[
     assert whole.found == parts.found
     assert np.array_equal(whole.state.real, parts.state.real)
     assert np.array_equal(whole.state.whole[:, :DOUBT], parts.state.whole[:, :DOUBT])
+    assert np.array_equal(whole.state.whole[:, FOUND:], parts.state.whole[:, FOUND:])
     assert {"null", "range", "spike", "stuck"} <= whole.found.keys()
 
 
@@ -235,7 +259,7 @@ def test_what_is_held_when_the_series_breaks_off_is_told_and_nothing_is_compared
     found = seen(raw, gaps=[401])
     assert np.array_equal(found.stress, np.delete(raw, 400))
     assert found.found == {"spike": 1}
-    assert found.state.whole[0, SET_ASIDE] == 1
+    assert standing(found.state.whole).set_aside[0] == 1
 
 
 def test_rows_of_components_do_not_disturb_each_other() -> None:
