@@ -6,14 +6,19 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors import watch
+from sensors.codec import decode
+from sensors.errors import MalformedError
+from sensors.limits import Limits
 from sensors.observation import Spectrum
-from sensors.quality import NULL_CODES, REASONS, Gauge, Peaks, bounds, judged, kinds
+from sensors.quality import NULL_CODES, REASONS, Gauge, Peaks, bounds, judged, kinds, missing
+from sensors.units import load_unit
 from sensors.watch import standing
 from sensors.watch_kernel import DOUBT, FOUND, IS_STUCK
 from tests.sensors.watching import Seen, seen, wave
@@ -298,7 +303,7 @@ def reasons(rows: Any, unit: str = "MPa", factor: float = 1.0, **gauge: Any) -> 
         boot=0,
         seq=0,
         t_ns=0,
-        quantity="strain" if unit == "um/m" else "stress",
+        quantity="strain" if unit.endswith("/m") else "stress",
         cycles=b"",
         unit=unit,
     )
@@ -355,3 +360,30 @@ def test_pairs_of_codes_of_loggers_are_set_aside(code: float) -> None:
     raw = wave() / E
     raw[[30, 31]] = code * 1e-6
     assert aside(raw, [30, 31], unit="um/m", factor=E)
+
+
+WORDS = [9999.0, -99999.99, 999999.0, 6999.0, 3.4e38, -9.97e36, 1e30, 1e39, 1e29, 9998.0, 1e4, 2e39]
+
+
+@pytest.mark.parametrize("unit", ["Pa", "kPa", "MPa", "ksi", "um/m", "m/m"])
+@pytest.mark.parametrize("word", WORDS)
+def test_door_watch_and_spectra_judge_null_codes_alike(word: float, unit: str) -> None:
+    """A fill value like 3.4e38 was a code to the door and out of range to the watch."""
+    is_code = bool(missing(np.abs(np.array([word])), NULL_CODES)[0])
+    quantity, scale = load_unit(unit)
+    si, strain = scale.si(word), quantity == "strain"
+    found = seen(np.array([0.0, si, 0.0]), unit=unit, factor=E if strain else 1.0).found
+    assert (found.get("null", 0) == 1) is is_code
+    assert (reasons([(1e-5, si)], unit, E if strain else 1.0) == ["null"]) is is_code
+    key = {"source": "s", "boot": 1, "seq": 0, "time": "2026-01-01T00:00:00Z", "unit": unit}
+    load = msgspec.json.encode({**key, "rate_hz": 1.0, "tension": [0.0, word]})
+    if is_code or abs(si) <= Limits().largest(quantity):
+        assert decode("twin/v1/a/b/load", load).unit == unit  # type: ignore[union-attr]
+        return
+    with pytest.raises(MalformedError, match="is the unit right"):
+        decode("twin/v1/a/b/load", load)
+
+
+def test_a_gauge_without_null_codes_has_none() -> None:
+    raw = [0.0, 9.999e9, 0.0, 3.4e38, 0.0]
+    assert seen(raw, unit="MPa", gauge=Gauge(null_codes=())).found == {"range": 2}
