@@ -20,6 +20,7 @@ from sensors.units import STRAIN, STRESS, Unit
 
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Numbers = Sequence[float] | NDArray[np.float64]
 
 REASONS: Final = ("null", "range", "rail", "spike", "clipping", "stuck")
 NULL, RANGE, RAIL, SPIKE, CLIPPING, STUCK = range(len(REASONS))
@@ -63,7 +64,7 @@ class Bounds(NamedTuple):
     codes: tuple[float, ...]  # rising [Pa] or [m/m], either sign
 
 
-def missing(sizes: Values, codes: Sequence[float] | Values, fill: Sequence[float] = FILL) -> Flags:
+def missing(sizes: Values, codes: Numbers, fill: Numbers = FILL) -> Flags:
     """Which magnitudes stand for "missing": the one judgement of null codes, in any unit.
 
     `codes`, of either sign, and what lies within `fill` are of the same unit. None, if there are

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensors.mount import Instrument, Mount
 from sensors.recorded_clock import Clock, not_rising
@@ -168,5 +169,6 @@ def sampling_rate(path: Path, *, start_ns: int = 0, swap_day_month: bool = False
         return None
     clock = Clock(path, told, start_ns=start_ns, swap_day_month=swap_day_month)
     first = itertools.islice(table, _LOOKED_AT)
-    times = [clock.t_ns(line, row[time]) for line, row in first if len(row) > time]
-    return usual_rate(np.diff(np.array(times, np.int64)))
+    found = [clock.t_ns(line, row[time]) for line, row in first if len(row) > time]
+    times: NDArray[np.int64] = np.array(found, np.int64)
+    return usual_rate(times[1:] - times[:-1])

@@ -106,7 +106,9 @@ class Standing(NamedTuple):
 
     def at(self, index: Ints) -> Standing:
         """Some of the channels."""
-        return Standing(*(column[index] for column in self))
+        counts, waiting, *flags = self
+        clipped, stuck, doubtful = (column[index] for column in flags)
+        return Standing(counts[index], waiting[index], clipped, stuck, doubtful)
 
     def pages(self) -> list[dict[str, Any]]:
         """What is told of each: `reasons` of all that was set aside, and of what the channel is."""
@@ -148,9 +150,12 @@ def doubted(state: Watch, row: Ints, why: Ints, reason: Ints) -> None:
 
     Of the watch `why` (k,) a row of its spectrum is set aside for the `reason` (k,).
     """
-    state.whole[row, DOUBT] = 0
-    np.bitwise_or.at(state.whole, (why, DOUBT), 1 << reason)
-    np.add.at(state.whole, (why, FOUND + reason), 1)
+    doubt: Ints = state.whole[:, DOUBT]  # a view, as those below
+    doubt[row] = 0
+    np.bitwise_or.at(doubt, why, 1 << reason)
+    for k in range(len(REASONS)):
+        found: Ints = state.whole[:, FOUND + k]
+        np.add.at(found, why[reason == k], 1)
 
 
 def anew(whole: Ints) -> Ints:
