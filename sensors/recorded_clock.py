@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -43,8 +44,10 @@ class Clock:
         self._start_ns, self._swapped = start_ns, swap_day_month
         self._tick_ns, self._is_named = head.tick_ns, head.tick_ns is not None
 
-    def t_ns(self, line: int, text: str) -> int:
-        """The instant that a cell names [ns since 1970, UTC]; raises MalformedError."""
+    def t_ns(self, line: int, row: Sequence[str]) -> int:
+        """The instant that a row names [ns since 1970, UTC]; raises MalformedError."""
+        text, day = row[self._head.time or 0], self._head.day
+        text = text if day is None or len(row) <= day else f"{row[day]} {text}"
         try:
             return self._since(Decimal(text)) if _counted(text) else self._dated(text)
         except ValueError as exc:

@@ -86,7 +86,7 @@ def _byte(exc: UnicodeDecodeError) -> str:
 def number(path: Path, line: int, name: str, text: str, where: str = "") -> float:
     """A finite number; raises MalformedError, which says `where` in the row it stands."""
     try:
-        value = float(text)
+        value = float(text if "_" not in text else "1_")  # Python's own 1_000 is nobody's
     except ValueError as exc:
         advice = _advice(text)
         raise unreadable(

@@ -30,6 +30,7 @@ _TIMES: Final = {
     *("zeit", "zeitstempel", "zeitpunkt", "uhrzeit", "datum", "messzeit", "seconds"),
     *("date time", "date/time", "date_time", "unix time", "sample time"),
 }
+_DAYS, _HOURS = ("date", "datum"), ("time", "zeit", "uhrzeit", "time of day")
 _NO_UNIT: Final = ("", "-", "utc", "gmt", "z", "iso", "iso 8601", "iso8601", "rfc 3339", "unix")
 
 _bracketed = re.compile(r"(.*?)[\s_]*[(\[{<]\s*([^()\[\]{}<>]*?)\s*[)\]}>]", re.DOTALL).fullmatch
@@ -56,13 +57,14 @@ class Head(NamedTuple):
     tick_ns: int | None  # what a number in it counts; None: seconds, or since 1970 by its size
     gauges: tuple[Gauge, ...]
     rows: int  # 2 where the units stand in a row of their own
+    day: int | None  # the column of dates, where times of day stand in another
     why: str  # what is missing, in words, where a column is not as it should be
 
 
 def head(first: Sequence[Row]) -> Head:
     """What the first rows say; `why` where that is no time and gauges."""
     if not first:
-        return Head(1, (), None, None, (), 1, "the file is empty")
+        return Head(1, (), None, None, (), 1, None, "the file is empty")
     line, names = first[0]
     found = _head(line, names, 1)
     if not found.gauges and len(first) > 1 and len(first[1][1]) == len(names):
@@ -82,9 +84,18 @@ def _head(line: int, names: Sequence[str], rows: int) -> Head:
         if (told := _time(name)) is not None:
             time, tick_ns, why = i, told.tick_ns, told.why
             break
+    day, hour = (_only(names, words) for words in (_DAYS, _HOURS))
+    if day is not None and hour is not None and why == "" and tick_ns is None:
+        time = hour
+    else:
+        day = None
     gauges = tuple(_gauges(names, time))
     why = why or ("" if gauges else _no_gauge(names, time))
-    return Head(line, tuple(names), time, tick_ns, gauges, rows, why)
+    return Head(line, tuple(names), time, tick_ns, gauges, rows, day, why)
+
+
+def _only(names: Sequence[str], words: Sequence[str]) -> int | None:
+    return next((i for i, name in enumerate(names) if name.lower() in words), None)
 
 
 class _Time(NamedTuple):

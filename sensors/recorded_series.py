@@ -121,14 +121,14 @@ def _samples(
 ) -> Iterator[Sample]:
     """The samples of a gauge, NaN where the cell is empty or says so; at 0 without times."""
     where = f" ({column(told.names, gauge.column)})"
-    last = max(gauge.column, told.time or 0)
+    last = max(gauge.column, told.time or 0, told.day or 0)
     for line, row in table:
         if len(row) <= last:
             raise unreadable(path, line, f"{len(row)} cells, none in column {len(row) + 1}")
         text = row[gauge.column]
         is_missing = text.lower() in _MISSING
         value = math.nan if is_missing else number(path, line, "sample", text, where)
-        t_ns = 0 if told.time is None else clock.t_ns(line, row[told.time])
+        t_ns = 0 if told.time is None else clock.t_ns(line, row)
         yield Sample(line, t_ns, value)
 
 
@@ -136,6 +136,11 @@ def _spread(samples: Iterator[Sample], start_ns: int, rate_hz: float) -> Iterato
     """Samples without times, from the start on at a rate."""
     for i, sample in enumerate(samples):
         yield sample._replace(t_ns=start_ns + round(i / rate_hz * _SECOND_NS))
+
+
+def gauges(path: Path) -> list[str]:
+    """What the gauges of a file are called, in the order of its columns."""
+    return [gauge.name for gauge in _opened(path)[1].gauges]
 
 
 def strain_fleet(component: str) -> list[Registration]:
@@ -169,6 +174,6 @@ def sampling_rate(path: Path, *, start_ns: int = 0, swap_day_month: bool = False
         return None
     clock = Clock(path, told, start_ns=start_ns, swap_day_month=swap_day_month)
     first = itertools.islice(table, _LOOKED_AT)
-    found = [clock.t_ns(line, row[time]) for line, row in first if len(row) > time]
+    found = [clock.t_ns(line, row) for line, row in first if len(row) > time]
     times: NDArray[np.int64] = np.array(found, np.int64)
     return usual_rate(times[1:] - times[:-1])

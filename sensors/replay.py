@@ -25,7 +25,7 @@ from sensors.recorded_head import head
 from sensors.recorded_rows import Row, is_number, rows
 from sensors.recorded_sampling import Sampling
 from sensors.recorded_sequence import SEQUENCE_HZ, sequence, sequence_fleet
-from sensors.recorded_series import is_strain, sampling_rate, strain_csv, strain_fleet
+from sensors.recorded_series import gauges, is_strain, sampling_rate, strain_csv, strain_fleet
 from sensors.recorded_specimens import is_virkler, virkler, virkler_fleet
 from sensors.recorded_table import COLUMNS, Columns, is_table, table, table_fleet
 from sensors.refusal import shown
@@ -73,6 +73,7 @@ class Replay(NamedTuple):
     fleet: list[Registration]
     messages: Iterator[Timed]
     rate_hz: float | None = None  # stated, or by the times; None where nothing was sampled
+    gauges: Sequence[str] = ()  # `strain`: all that the file has
 
 
 def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Replay:
@@ -84,7 +85,8 @@ def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Repl
     if options.rate_hz is not None and found not in ("strain", "sequence"):
         raise unreadable(path, 1, f"a {found} has no samples whose rate could be stated")
     fleet, messages = _READERS[found](path, options)
-    return Replay(found, fleet, messages, _rate_hz(path, options, found))
+    known = gauges(path) if found == "strain" else ()
+    return Replay(found, fleet, messages, _rate_hz(path, options, found), known)
 
 
 def _rate_hz(path: Path, options: ReplayOptions, kind: Kind) -> float | None:

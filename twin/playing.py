@@ -135,6 +135,9 @@ async def replayed(
     sent = await played(stage, _limited(reopened().messages, limit_s), speed=speed)
     told = [f"{file}: {_CHANGED}: not all that was sent may be as it was counted"]
     told = told if _version(file) != begun else []
+    if options.gauge is None and len(recording.gauges) > 1:
+        first, *others = recording.gauges
+        told.append(f"{first} was sent; --gauge sends another one: {', '.join(others)}")
     report = {
         "file": str(file),
         "kind": recording.kind,

@@ -141,6 +141,17 @@ def test_times_since_1970_and_dates_are_understood(
     assert (found.t_ns, found.rate_hz) == (T0_NS, 2.0)
 
 
+@pytest.mark.parametrize("head", ["Date;Time;a (MPa)", "Datum;Uhrzeit;a (MPa)"])
+def test_dates_and_times_of_day_may_stand_apart(tmp_path: Path, head: str) -> None:
+    """Midnight of the day was the time of all rows, or it "had no date"."""
+    rows = [("07.03.2022", "16:35:15,0", "1"), ("07.03.2022", "16:35:15,5", "2")]
+    orders = {0: (0, 1, 2), 1: (1, 0, 2)}
+    for order in orders.values():
+        lines = [";".join(np.array(row)[list(order)]) for row in (head.split(";"), *rows)]
+        (found,) = series(tmp_path, "\n".join(lines))
+        assert (found.t_ns, found.rate_hz) == (T0_NS, 2.0)
+
+
 def test_all_nine_decimals_of_a_second_count(tmp_path: Path) -> None:
     stamps = ("2022-03-07T16:35:15.000000001Z", "2022-03-07T16:35:15.000500001Z")
     (found,) = series(tmp_path, "time,a (MPa)\n" + "".join(f"{s},1\n" for s in stamps))
@@ -157,6 +168,7 @@ def test_without_times_the_rate_is_the_stated_one(tmp_path: Path) -> None:
 
 def test_gauges_of_greek_names_are_sources_of_their_own(tmp_path: Path) -> None:
     text = "t,σ (MPa),ε (µε)\n0,1,2\n1,3,4\n"
+    assert replay(tmp_path, text).gauges == ["σ", "ε"]
     sources = [series(tmp_path, text, gauge=g)[0].source for g in ("σ", "ε", "σ (MPa)")]
     assert sources == ["sigma", "epsilon", "sigma"]
 
@@ -189,6 +201,7 @@ def test_gauges_of_greek_names_are_sources_of_their_own(tmp_path: Path) -> None:
         (b"PK\x03\x04abc", ["line 1", "a workbook"]),
         (b"\x89PNG\r\n", ["a picture"]),
         (b"a\0b\n", ["zero bytes"]),
+        ("t,a (MPa)\n0,1_000\n", ["line 2: sample is '1_000': not a number"]),
         ("0.1 0.2 0.3\n", ["line 1", "separated by spaces"]),
         ('{"a": 1}\n', ["line 1", "looks like JSON"]),
         ("", ["the file is empty"]),
@@ -256,3 +269,11 @@ def test_every_shared_file_is_replayed_or_refused_by_a_sentence(data: Path) -> N
             assert kind(path) == KINDS[folder]
         elif folder != "virkler":
             assert re.match(rf"{re.escape(path.name)}, line \d+: .*", kind(path))
+
+
+def test_the_examples_of_the_documentation_are_understood(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "replay.md").read_text()
+    first, second = re.findall(r"```\n(.*?)```", text, re.DOTALL)
+    for example, unit in ((first, 1e6), (second, 1e-6)):
+        (found,) = series(tmp_path, example)
+        assert (values([found]), found.rate_hz) == (pytest.approx([12.5 * unit, 13.1 * unit]), 100)
