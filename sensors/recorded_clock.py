@@ -23,6 +23,10 @@ _TICKS: Final = (10**9, 10**6, 10**3, 1)  # [ns]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ACCEPTED = "accepted: 12.5, counts since 1970, 2026-11-20T10:00:00.25Z, 20.11.2026 10:00:00"
 
+_DATES: Final = ("date", "datum", "timestamp", "zeitstempel")
+_DAYS_OF_EXCEL = 30_000  # since 1900: 1982
+
+_day = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII).fullmatch
 _counted = re.compile(r"[+-]?(\d{1,19}(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII).fullmatch
 _fine = re.compile(r"(.*\d\d:\d\d:\d\d)[.,](\d{7,9})(\D.*)?", re.ASCII).fullmatch
 _year_last = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})\b(.*)", re.ASCII | re.DOTALL).fullmatch
@@ -43,13 +47,20 @@ class Clock:
         self._path, self._head = path, head
         self._start_ns, self._swapped = start_ns, swap_day_month
         self._tick_ns, self._is_named = head.tick_ns, head.tick_ns is not None
+        self._is_count: bool | None = None  # None: nothing was read yet
+        self._is_of_1970 = False
 
     def t_ns(self, line: int, row: Sequence[str]) -> int:
         """The instant that a row names [ns since 1970, UTC]; raises MalformedError."""
         text, day = row[self._head.time or 0], self._head.day
         text = text if day is None or len(row) <= day else f"{row[day]} {text}"
+        is_count = bool(_counted(text))
         try:
-            return self._since(Decimal(text)) if _counted(text) else self._dated(text)
+            if self._is_count is None:
+                self._begin(text, is_count=is_count)
+            if is_count is not self._is_count:
+                raise ValueError(f"the rows before have {'dates' if is_count else 'numbers'}")
+            return self._since(Decimal(text)) if is_count else self._dated(text)
         except ValueError as exc:
             raise unreadable(
                 self._path, line, f"time {shown(text)} is not a time: {exc}{self._where}"
@@ -60,17 +71,36 @@ class Clock:
         i = self._head.time
         return f" ({_ACCEPTED}; {column(self._head.names, i or 0)})"
 
-    def _since(self, count: Decimal) -> int:
-        """Since the start, or since 1970 for a number that lies so far behind it.
+    def _begin(self, text: str, *, is_count: bool) -> None:
+        """Tell by the first time what all of them are.
 
-        Where the head says no unit, the first number tells it: of those since 1990 only one unit
-        can be meant, and all others are seconds.
+        Of numbers since 1990 only one unit can be meant, where the head says none; all others are
+        seconds since the start.
         """
+        self._is_count = is_count
+        if not is_count:
+            return
+        count = Decimal(text)
         if self._tick_ns is None:
             plausible = (t for t in _TICKS if _PLAUSIBLE_NS <= count * t < LATEST_NS)
-            self._tick_ns = next(plausible, _SECOND_NS)
-        elapsed = round(count * self._tick_ns)
-        t_ns = elapsed if elapsed > _OF_1970_NS else self._start_ns + elapsed
+            self._tick_ns = next(plausible, None)
+        if self._tick_ns is None:
+            self._check_elapsed(text)
+            self._tick_ns = _SECOND_NS
+        self._is_of_1970 = count * self._tick_ns > _OF_1970_NS
+
+    def _check_elapsed(self, text: str) -> None:
+        """Refuse what may be a date and not the seconds since the start."""
+        if _day(text):
+            raise ValueError("is it a date? write it like 2022-03-07")
+        name = self._head.names[self._head.time or 0].lower()
+        if name.startswith(_DATES) and Decimal(text) > _DAYS_OF_EXCEL:
+            raise ValueError("is it a date of Excel? write it like 2022-03-07 10:00:00")
+
+    def _since(self, count: Decimal) -> int:
+        """The instant of a number: since the start, or since 1970."""
+        elapsed = round(count * (self._tick_ns or _SECOND_NS))
+        t_ns = elapsed if self._is_of_1970 else self._start_ns + elapsed
         if not 0 <= t_ns < LATEST_NS:
             raise ValueError(
                 "not within 1970 to 2199"

@@ -11,7 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensors.limits import Limits
 from sensors.mount import Instrument, Mount
+from sensors.quality import NULL_CODES, missing
 from sensors.recorded_clock import Clock, not_rising
 from sensors.recorded_file import number, unreadable
 from sensors.recorded_head import Gauge, Head, head, source
@@ -21,12 +23,13 @@ from sensors.recorded_rows import Row, column, rows
 from sensors.recorded_sampling import Channel, Sampling, placeholder
 from sensors.refusal import shown
 from sensors.timed import Registration, Timed
-from sensors.units import STRAIN, STRESS
+from sensors.units import STRAIN, STRESS, load_unit
 
 BY_TIMES = Sampling()
 _SECOND_NS = 1_000_000_000
 _LOOKED_AT = 100_000  # samples that say what the rate of a file is
 _COARSE_NS = 1_500_000_000  # how far samples may be ahead of times of whole seconds
+_LIMITS = Limits()
 _UNITS = (*STRAIN, *STRESS)
 _MISSING: Final = ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--", "---")
 
@@ -70,6 +73,13 @@ def strain_csv(
     else:
         found = sampling_rate(path, start_ns=start_ns, swap_day_month=swap_day_month)
         check_stated(path, sampling.rate_hz, found)
+        if found is not None and found > _LIMITS.rate_hz:
+            raise unreadable(
+                path,
+                told.line,
+                f"by its times the rate is {found:g} Hz, over {_LIMITS.rate_hz:g}: is the unit of "
+                f"{column(told.names, told.time)} right?",
+            )
     channel = Channel(Instrument(mount, source(chosen.name)), chosen.unit)
     clock = Clock(path, told, start_ns=start_ns, swap_day_month=swap_day_month)
     samples = _samples(path, table, told, chosen, clock)
@@ -121,6 +131,9 @@ def _samples(
 ) -> Iterator[Sample]:
     """The samples of a gauge, NaN where the cell is empty or says so; at 0 without times."""
     where = f" ({column(told.names, gauge.column)})"
+    quantity, unit = load_unit(gauge.unit)
+    largest = _LIMITS.largest(quantity)
+    most = unit.wire(largest)
     last = max(gauge.column, told.time or 0, told.day or 0)
     for line, row in table:
         if len(row) <= last:
@@ -128,6 +141,13 @@ def _samples(
         text = row[gauge.column]
         is_missing = text.lower() in _MISSING
         value = math.nan if is_missing else number(path, line, "sample", text, where)
+        if abs(value) > most and not missing(np.abs(np.array([value])), NULL_CODES).any():
+            si = "Pa" if quantity == "stress" else "m/m"
+            raise unreadable(
+                path,
+                line,
+                f"sample is {shown(text)}: beyond ±{largest:g} {si}, is the unit right?{where}",
+            )
         t_ns = 0 if told.time is None else clock.t_ns(line, row)
         yield Sample(line, t_ns, value)
 

@@ -178,7 +178,7 @@ def _surveyed(reopened: Callable[[], Replay], shipment: Shipment, limit_s: float
         where = f"message {shipment.messages}, with {shipment.loads} loads before it"
         raise MalformedError("file", f"{where}, would be refused: {exc}") from exc
     if not shipment.messages:
-        raise SettingsError("the file holds nothing that could be sent: no rows under its head")
+        raise SettingsError("the file holds nothing that could be sent: no row under its head")
     return recording
 
 

@@ -202,6 +202,12 @@ def test_gauges_of_greek_names_are_sources_of_their_own(tmp_path: Path) -> None:
         (b"\x89PNG\r\n", ["a picture"]),
         (b"a\0b\n", ["zero bytes"]),
         ("t,a (MPa)\n0,1_000\n", ["line 2: sample is '1_000': not a number"]),
+        ("t,a (MPa)\n0,1\n1,1e13\n", ["line 3: sample is '1e13': beyond ±1e+12 Pa", "column 2"]),
+        ("t [us],a (MPa)\n0,1\n0.1,2\n", ["line 1: by its times the rate is 1e+07", "column 1"]),
+        ("t,a (MPa)\n20220307,1\n", ["line 2: time '20220307'", "is it a date?"]),
+        ("Date,a (MPa)\n44627.5,1\n", ["line 2: time '44627.5'", "a date of Excel?"]),
+        ("t,a (MPa)\n2022-03-07,1\n1,1\n", ["line 3: time '1'", "the rows before have dates"]),
+        ("t,a (MPa)\n0,1\n2022-03-07,1\n", ["line 3: time", "the rows before have numbers"]),
         ("0.1 0.2 0.3\n", ["line 1", "separated by spaces"]),
         ('{"a": 1}\n', ["line 1", "looks like JSON"]),
         ("", ["the file is empty"]),
@@ -213,6 +219,17 @@ def test_what_may_mean_two_things_is_refused_by_line_and_column(
     sentence = refused(tmp_path, text)
     assert sentence.startswith("recorded.csv, line ")
     assert [words for words in said if words not in sentence] == []
+
+
+def test_hours_since_the_start_stay_so_for_years(tmp_path: Path) -> None:
+    """After three years they were taken as counted since 1970."""
+    (found,) = series(tmp_path, "t [h],a (MPa)\n0,1\n20000,2\n40000,3\n")
+    assert (found.t_ns, found.rate_hz) == (START_NS, pytest.approx(1 / 7.2e7, rel=1e-5))
+
+
+def test_a_null_code_goes_to_the_twin_as_it_is(tmp_path: Path) -> None:
+    (found,) = series(tmp_path, "t,a (MPa)\n0,1\n1,9999999\n2,1\n")
+    assert values([found])[1] == 9999999e6
 
 
 def test_a_decimal_comma_between_tabs_is_told_by_another_cell(tmp_path: Path) -> None:
