@@ -176,7 +176,7 @@ def _surveyed(reopened: Callable[[], Replay], shipment: Shipment, limit_s: float
         if exc.reason == "file":
             raise
         where = f"message {shipment.messages}, with {shipment.loads} loads before it"
-        raise MalformedError("file", f"{where}, would be refused: {exc}") from exc
+        raise MalformedError(exc.reason, f"{where}, would be refused: {exc}") from exc
     if not shipment.messages:
         raise SettingsError("the file holds nothing that could be sent: no row under its head")
     return recording

@@ -192,7 +192,7 @@ async def test_what_was_set_aside_is_told_by_state_events_and_metrics(tmp_path: 
         page = (await home.http.get("/metrics")).text
         await home.samples(PRESS, 0.0, 5e7)
         after = (await home.json(f"components/{PRESS}/state"))["quality"]
-    nothing = {
+    nothing: dict[str, Any] = {
         "doubtful": False,
         "reasons": [],
         "set_aside": 0,
@@ -227,8 +227,8 @@ async def test_a_stuck_gauge_is_shown_until_it_moves(tmp_path: Path) -> None:
 
 
 async def everywhere(home: House, name: str = PRESS) -> dict[str, Any]:
-    """What state, list and metrics say of a channel, if they all say the same."""
-    quality = (await home.json(f"components/{name}/state"))["quality"]
+    """What state, list, metrics and events say of a channel, if they all say the same."""
+    quality: dict[str, Any] = (await home.json(f"components/{name}/state"))["quality"]
     (item,) = (await home.json("components"))["items"]
     page = (await home.http.get("/metrics")).text
     gauges = {
@@ -249,7 +249,7 @@ async def everywhere(home: House, name: str = PRESS) -> dict[str, Any]:
         assert f'twin_samples_set_aside_total{{reason="{why}"}} {float(n)}' in page
     events = [e.data for e in home.service.events.since(0)[0] if e.kind == "quality"]
     for why, n in quality["counts"].items():
-        assert sum(e["count"] for e in events if e["reason"] == why) == n
+        assert sum(int(e["count"]) for e in events if e["reason"] == why) == n
     return quality
 
 
