@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from sensors.envelope import FORMS, event_time, too_large
 from sensors.errors import MalformedError
 from sensors.limits import LATEST_NS, Limits
 from sensors.observation import AnyObservation, Inspection, Quantity, Series, Spectrum
-from sensors.quality import NULL_CODES
+from sensors.quality import NULL_CODES, missing
 from sensors.refusal import UNREADABLE, malformed, refusal, shown
 from sensors.topics import Topics
 from sensors.units import Unit, length_unit, load_unit
@@ -33,7 +33,6 @@ from sensors.wire import (
     WireLoad,
 )
 
-FILL: Final = (1e30, 1e39)  # where fill values of single precision lie, like 3.4e38 and 9.97e36
 REASONS: Final = (
     *("topic", "content_type", "size", "json", "msgpack", "field", "type", "value", "unit"),
     *("time", "image"),
@@ -113,6 +112,7 @@ def _series(component: str, wire: WireLoad, limits: Limits) -> Series:
     if shear is not UNSET and len(shear) != len(tension):
         raise malformed("value", f"shear has {len(shear)} samples, tension {len(tension)}")
     quantity, unit = load_unit(wire.unit)
+    held = _Held(component, unit, quantity, limits)
     return Series(
         component=component,
         source=wire.source,
@@ -121,8 +121,8 @@ def _series(component: str, wire: WireLoad, limits: Limits) -> Series:
         t_ns=t_ns,
         quantity=quantity,
         rate_hz=rate_hz,
-        tension=_samples("tension", tension, unit, quantity, limits),
-        shear=b"" if shear is UNSET else _samples("shear", shear, unit, quantity, limits),
+        tension=_samples("tension", tension, held),
+        shear=b"" if shear is UNSET else _samples("shear", shear, held),
         unit=wire.unit,
     )
 
@@ -139,26 +139,40 @@ def _check_extent(t_ns: int, n: int, rate_hz: float, limits: Limits) -> None:
         raise malformed("value", f"rate_hz {rate_hz} puts the last of {n} samples after 2200")
 
 
-def _samples(
-    field: str, values: list[float], unit: Unit, quantity: Quantity, limits: Limits
-) -> bytes:
+class _Held(NamedTuple):
+    """What the numbers of a load are held against."""
+
+    component: str
+    unit: Unit
+    quantity: Quantity
+    limits: Limits
+
+    @property
+    def most(self) -> float:
+        """The largest magnitude, in the unit of the wire."""
+        return self.unit.wire(self.limits.largest(self.quantity))
+
+    def are_codes(self, sizes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether magnitudes stand for "missing": they are set aside where samples are judged."""
+        known = self.limits.null_codes
+        return missing(sizes, NULL_CODES if known is None else known(self.component))
+
+    def too_large(self, field: str, value: float) -> MalformedError:
+        return too_large(field, value, self.limits.largest(self.quantity), _SI[self.quantity])
+
+
+def _samples(field: str, values: list[float], held: _Held) -> bytes:
     """The values in SI, little-endian float64."""
-    largest = limits.largest(quantity)
     packed = struct.pack(f"<{len(values)}d", *values)  # half the time of np.array(values)
-    array = np.frombuffer(packed, "<f8")
+    array, unit = np.frombuffer(packed, "<f8"), held.unit
     sizes = np.abs(array)
-    beyond = sizes > unit.wire(largest)
-    if beyond.any() and (wrong := beyond & ~_are_codes(sizes)).any():
+    beyond = sizes > held.most
+    if beyond.any() and (wrong := beyond & ~held.are_codes(sizes)).any():
         i = int(np.where(wrong, sizes, 0.0).argmax())
-        raise too_large(f"{field}[{i}]", values[i], largest, _SI[quantity])
+        raise held.too_large(f"{field}[{i}]", values[i])
     if unit.is_si:
         return packed
     return (array * unit.factor / unit.divisor).tobytes()
-
-
-def _are_codes(sizes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether numbers stand for "missing": they are set aside where samples are judged."""
-    return np.isin(sizes, NULL_CODES) | ((sizes >= FILL[0]) & (sizes <= FILL[1]))
 
 
 def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits) -> Spectrum:
@@ -178,35 +192,27 @@ def _spectrum(component: str, wire: WireLoad, cycles: list[Row], limits: Limits)
         seq=wire.seq,
         t_ns=event_time(wire, limits),
         quantity=quantity,
-        cycles=_rows(cycles, unit, quantity, limits),
+        cycles=_rows(cycles, _Held(component, unit, quantity, limits)),
         shear_ratio=0.0 if wire.shear_ratio is UNSET else wire.shear_ratio,
         unit=wire.unit,
     )
 
 
-def _rows(cycles: list[Row], unit: Unit, quantity: Quantity, limits: Limits) -> bytes:
+def _rows(cycles: list[Row], held: _Held) -> bytes:
     """The rows in SI, little-endian float64; numpy would cost more for the usual few."""
-    factor, divisor = unit
-    bound, most = unit.wire(limits.largest(quantity)), limits.count
+    factor, divisor = held.unit
+    bound, most = held.most, held.limits.count
     flat: list[float] = []
     for i, (extent, mean, count) in enumerate(cycles):
         if count > most:
-            raise _row_too_large(i, cycles[i], bound, quantity, limits)
+            raise malformed("value", f"cycles[{i}][2] is {count}: a count over {most:g}")
         if extent > bound or not -bound <= mean <= bound:
             pair = np.abs(np.array([extent, mean]))
-            if not _are_codes(pair[pair > bound]).all():
-                raise _row_too_large(i, cycles[i], bound, quantity, limits)
+            if not held.are_codes(pair[pair > bound]).all():
+                j = 0 if extent > bound else 1
+                raise held.too_large(f"cycles[{i}][{j}]", cycles[i][j])
         flat += (extent * factor / divisor, mean * factor / divisor, count)
     return struct.pack(f"<{len(flat)}d", *flat)
-
-
-def _row_too_large(
-    i: int, row: Row, bound: float, quantity: Quantity, limits: Limits
-) -> MalformedError:
-    if row[2] > limits.count:
-        return malformed("value", f"cycles[{i}][2] is {row[2]}: a count over {limits.count:g}")
-    j = 0 if row[0] > bound else 1
-    return too_large(f"cycles[{i}][{j}]", row[j], limits.largest(quantity), _SI[quantity])
 
 
 def _inspection(component: str, wire: WireInspection, limits: Limits) -> Inspection:

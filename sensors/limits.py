@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sensors.observation import Quantity
@@ -32,6 +33,8 @@ class Limits:
     count: float = 1e15  # cycles in one row
     length: float = 1e3  # [m]
     shortest: float = 1e-9  # [m] a few atoms: growth over decades of nothing would take for ever
+    # What stands for "missing" at a component, beyond all magnitudes; None: the usual codes.
+    null_codes: Callable[[str], Sequence[float]] | None = None
 
     def largest(self, quantity: Quantity) -> float:
         """The largest magnitude [Pa] or [m/m] of a sample, a range or a mean."""

@@ -19,6 +19,8 @@ from sensors.observation import Series, Spectrum
 from sensors.units import STRAIN, STRESS, Unit
 
 Values = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Numbers = Sequence[float] | NDArray[np.float64]
 
 REASONS: Final = ("null", "range", "rail", "spike", "clipping", "stuck")
 NULL, RANGE, RAIL, SPIKE, CLIPPING, STUCK = range(len(REASONS))
@@ -33,6 +35,7 @@ _CAMPBELL: Final = (6999.0, 7999.0)  # "not a number" and overrange of two-byte 
 NULL_CODES: Final = tuple(
     sorted({*_NINES, *_SINGLE, *_CAMPBELL} - {10.0**digits for digits in range(4, 10)})
 )
+FILL: Final = (1e30, 1e39)  # where fill values of single precision lie, like 3.4e38 and 9.97e36
 _OF_OLD: Final = {"strain": "um/m", "stress": ""}  # journals of before had no unit
 _UNITS: Final = {**STRESS, **STRAIN, "": Unit(1.0, 1.0)}
 
@@ -51,14 +54,27 @@ class Gauge:
     stuck_s: float = 10.0  # and as long
 
 
-NUMBERS: Final = 7
+NUMBERS: Final = 9
 
 
 class Bounds(NamedTuple):
     """What is looked at for each sample of one gauge, in one unit."""
 
-    numbers: tuple[float, ...]  # (NUMBERS,) see `sensors.watch`
+    numbers: tuple[float, ...]  # (NUMBERS,) see `sensors.watch_kernel`
     codes: tuple[float, ...]  # rising [Pa] or [m/m], either sign
+
+
+def missing(sizes: Values, codes: Numbers, fill: Numbers = FILL) -> Flags:
+    """Which magnitudes stand for "missing": the one judgement of null codes, in any unit.
+
+    `codes`, of either sign, and what lies within `fill` are of the same unit. None, if there are
+    no codes.
+    """
+    known = np.abs(np.asarray(codes, np.float64))
+    if not known.size:
+        return np.zeros(sizes.shape, np.bool_)
+    found: Flags = np.isin(sizes, known) | ((sizes >= fill[0]) & (sizes <= fill[1]))
+    return found
 
 
 def wire_unit(load: Series | Spectrum) -> Unit:
@@ -76,6 +92,7 @@ def _bounds(gauge: Gauge, is_strain: bool, unit: str) -> Bounds:
     factor, divisor = _UNITS[unit]
     # the same operations as where samples are read, so that a code is met to the last bit
     codes = np.array(gauge.null_codes if unit else ()) * factor / divisor
+    fill = [code * factor / divisor for code in FILL] if len(codes) else [math.inf, math.inf]
     numbers = (
         gauge.max_stress,
         gauge.max_strain if is_strain else math.inf,
@@ -84,6 +101,7 @@ def _bounds(gauge: Gauge, is_strain: bool, unit: str) -> Bounds:
         gauge.clip_samples,
         gauge.stuck_samples,
         gauge.stuck_s,
+        *fill,
     )
     return Bounds(numbers, tuple(sorted(np.abs(codes).tolist())))
 
@@ -91,7 +109,7 @@ def _bounds(gauge: Gauge, is_strain: bool, unit: str) -> Bounds:
 class Kinds(NamedTuple):
     """Bounds of many, each only once."""
 
-    numbers: Values  # (b, 7)
+    numbers: Values  # (b, NUMBERS)
     codes: Values  # (b, c) rising, infinity behind them
     which: NDArray[np.int64]  # (m,) which of them each has
 
@@ -127,11 +145,13 @@ def judged(peaks: Peaks, bounds: Kinds) -> NDArray[np.int64]:
     return np.select([_coded(peaks, bounds), beyond, top >= rail], [NULL, RANGE, RAIL], -1)
 
 
-def _coded(peaks: Peaks, bounds: Kinds) -> NDArray[np.bool_]:
+def _coded(peaks: Peaks, bounds: Kinds) -> Flags:
     """Which rows (k,) have a null code for range or mean."""
     values = np.abs(np.stack((peaks.range, peaks.mean)))
-    found: NDArray[np.bool_] = values.max(axis=0, initial=0.0) >= bounds.codes[bounds.which, 0]
+    least = np.minimum(bounds.codes[:, 0], bounds.numbers[:, -2])
+    found: Flags = values.max(axis=0, initial=0.0) >= least[bounds.which]
     for kind in np.unique(bounds.which[found]):
         here = np.flatnonzero(found & (bounds.which == kind))
-        found[here] = np.isin(values[:, here], bounds.codes[kind, :-1]).any(axis=0)
+        codes, fill = bounds.codes[kind], bounds.numbers[kind, -2:]
+        found[here] = missing(values[:, here], codes[np.isfinite(codes)], fill).any(axis=0)
     return found

@@ -14,7 +14,8 @@ import numpy as np
 from sensors.encode import inspection_message, spectrum_message
 from sensors.mount import TOPICS, Instrument, Mount
 from sensors.observation import Inspection, Spectrum
-from sensors.recorded_file import number, rows, unreadable
+from sensors.recorded_file import number, unreadable
+from sensors.recorded_rows import rows
 from sensors.refusal import shown
 from sensors.timed import Registration, Timed
 from sensors.topics import Topics

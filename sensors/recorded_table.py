@@ -15,7 +15,8 @@ from sensors.errors import MalformedError
 from sensors.instant import checked, nanoseconds
 from sensors.mount import TOPICS, Instrument, Mount
 from sensors.observation import Inspection, Spectrum
-from sensors.recorded_file import number, rows, unreadable
+from sensors.recorded_file import number, unreadable
+from sensors.recorded_rows import rows
 from sensors.refusal import shown
 from sensors.timed import Registration, Timed
 from sensors.topics import Topics

@@ -3,7 +3,7 @@
 | reader     | file                                                    | becomes                   |
 | ---------- | ------------------------------------------------------- | ------------------------- |
 | `virkler`  | CSV: `a_mm`, then cycles to reach it for each specimen  | spectra and inspections   |
-| `strain`   | CSV: a time and a column `…(um/m)`                      | series of 1,000 samples   |
+| `strain`   | columns: a time and a gauge with its unit, `…(um/m)`    | series of 1,000 samples   |
 | `sequence` | turning points, one a line                              | series of 1,000 samples   |
 | `table`    | CSV: `component`, `time`, then cycles or crack lengths  | spectra or inspections    |
 
@@ -13,23 +13,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sensors.mount import TOPICS, Mount
-from sensors.recorded_file import rows, unreadable
-from sensors.recorded_series import (
-    SEQUENCE_HZ,
-    Sampling,
-    is_strain,
-    sampling_rate,
-    sequence,
-    sequence_fleet,
-    strain_csv,
-    strain_fleet,
-)
+from sensors.recorded_file import unreadable
+from sensors.recorded_head import head
+from sensors.recorded_rows import Row, is_number, rows
+from sensors.recorded_sampling import Sampling
+from sensors.recorded_sequence import SEQUENCE_HZ, sequence, sequence_fleet
+from sensors.recorded_series import gauges, is_strain, sampling_rate, strain_csv, strain_fleet
 from sensors.recorded_specimens import is_virkler, virkler, virkler_fleet
 from sensors.recorded_table import COLUMNS, Columns, is_table, table, table_fleet
 from sensors.refusal import shown
@@ -51,7 +47,7 @@ class ReplayOptions:
     peak_stress: float = 100e6  # `sequence`: the stress at a turning point of 1 [Pa]
     repeats: int = 1  # `sequence`
     start_ns: int = START_NS  # of what has no dates [ns since 1970, UTC]
-    rate_hz: float | None = None  # `strain`: that of the times, `sequence`: 10 Hz if None
+    rate_hz: float | None = None  # `strain`: that of the times if None, `sequence`: 10 Hz
     block: int = 1000  # `strain`, `sequence`: samples in a message, at most
     columns: Columns = COLUMNS  # `table`
     boot: int = 1  # the same again, and a twin refuses what it has seen before
@@ -77,6 +73,7 @@ class Replay(NamedTuple):
     fleet: list[Registration]
     messages: Iterator[Timed]
     rate_hz: float | None = None  # stated, or by the times; None where nothing was sampled
+    gauges: Sequence[str] = ()  # `strain`: all that the file has
 
 
 def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Replay:
@@ -88,7 +85,8 @@ def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Repl
     if options.rate_hz is not None and found not in ("strain", "sequence"):
         raise unreadable(path, 1, f"a {found} has no samples whose rate could be stated")
     fleet, messages = _READERS[found](path, options)
-    return Replay(found, fleet, messages, _rate_hz(path, options, found))
+    known = gauges(path) if found == "strain" else ()
+    return Replay(found, fleet, messages, _rate_hz(path, options, found), known)
 
 
 def _rate_hz(path: Path, options: ReplayOptions, kind: Kind) -> float | None:
@@ -100,30 +98,39 @@ def _rate_hz(path: Path, options: ReplayOptions, kind: Kind) -> float | None:
 
 def detected(path: Path, columns: Columns = COLUMNS) -> Kind:
     """The reader that fits a file's first line; raises MalformedError (reason `file`) if none."""
-    line, header = next(rows(path), (1, []))
-    if is_virkler(header):
+    first = list(islice(rows(path), 2))
+    line, names = first[0] if first else (1, [])
+    if is_virkler(names):
         return "virkler"
-    if is_table(header, columns):
+    if is_table(names, columns):
         return "table"
-    if is_strain(header):
+    if is_strain(first):
         return "strain"
-    if len(header) == 1 and _is_number(header[0]):
+    if len(names) == 1 and is_number(names[0]):
         return "sequence"
     raise unreadable(
         path,
         line,
-        f"{shown(','.join(header))} is not the head of virkler (a_mm, N_01, …), of strain "
-        "(time, gauge (um/m)), of a sequence (one number a line) or of a table "
-        "(component, time, range, mean, count or crack_length)",
+        f"{shown(','.join(names))} is not the head of a recording: {_why(first)}. Accepted are "
+        "strain or stress (a time, and a gauge with its unit, like `time [s],stress [MPa]`), a "
+        "sequence (one number a line), a table (component, time, range, mean, count or "
+        "crack_length) and virkler (a_mm, N_01, …); comments begin with #, % or //",
     )
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _why(first: Sequence[Row]) -> str:
+    """What is missing in a head."""
+    if first and first[0][1] and all(map(is_number, first[0][1])):
+        return (
+            f"it is a row of {len(first[0][1])} numbers, with no head that names them; a decimal "
+            "comma needs semicolons or tabs between the columns"
+        )
+    cells = first[0][1] if first else []
+    if len(cells) == 1 and len(words := cells[0].split()) > 1 and all(map(is_number, words)):
+        return "its columns are separated by spaces: separate them by commas, semicolons or tabs"
+    if cells and cells[0].startswith(("{", "[", "<")):
+        return "it looks like JSON or XML, and columns of text are read"
+    return head(first).why
 
 
 _Opened = tuple[list[Registration], Iterator[Timed]]

@@ -26,7 +26,7 @@ from sensors.quality import (
     kinds,
     wire_unit,
 )  # fmt: skip
-from sensors.watch import DOUBT, SET_ASIDE, Accepted, Samples, Watch, accepted
+from sensors.watch import Accepted, Samples, Watch, accepted, doubted
 
 Values = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -232,7 +232,8 @@ def _blocks(n: int, spectra: Sequence[_Placed], watch: Watch, findings: list[Fin
     )
     of = np.repeat(np.arange(len(spectra)), counts)
     why = judged(peaks, held._replace(which=held.which[of]))
-    _doubted(watch, spectra, of, why)
+    rows, bad = np.array([s.row for s in spectra], np.int64), why >= 0
+    doubted(watch, rows, rows[of[bad]], why[bad])
     for k, reason in sorted({*zip(of[why >= 0].tolist(), why[why >= 0].tolist(), strict=True)}):
         these = np.flatnonzero((of == k) & (why == reason))
         worst = max(table[these[0], :2].tolist(), key=abs)
@@ -247,15 +248,6 @@ def _blocks(n: int, spectra: Sequence[_Placed], watch: Watch, findings: list[Fin
         shear_mean=torch.from_numpy(shear_mean[good]),
         offset=torch.from_numpy(_offsets(n, np.array([s.i for s in spectra], np.int64), kept)),
     )
-
-
-def _doubted(watch: Watch, spectra: Sequence[_Placed], of: Ints, why: Ints) -> None:
-    """Remember what was doubtful of the spectra."""
-    rows, bad = np.array([s.row for s in spectra], np.int64), why >= 0
-    doubt, aside = watch.whole[:, DOUBT], watch.whole[:, SET_ASIDE]  # views
-    doubt[rows] = 0
-    np.bitwise_or.at(doubt, rows[of[bad]], 1 << why[bad])
-    np.add.at(aside, rows[of[bad]], 1)
 
 
 def _finding(placed: _Placed, why: int, count: int, example: float) -> Finding:

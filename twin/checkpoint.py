@@ -125,6 +125,8 @@ def _cohort(
     state, feed, remaining, passed, evidence, watched = tree.filled(_content(empty), own)
     if not isinstance(feed, Feed) or not isinstance(watched, Watched):
         raise ValueError(f"checkpoint of cohort {key} has no feed")
+    if any(a.shape[1:] != b.shape[1:] for a, b in zip(watched, empty.watched, strict=True)):
+        raise OtherFormatError(f"checkpoint of cohort {key} remembers something else of channels")
     return replace(
         empty,
         members=members,

@@ -56,6 +56,23 @@ app.add_typer(library_commands.app, name="library")
 app.command()(training_commands.train)
 app.command()(training_commands.evaluate)
 
+FILES = """
+Columns are read as they are, where one thing can be meant, and refused by line and column else,
+before anything is sent.
+
+Gauge: a name with its unit, "stress (MPa)", "σ (N/mm²)", "strain_um/m", "µε", or units in a second
+row.
+
+Time: "t (s)", "Time (ms)", "timestamp", "Zeit": seconds since the start, s, ms, µs or ns since
+1970, ISO 8601 (UTC without a zone), 20.11.2026 10:00:00. Without times say --rate.
+
+Text: columns by comma, semicolon or tab, a decimal comma between the latter two; UTF-8, or UTF-16
+with its mark; comments after #, % or //. Empty cells, NaN, n/a, null and - are no samples.
+
+Or a sequence (one number a line), a table (component, time, range, mean, count or crack_length,
+unit), or virkler (a_mm, N_01, …). More in docs/replay.md.
+"""
+
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (TOML).")]
 DataDir = Annotated[Path, typer.Option("--data-dir", "-d", help="Where the data are.")]
 Url = Annotated[str, typer.Option(help="Where the service answers.")]
@@ -173,7 +190,7 @@ def simulate(
     _sent(_run(simulated(stage, parts=parts, seed=seed, speed=speed, duration_s=duration)))
 
 
-@app.command()
+@app.command(epilog=FILES)
 def replay(
     file: Annotated[Path, typer.Argument(help="A recorded file.", exists=True, dir_okay=False)],
     broker: Broker = "127.0.0.1:1883",
@@ -189,13 +206,13 @@ def replay(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="Samples a second [Hz]; that of the file's times, sequences at 10."),
+        typer.Option(help="Samples a second (Hz); else that of the times, sequences at 10."),
     ] = None,
-    peak_stress: Annotated[float, typer.Option(help="Stress at 1 of a sequence [Pa].")] = 100e6,
+    peak_stress: Annotated[float, typer.Option(help="Stress at 1 of a sequence (Pa).")] = 100e6,
     repeats: Annotated[int, typer.Option(min=1, help="Passes of a sequence.")] = 1,
     swap_day_month: Annotated[bool, typer.Option(help="Dates have day and month swapped.")] = False,
     limit_s: Annotated[
-        float | None, typer.Option(min=0, help="Stop after that event time [s].")
+        float | None, typer.Option(min=0, help="Stop after that event time (s).")
     ] = None,
     boot: Annotated[int, typer.Option(min=0, help="Raise it to send a file once more.")] = 1,
     register: Annotated[bool, typer.Option(help="Register the components through HTTP.")] = True,

@@ -20,7 +20,7 @@ from models.forecast import has_load, remaining
 from models.path_crack import PathState, PathStepper
 from models.path_forecast import with_remaining as path_with_remaining
 from models.tables import shape_name
-from sensors.watch import Watch, watch
+from sensors.watch import Watch, anew, watch
 from twin.component import Component, PlateParameters
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
@@ -187,14 +187,22 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
         state = state._replace(counter=state.counter._replace(gate=gate))
         if isinstance(state, CrackState):
             state = remarked(state, new)
+    watched = tree.rows(old.watched, index)
+    if _channel(after) != _channel(before):
+        watched = watched._replace(whole=torch.from_numpy(anew(watched.whole.numpy())))
     return replace(
         fresh,
         state=state,
         feed=tree.rows(old.feed, index),
-        watched=tree.rows(old.watched, index),
+        watched=watched,
         evidence=new,
         pending=new,
     )
+
+
+def _channel(component: Component) -> tuple[object, ...]:
+    """What must not change for a channel to be as clipped or stuck as before."""
+    return component.registration.gauge, component.registration.calibration
 
 
 def _start(component: Component) -> tuple[object, ...]:

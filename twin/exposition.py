@@ -83,6 +83,25 @@ def components(overview: Overview) -> str:
         _kept(labels, ~np.isnan(life_alert)),
         life_alert[~np.isnan(life_alert)],
     )
+    channels = overview.channels
+    lines += _gauge(
+        "samples_set_aside",
+        "Samples and rows of spectra set aside since registration; the state says why.",
+        labels,
+        channels.set_aside[rows].astype(np.float64),
+    )
+    lines += _gauge(
+        "channel_stuck",
+        "1 while the channel says the same all the time.",
+        labels,
+        channels.stuck[rows].astype(np.float64),
+    )
+    lines += _gauge(
+        "channel_clipped",
+        "1 from when peaks are cut off until the signal goes beyond.",
+        labels,
+        channels.clipped[rows].astype(np.float64),
+    )
     known = ~np.isnan(remaining)
     lines += _gauge(
         "remaining_cycles",

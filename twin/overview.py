@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sensors.watch import Standing, standing, watch
 from twin.cohort import Cohort, Readings
 from twin.component import Component
 from twin.fleet import EMPTY, Fleet, Place
@@ -41,6 +42,7 @@ class Overview(NamedTuple):
 
     roll: Roll
     readings: Readings
+    channels: Standing
     crack_limit: NDArray[np.float64]  # [m]
     remaining: NDArray[np.float64]  # [1], NaN: unknown, ∞: no growth
 
@@ -103,6 +105,7 @@ class Views:
         made = Overview(
             roll,
             _joined([self.readings(fleet, key) for key in fleet.cohorts], roll.at),
+            _standing([cohort.watched.whole.numpy() for cohort in cohorts], roll.at),
             _taken([cohort.state.a_limit.numpy() for cohort in cohorts], roll.at),
             _taken([cohort.remaining.numpy() for cohort in cohorts], roll.at),
         )
@@ -146,6 +149,10 @@ def _joined(parts: list[Readings], at: NDArray[np.int64]) -> Readings:
     if not parts:
         return _NOTHING
     return Readings(*(_taken(list(column), at) for column in zip(*parts, strict=True)))
+
+
+def _standing(parts: list[NDArray[np.int64]], at: NDArray[np.int64]) -> Standing:
+    return standing(_taken(parts, at) if parts else watch(0).whole)
 
 
 def _taken(parts: list[NDArray[Any]], at: NDArray[np.int64]) -> NDArray[Any]:

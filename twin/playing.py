@@ -15,7 +15,7 @@ from typing import Any, Self, cast, get_args
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from sensors.errors import BrokerError
+from sensors.errors import BrokerError, MalformedError
 from sensors.mqtt import MqttSettings
 from sensors.mqtt_packets import Message
 from sensors.plant import Plant, PlantSettings, fleet, generation
@@ -126,11 +126,18 @@ async def replayed(
     if kind is not None and kind not in get_args(Kind):
         raise SettingsError(f"kind {kind!r} is not one of {', '.join(get_args(Kind))}")
     reopened = partial(opened, file, replace(options, topics=stage.topics), cast(Kind, kind))
-    shipment = Shipment(stage.topics)
+    shipment, begun = Shipment(stage.topics), _version(file)
     recording = await asyncio.to_thread(_surveyed, reopened, shipment, limit_s)
+    if _version(file) != begun:
+        raise SettingsError(f"{file}: {_CHANGED}")
     registered = await asyncio.to_thread(stage.register, recording.fleet)
     before = None if stage.window is None else await _asked(stage.window, shipment, stage)
     sent = await played(stage, _limited(reopened().messages, limit_s), speed=speed)
+    told = [f"{file}: {_CHANGED}: not all that was sent may be as it was counted"]
+    told = told if _version(file) != begun else []
+    if options.gauge is None and len(recording.gauges) > 1:
+        first, *others = recording.gauges
+        told.append(f"{first} was sent; --gauge sends another one: {', '.join(others)}")
     report = {
         "file": str(file),
         "kind": recording.kind,
@@ -139,21 +146,39 @@ async def replayed(
         **sent,
     }
     if stage.window is None:
-        return report
+        return report | ({"notes": told} if told else {})
     if before is None:
-        return report | {"accepted": None, "notes": [_unknown(stage.window)]}
+        return report | {"accepted": None, "notes": [*told, _unknown(stage.window)]}
     found = await asyncio.to_thread(verdict, stage.window, shipment, before)
     said = notes(shipment, found, stage.window, stage.mqtt.address)
-    return report | found.report() | {"notes": said}
+    return report | found.report() | {"notes": told + said}
+
+
+_CHANGED = "it changed while it was read; wait until nobody writes it, or take a copy"
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """What tells that a file has changed."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _surveyed(reopened: Callable[[], Replay], shipment: Shipment, limit_s: float | None) -> Replay:
     """The recording, with all of it counted; raises MalformedError where it cannot be read."""
     recording = reopened()
-    for _ in shipment.counted(_limited(recording.messages, limit_s)):
-        pass
+    try:
+        for _ in shipment.counted(_limited(recording.messages, limit_s)):
+            pass
+    except MalformedError as exc:
+        if exc.reason == "file":
+            raise
+        where = f"message {shipment.messages}, with {shipment.loads} loads before it"
+        raise MalformedError(exc.reason, f"{where}, would be refused: {exc}") from exc
     if not shipment.messages:
-        raise SettingsError("the file holds nothing that could be sent")
+        raise SettingsError("the file holds nothing that could be sent: no row under its head")
     return recording
 
 

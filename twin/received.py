@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensors.instant import nanoseconds, rfc3339
-from twin.asking import ask, page
+from twin.asking import ask
 from twin.errors import UnknownError
+from twin.refused import Refused
 from twin.shipment import Shipment, Stream, numbers
 
 MOST = 1000  # components that are asked for one by one
 SHOWN = 50  # of which a report tells each
 PATIENCE_S = 10.0  # in which something more of what was sent must arrive
 PAUSE_S = 0.2
-_REFUSED = re.compile(r'^twin_dead_letters_total\{reason="([^"]+)"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,6 @@ class Window:
             return None
         return answer
 
-    def refused(self) -> Counter[str]:
-        """Dead letters since the service started, by reason."""
-        text = page(self.url, "/metrics", self.token)[0].decode(errors="replace")
-        return Counter({reason: round(float(n)) for reason, n in _REFUSED.findall(text)})
-
 
 class Belief(NamedTuple):
     """What a report compares of a component."""
@@ -59,7 +53,8 @@ class Belief(NamedTuple):
 class Look:
     """How things stood when the twin was asked."""
 
-    refused: Counter[str]
+    letters: Refused  # of the shipment, from the first look on
+    refused: Counter[str] = field(default_factory=Counter)  # of them by then
     watermark_ns: int = 0
     seen: dict[Stream, NDArray[np.bool_]] = field(default_factory=dict)  # of the numbers sent
     beliefs: dict[str, Belief] = field(default_factory=dict)
@@ -69,9 +64,10 @@ class Look:
         return sum(int(np.sum(seen)) for seen in self.seen.values())
 
 
-def look(window: Window, shipment: Shipment) -> Look:
-    """Ask what a twin has of a shipment."""
-    found, marks = Look(window.refused()), dict[Stream, dict[str, Any]]()
+def look(window: Window, shipment: Shipment, letters: Refused | None = None) -> Look:
+    """Ask what a twin has of a shipment, and what of it was refused since `letters` began."""
+    letters = Refused.from_now(window.url, window.token) if letters is None else letters
+    found, marks = Look(letters, letters.read(shipment)), dict[Stream, dict[str, Any]]()
     asked = shipment.components[:MOST]
     for component in asked:
         answer = window.of(component, "sources")
@@ -114,7 +110,7 @@ class Verdict:
 
     accepted: int
     duplicates: int
-    refused: Counter[str]  # of all that arrived meanwhile, whoever sent it
+    refused: Counter[str]  # of the messages of the shipment, by reason
     absent: int
     late: int
     missing: int  # numbers within the shipment that the twin has not
@@ -126,7 +122,7 @@ class Verdict:
         return {
             "accepted": self.accepted,
             "duplicates": self.duplicates,
-            "dead_letters": dict(self.refused),
+            "dead_letters": dict(self.refused) if self.after.letters.is_whole else None,
             "not_arrived": self.absent,
             "late": self.late,
             "gaps": self.missing,
@@ -162,7 +158,7 @@ def verdict(
     """Wait until all that was sent has arrived, or nothing more does, and say what became of it."""
     deadline, best = time.monotonic() + PATIENCE_S, -1
     while True:
-        found = _verdict(shipment, before, look(window, shipment))
+        found = _verdict(shipment, before, look(window, shipment, before.letters))
         if not found.absent or time.monotonic() > deadline:
             return found
         done = shipment.messages - found.absent
@@ -173,13 +169,13 @@ def verdict(
 
 
 def _verdict(shipment: Shipment, before: Look, after: Look) -> Verdict:
-    refused = after.refused - before.refused
+    refused = after.refused
     unique = sum(len(seen) for seen in after.seen.values())
     asked = sum(len(shipment.streams[stream]) for stream in after.seen)
     known = before.arrived()
     accepted = after.arrived() - known
     duplicates = known + asked - unique  # those of before, and those within
-    behind = min(refused["behind"], duplicates)
+    behind = min(refused["behind"] + refused["conflict"], duplicates)  # known, and told apart
     rest = asked + shipment.unread - accepted - duplicates - (refused.total() - behind)
     return Verdict(
         accepted=accepted,
@@ -239,6 +235,11 @@ def notes(shipment: Shipment, found: Verdict, window: Window, broker: str) -> li
         )
     for reason, count in found.refused.items():
         said.append(f"{count} messages were refused ({reason}): twin dead-letters list says why")
+    if not found.after.letters.is_whole:
+        said.append(
+            "how many of its messages were refused is not known: there are too many dead letters "
+            "to look through, or they may not be read (twin dead-letters list)"
+        )
     if found.late:
         share = "all" if found.late >= found.accepted else f"{found.late} of {found.accepted}"
         said.append(

@@ -15,6 +15,7 @@ from sensors.errors import MalformedError
 from sensors.limits import Limits
 from sensors.mqtt import Message, MqttSource
 from sensors.observation import AnyObservation, Snapshot
+from sensors.quality import NULL_CODES
 from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.marks import Outcome
@@ -324,6 +325,11 @@ class Service:
 
 def _inbox(settings: Settings, store: Store, component: Callable[[str], Component | None]) -> Inbox:
     s = settings.ingest
+
+    def null_codes(name: str) -> Sequence[float]:
+        known = component(name)
+        return NULL_CODES if known is None else known.registration.plausible.null_codes
+
     return Inbox(
         topics=Topics(settings.mqtt.root),
         limits=Limits(
@@ -332,6 +338,7 @@ def _inbox(settings: Settings, store: Store, component: Callable[[str], Componen
             image=s.max_image_bytes,
             pixels=s.max_image_pixels,
             earliest_ns=max(0, round(s.earliest.timestamp()) * 10**9),
+            null_codes=null_codes,
         ),
         max_ahead_ns=None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9),
         component=component,

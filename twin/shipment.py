@@ -36,6 +36,7 @@ class Shipment:
     unread: int = 0  # images, and what a plant has broken on purpose
     streams: dict[Stream, array[int]] = field(default_factory=dict)  # the numbers of each
     ends_ns: array[int] = field(default_factory=lambda: array("q"))  # of each message's evidence
+    _sets: dict[Stream, frozenset[int]] = field(default_factory=dict)  # once all is counted
 
     def counted(self, messages: Iterable[Timed]) -> Iterator[Timed]:
         """The same messages, counted on their way; raises MalformedError for a genuine one."""
@@ -47,6 +48,12 @@ class Shipment:
     def components(self) -> list[str]:
         """Those that something is sent to, in the order of the first message."""
         return list(dict.fromkeys(stream.component for stream in self.streams))
+
+    def numbers(self, stream: Stream) -> frozenset[int]:
+        """The numbers of a stream's messages."""
+        if stream not in self._sets:
+            self._sets[stream] = frozenset(self.streams.get(stream, ()))
+        return self._sets[stream]
 
     def behind(self, watermark_ns: int) -> int:
         """How many messages end before an instant."""

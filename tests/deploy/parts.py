@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.deploy.patterns import APPEAR, FIRST, OUTAGE, RESTART, SECOND, START, VANISH
+from tests.deploy.patterns import APPEAR, FIRST, OUTAGE, RESTART, SECOND, START, VANISH, gauge
 from tests.deploy.promises import (
     GONE,
     INSTANCE,
@@ -359,4 +359,12 @@ NEVER = [
     ),
 ]
 
-PARTS = [*AT_LIMIT, *LIFE_LOW, *LIFE_MISSING, *STALE, *NEVER]
+CHANNEL = [
+    case
+    for alert, name in (
+        ("TwinChannelStuck", "channel_stuck"),
+        ("TwinChannelClipped", "channel_clipped"),
+    )
+    for case in gauge(alert, {of(name): (0, 1)}, fires=Fires(PRESS))
+]
+PARTS = [*AT_LIMIT, *LIFE_LOW, *LIFE_MISSING, *STALE, *NEVER, *CHANNEL]

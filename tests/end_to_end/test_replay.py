@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sensors.publisher import Publisher
 from sensors.replay import ReplayOptions
 from tests.brokers import Broker
 from tests.end_to_end.conftest import Live, Running
 from tests.end_to_end.test_real_data import cycles_of_a_single_message, strain
+from twin import playing
+from twin.asking import ask
+from twin.errors import SettingsError
 from twin.playing import Stage, replayed
 
 NAME = "bridge/span-1"
@@ -111,3 +117,68 @@ async def test_a_bridge_with_swapped_dates_is_counted_whole(live: Running, data:
     assert (found["published"], found["accepted"], found["gaps"]) == (72, 72, 0)
     assert found["rate_hz"] == pytest.approx(100.0, rel=1e-4)
     assert found["cycles_counted"] == pytest.approx(cycles_of_a_single_message(samples))
+
+
+async def test_what_others_had_refused_meanwhile_is_not_told_as_ours(
+    live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
+    asked = playing._asked
+
+    async def beside(*arguments: Any) -> Any:
+        """What somebody else sends once the replay has looked."""
+        before = await asked(*arguments)
+        mqtt = dataclasses.replace(arguments[2].mqtt, client_id="another")
+        async with Publisher(mqtt) as publisher:
+            for body in (b"{", b'{"source":"other","boot":1,"seq":0,"unit":"MPa"}'):
+                await publisher.publish(f"twin/v1/{NAME}/load", body)
+        return before
+
+    monkeypatch.setattr(playing, "_asked", beside)
+    async with live() as it:
+        found = await report(it, path)
+        letters = await asyncio.to_thread(ask, it.url, "/api/v1/dead-letters")
+    assert letters["total"] == 2
+    assert (found["accepted"], found["not_arrived"], found["dead_letters"]) == (3, 0, {})
+    assert found["notes"] == []
+
+
+async def test_more_letters_than_can_be_looked_through_are_told(
+    live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twin.refused.MOST", 2)
+    monkeypatch.setattr("twin.received.PATIENCE_S", 1.0)
+    path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
+    async with live() as it:
+        stage = Stage.of(it.stage.mqtt.address, it.url, None, "twin/v1", registers=False)
+        found = await replayed(stage, path, ReplayOptions(component="no/body"))
+    assert found["dead_letters"] is None
+    assert any("how many of its messages were refused is not known" in n for n in found["notes"])
+
+
+async def test_a_file_that_changes_while_it_is_read_is_told(
+    live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
+    surveyed, played = playing._surveyed, playing.played
+
+    def grown() -> None:
+        with path.open("a") as file:
+            file.write("2023-01-01 00:00:00,1\n")
+
+    async def meanwhile(*arguments: Any, **options: Any) -> dict[str, Any]:
+        grown()
+        return await played(*arguments, **options)
+
+    def before(*arguments: Any) -> Any:
+        found = surveyed(*arguments)
+        grown()
+        return found
+
+    async with live() as it:
+        monkeypatch.setattr(playing, "played", meanwhile)
+        found = await report(it, path)
+        monkeypatch.setattr(playing, "_surveyed", before)
+        with pytest.raises(SettingsError, match="it changed while it was read"):
+            await report(it, path, boot=2)
+    assert "it changed while it was read" in found["notes"][0]

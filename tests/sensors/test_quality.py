@@ -6,16 +6,22 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors import watch
+from sensors.codec import decode
+from sensors.errors import MalformedError
+from sensors.limits import Limits
 from sensors.observation import Spectrum
-from sensors.quality import NULL_CODES, REASONS, Gauge, Peaks, bounds, judged, kinds
-from sensors.watch import DOUBT, IS_STUCK, SET_ASIDE
-from tests.sensors.watching import seen, wave
+from sensors.quality import NULL_CODES, REASONS, Gauge, Peaks, bounds, judged, kinds, missing
+from sensors.units import load_unit
+from sensors.watch import standing
+from sensors.watch_kernel import DOUBT, FOUND, IS_STUCK
+from tests.sensors.watching import Seen, seen, wave
 
 E = 2.1e11  # [Pa]
 
@@ -168,6 +174,28 @@ def test_flat_tops_are_told_once_and_count() -> None:
     assert seen(raw, gauge=Gauge(clip_samples=np.inf)).found == {}
 
 
+def clipped(found: Seen) -> bool:
+    return bool(standing(found.state.whole).clipped[0])
+
+
+@pytest.mark.parametrize("gaps", [(), (700, 800)])
+def test_a_clipped_channel_is_told_as_such_until_the_signal_goes_beyond(gaps: Any) -> None:
+    load = np.tile(1.2e8 * np.sin(np.arange(60) * 0.10472), 10)
+    cut = np.concatenate([np.minimum(load, 1e8), wave() / 2])
+    assert clipped(seen(cut, gaps=gaps))
+    assert clipped(seen([*cut, 1e8], gaps=gaps))
+    assert not clipped(seen([*cut, 1.000001e8], gaps=gaps))
+
+
+def test_a_flat_bottom_right_after_a_gap_is_seen() -> None:
+    bottom = np.maximum(np.tile(-1.2e8 + 1e8 * np.sin(np.arange(60) * 0.10472), 10), -1.8e8)
+    start = int(np.flatnonzero(bottom == bottom.min())[0])
+    raw = [*bottom[: start + 1], *bottom[start:]]  # the first after the gap is the last before
+    told = seen(raw, gaps=[start + 1])
+    assert clipped(told)
+    assert told.found == {"clipping": 1}
+
+
 def test_rest_at_zero_and_turns_of_a_slow_quantised_signal_are_not_clipped() -> None:
     pulses = np.concatenate([np.r_[np.zeros(50), np.tile([6e7, 1e7], 30)] for _ in range(5)])
     slow = np.round(150 * np.sin(np.arange(30000) * 6.28e-3)) * 2e5
@@ -211,6 +239,7 @@ def test_how_a_series_is_cut_into_messages_changes_no_bit(seed: int, cuts: list[
     assert whole.found == parts.found
     assert np.array_equal(whole.state.real, parts.state.real)
     assert np.array_equal(whole.state.whole[:, :DOUBT], parts.state.whole[:, :DOUBT])
+    assert np.array_equal(whole.state.whole[:, FOUND:], parts.state.whole[:, FOUND:])
     assert {"null", "range", "spike", "stuck"} <= whole.found.keys()
 
 
@@ -235,7 +264,7 @@ def test_what_is_held_when_the_series_breaks_off_is_told_and_nothing_is_compared
     found = seen(raw, gaps=[401])
     assert np.array_equal(found.stress, np.delete(raw, 400))
     assert found.found == {"spike": 1}
-    assert found.state.whole[0, SET_ASIDE] == 1
+    assert standing(found.state.whole).set_aside[0] == 1
 
 
 def test_rows_of_components_do_not_disturb_each_other() -> None:
@@ -274,7 +303,7 @@ def reasons(rows: Any, unit: str = "MPa", factor: float = 1.0, **gauge: Any) -> 
         boot=0,
         seq=0,
         t_ns=0,
-        quantity="strain" if unit == "um/m" else "stress",
+        quantity="strain" if unit.endswith("/m") else "stress",
         cycles=b"",
         unit=unit,
     )
@@ -331,3 +360,30 @@ def test_pairs_of_codes_of_loggers_are_set_aside(code: float) -> None:
     raw = wave() / E
     raw[[30, 31]] = code * 1e-6
     assert aside(raw, [30, 31], unit="um/m", factor=E)
+
+
+WORDS = [9999.0, -99999.99, 999999.0, 6999.0, 3.4e38, -9.97e36, 1e30, 1e39, 1e29, 9998.0, 1e4, 2e39]
+
+
+@pytest.mark.parametrize("unit", ["Pa", "kPa", "MPa", "ksi", "um/m", "m/m"])
+@pytest.mark.parametrize("word", WORDS)
+def test_door_watch_and_spectra_judge_null_codes_alike(word: float, unit: str) -> None:
+    """A fill value like 3.4e38 was a code to the door and out of range to the watch."""
+    is_code = bool(missing(np.abs(np.array([word])), NULL_CODES)[0])
+    quantity, scale = load_unit(unit)
+    si, strain = scale.si(word), quantity == "strain"
+    found = seen(np.array([0.0, si, 0.0]), unit=unit, factor=E if strain else 1.0).found
+    assert (found.get("null", 0) == 1) is is_code
+    assert (reasons([(1e-5, si)], unit, E if strain else 1.0) == ["null"]) is is_code
+    key = {"source": "s", "boot": 1, "seq": 0, "time": "2026-01-01T00:00:00Z", "unit": unit}
+    load = msgspec.json.encode({**key, "rate_hz": 1.0, "tension": [0.0, word]})
+    if is_code or abs(si) <= Limits().largest(quantity):
+        assert decode("twin/v1/a/b/load", load).unit == unit  # type: ignore[union-attr]
+        return
+    with pytest.raises(MalformedError, match="is the unit right"):
+        decode("twin/v1/a/b/load", load)
+
+
+def test_a_gauge_without_null_codes_has_none() -> None:
+    raw = [0.0, 9.999e9, 0.0, 3.4e38, 0.0]
+    assert seen(raw, unit="MPa", gauge=Gauge(null_codes=())).found == {"range": 2}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.twin.fleets import CLOCK, component
 from tests.twin.test_fold import assert_same, mixed_lines, three
-from twin.checkpoint import FORMAT, metadata, restored, tensors
+from twin.checkpoint import FORMAT, OtherFormatError, metadata, restored, tensors
 from twin.fleet import EMPTY
 from twin.fold import Line, folded
 
@@ -37,3 +37,14 @@ def test_a_checkpoint_of_another_format_is_refused() -> None:
     page = metadata(EMPTY, CLOCK).replace(b'"format":%d' % FORMAT, b'"format":99')
     with pytest.raises(ValueError, match="format 99"):
         restored({}, page)
+
+
+def test_watches_of_another_width_are_passed_over_and_not_read_beyond_their_end() -> None:
+    fleet = folded(three(), mixed_lines(10, 1), CLOCK).fleet
+    narrow = {
+        name: leaf[:, :-1] if name.endswith("/5.whole") else leaf
+        for name, leaf in tensors(fleet).items()
+    }
+    assert any(name.endswith("/5.whole") for name in narrow)
+    with pytest.raises(OtherFormatError, match="something else of channels"):
+        restored(narrow, metadata(fleet, CLOCK))

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from models.laws import LAWS
 from models.materials import MATERIALS
 from sensors.plant import PlantSettings, fleet
-from sensors.recorded_series import sequence_fleet, strain_fleet
+from sensors.recorded_sequence import sequence_fleet
+from sensors.recorded_series import strain_fleet
 from sensors.recorded_specimens import virkler_fleet
 from tests.twin.fleets import PARIS, component, registration
 from twin.component import Registration

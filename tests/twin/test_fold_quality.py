@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from sensors.codec import decode
 from sensors.encode import load_message, spectrum_message
-from tests.twin.fakes import PRESS, house
+from sensors.quality import ASIDE, REASONS
+from tests.twin.fakes import PRESS, REGISTRATION, House, house
 from tests.twin.fleets import CLOCK, component, fleet, series, spectrum
 from tests.twin.test_fold import assert_same, state
 from twin.component import Registration
@@ -190,10 +192,19 @@ async def test_what_was_set_aside_is_told_by_state_events_and_metrics(tmp_path: 
         page = (await home.http.get("/metrics")).text
         await home.samples(PRESS, 0.0, 5e7)
         after = (await home.json(f"components/{PRESS}/state"))["quality"]
-    nothing = {"doubtful": False, "reasons": [], "set_aside": 0, "waiting": 0, "stuck": False}
+    nothing: dict[str, Any] = {
+        "doubtful": False,
+        "reasons": [],
+        "set_aside": 0,
+        "counts": dict.fromkeys(REASONS, 0),
+        "waiting": 0,
+        "clipped": False,
+        "stuck": False,
+    }
+    told = {"reasons": ["range"], "set_aside": 2, "counts": nothing["counts"] | {"range": 2}}
     assert fresh == nothing
-    assert doubtful == nothing | {"doubtful": True, "reasons": ["range"], "set_aside": 2}
-    assert after == nothing | {"set_aside": 2}
+    assert doubtful == nothing | told | {"doubtful": True}
+    assert after == nothing | told
     assert (event.data["reason"], event.data["count"], event.data["value"]) == ("range", 2, 9e9)
     assert 'twin_samples_set_aside_total{reason="range"} 2.0' in page
     assert 'twin_samples_set_aside_total{reason="null"} 0.0' in page
@@ -209,9 +220,78 @@ async def test_a_stuck_gauge_is_shown_until_it_moves(tmp_path: Path) -> None:
         await home.samples(PRESS, 5.1e7)
         moved = (await home.json(f"components/{PRESS}/state"))["quality"]
         told = [e.data["reason"] for e in home.service.events.since(0)[0] if e.kind == "quality"]
-    assert (stuck["stuck"], stuck["doubtful"]) == (True, False)
-    assert moved["stuck"] is False
+    assert (stuck["stuck"], stuck["doubtful"], stuck["reasons"]) == (True, True, ["stuck"])
+    assert (moved["stuck"], moved["doubtful"], moved["reasons"]) == (False, False, [])
+    assert moved["counts"]["stuck"] == 1
     assert told == ["stuck"]
+
+
+async def everywhere(home: House, name: str = PRESS) -> dict[str, Any]:
+    """What state, list, metrics and events say of a channel, if they all say the same."""
+    quality: dict[str, Any] = (await home.json(f"components/{name}/state"))["quality"]
+    (item,) = (await home.json("components"))["items"]
+    page = (await home.http.get("/metrics")).text
+    gauges = {
+        field: float(value)
+        for field, value in re.findall(
+            r"twin_component_(samples_set_aside|channel_\w+)\{[^}]*\} (\S+)", page
+        )
+    }
+    assert gauges == {
+        "samples_set_aside": quality["set_aside"],
+        "channel_stuck": quality["stuck"],
+        "channel_clipped": quality["clipped"],
+    }
+    assert item["quality"] == quality
+    aside = {why: n for why, n in quality["counts"].items() if why in ASIDE}
+    assert sum(aside.values()) == quality["set_aside"]
+    for why, n in aside.items():  # since the service started, and the only part
+        assert f'twin_samples_set_aside_total{{reason="{why}"}} {float(n)}' in page
+    events = [e.data for e in home.service.events.since(0)[0] if e.kind == "quality"]
+    for why, n in quality["counts"].items():
+        assert sum(int(e["count"]) for e in events if e["reason"] == why) == n
+    return quality
+
+
+async def test_state_list_metrics_and_events_agree_at_every_instant(tmp_path: Path) -> None:
+    """600 set aside with no reasons, and a clipped channel that was told of no more."""
+    gauge = {"stuck_samples": 20, "stuck_s": 0.1}
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, gauge=gauge)
+        await home.samples(PRESS, *np.tile([1e7, 4e7, 2e7], 40))
+        assert (await everywhere(home))["reasons"] == []
+        await home.samples(PRESS, *[9.999e9] * 600)
+        await home.samples(PRESS, *np.tile([1e7, 4e7, 2e7], 4))
+        assert (await everywhere(home))["reasons"] == ["range"]
+        await home.samples(PRESS, *np.tile([1e7, 4e7, 2e7], 40), *[9e7] * 10, 1e7)
+        await home.samples(PRESS, *np.tile([1e7, 4e7, 2e7], 4))
+        clipped = await everywhere(home)
+        await home.samples(PRESS, *[5e7] * 30)  # after a gap, as all of them
+        await home.load(PRESS, minute=5)
+        both = await everywhere(home)
+        await home.samples(PRESS, 9.1e7, 1e7)
+        whole = await everywhere(home)
+    assert (clipped["reasons"], clipped["doubtful"]) == (["range", "clipping"], True)
+    assert (both["reasons"], both["doubtful"]) == (["range", "clipping", "stuck"], True)
+    assert (whole["reasons"], whole["doubtful"], whole["set_aside"]) == (["range"], False, 600)
+
+
+async def changed(home: House, **changes: Any) -> None:
+    path, body = f"/api/v1/components/{PRESS}", {**REGISTRATION, **changes}
+    answer = await home.http.put(path, json=body, headers={"If-Match": "*"})
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_gauge_that_is_registered_anew_is_judged_anew(tmp_path: Path) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, gauge={"stuck_samples": 20, "stuck_s": 0.1})
+        await home.samples(PRESS, *[5e7] * 50)
+        assert (await everywhere(home))["stuck"]
+        await changed(home, crack_limit=0.02, gauge={"stuck_samples": 20, "stuck_s": 0.1})
+        assert (await everywhere(home))["stuck"]
+        await changed(home, gauge={"stuck_samples": None})
+        mended = await everywhere(home)
+    assert (mended["stuck"], mended["doubtful"]) == (False, False)
 
 
 def test_a_journal_of_before_is_read_with_its_units_unknown() -> None:

@@ -53,3 +53,16 @@ async def test_old_recordings_are_taken_and_clocks_that_are_not_set_are_not(
     early = {"earliest": "1970-01-01T00:00:00Z"}
     async with house(tmp_path / "data", ingest=early) as home:
         assert judged(home, time="1970-01-01T00:03:12Z") == []
+
+
+async def test_the_null_codes_of_a_gauge_are_known_at_the_door(tmp_path: Path) -> None:
+    """A registered code beyond all magnitudes cost the whole message."""
+    series = {"rate_hz": 10.0, "tension": [1.0, 5e12, 2.0], "time": "2026-01-01T00:00:00Z"}
+    body = json.dumps({"source": "daq-3", "boot": 1, "seq": 1, "unit": "MPa"} | series)
+    message = Message(f"twin/v1/{PRESS}/load", body.encode(), "application/json")
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        assert len(home.service.inbox.parcel([message], lambda: None).dead) == 1
+    async with house(tmp_path / "other") as home:
+        await home.register(PRESS, gauge={"null_codes": [5e12]})
+        assert home.service.inbox.parcel([message], lambda: None).dead == []

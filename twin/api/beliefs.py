@@ -7,8 +7,7 @@ import time
 from typing import Any, NamedTuple
 
 from sensors.observation import Inspection
-from sensors.quality import REASONS
-from sensors.watch import DOUBT, HOLDS, IS_STUCK, SET_ASIDE, SINCE
+from sensors.watch import standing
 from twin.api.answers import remaining, time_or_none
 from twin.cohort import Cohort, Readings
 from twin.component import Component
@@ -59,7 +58,7 @@ def state(
         "outside": outside(component, cohort.state, i),
         "inspection": _inspection(r, i),
         "held": _held(fleet.held.get(component.name)),
-        "quality": _quality(cohort, i),
+        "quality": standing(cohort.watched.whole[i : i + 1].numpy()).pages()[0],
         "last_evidence": evidence,
         "history_is": _history_is(fleet, component.name, can_catch_up=can_catch_up),
         "offset": fleet.offset,
@@ -108,18 +107,6 @@ def _held(o: Inspection | None) -> dict[str, Any] | None:
         "crack_length_sd": o.crack_length_sd,
         "method": o.method,
         "source": o.source,
-    }
-
-
-def _quality(cohort: Cohort, i: int) -> dict[str, Any]:
-    counts = cohort.watched.whole[i].tolist()
-    reasons = [reason for k, reason in enumerate(REASONS) if counts[DOUBT] >> k & 1]
-    return {
-        "doubtful": bool(reasons),
-        "reasons": reasons,
-        "set_aside": counts[SET_ASIDE],
-        "waiting": counts[HOLDS] + int(counts[SINCE] > 0),
-        "stuck": bool(counts[IS_STUCK]),
     }
 
 

@@ -55,6 +55,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     remaining_cycles_is: str
     last_evidence: str | None
     revision: int
+    quality: dict[str, Any]
 
 
 def add_components(app: FastAPI, context: Context) -> None:
@@ -227,6 +228,7 @@ def _page(overview: Overview, found: Listed) -> dict[str, Any]:
         ).tolist(),
         times_or_none(r.t_ns[page]),
         roll.revision[page].tolist(),
+        overview.channels.at(page).pages(),
     )
     return {
         "items": list(items),

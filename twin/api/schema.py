@@ -109,15 +109,23 @@ class HeldInspection(Page):
 
 
 class Quality(Page):
-    """Whether the last load could be believed, and what was left out so far."""
+    """Whether the gauge can be believed, and what was left out so far."""
 
-    doubtful: bool = Field(description="Whether anything was doubtful about the last load.")
+    doubtful: bool = Field(
+        description="Now: the channel is clipped or stuck, or anything of the last load was set "
+        "aside."
+    )
     reasons: list[Reason] = Field(
-        description="What: `null` codes, out of `range`, at the `rail` or a lone `spike` were set "
-        "aside; what is `clipping` or `stuck` counts all the same."
+        description="Why samples were set aside so far: `null` codes, out of `range`, at the "
+        "`rail`, a lone `spike`; and `clipping` and `stuck` as long as the channel is: such "
+        "samples count all the same."
     )
     set_aside: int = Field(description="Samples and rows of spectra that were set aside so far.")
+    counts: dict[Reason, int] = Field(
+        description="How many of them for each reason; of `clipping` and `stuck` how often so far."
+    )
     waiting: int = Field(description="Samples that only the next ones will tell from a spike.")
+    clipped: bool = Field(description="Peaks are cut off; until the signal goes beyond.")
     stuck: bool = Field(description="The channel says the same all the time, until it moves.")
 
 
@@ -175,6 +183,7 @@ class Item(Page):
     remaining_cycles_is: Remaining = Field(description=_REMAINING)
     last_evidence: datetime | None
     revision: int
+    quality: Quality
 
 
 class Items(Page):
