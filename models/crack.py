@@ -63,7 +63,7 @@ __all__ = [
 
 
 FAR = 0.01  # growth in one series, relative to the crack, beyond which it is taken in parts
-FAR_IN_ZONES = 2e-4  # the same where loads interact: zones are small beside cracks
+FAR_IN_ZONES = 5e-4  # the same where loads interact: zones are small beside cracks
 
 
 @dataclass(frozen=True)
