@@ -50,7 +50,7 @@ def _lengths(component: Component, state: AnyState, row: int) -> list[str]:
     if isinstance(geometry, PlateParameters) or a >= component.registration.shortest:
         return []
     faults = not_meant(geometry.built(GEOMETRIES), a)
-    return [f"geometry {geometry.kind}: {fault}" for fault in faults]
+    return [f"geometry {geometry.kind}: {fault.what}" for fault in faults]
 
 
 def strayed(fleet: Fleet, names: Iterable[str]) -> dict[str, tuple[bool, bool]]:

@@ -187,11 +187,20 @@ async def test_a_registration_that_cannot_be_is_told_in_a_sentence(
         assert machine not in answer.text
 
 
+async def test_a_list_is_not_blamed_for_its_entries(home: House) -> None:
+    plate = {"kind": "plate", "W": 0.1, "path": [[0.0, 0.0, 0.0], [0.002, "a"]]}
+    answer = await home.http.put("/api/v1/components/a/b", json=REGISTRATION | {"geometry": plate})
+    assert refused(answer) == (
+        "geometry.path[0] is [0.0, 0.0, 0.0]: it must have at most 2 entries; "
+        "geometry.path[1][1] is 'a': it must be a number"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"", "the body is missing: send a JSON object"),
-        (b"[]", "what was sent is <list of 0>: it must be a table of fields"),
+        (b"[]", "what was sent is []: it must be a table of fields"),
         (b"{", "the body is not JSON: Expecting property name"),
         (b"NaN", "what was sent is nan"),
         (b"null", "what was sent is null: it must be a table of fields"),

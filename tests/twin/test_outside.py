@@ -105,7 +105,7 @@ async def test_a_store_of_an_older_release_opens_and_its_part_is_marked(tmp_path
     shutil.rmtree(tmp_path / "data" / "checkpoints")
     async with house(tmp_path / "data") as home:
         page = (await home.http.get(f"/api/v1/components/{PRESS}/state")).json()
-    assert page["outside"] == ["geometry surface_crack: a/c is 3, not within 0 … 2"]
+    assert page["outside"] == ["geometry surface_crack: aspect is 3, not within 0 … 2"]
     assert page["cycles"] == 10.0
 
 
