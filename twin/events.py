@@ -61,7 +61,13 @@ class Events:
         return kept, after_id + 1 < first
 
     async def stream(self, after_id: int) -> AsyncIterator[Event]:
-        """Every event after a number, for ever; one of kind `missed` where some are gone."""
+        """Every event after a number, for ever; one of kind `missed` where some are gone.
+
+        A number that no event has yet, of a clock that was ahead, counts as the last one's.
+        """
+        if after_id > self.last_id:
+            after_id = self.last_id
+            yield Event(after_id, "missed", "", 0, {})
         while not self._closed:
             news = self._news
             kept, missed = self.since(after_id)

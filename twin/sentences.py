@@ -154,6 +154,14 @@ def _said(words: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda _: words
 
 
+_FORMS = {  # of what is no name
+    "^[A-Za-z0-9/-]*$": "names are made of letters, digits, hyphens and a slash",
+    "^[0-9a-f]{64}$": "it must be 64 digits of 0-9a-f",
+    r"^[A-Za-z0-9._:-]{1,64}~[0-9]{1,16}~[0-9]{1,16}$": "it must be source~boot~seq, the `id` that"
+    " the inspection was answered with",
+}
+
+
 def _pattern(ctx: Mapping[str, Any]) -> str:
     """For names of sites and components, and for what is made of characters of one kind."""
     pattern = ctx["pattern"]
@@ -162,7 +170,7 @@ def _pattern(ctx: Mapping[str, Any]) -> str:
         return f"it must be site/component, each {part}"
     if pattern.count("[a-z0-9][a-z0-9-]{0,62}") == 1:
         return f"it must be {part}"
-    return f"it does not have the form {pattern}"
+    return _FORMS.get(pattern, f"it does not have the form {pattern}")
 
 
 def _expected(ctx: Mapping[str, Any]) -> str:

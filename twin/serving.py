@@ -19,13 +19,13 @@ import uvicorn
 
 from models import exposure, rainflow
 from sensors import watch
-from sensors.errors import BrokerError
+from sensors.errors import BrokerError, complaint
 from sensors.mqtt import MqttSettings, MqttSource
 from sensors.publisher import Publisher
 from sensors.topics import Topics
 from storage.store import Store
 from twin.api.application import application
-from twin.errors import SettingsError
+from twin.errors import SettingsError, unreadable
 from twin.outbox import Outbox
 from twin.service import Service
 from twin.settings import MqttTable, Settings
@@ -133,7 +133,10 @@ def _listener(settings: Settings) -> socket.socket:
     try:
         listener = socket.create_server(address, reuse_port=False, backlog=2048)
     except OSError as exc:
-        raise SettingsError(f"HTTP cannot listen on {address[0]}:{address[1]}: {exc}") from exc
+        raise SettingsError(
+            f"HTTP cannot listen on {address[0]}:{address[1]}: {complaint(exc)}: http.host and "
+            "http.port say where"
+        ) from exc
     # asyncio does this only for sockets that it made; without it a body may wait 40 ms for an ACK
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -216,5 +219,7 @@ def _password(table: MqttTable) -> str | None:
         return table.password.get_secret_value() if table.password else None
     try:
         return table.password_file.read_text(encoding="utf-8").strip()
-    except OSError as exc:
-        raise SettingsError(f"mqtt.password_file: {exc}") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(
+            f"mqtt.password_file {table.password_file} cannot be read: {unreadable(exc)}"
+        ) from exc

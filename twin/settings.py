@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as EnvironmentSettingsError
 
-from twin.errors import SettingsError
+from twin.errors import SettingsError, unreadable
 from twin.sentences import faults, nearest
 
 PREFIX, SEPARATOR = "TWIN_", "__"  # of environment variables
@@ -162,7 +162,7 @@ def settings(path: Path | None = None, **tables: object) -> Settings:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"settings file {path}: {exc}") from exc
+        raise SettingsError(f"settings file {path}: {unreadable(exc)}") from exc
     _check_environment()
     try:
         result = Settings(**{**values, **tables})  # checked by pydantic

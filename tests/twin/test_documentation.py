@@ -35,7 +35,8 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_readme_and_the_ranges_write_geometries_in_the_names_of_their_fields() -> None:
-    rows = re.findall(r"^\| `(\w+)`: (.*?) \| (.*?) \|", (ROOT / "README.md").read_text(), re.M)
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`: (.*?) \| (.*?) \|", text, re.MULTILINE)
     assert {kind for kind, *_ in rows} == GEOMETRIES.keys()
     for kind, names, meant in rows:
         fields = {field.name for field in dataclasses.fields(GEOMETRIES[kind])} - {"point"}

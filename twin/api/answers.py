@@ -32,6 +32,15 @@ def instant_ns(text: str, field: str) -> int:
     return nanoseconds(text.replace(" ", "+"), field)
 
 
+def check_span(t_from_ns: int, t_to_ns: int) -> None:
+    """Raises ProblemError for a time `to` that does not come after `from`: nothing is between."""
+    if t_to_ns <= t_from_ns:
+        raise ProblemError(
+            "invalid",
+            f"to {rfc3339(t_to_ns)} is not after from {rfc3339(t_from_ns)}: nothing is between",
+        )
+
+
 def time_or_none(t_ns: int) -> str | None:
     """An instant as text, None for 0, which stands for never."""
     return rfc3339(t_ns) if t_ns else None

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
-from twin.errors import SettingsError
+from twin.errors import SettingsError, unreadable
 
 Scope = Literal["read", "write"]  # writing includes reading
 SCOPES: tuple[Scope, ...] = ("read", "write")
@@ -50,7 +50,7 @@ def tokens_file(path: Path) -> Tokens:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"tokens file {path}: {exc}") from exc
+        raise SettingsError(f"tokens file {path}: {unreadable(exc)}") from exc
     entries = tables.get("tokens")
     if not isinstance(entries, dict) or not entries or len(tables) > 1:
         raise SettingsError(f"tokens file {path}: holds something else than [tokens.NAME] tables")

@@ -354,10 +354,10 @@ class WhatIf(Page):
     shear_ratio: Annotated[
         float, Field(strict=True, ge=-1e3, le=1e3, description="Shear over tension.")
     ] = 0.0
-    horizon_cycles: Horizon | None = Field(
+    horizon_cycles: Annotated[Horizon, Field(strict=True)] | None = Field(
         None, description="How far to look; a little beyond the limit if absent."
     )
-    points: Points = 50
+    points: Annotated[Points, Field(strict=True)] = 50
 
     @model_validator(mode="before")
     @classmethod
