@@ -315,6 +315,10 @@ class Forecast(Page):
     crack_limit: float = Field(description="[m]")
     remaining_cycles: Quantiles = Field(description="Cycles to `crack_limit`.")
     remaining_cycles_is: Literal["finite", "unbounded"] = Field(description="Of the median.")
+    outside: list[str] = Field(
+        description="Load ratios of this load that the law, and lengths that the geometry's "
+        "formula is not known to hold for, in sentences: nor is what is forecast then."
+    )
 
 
 # Strict in bodies, as MQTT is: true is no crack of 1 mm, and "4" no number.
