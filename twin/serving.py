@@ -21,6 +21,7 @@ from models import exposure, rainflow
 from sensors import watch
 from sensors.errors import BrokerError, complaint
 from sensors.mqtt import MqttSettings, MqttSource
+from sensors.mqtt_settings import tls_context
 from sensors.publisher import Publisher
 from sensors.topics import Topics
 from storage.store import Store
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 
 async def serve(settings: Settings, started: Callable[[str], None] = lambda _: None) -> None:
     """Run until SIGTERM or SIGINT; `started` gets the URL once HTTP answers."""
+    _check_files(settings)
     prepare()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -51,6 +53,19 @@ async def serve(settings: Settings, started: Callable[[str], None] = lambda _: N
             log.info("stopping")
     finally:
         store.close()
+
+
+def _check_files(settings: Settings) -> None:
+    """Raises SettingsError for files that would only be missed later, or again and again."""
+    directory = settings.storage.directory
+    if directory.exists() and not directory.is_dir():
+        raise SettingsError(f"storage.directory {directory} is a file: name a directory")
+    try:
+        tls_context(mqtt_settings(settings))
+    except OSError as exc:
+        t = settings.mqtt
+        files = [str(path) for path in (t.tls_ca, t.tls_cert, t.tls_key) if path is not None]
+        raise SettingsError(f"mqtt: TLS by {', '.join(files)}: {complaint(exc)}") from exc
 
 
 def prepare() -> None:

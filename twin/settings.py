@@ -13,7 +13,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,6 +29,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as EnvironmentSettingsError
 
+from sensors.topics import Topics
 from twin.errors import SettingsError, unreadable
 from twin.sentences import faults, nearest
 
@@ -51,6 +60,12 @@ class MqttTable(_Table):
         True, description="Refuse aloud what is published to topics that match nothing."
     )
     publish_state: bool = Field(True, description="Publish `state` and `event` topics.")
+
+    @field_validator("root")
+    @classmethod
+    def _is_root(cls, root: str) -> str:
+        Topics(root)
+        return root
 
 
 class HttpTable(_Table):

@@ -132,7 +132,8 @@ def test_a_value_is_shown_short_printable_and_never_as_bytes() -> None:
     assert shown("a\nb") == r"'a\nb'"
     assert shown(b"\x89PNG") == "4 bytes"
     assert shown([1.0] * 9) == "a list of 9 entries"
-    assert [shown(x) for x in ([], [[]], [1, None, True], {}, {"a": 1}, None, b"a")] == [
+    values: list[object] = [[], [[]], [1, None, True], {}, {"a": 1}, None, b"a"]
+    assert [shown(value) for value in values] == [
         "[]",
         "a list of 1 entry",
         "[1, null, true]",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -63,15 +63,6 @@ def times_or_none(t_ns: NDArray[np.int64]) -> list[str | None]:
     """Many instants, None for 0."""
     never = (t_ns == 0).tolist()
     return [None if n else text for n, text in zip(never, times(t_ns), strict=True)]
-
-
-def remaining(cycles: float) -> dict[str, Any]:
-    """Cycles left, as two fields, for JSON knows neither NaN nor ∞."""
-    if cycles != cycles:  # NaN
-        return {"remaining_cycles": None, "remaining_cycles_is": "unknown"}
-    if cycles == float("inf"):
-        return {"remaining_cycles": None, "remaining_cycles_is": "unbounded"}
-    return {"remaining_cycles": cycles, "remaining_cycles_is": "finite"}
 
 
 def chosen(accept: str | None, offered: Sequence[str]) -> str:

@@ -70,10 +70,10 @@ def _token(path: Path, name: str, table: Any) -> Token:  # noqa: ANN401  whateve
 
 def new_token(name: str = "reader", scope: str = "read") -> str:
     """A fresh token and the lines for the tokens file; raises SettingsError for a strange scope."""
-    if scope not in SCOPES or not _NAME.fullmatch(name):
-        raise SettingsError(
-            f"scope {scope!r} is not read or write, or name {name!r} is not 1 to 64 of A-Za-z0-9_-"
-        )
+    if scope not in SCOPES:
+        raise SettingsError(f"scope {scope!r} is not read or write")
+    if not _NAME.fullmatch(name):
+        raise SettingsError(f"name {name!r} is not 1 to 64 letters, digits, _ and -")
     secret = secrets.token_urlsafe(32)
     digest = hashlib.sha256(secret.encode()).hexdigest()
     return (
