@@ -15,6 +15,7 @@ from storage.entry import DeadLetter
 from tests.twin.fakes import T0_NS, House, house
 from twin.api.readable import LARGEST, SHOWN, readable
 from twin.api.schema_service import Letters
+from twin.metrics import DEAD
 
 SECOND_NS = 10**9
 
@@ -75,6 +76,25 @@ async def test_letters_are_found_by_reason_component_and_time(home: House) -> No
     assert (page.total, page.counts) == (9, {"json": 4, "unit": 4, "topic": 1})
 
 
+async def test_filters_that_no_letter_can_match_are_refused(home: House) -> None:
+    refusals = {}
+    for query in ("reason=nope", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "before=0",
+                  "after=7&before=7"):  # fmt: skip
+        answer = await home.get(f"dead-letters?{query}")
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid"), query
+        refusals[query] = answer.json()["detail"]
+    assert refusals["reason=nope"].startswith("reason is 'nope': it must be one of ")
+    assert all(reason in refusals["reason=nope"] for reason in DEAD)
+    assert "is not after from 2026-01-02T00:00:00Z" in str(refusals)
+    for reason in DEAD:  # of which there are none, which is an answer
+        assert (await home.json(f"dead-letters?reason={reason}"))["items"] == []
+
+
+async def test_a_reason_of_an_older_release_is_found_all_the_same(home: House) -> None:
+    await refuse(home, letter(0, "of-old"))
+    assert await sentences(home, "reason=of-old") == ["0"]
+
+
 async def test_only_so_much_is_looked_through_for_a_page(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +125,7 @@ async def test_large_letters_are_read_a_few_at_a_time(home: House) -> None:
         ("order=new", "order is 'new': it must be asc or desc"),
         ("after=-1", "after is '-1': it must be at least 0"),
         (f"before={2**63}", "it must be at most"),
-        (f"reason={'x' * 65}", "more than 64 characters"),
+        (f"reason={'x' * 65}", "at most 64 characters"),
         ("cursor=1", "query parameter 'cursor' is unknown"),
     ],
 )
