@@ -6,14 +6,8 @@ import time
 from typing import Any, NamedTuple
 
 from sensors.observation import Inspection
-<<<<<<< HEAD
 from sensors.watch import standing
-from twin.api.answers import remaining, time_or_none
-=======
-from sensors.quality import REASONS
-from sensors.watch import DOUBT, HOLDS, IS_STUCK, SET_ASIDE, SINCE
 from twin.api.answers import time_or_none
->>>>>>> bx
 from twin.cohort import Cohort, Readings
 from twin.component import Component
 from twin.fleet import Fleet
