@@ -164,6 +164,10 @@ class Metrics:
             "twin_ingest_lag_seconds", "Wall clock less the event time of the latest observation."
         )
         self.queue_depth = self._gauge("twin_queue_depth", "What waits in a queue.", "queue")
+        self.unstepped = self._gauge(
+            "twin_unstepped_age_seconds",
+            "How long the oldest observation that is kept and not yet believed has waited.",
+        )
         self.checkpoint_time = self._gauge(
             "twin_checkpoint_last_success_timestamp_seconds",
             "When the last checkpoint was durable.",

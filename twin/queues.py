@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Sequence
 
 from sensors.observation import Series, Spectrum
@@ -14,13 +16,16 @@ BYTES = 64 << 20  # of samples and cycles that may wait: a count of lines alone 
 class LineQueue:
     """What is durable and waits for stepping; `put` waits while it is full.
 
-    It is full once either bound is reached, so that at most one more `put` goes beyond it.
+    It is full once either bound is reached, so that at most one more `put` goes beyond it. What was
+    taken last is in hand until more is taken, or `done` says that it is stepped.
     """
 
     def __init__(self, capacity: int, capacity_bytes: int = BYTES) -> None:
         self._capacity, self._capacity_bytes = capacity, capacity_bytes
         self._lines: list[Line] = []
         self._bytes = 0
+        self._in_hand = 0
+        self._came: deque[tuple[float, int]] = deque()  # monotonic time, lines not yet stepped
         self._changed = asyncio.Condition()
 
     def __len__(self) -> int:
@@ -31,19 +36,42 @@ class LineQueue:
         """Of samples and cycles that wait."""
         return self._bytes
 
+    @property
+    def unstepped(self) -> int:
+        """Lines that wait, and those in hand."""
+        return len(self._lines) + self._in_hand
+
+    @property
+    def waited_s(self) -> float:
+        """How long the oldest line that is not stepped has waited [s]."""
+        return time.monotonic() - self._came[0][0] if self._came else 0.0
+
+    def done(self) -> None:
+        """What was taken last is stepped."""
+        while self._in_hand:
+            since, lines = self._came.popleft()
+            taken = min(lines, self._in_hand)
+            self._in_hand -= taken
+            if lines > taken:
+                self._came.appendleft((since, lines - taken))
+
     async def put(self, lines: Sequence[Line]) -> None:
         """Append `lines`, once there is room."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._is_full)
             self._lines.extend(lines)
             self._bytes += sum(map(_size, lines))
+            if lines:
+                self._came.append((time.monotonic(), len(lines)))
             self._changed.notify_all()
 
     async def take(self, limit: int) -> list[Line]:
         """Everything that waits, at most `limit`; waits for the first."""
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._lines))
+            self.done()
             taken, self._lines = self._lines[:limit], self._lines[limit:]
+            self._in_hand = len(taken)
             self._bytes -= sum(map(_size, taken))
             self._changed.notify_all()
             return taken

@@ -92,11 +92,16 @@ class Service:
     def waiting(self) -> dict[str, int]:
         """How much waits in each queue."""
         return {
-            "stepping": len(self._queue),
+            "stepping": self._queue.unstepped,
             "recording": len(self.keeper.tail) if self.is_recovered else 0,
             "reading": self.images.waiting,
             "outbox": 0 if self.outbox is None else self.outbox.waiting,
         }
+
+    @property
+    def unstepped_s(self) -> float:
+        """How long the oldest observation that is durable and not believed has waited [s]."""
+        return self._queue.waited_s
 
     async def recover(self) -> Recovered:
         """Bring back what was believed; then register what the fleet file adds."""
@@ -244,7 +249,6 @@ class Service:
             else:
                 parcel = inbox.parcel(batch, done)
             await self.committer.send(parcel)
-            self.metrics.queue_depth.labels("stepping").set(len(self._queue))
 
     async def _step(self) -> None:
         while True:
@@ -255,6 +259,7 @@ class Service:
                     self._stepping_thread, self._stepped, self.fleet, lines
                 )
                 self.fleet = result.fleet
+                self._queue.done()
                 self.keeper.add(result.rows)
             self.tell(result.notes)
             self._telling.notes(result.notes)

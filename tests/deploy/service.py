@@ -340,6 +340,12 @@ GAUGES = [
         )
     ),
     *gauge(
+        "TwinSteppingSlow",
+        {selector("twin_unstepped_age_seconds"): (60, 90)},
+        wait=1,
+        fires=Fires(says="1m 30s"),
+    ),
+    *gauge(
         "TwinJournalSlow",
         {
             selector("twin_journal_commit_seconds_sum"): ("0+1", "0+30"),
