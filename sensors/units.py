@@ -113,6 +113,13 @@ _LOAD: Final[dict[str, tuple[Quantity, Unit]]] = {
 _LENGTHS: Final = _named(LENGTH, _LENGTH_NAMES)
 
 
+def factors(quantity: str) -> dict[str, float]:
+    """Every name of the units of "stress" or "length", and what it is in SI."""
+    if quantity == "length":
+        return {name: unit.si(1.0) for name, unit in _LENGTHS.items()}
+    return {name: unit.si(1.0) for name, (of, unit) in _LOAD.items() if of == quantity}
+
+
 def load_unit(name: str, field: str = "unit") -> tuple[Quantity, Unit]:
     """What a load's unit measures, and how to turn it into Pa or m/m.
 

@@ -124,8 +124,8 @@ class RetardationParameters(Parameters):
     unit: Annotated[str, Field(max_length=16)] | None = Field(
         None,
         exclude=True,
-        description="Of the yield stress, and times √m of K_th and floor (√in for ksi):"
-        " Pa if absent, MPa, ksi. Kept in Pa.",
+        description="Of the yield stress, and times √m of K_th and floor (√in for ksi and psi):"
+        " Pa if absent, MPa, ksi, … Kept in Pa.",
     )
 
     @model_validator(mode="before")

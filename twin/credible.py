@@ -20,7 +20,7 @@ from models.geometry import GEOMETRIES, outside
 from models.laws import LAWS
 from models.tables import table_law
 from twin.component import PlateParameters, Registration
-from twin.units import EXPONENTS, GROWTHS, INTENSITIES, constant_unit
+from twin.units import EXPONENTS, GROWTHS, INTENSITIES, constant_unit, distinct
 
 MEANT = 'if it is meant, say so: "unusual": true'
 
@@ -275,8 +275,8 @@ def _table_looks_like(table: Any) -> str:  # noqa: ANN401  parameters of a tabul
     """Which unit the table may have been given without, one or both, and which there are."""
     read = f"dK {_span(table.dK)} Pa √m", f"growth {_span(table.growth)} m/cycle"
     ways: list[list[tuple[str, str]]] = [
-        [(unit, "") for unit in INTENSITIES],
-        [("", per) for per in GROWTHS],
+        [(unit, "") for unit in distinct(INTENSITIES)],
+        [("", per) for per in distinct(GROWTHS)],
         list(TOGETHER),
     ]
     for group in ways:
@@ -284,12 +284,13 @@ def _table_looks_like(table: Any) -> str:  # noqa: ANN401  parameters of a tabul
             named = ("dK_unit", INTENSITIES), ("growth_unit", GROWTHS)
             told = [
                 f"{read[i]} looks like {_or(way[i] for way in likely)}: give {name}, one of "
-                f"{', '.join(units)}"
+                f"{', '.join(distinct(units))}"
                 for i, (name, units) in enumerate(named)
                 if likely[0][i]
             ]
             return f": {'; '.join(told)}"
-    units = f"dK_unit may be {', '.join(INTENSITIES)}, growth_unit {', '.join(GROWTHS)}"
+    intensities, growths = (", ".join(distinct(units)) for units in (INTENSITIES, GROWTHS))
+    units = f"dK_unit may be {intensities}, growth_unit {growths}"
     return f": it was read as {' and '.join(read)}; {units}"
 
 

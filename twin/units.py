@@ -11,25 +11,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from models.materials import INCH, KSI, GPa, MPa
+from models.materials import INCH, KSI, MPa
 from sensors.refusal import shown
+from sensors.units import factors
 
-LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "in": INCH, "cm": 1e-2}  # [m]
-STRESSES = {
-    "Pa": 1.0,
-    "kPa": 1e3,
-    "MPa": MPa,
-    "N/mm^2": MPa,
-    "N/mm2": MPa,
-    "GPa": GPa,
-    "ksi": KSI,
-}  # [Pa]
+LENGTHS = factors("length")  # [m], by the names that messages may use
+STRESSES = factors("stress")  # [Pa]
+ROOTS = {STRESSES[name]: INCH**0.5 for name in ("ksi", "psi")}  # √ of the length that goes with it
 INTENSITIES = {  # [Pa √m]
     "Pa√m": 1.0,
     "MPa√m": MPa,
     "MPa√mm": MPa * 1e-3**0.5,
     "N/mm^1.5": MPa * 1e-3**0.5,
+    "MN/m^1.5": MPa,
     "ksi√in": KSI * INCH**0.5,
+    "psi√in": 1e-3 * KSI * INCH**0.5,
 }
 GROWTHS = {f"{unit}/cycle": metres for unit, metres in LENGTHS.items()} | {"nm/cycle": 1e-9}
 
@@ -87,12 +83,12 @@ def sizes_in_si(geometry: dict[str, Any]) -> dict[str, Any]:
 
 
 def stresses_in_si(retardation: dict[str, Any]) -> dict[str, Any]:
-    """A retardation whose `unit` is that of its stress, and of its intensities times √m."""
+    """A retardation whose `unit` is that of its stress, and of its intensities times √m, or √in."""
     found = {k: v for k, v in retardation.items() if k != "unit"}
     unit = _given(retardation, "unit", "Pa")
     pascals = factor(unit, STRESSES, "unit")
-    root = INCH**0.5 if unit == "ksi" else 1.0
-    return _scaled(found, {"yield_stress": pascals} | dict.fromkeys(_INTENSE, pascals * root))
+    intensity = pascals * ROOTS.get(pascals, 1.0)
+    return _scaled(found, {"yield_stress": pascals} | dict.fromkeys(_INTENSE, intensity))
 
 
 def registration_in_si(values: dict[str, Any]) -> dict[str, Any]:
@@ -121,11 +117,20 @@ def factor(unit: object, units: Mapping[str, float], name: str) -> float:
     """The size of a unit in SI; raises ValueError, naming those that there are."""
     text = unit.strip() if isinstance(unit, str) else ""
     plain = _ROOT.sub(lambda m: "√" + (m[1] or m[2]), text)
-    plain = re.sub(r"[\s*·]", "", plain).replace("^(3/2)", "^1.5").replace("μ", "µ")
+    plain = re.sub(r"[\s*·]", "", plain).replace("μ", "µ")
+    plain = plain.replace("^(3/2)", "^1.5").replace("^3/2", "^1.5").replace("²", "^2")
     if plain not in units:
         value = shown(text if isinstance(unit, str) else unit)
-        raise ValueError(f"{name} is {value}: it must be one of {', '.join(units)}")
+        raise ValueError(f"{name} is {value}: it must be one of {', '.join(distinct(units))}")
     return units[plain]
+
+
+def distinct(units: Mapping[str, float]) -> list[str]:
+    """One name of each unit."""
+    found: dict[float, str] = {}
+    for name, size in units.items():
+        found.setdefault(size, name)
+    return list(found.values())
 
 
 def _given(values: Mapping[str, Any], name: str, default: str) -> Any:  # noqa: ANN401  as it came

@@ -14,11 +14,12 @@ from models.geometry import GEOMETRIES
 from models.laws import LAWS, ParisLaw
 from models.materials import MATERIALS
 from models.path_crack import PathStepper
-from models.retardation import ZONES, Wheeler
+from models.retardation import ZONES, GeneralisedWillenborg, Wheeler
 from tests.twin.fleets import component, registration
 from twin.component import Registration
 from twin.errors import SettingsError
 from twin.fleet_file import fleet_file, registrations, tried
+from twin.units import constant_unit
 
 PLATE = {"kind": "plate", "W": 0.01}
 
@@ -176,3 +177,30 @@ def test_constants_that_no_crack_can_grow_by_are_refused_by_name() -> None:
 def test_the_example_fleet_can_be_read() -> None:
     example = Path(__file__).parents[2] / "deploy" / "fleet.example.toml"
     assert len(fleet_file(example)) >= 3
+
+
+@pytest.mark.parametrize(
+    ("unit", "pascals", "root"),
+    [("psi", 6894.757, 0.0254**0.5), ("N/mm²", 1e6, 1.0), ("kN/mm2", 1e9, 1.0)],
+)
+def test_a_retardation_knows_every_unit_of_stress_that_loads_have(
+    unit: str, pascals: float, root: float
+) -> None:
+    model = {"kind": "willenborg", "zone": "plane_stress", "yield_stress": 2.0, "K_th": 3.0}
+    found = cracked(retardation=model | {"unit": unit}).retardation
+    assert isinstance(found, GeneralisedWillenborg)
+    assert found.yield_stress == pytest.approx(2.0 * pascals)
+    assert found.K_th == pytest.approx(3.0 * pascals * root)
+
+
+@pytest.mark.parametrize(
+    ("unit", "size"),
+    [
+        ("MN/m^1.5, m/cycle", 1e6),
+        ("N/mm^3/2, mm/cycle", 1e6 * 1e-3**0.5),
+        ("psi sqrt(in), in/cycle", 6894.757 * 0.0254**0.5),
+        ("ksi√in, inch/cycle", 6894757.0 * 0.0254**0.5),
+    ],
+)
+def test_a_constant_knows_the_units_of_handbooks(unit: str, size: float) -> None:
+    assert constant_unit(unit)[0] == pytest.approx(size, rel=1e-6)
