@@ -11,7 +11,7 @@ from storage.journal import Journal
 from twin.lines import OBSERVATION
 
 KEPT = 1000  # images of a component that are listed, the newest
-SLICE = 5000  # lines of the journal that are looked through in one go: it has one thread
+SLICE = 5000  # lines of the journal that are looked through in one go
 _TAGS = (b"snapshot", b"readout")
 
 
@@ -32,10 +32,10 @@ class Album:
         self._read: dict[str, dict[tuple[str, int, int], Readout]] = {}
 
     def look(self) -> bool:
-        """Look through the next slice, in the journal's thread; whether that was all."""
+        """Look through the next slice, in any thread but one at a time; whether that was all."""
         self._offset = max(self._offset, self._journal.start)
         stop = self._offset + SLICE
-        for first, entries in self._journal.read(self._offset, stop):
+        for first, entries in self._journal.read(self._offset, stop, beside=True):
             for entry in entries:
                 if entry.kind == OBSERVATION and any(tag in entry.body[:16] for tag in _TAGS):
                     self._add(entry)
