@@ -16,7 +16,6 @@ from tests.end_to_end.hostile.registry import ATTACKS, Attack
 from tests.end_to_end.hostile.target import Seen, Target
 from tests.end_to_end.traffic import fleet
 
-PARTS = 4  # one with retardation, one plate
 START_S = 240.0  # on a machine that others use too
 
 
@@ -25,7 +24,7 @@ def run(attack: Attack, directory: Path) -> Seen:
     (directory / "broker").mkdir(parents=True)
     with (
         Broker(directory / "broker") as broker,
-        Twin(directory / "twin", broker.port, fleet(PARTS), attack.arrangement) as twin,
+        Twin(directory / "twin", broker.port, fleet(attack.parts), attack.arrangement) as twin,
     ):
         twin.start(START_S)
         twin.until(lambda: subscribed(broker), "subscribes")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 
 from tests.end_to_end.hostile.target import Seen, Target
 
@@ -38,7 +40,9 @@ def attack(target: Target, count: int = COUNT, seconds: float = SECONDS) -> Seen
 
 def _inspected(target: Target) -> int:
     name = target.twin.registered[0]
-    body = b'{"crack_length": 5.1, "unit": "mm", "crack_length_sd": 0.1, "method": "ruler"}'
+    time_ = datetime.now(UTC).isoformat()
+    told = {"crack_length": 5.1, "unit": "mm", "crack_length_sd": 0.1, "time": time_}
+    body = json.dumps(told).encode()
     with suppress(OSError):
         path = f"/api/v1/components/{name}/inspections"
         headers = {"Content-Type": "application/json"}

@@ -18,7 +18,7 @@ from sensors.observation import Snapshot, Spectrum
 from sensors.publisher import Publisher
 from tests.end_to_end.hostile.target import Seen, Target
 
-READERS, SECONDS, ROWS = 36, 12.0, 3_000
+READERS, SECONDS, ROWS = 36, 12.0, 1_000
 LATE_S = 2.0  # from publishing to the state, beside anything
 TICK_NS = 2 * 10**9  # of the service under test
 PIXELS = 2_000  # of an image, each way

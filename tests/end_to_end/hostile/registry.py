@@ -25,6 +25,7 @@ class Attack(NamedTuple):
     run: Callable[[Target], Seen]
     about: str | None
     arrangement: Arrangement = Arrangement()
+    parts: int = 4  # the second has retardation, the fourth is a plate, which takes long to step
 
 
 ATTACKS: dict[str, Attack] = {
@@ -32,7 +33,7 @@ ATTACKS: dict[str, Attack] = {
     "half-open": Attack(half_open.attack, half_open.__doc__),
     "idle": Attack(idle.attack, idle.__doc__, Arrangement(descriptors=idle.DESCRIPTORS)),
     "listeners": Attack(listeners.attack, listeners.__doc__),
-    "readers": Attack(readers.attack, readers.__doc__),
+    "readers": Attack(readers.attack, readers.__doc__, parts=2),
     "forecasts": Attack(forecasts.attack, forecasts.__doc__),
     "letters": Attack(letters.attack, letters.__doc__),
     "strangers": Attack(strangers.attack, strangers.__doc__),

@@ -17,7 +17,7 @@ from tests.end_to_end.harness import Twin
 MEMORY = 1_500 << 20  # a service that holds more is killed, so that the machine lives
 POLL_S = 0.05
 PATIENCE_S = 10.0  # of somebody else, for an answer
-LATE_S = 2.0  # an answer that took longer is a fault, on two cores that others use too
+LATE_S = 3.0  # an answer that took longer is a fault, on two cores that others use too
 GROWTH = 300 << 20  # more memory than before, at the most, is a fault
 
 
