@@ -61,6 +61,7 @@ class Service:
         self.events = Events(first_id=time.time_ns() // 1000)
         self.fleet: Fleet = EMPTY
         self.ready = asyncio.Event()  # set once what was believed is back
+        self.is_stopping = False  # who computes for a client gives up
         self.damage: list[str] = []
         self.keeper: Keeper
         self.source: MqttSource | None = None
@@ -145,6 +146,7 @@ class Service:
     async def _finish(self, committing: asyncio.Task[None], stepping: asyncio.Task[None]) -> None:
         """Make durable what was read, step it, flush and checkpoint."""
         self.ready.clear()  # from now on HTTP says 503
+        self.is_stopping = True
         await self.backfill.close()
         if not committing.done() and self.committer.is_available:
             await _done_by(committing, self.committer.drain())

@@ -119,6 +119,26 @@ async def test_a_registration_waits_for_no_forecast(
         await asyncio.gather(*asking)
 
 
+@pytest.mark.parametrize(
+    "geometry", [{"kind": "edge_crack", "W": 0.1}, {"kind": "plate", "W": 0.1}]
+)
+async def test_a_forecast_that_takes_too_long_is_given_up(
+    home: House, monkeypatch: pytest.MonkeyPatch, geometry: dict[str, Any]
+) -> None:
+    await home.register("a/slow", geometry=geometry, crack_length=0.01)
+    monkeypatch.setattr("twin.api.forecast.LONGEST_S", 0.0)
+    path, body = "/api/v1/components/a/slow/forecast", {"unit": "Pa", "cycles": [[1e8, 5e7, 1.0]]}
+    answer = await home.http.post(path, json=body)
+    assert answer.status_code == 422
+    assert "takes more than 0 s: ask for a nearer horizon" in answer.json()["detail"]
+    monkeypatch.setattr("twin.api.forecast.LONGEST_S", 60.0)
+    home.service.is_stopping = True
+    answer = await home.http.post(path, json=body)
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the service is stopping")
+    home.service.is_stopping = False
+    assert (await home.http.post(path, json=body)).status_code == 200
+
+
 async def test_a_reader_with_many_questions_does_not_keep_another_from_his(home: House) -> None:
     app = application(home.service)
 

@@ -23,7 +23,8 @@ from twin.api.trajectory import NAMES, UNITS, Selection, Slice, history, last_ro
 CSV = "text/csv"
 ROWS = 100_000  # the most rows of a page
 CELLS = 1_000_000  # the most values of a page: 8 MB in memory, some 20 MB of text
-VALUES = 4_000  # that are written in one turn: some milliseconds, then somebody else has his
+VALUES = 2_000  # that are written together
+PIECE = 49_152  # bytes that are made in one turn: some milliseconds, then somebody else has his
 _OTHERWISE = {
     CSV: {"schema": {"type": "string"}},
     ARROW: {"schema": {"type": "string", "format": "binary"}},
@@ -106,8 +107,17 @@ def _bounded(wanted: Selection) -> Selection:
 
 async def _told(context: Context, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The page, piece by piece, each made in a thread when the one before has left."""
-    while piece := await context.reads.ask(next, pieces, b""):
+    while piece := await context.reads.ask(_some, pieces):
         yield piece
+
+
+def _some(pieces: Iterator[bytes]) -> bytes:
+    """As much as is sent at a time; nothing at the end."""
+    found, size = list[bytes](), 0
+    while size < PIECE and (piece := next(pieces, b"")):
+        found.append(piece)
+        size += len(piece)
+    return b"".join(found)
 
 
 def _fields(text: str | None) -> tuple[str, ...]:

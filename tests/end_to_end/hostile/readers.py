@@ -84,7 +84,7 @@ def _rows(target: Target, part: str) -> int:
 async def _seen_after(target: Target, publisher: Publisher, part: str, seq: int) -> float:
     """How long from a load's publishing until its cycles are counted [s]."""
     before, began = await asyncio.to_thread(_cycles, target, part), time.monotonic()
-    await publisher.publish(spectrum_message(_load(part, seq, time.time_ns() - seq * TICK_NS)))
+    await publisher.flood([spectrum_message(_load(part, seq, time.time_ns() - seq * TICK_NS))])
     while await asyncio.to_thread(_cycles, target, part) <= before:
         await asyncio.sleep(0.01)
         if time.monotonic() - began > 30.0:
@@ -126,5 +126,5 @@ async def _images(publisher: Publisher, part: str) -> None:
             height=PIXELS,
             pixel_size=5e-5,
         )
-        await publisher.publish(image_message(snapshot, out.getvalue()))
+        await publisher.flood([image_message(snapshot, out.getvalue())])
         await asyncio.sleep(1.0)
