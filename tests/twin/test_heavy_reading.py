@@ -81,7 +81,7 @@ async def test_what_comes_in_waits_for_no_reader(home: House) -> None:
         boot=0,
         seq=0,
         t_ns=T0_NS,
-        kind="photo",
+        kind="microstructure",
         sha256="",
         media_type="image/png",
         width=8,

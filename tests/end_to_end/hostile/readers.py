@@ -119,7 +119,7 @@ async def _images(publisher: Publisher, part: str) -> None:
             boot=1,
             seq=seq,
             t_ns=time.time_ns(),
-            kind="photo",
+            kind="microstructure",
             sha256="",
             media_type="image/png",
             width=PIXELS,
