@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sensors.observation import Readout, Snapshot, observation
 from storage.entry import Entry
+from storage.errors import CorruptError
 from storage.journal import Journal
 from twin.lines import OBSERVATION
 
@@ -33,14 +34,22 @@ class Album:
 
     def look(self) -> bool:
         """Look through the next slice, in any thread but one at a time; whether that was all."""
-        self._offset = max(self._offset, self._journal.start)
-        stop = self._offset + SLICE
-        for first, entries in self._journal.read(self._offset, stop, beside=True):
+        start = self._journal.start
+        try:
+            self._read_on(start)
+        except CorruptError:
+            if start == self._journal.start:
+                raise
+            return False  # retention dropped what was about to be read
+        return self._offset >= self._journal.end
+
+    def _read_on(self, start: int) -> None:
+        self._offset = max(self._offset, start)
+        for first, entries in self._journal.read(self._offset, self._offset + SLICE, beside=True):
             for entry in entries:
                 if entry.kind == OBSERVATION and any(tag in entry.body[:16] for tag in _TAGS):
                     self._add(entry)
             self._offset = first + len(entries)
-        return self._offset >= self._journal.end
 
     def _add(self, entry: Entry) -> None:
         what = observation(entry.body)

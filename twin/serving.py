@@ -148,6 +148,8 @@ def _config(service: Service, doors: Doors) -> uvicorn.Config:
         application(service),
         http=guarded(doors),
         ws="none",  # nothing here speaks it
+        # Else anybody on this machine could call himself as many clients as he likes.
+        proxy_headers=bool(service.settings.http.allowed_hosts),
         backlog=ACCEPTED,
         timeout_keep_alive=math.ceil(doors.bounds.idle_s),
         log_config=None,

@@ -171,6 +171,17 @@ async def test_those_that_are_being_answered_are_not_given_up_for_others(tmp_pat
                 assert status(await newest.ends()) == 503
 
 
+async def test_nobody_is_more_clients_than_one_by_saying_so(tmp_path: Path) -> None:
+    async with served(tmp_path / "data", max_listeners=8) as (_, port):
+        with ExitStack() as stack:
+            answers = []
+            for i in range(8):
+                guest = stack.enter_context(Guest(port))
+                await guest.send(EVENTS[:-2] + b"X-Forwarded-For: 10.0.0.%d\r\n\r\n" % i)
+                answers.append(status(await guest.said()))
+    assert answers == [200] * 4 + [429] * 4
+
+
 async def test_an_answer_that_nobody_takes_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,10 @@ from sensors.encode import image_message
 from sensors.mqtt import Message, MqttSource
 from sensors.observation import Snapshot
 from storage.entry import DeadLetter
+from storage.errors import CorruptError
+from storage.journal import Journal
 from tests.twin.fakes import PRESS, REGISTRATION, T0_NS, House, house
+from twin.album import Album
 from twin.api import letters, states
 from twin.api.application import application
 from twin.api.context import Context
@@ -215,6 +218,28 @@ async def test_a_page_of_letters_is_bounded_in_bytes_and_the_pages_join(
     assert told == [str(i) for i in reversed(range(12))]
     assert max(sizes) < 2 * 40_000
     assert len(sizes) > 3
+
+
+def test_retention_beside_a_reader_is_no_damage() -> None:
+    class Pruned:
+        """A journal whose beginning goes while it is read."""
+
+        start, end = 0, 7
+
+        def read(self, *_: int, **__: bool) -> list[Any]:
+            if not self.start:
+                self.start = 7
+                raise CorruptError("entries 0 to 6 are lost")
+            return []
+
+    class Damaged(Pruned):
+        def read(self, *_: int, **__: bool) -> list[Any]:
+            raise CorruptError("entries 0 to 6 are lost")
+
+    album = Album(cast(Journal, Pruned()))
+    assert [album.look(), album.look()] == [False, True]
+    with pytest.raises(CorruptError):
+        Album(cast(Journal, Damaged())).look()
 
 
 async def test_bodies_that_are_not_answered_yet_fill_no_memory(

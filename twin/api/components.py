@@ -88,7 +88,7 @@ def add_components(app: FastAPI, context: Context) -> None:
         over the border between them; no other is left out or told twice.
         """
         wanted = Wanted(site, name, tuple(status or ()), sort, order, cursor, limit)
-        return json_answer(await context.reads.ask(_made, context, service.fleet, wanted))
+        return json_answer(await context.lists.ask(_made, context, service.fleet, wanted))
 
     @app.get(
         PATH,

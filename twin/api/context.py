@@ -62,6 +62,9 @@ class Context:
         self.views = Views()
         self.forecasts = Questions(service.foresee, at_once=1, places=16, what="forecasts")
         self.trials = Questions(service.try_out, at_once=1, places=16, what="trials")
+        self.lists = Questions(
+            service.query, at_once=1, places=64
+        )  # light: no history is in its way
         self.reads = Questions(service.query, at_once=QUERIES, places=32)
         self._changes: set[asyncio.Task[Any]] = set()
 
