@@ -1,4 +1,4 @@
-"""Requests that are begun and never finished: headers, bodies, and answers that nobody reads."""
+"""Requests that are begun and never finished, in their headers or in their bodies."""
 
 from __future__ import annotations
 
