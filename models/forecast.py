@@ -7,6 +7,7 @@ overload in a mix says nothing of when it comes, so what is forecast is on the s
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,10 +56,13 @@ def mix(blocks: Cycles) -> Cycles:
     return blocks._replace(count=share)
 
 
-def rollout(state: CrackState, blocks: Cycles, cycles: Tensor) -> Tensor:
+def rollout(
+    state: CrackState, blocks: Cycles, cycles: Tensor, go_on: Callable[[], None] = lambda: None
+) -> Tensor:
     """Crack length (n, p, T) [m] after `cycles` (T,) rising, of the mix `blocks` of each row.
 
-    A crack that breaks stays at its geometry's limit. Raises ValueError where `cycles` do not
+    A crack that breaks stays at its geometry's limit. `go_on` is called before each, and may
+    raise. Raises ValueError where `cycles` do not
     rise from 0 on.
     """
     steps = cycles.diff(prepend=cycles.new_zeros(1)).tolist()
@@ -68,6 +72,7 @@ def rollout(state: CrackState, blocks: Cycles, cycles: Tensor) -> Tensor:
     lengths = []
     speed = lanes(state, mix(blocks), NoRetardation()) if blocks.range.numel() else None
     for step in steps:
+        go_on()
         if step > 0.0 and speed is not None:
             a = advanced(a, Scaled(speed, step), limit).a
         lengths.append(a)

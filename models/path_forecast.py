@@ -9,6 +9,7 @@ come to its end, or when an inspection has moved the tip.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -30,11 +31,16 @@ SPEED = 0.1  # difference of speeds beyond which it is
 
 
 def rollout(
-    state: PathState, blocks: Cycles, cycles: Tensor, find: Intensities
+    state: PathState,
+    blocks: Cycles,
+    cycles: Tensor,
+    find: Intensities,
+    go_on: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, Front]:
     """Crack length (n, 1, T) [m] after `cycles` (T,) of the mix `blocks`, and the last front.
 
-    Raises ValueError where `cycles` do not rise from 0 on.
+    `go_on` is called before each of them, and may raise. Raises ValueError where `cycles` do not
+    rise from 0 on.
     """
     steps = cycles.diff(prepend=cycles.new_zeros(1)).tolist()
     if not all(math.isfinite(step) and step >= 0.0 for step in steps):
@@ -42,6 +48,7 @@ def rollout(
     walk, load = _walk(state), pull(state.law, mix(blocks), state.strength)
     lengths = []
     for step in steps:
+        go_on()
         walk = walk._replace(left=torch.full_like(walk.left, step))
         if blocks.range.numel():
             walk = walked(walk, load, find)

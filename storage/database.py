@@ -146,6 +146,28 @@ class Database:
             raise CorruptError(f"{self.path} is damaged: {exc}") from exc
 
 
+class Reader(Database):
+    """A second connection, which only reads: whoever commits does not wait for who reads by it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file that a `Database` of this process has open; raises UnavailableError."""
+        self.path = path
+        self._lock = threading.RLock()
+        with self._translating():
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=5.0,
+            )
+
+    def close(self) -> None:
+        """Let go."""
+        with self._lock, self._translating():
+            self._connection.close()
+
+
 def inserted(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:
     """Run `statement`, which ends with VALUES, for all rows, many at a time.
 

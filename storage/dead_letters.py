@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 from zlib import crc32
 
@@ -57,6 +58,12 @@ class DeadLetters:
         letters, size = typed(rows[0], int, int)
         (dropped,) = typed(database.rows("SELECT letters_dropped FROM bounds")[0], int)
         self.census = Census(letters, size, dropped)
+
+    def read_by(self, database: Database) -> DeadLetters:
+        """The same letters by another connection, to be listed in any thread; not their census."""
+        view = copy(self)
+        view._database = database
+        return view
 
     def __len__(self) -> int:
         return self.census.letters

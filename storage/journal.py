@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from storage.catalogue import Catalogue, Component
 from storage.commits import FORM, checked, commit_rows
-from storage.database import Database, Row, inserted, typed
+from storage.database import Database, Reader, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError
@@ -43,6 +43,8 @@ class Journal:
             self._marks = Marks(_mark_rows(self._database))
             self._start, self._end = self._extent()
             self._repeats = Repeats(self._database, self._end)
+            self._beside = Reader(path)
+            self.letters_beside = self.dead_letters.read_by(self._beside)
         except BaseException:
             self._database.close()
             raise
@@ -155,8 +157,12 @@ class Journal:
         if census is not None:
             self.dead_letters.census = census
 
-    def read(self, offset: int, until: int | None = None) -> Iterator[tuple[int, list[Entry]]]:
+    def read(
+        self, offset: int, until: int | None = None, *, beside: bool = False
+    ) -> Iterator[tuple[int, list[Entry]]]:
         """Yield `(first offset, entries)` from `offset` to the end, or to before `until`.
+
+        `beside`: in any thread, by a connection that no commit waits for.
 
         Every commit is checked against its checksum and its predecessor; CorruptError names the
         offsets. Raises StorageError for an offset that retention has dropped.
@@ -165,7 +171,7 @@ class Journal:
         if offset < self._start:
             raise StorageError(f"offset {offset} is not kept any more, {self._start} is the first")
         while offset < stop:
-            page = self._page(offset)
+            page = self._page(offset, self._beside if beside else self._database)
             if not page:
                 raise CorruptError(
                     f"{self._database.path}: entries {offset} to {stop - 1} are lost"
@@ -182,7 +188,7 @@ class Journal:
                 if offset >= stop:
                     return
 
-    def _page(self, offset: int) -> list[Row]:
+    def _page(self, offset: int, database: Database) -> list[Row]:
         """Rows from the one that holds `offset`, some megabytes of them."""
         rows: list[Row] = []
         size = 0
@@ -190,7 +196,7 @@ class Journal:
             "SELECT first, count, committed_ns, crc32, blob FROM commits WHERE first >= "
             "coalesce((SELECT max(first) FROM commits WHERE first <= ?), ?) ORDER BY first"
         )
-        with self._database.cursor(sql, (offset, offset)) as cursor:
+        with database.cursor(sql, (offset, offset)) as cursor:
             for row in cursor:
                 if sum(typed(row, *FORM)[:2]) <= offset:
                     continue
@@ -250,6 +256,7 @@ class Journal:
 
     def close(self) -> None:
         """Fold the log into the file and let go; may be called twice."""
+        self._beside.close()
         self._database.close()
 
     def _extent(self) -> tuple[int, int]:

@@ -141,9 +141,9 @@ class Marks:
         return self._marks.get(key)
 
     def of(self, component: str) -> list[tuple[tuple[str, int], Mark]]:
-        """Source, boot and mark of every stream of a component, in their order."""
-        found = [(key[1:], mark) for key, mark in self._marks.items() if key[0] == component]
-        return sorted(found)
+        """Source, boot and mark of every stream of a component, in their order; in any thread."""
+        known = list(self._marks.items())  # at once: another thread adds to them
+        return sorted((key[1:], mark) for key, mark in known if key[0] == component)
 
     def judgement(self, entries: Sequence[Entry]) -> Judgement:
         """Who is new, first come, first served; changes nothing."""

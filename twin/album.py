@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from sensors.observation import Readout, Snapshot, observation
 from storage.entry import Entry
+from storage.errors import CorruptError
 from storage.journal import Journal
 from twin.lines import OBSERVATION
 
 KEPT = 1000  # images of a component that are listed, the newest
-SLICE = 5000  # lines of the journal that are looked through in one go: it has one thread
+SLICE = 5000  # lines of the journal that are looked through in one go
 _TAGS = (b"snapshot", b"readout")
 
 
@@ -32,15 +33,23 @@ class Album:
         self._read: dict[str, dict[tuple[str, int, int], Readout]] = {}
 
     def look(self) -> bool:
-        """Look through the next slice, in the journal's thread; whether that was all."""
-        self._offset = max(self._offset, self._journal.start)
-        stop = self._offset + SLICE
-        for first, entries in self._journal.read(self._offset, stop):
+        """Look through the next slice, in any thread but one at a time; whether that was all."""
+        start = self._journal.start
+        try:
+            self._read_on(start)
+        except CorruptError:
+            if start == self._journal.start:
+                raise
+            return False  # retention dropped what was about to be read
+        return self._offset >= self._journal.end
+
+    def _read_on(self, start: int) -> None:
+        self._offset = max(self._offset, start)
+        for first, entries in self._journal.read(self._offset, self._offset + SLICE, beside=True):
             for entry in entries:
                 if entry.kind == OBSERVATION and any(tag in entry.body[:16] for tag in _TAGS):
                     self._add(entry)
             self._offset = first + len(entries)
-        return self._offset >= self._journal.end
 
     def _add(self, entry: Entry) -> None:
         what = observation(entry.body)

@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeAlias
 
 Value: TypeAlias = float | str | int | Sequence[str] | None  # of what is told
 
+PAGE = 200  # events that a listener gets at a time
+
 
 class Event(NamedTuple):
     """Something that happened to a component."""
@@ -54,28 +56,40 @@ class Events:
         self._closed = True
         self._news.set()
 
-    def since(self, after_id: int) -> tuple[list[Event], bool]:
-        """The events after a number, and whether some before them are gone."""
-        kept = [event for event in self._ring if event.id > after_id]
-        first = self._ring[0].id if self._ring else self._next
-        return kept, after_id + 1 < first
+    def since(self, after_id: int, most: int | None = None) -> tuple[list[Event], bool]:
+        """The events after a number, the first `most` of them, and whether some before are gone.
 
-    async def stream(self, after_id: int) -> AsyncIterator[Event]:
-        """Every event after a number, for ever; one of kind `missed` where some are gone.
+        Only those are looked at: many listeners ask this each time that something happens.
+        """
+        new = min(max(0, self.last_id - after_id), len(self._ring))
+        count = new if most is None else min(new, most)
+        first = len(self._ring) - new
+        kept = [self._ring[first + i] for i in range(count)]
+        oldest = self._ring[0].id if self._ring else self._next
+        return kept, after_id + 1 < oldest
+
+    async def pages(self, after_id: int) -> AsyncIterator[list[Event]]:
+        """Every event after a number, for ever, some at a time; `missed` where some are gone.
 
         A number that no event has yet, of a clock that was ahead, counts as the last one's.
         """
         if after_id > self.last_id:
             after_id = self.last_id
-            yield Event(after_id, "missed", "", 0, {})
+            yield [Event(after_id, "missed", "", 0, {})]
         while not self._closed:
             news = self._news
-            kept, missed = self.since(after_id)
+            kept, missed = self.since(after_id, PAGE)
             if missed:
-                yield Event(after_id, "missed", "", 0, {})
-            for event in kept:
-                after_id = event.id
-                yield event
-            if not kept:
+                yield [Event(after_id, "missed", "", 0, {})]
+            if kept:
+                after_id = kept[-1].id
+                yield kept
+            else:
                 after_id = self.last_id
                 await news.wait()
+
+    async def stream(self, after_id: int) -> AsyncIterator[Event]:
+        """The same, one by one."""
+        async for page in self.pages(after_id):
+            for event in page:
+                yield event

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -14,6 +16,7 @@ from models.crack import CrackState
 from models.forecast import life, load_so_far, rollout
 from models.path_crack import PathState, PathStepper
 from models.path_front import known
+from models.path_line import Intensities
 from models.rainflow import Cycles
 from sensors.calibration import Calibration
 from sensors.observation import Spectrum
@@ -68,14 +71,22 @@ class _Ahead(NamedTuple):
     xfem: int = 0
 
 
-def forecast(cohort: Cohort, row: int, question: Question) -> Answer:
-    """Crack length [m] against cycles, and cycles to the limit, as quantiles."""
+def forecast(
+    cohort: Cohort, row: int, question: Question, go_on: Callable[[], None] = lambda: None
+) -> Answer:
+    """Crack length [m] against cycles, and cycles to the limit, as quantiles.
+
+    `go_on` is called before everything that takes long, and may raise.
+    """
+    go_on()
     state = tree.rows(cohort.state, torch.tensor([row]))
     load = load_so_far(state) if question.blocks is None else question.blocks
     if isinstance(state, CrackState):
-        ahead = _straight(state, load, question)
+        ahead = _straight(state, load, question, go_on)
     else:
-        ahead = _along(cast(PathStepper, cohort.stepper), state, load, question)
+        stepper = cast(PathStepper, cohort.stepper)
+        stepper = replace(stepper, find=_while(stepper.find, go_on))
+        ahead = _along(stepper, state, load, question, go_on)
     page = {
         "paths": ahead.paths,
         "deterministic": len(ahead.left) == 1,
@@ -88,14 +99,32 @@ def forecast(cohort: Cohort, row: int, question: Question) -> Answer:
     return Answer(page, {"operator": ahead.operator, "xfem": ahead.xfem})
 
 
-def _straight(state: CrackState, load: Cycles, question: Question) -> _Ahead:
+def _while(find: Intensities, go_on: Callable[[], None]) -> Intensities:
+    """The same intensities, as long as there is leave to go on."""
+
+    def found(*args: Any, **named: Any) -> Any:  # noqa: ANN401  whatever `find` takes and gives
+        go_on()
+        return find(*args, **named)
+
+    return found
+
+
+def _straight(
+    state: CrackState, load: Cycles, question: Question, go_on: Callable[[], None]
+) -> _Ahead:
     left = life(state, load, state.a_limit[:, None], LIFE_POINTS)[0]
     left = torch.where(state.fractured, 0.0, left)
     cycles = _cycles(question, left)
-    return _Ahead(left, cycles, rollout(state, load, cycles)[0])
+    return _Ahead(left, cycles, rollout(state, load, cycles, go_on)[0])
 
 
-def _along(stepper: PathStepper, state: PathState, load: Cycles, question: Question) -> _Ahead:
+def _along(
+    stepper: PathStepper,
+    state: PathState,
+    load: Cycles,
+    question: Question,
+    go_on: Callable[[], None],
+) -> _Ahead:
     """A crack along a path; a plate that is broken has nothing ahead, and nothing is found."""
     if bool(state.fractured):
         left = torch.zeros(1, dtype=torch.float64)
@@ -107,7 +136,7 @@ def _along(stepper: PathStepper, state: PathState, load: Cycles, question: Quest
     left, found, by_xfem = _life_along(stepper, state, load, question)
     state = state._replace(front=known(before, state.plates, stepper.find))
     cycles = _cycles(question, left)
-    lengths, front = path.rollout(state, load, cycles, stepper.find)
+    lengths, front = path.rollout(state, load, cycles, stepper.find, go_on)
     found += int(front.found - before.found)
     by_xfem += int(front.by_xfem - before.by_xfem)
     drawn = paths(state, front, load)

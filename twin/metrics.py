@@ -72,6 +72,10 @@ class Intensities:
         yield family
 
 
+TURNED_AWAY = (
+    *("bad-request", "headers-too-large", "target-too-long", "too-slow"),
+    *("overloaded", "unavailable", "dropped"),
+)  # by the protocol, see `twin.api.guarded`
 BACKFILLS = ("done", "outrun", "failed", "impossible")  # what becomes of one
 
 
@@ -206,6 +210,12 @@ class Metrics:
         )
         self.disk_free = self._gauge("twin_disk_free_bytes", "Free space where the data are.")
         self.disk_size = self._gauge("twin_disk_size_bytes", "All space where the data are.")
+        self.http_connections = self._gauge("twin_http_connections", "Open HTTP connections.")
+        self.http_refused = self._counter(
+            "twin_http_refused",
+            "HTTP connections and requests that were ended before anybody was asked, by reason.",
+            "reason",
+        )
         self._begin()
 
     def _begin(self) -> None:
@@ -217,6 +227,8 @@ class Metrics:
         for outcome in get_args(get_type_hints(Readout)["outcome"]):
             self.images_read.labels(outcome)
         self.step_seconds.labels(KIND)
+        for reason in TURNED_AWAY:
+            self.http_refused.labels(reason)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -45,6 +45,7 @@ LINES_A_FOLD = 20_000
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
 LOOK_S = 5.0  # how often states that change by the clock alone are looked for
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
+QUERIES = 2  # threads in which what clients ask for is read
 BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Service:
         self.events = Events(first_id=time.time_ns() // 1000)
         self.fleet: Fleet = EMPTY
         self.ready = asyncio.Event()  # set once what was believed is back
+        self.is_stopping = False  # who computes for a client gives up
         self.damage: list[str] = []
         self.keeper: Keeper
         self.source: MqttSource | None = None
@@ -69,8 +71,11 @@ class Service:
         self._queue = LineQueue(settings.ingest.queue_observations)
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._stepping_thread = ThreadPoolExecutor(1, "stepping")
-        self._queries = ThreadPoolExecutor(2, "queries")
+        self._judging = ThreadPoolExecutor(1, "judging")  # what comes in waits for no client
+        self._upkeep = ThreadPoolExecutor(1, "upkeep")  # of the log, and the page of metrics
+        self._queries = ThreadPoolExecutor(QUERIES, "queries")
         self._foresight = ThreadPoolExecutor(1, "foresight")  # seconds each: no query waits behind
+        self._trials = ThreadPoolExecutor(1, "trials")  # no registration waits for forecasts
         self.committer = Committer(store.journal, self._journal_thread, self._queue, self.metrics)
         self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
@@ -150,6 +155,7 @@ class Service:
     async def _finish(self, committing: asyncio.Task[None], stepping: asyncio.Task[None]) -> None:
         """Make durable what was read, step it, flush and checkpoint."""
         self.ready.clear()  # from now on HTTP says 503
+        self.is_stopping = True
         await self.backfill.close()
         if not committing.done() and self.committer.is_available:
             await _done_by(committing, self.committer.drain())
@@ -161,8 +167,11 @@ class Service:
         await asyncio.gather(committing, stepping, return_exceptions=True)
         self.events.close()
         await asyncio.to_thread(self.images.close)
-        await asyncio.to_thread(self._foresight.shutdown, wait=True, cancel_futures=True)
+        for thread in (self._foresight, self._trials):
+            await asyncio.to_thread(thread.shutdown, wait=True, cancel_futures=True)
         for thread in (self._journal_thread, self._stepping_thread, self._queries):
+            thread.shutdown(wait=True)
+        for thread in (self._judging, self._upkeep):
             thread.shutdown(wait=True)
         log.info("stopped", offset=self.fleet.offset)
 
@@ -170,13 +179,26 @@ class Service:
         """Run a blocking question off the loop."""
         return await self._on(self._queries, function, *args)
 
+    async def maintain(self, function: Callable[..., T], *args: object) -> T:
+        """Run something that the service itself, or who watches it, needs done in time."""
+        return await self._on(self._upkeep, function, *args)
+
     async def foresee(self, function: Callable[..., T], *args: object) -> T:
-        """Run a question that may take seconds, a forecast or a trial, after those before it.
+        """Run a forecast, which may take seconds, after those before it.
 
         Raises UnavailableError if the service stops before its turn.
         """
+        return await self._unless_stopping(self._foresight, function, *args)
+
+    async def try_out(self, function: Callable[..., T], *args: object) -> T:
+        """Run a trial of a registration; raises UnavailableError as `foresee` does."""
+        return await self._unless_stopping(self._trials, function, *args)
+
+    async def _unless_stopping(
+        self, thread: ThreadPoolExecutor, function: Callable[..., T], *args: object
+    ) -> T:
         try:
-            return await self._on(self._foresight, function, *args)
+            return await self._on(thread, function, *args)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -237,7 +259,7 @@ class Service:
             c for n, r in wanted.items() if (c := _from_file(self.fleet.components.get(n), n, r))
         ]
         if new:
-            await self.register(await self.foresee(tried, new, str(path)))
+            await self.register(await self.try_out(tried, new, str(path)))
             log.info("registered", components=len(new), file=str(path))
 
     async def _read(self, source: MqttSource) -> None:
@@ -245,7 +267,7 @@ class Service:
         async for batch in source.batches():
             done = lambda batch=batch: source.acknowledge(batch)  # noqa: E731  binds the batch
             if inbox.is_heavy(batch):
-                parcel = await loop.run_in_executor(self._queries, inbox.parcel, batch, done)
+                parcel = await loop.run_in_executor(self._judging, inbox.parcel, batch, done)
             else:
                 parcel = inbox.parcel(batch, done)
             await self.committer.send(parcel)
@@ -331,10 +353,14 @@ class Service:
             if self.committer.end - folded >= FOLD_LINES:
                 folded = self.committer.end
                 with suppress(UnavailableError):  # a commit will say so, and try again
-                    await self.query(self.store.journal.fold)
+                    await self.maintain(self.store.journal.fold)
 
     async def _on(self, thread: ThreadPoolExecutor, f: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(thread, f, *args)
+        try:
+            doing = asyncio.get_running_loop().run_in_executor(thread, f, *args)
+        except RuntimeError as exc:  # the thread takes no more
+            raise UnavailableError("the service is stopping") from exc
+        return await doing
 
 
 def _inbox(settings: Settings, store: Store, component: Callable[[str], Component | None]) -> Inbox:

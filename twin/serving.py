@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import dataclasses
 import gc
+import math
 import platform
 import signal
 import socket
@@ -26,6 +27,8 @@ from sensors.publisher import Publisher
 from sensors.topics import Topics
 from storage.store import Store
 from twin.api.application import application
+from twin.api.doors import Doors, bounds
+from twin.api.guarded import guarded
 from twin.errors import SettingsError, unreadable
 from twin.outbox import Outbox
 from twin.service import Service
@@ -33,6 +36,10 @@ from twin.settings import MqttTable, Settings
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 KEPT_BYTES = 256 << 20
+ACCEPTED = 64  # connections that asyncio takes in one go, before the doors see any of them
+BACKLOG = 2048  # that the kernel lets wait
+BUFFER_BYTES = 256 << 10  # that the kernel holds for a connection, each way
+SWEEP_TICKS = 5  # of uvicorn's, 0.1 s each
 
 log = structlog.get_logger()
 
@@ -101,7 +108,7 @@ async def running(
     """A service that answers on HTTP; it leaves in order, HTTP last, so that it can be watched."""
     service = Service(settings, store)
     listener = _listener(settings)
-    server = _Server(_config(service))
+    server = _Server(service)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve([listener]), name="http")
         work = tasks.create_task(_work(service, with_broker=with_broker), name="work")
@@ -127,15 +134,39 @@ def _url(listener: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the hall."""
+    """Leaves signals to the hall, and looks after its doors."""
+
+    def __init__(self, service: Service) -> None:
+        refused = service.metrics.http_refused
+        self._doors = doors = Doors(
+            bounds(service.settings.http), lambda reason: refused.labels(reason).inc()
+        )
+        service.metrics.http_connections.set_function(lambda: len(doors))
+        super().__init__(_config(service, doors))
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         return contextlib.nullcontext()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
 
-def _config(service: Service) -> uvicorn.Config:
+    async def on_tick(self, counter: int) -> bool:
+        if counter % SWEEP_TICKS == 0:
+            self._doors.sweep(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+
+def _config(service: Service, doors: Doors) -> uvicorn.Config:
     return uvicorn.Config(
         application(service),
+        http=guarded(doors),
+        ws="none",  # nothing here speaks it
+        # Else anybody on this machine could call himself as many clients as he likes.
+        proxy_headers=bool(service.settings.http.allowed_hosts),
+        backlog=ACCEPTED,
+        timeout_keep_alive=math.ceil(doors.bounds.idle_s),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -154,6 +185,8 @@ def _listener(settings: Settings) -> socket.socket:
         ) from exc
     # asyncio does this only for sockets that it made; without it a body may wait 40 ms for an ACK
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        listener.setsockopt(socket.SOL_SOCKET, buffer, BUFFER_BYTES)
     return listener
 
 

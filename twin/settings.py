@@ -77,6 +77,35 @@ class HttpTable(_Table):
         None, description="TOML table of token names; needed unless the host is loopback."
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
+    max_target_bytes: int = Field(8_192, ge=256, description="Longest path and query of a request.")
+    max_header_bytes: int = Field(
+        32_768, ge=1024, description="Largest headers of a request, all together."
+    )
+    max_headers: int = Field(100, ge=8, description="Most headers of a request.")
+    max_connections: int = Field(
+        1_000,
+        ge=16,
+        description="Most connections; a client may have no more than are free, so at most half.",
+    )
+    max_listeners: int = Field(
+        200,
+        ge=1,
+        description="Most listeners to the events; a client may have no more than are free.",
+    )
+    request_timeout_s: float = Field(
+        30.0, gt=0, description="Time within which a request that has begun has to be whole."
+    )
+    idle_timeout_s: float = Field(
+        30.0, gt=0, description="Time after which a connection that asks nothing is closed."
+    )
+    answer_timeout_s: float = Field(
+        30.0, gt=0, description="Time after which an answer that nobody takes is given up."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Names, beside those of loopback, under which a service without tokens may be "
+        "asked, say by a proxy on this machine.",
+    )
 
 
 class StorageTable(_Table):

@@ -33,6 +33,7 @@ port = {broker}
 client_id = "{client_id}"
 [http]
 port = {http}
+{web}
 [ingest]
 lateness_s = 2.0
 {ingest}
@@ -63,6 +64,8 @@ class Arrangement:
 
     storage: str = "flush_every_s = 0.5\ncheckpoint_every_s = 0.5"
     ingest: str = ""
+    web: str = ""
+    descriptors: int | None = None  # that the process may have open
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -87,6 +90,7 @@ class Twin:
         self._config = directory / "twin.toml"
         self._port = free_port()
         self._environment = chosen.environment
+        self._descriptors = chosen.descriptors
         self._process: subprocess.Popen[bytes] | None = None
         self.register(fleet)
         self._config.write_text(
@@ -95,6 +99,7 @@ class Twin:
                 broker=broker_port,
                 client_id="twin-under-test",
                 http=self._port,
+                web=chosen.web,
                 data=self.data,
                 ingest=chosen.ingest,
                 storage=chosen.storage,
@@ -157,23 +162,34 @@ class Twin:
                     found.append(event)
         return found
 
+    @property
+    def _options(self) -> list[str]:
+        return ["--config", str(self._config)]
+
+    @property
+    def _bounded(self) -> list[str]:
+        """What starts a program with fewer descriptors, and becomes it."""
+        if self._descriptors is None:
+            return []
+        return ["sh", "-c", f'ulimit -n {self._descriptors} && exec "$@"', "sh"]
+
     def launch(self) -> None:
         """Start the process; it is not ready yet."""
         assert self._process is None, "already running"
         self.starts += 1
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "twin.cli", "serve", "--config", str(self._config)],
+                [*self._bounded, sys.executable, "-m", "twin.cli", "serve", *self._options],
                 cwd=ROOT,
                 env=os.environ | dict(self._environment),
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
 
-    def start(self) -> None:
+    def start(self, patience_s: float = PATIENCE_S) -> None:
         """Start, and return once `/readyz` says yes."""
         self.launch()
-        self.until(lambda: self.readiness() == 200, "is ready")
+        self.until(lambda: self.readiness() == 200, "is ready", patience_s)
 
     def stop(self) -> None:
         """Ask it to stop, and wait until it has."""
@@ -223,9 +239,11 @@ class Twin:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")
 
-    def until(self, condition: Callable[[], bool], sentence: str) -> None:
+    def until(
+        self, condition: Callable[[], bool], sentence: str, patience_s: float = PATIENCE_S
+    ) -> None:
         """Wait for a condition; a process that ends meanwhile is a failure."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while not condition():
             assert self.is_alive, f"the twin ended before it {sentence}:\n{self.log[-4000:]}"
             assert time.monotonic() < deadline, f"the twin never {sentence}:\n{self.log[-4000:]}"

@@ -160,7 +160,7 @@ async def test_a_damaged_closed_shard_is_not_served_and_can_be_rebuilt(
     harm(path)
     async with running(data) as service:
         transport = httpx.ASGITransport(application(service))
-        async with httpx.AsyncClient(transport=transport, base_url="http://twin") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             whole = await http.get(f"/api/v1/components/{NAME}/history")
             now = await http.get(f"/api/v1/components/{NAME}/state")
     assert whole.status_code == 503

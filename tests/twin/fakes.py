@@ -127,7 +127,7 @@ async def house(directory: Path, **tables: Any) -> AsyncIterator[House]:
         await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         try:
-            async with httpx.AsyncClient(transport=transport, base_url="http://twin") as http:
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
                 yield House(service, http)
         finally:
             running.cancel()

@@ -30,7 +30,6 @@ from twin.api.listing import SORTS
 from twin.api.schema import LOAD_UNITS, Crack, Images
 from twin.api.schema_service import Alive, Models, Ready, Resubmitted
 from twin.api.stream import Stream
-from twin.errors import OverloadedError
 from twin.reading import default_reader
 from twin.status import WORST_FIRST
 
@@ -270,18 +269,6 @@ async def test_a_silent_stream_beats(home: House) -> None:
     news = [await anext(text) for _ in range(3)]
     assert any(b"event: limit" in line for line in news)
     await text.aclose()
-
-
-async def test_too_many_listeners_are_refused(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twin.api.stream.LISTENERS", 1)
-    listeners = Stream(Context(home.service))
-    listeners.check()
-    text = listeners.text(home.service.events.last_id)
-    await anext(text)
-    with pytest.raises(OverloadedError, match="1 listen already"):
-        listeners.check()
-    await text.aclose()
-    listeners.check()
 
 
 @pytest.mark.parametrize("last", ["-1", "x", str(2**63)])

@@ -46,10 +46,10 @@ def time_or_none(t_ns: int) -> str | None:
     return rfc3339(t_ns) if t_ns else None
 
 
-def times(t_ns: NDArray[np.int64]) -> list[str]:
-    """Many instants as RFC 3339 texts, all with the same number of decimals."""
+def times(t_ns: NDArray[np.int64], like: NDArray[np.int64] | None = None) -> list[str]:
+    """Many instants as RFC 3339 texts, all with as many decimals as these, or `like`, need."""
     instants = t_ns.view("datetime64[ns]")
-    texts = np.datetime_as_string(instants, unit=_decimals(t_ns))
+    texts = np.datetime_as_string(instants, unit=_decimals(t_ns if like is None else like))
     return [f"{text}Z" for text in texts.tolist()]
 
 
@@ -59,10 +59,12 @@ def _decimals(t_ns: NDArray[np.int64]) -> Literal["s", "ms", "ns"]:
     return "ns" if np.any(t_ns % 10**6) else "ms"
 
 
-def times_or_none(t_ns: NDArray[np.int64]) -> list[str | None]:
+def times_or_none(
+    t_ns: NDArray[np.int64], like: NDArray[np.int64] | None = None
+) -> list[str | None]:
     """Many instants, None for 0."""
     never = (t_ns == 0).tolist()
-    return [None if n else text for n, text in zip(never, times(t_ns), strict=True)]
+    return [None if n else text for n, text in zip(never, times(t_ns, like), strict=True)]
 
 
 def chosen(accept: str | None, offered: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from twin.api.images import add_images
 from twin.api.inspections import add_confirmations, add_inspections
 from twin.api.letters import add_letters
 from twin.api.models import add_models
+from twin.api.neighbours import Neighbours
 from twin.api.schema import Problem
 from twin.api.sources import add_sources
 from twin.api.states import add_states
@@ -58,7 +59,7 @@ _POLICY = {
 
 def application(service: Service) -> FastAPI:
     """Everything that HTTP answers; raises SettingsError for a tokens file that is none."""
-    tokens = _tokens(service)
+    tokens, http = _tokens(service), service.settings.http
     app = _Application(
         title="streaming twin",
         version=version("streaming-twin"),
@@ -84,7 +85,8 @@ def application(service: Service) -> FastAPI:
     app.add_middleware(
         Gate,
         tokens=tokens,
-        max_body_bytes=service.settings.http.max_body_bytes,
+        neighbours=Neighbours((http.host, *http.allowed_hosts)),
+        max_body_bytes=http.max_body_bytes,
         is_up=lambda: service.is_recovered,
     )
     return app

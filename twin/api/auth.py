@@ -32,14 +32,19 @@ class Tokens:
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tuple(tokens)
 
-    def scope(self, secret: str) -> Scope | None:
-        """The scope of a token, or None for a stranger; takes as long for every stranger."""
+    def find(self, secret: str) -> Token | None:
+        """The token of a secret, or None for a stranger; takes as long for every stranger."""
         digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
-        found: Scope | None = None
+        found: Token | None = None
         for token in self._tokens:
             if hmac.compare_digest(token.digest, digest):
-                found = token.scope
+                found = token
         return found
+
+    def scope(self, secret: str) -> Scope | None:
+        """The scope of a token, or None for a stranger."""
+        found = self.find(secret)
+        return None if found is None else found.scope
 
 
 def tokens_file(path: Path) -> Tokens:

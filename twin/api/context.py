@@ -10,10 +10,12 @@ from fastapi import Path
 
 from storage.errors import StorageError
 from twin.api.problems import ProblemError
+from twin.api.shares import Shares, Turns
+from twin.api.visit import visit_now
 from twin.component import Component
-from twin.errors import OverloadedError, UnknownError
+from twin.errors import UnknownError
 from twin.overview import Views
-from twin.service import Service
+from twin.service import QUERIES, Service
 
 PART = "[a-z0-9][a-z0-9-]{0,62}"
 Site = Annotated[str, Path(pattern=f"^{PART}$", description="Site.")]
@@ -27,22 +29,29 @@ T = TypeVar("T")
 
 
 class Questions:
-    """Blocking questions off the loop, of which only so many may wait."""
+    """Blocking questions off the loop: so many at once, clients in turn, their places shared.
 
-    def __init__(self, ask: Callable[..., Coroutine[Any, Any, Any]], limit: int) -> None:
-        self._ask = ask  # `Service.query` or `Service.foresee`
-        self._limit = limit
-        self._waiting = 0
+    A place is held until the answer is sent, for until then what was found stays in memory.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[..., Coroutine[Any, Any, Any]],
+        *,
+        at_once: int,
+        places: int,
+        what: str = "such questions",
+    ) -> None:
+        self._ask = ask  # of `Service`, in threads of its own
+        self._turns = Turns(at_once)
+        self._places = Shares(places, what)
 
     async def ask(self, function: Callable[..., T], *args: object) -> T:
-        """The answer; raises OverloadedError if too many wait already."""
-        if self._waiting >= self._limit:
-            raise OverloadedError(f"{self._waiting} such questions wait already")
-        self._waiting += 1
-        try:
-            return cast(T, await self._ask(function, *args))
-        finally:
-            self._waiting -= 1
+        """The answer; raises OverloadedError if this client has too many places already."""
+        with visit_now() as visit:
+            visit.hold(self._places)
+            async with self._turns.turn(visit.client):
+                return cast(T, await self._ask(function, *args))
 
 
 class Context:
@@ -51,9 +60,12 @@ class Context:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.views = Views()
-        self.forecasts = Questions(service.foresee, 8)
-        self.trials = Questions(service.foresee, 8)  # forecasts do not use up their places
-        self.reads = Questions(service.query, 32)
+        self.forecasts = Questions(service.foresee, at_once=1, places=16, what="forecasts")
+        self.trials = Questions(service.try_out, at_once=1, places=16, what="trials")
+        self.lists = Questions(
+            service.query, at_once=1, places=64
+        )  # light: no history is in its way
+        self.reads = Questions(service.query, at_once=QUERIES, places=32)
         self._changes: set[asyncio.Task[Any]] = set()
 
     def component(self, site: str, component: str) -> Component:

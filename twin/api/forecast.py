@@ -12,15 +12,19 @@ from models.rainflow import Cycles
 from sensors.codec import decode
 from sensors.errors import MalformedError
 from sensors.observation import Spectrum
+from storage.errors import UnavailableError
 from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Forecast, Horizon, Points, WhatIf
+from twin.cohort import Cohort
 from twin.component import Component
-from twin.forecasts import Question, forecast
+from twin.forecasts import Answer, Question, forecast
 from twin.forecasts import what_if as what_if_blocks
 from twin.outside import outside_ahead
+from twin.service import Service
 
+LONGEST_S = 20.0  # of one forecast, which others wait for
 _KINDS = ("unknown-component", "invalid", "overloaded", "unavailable")
 
 
@@ -35,7 +39,7 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
             raise ProblemError(
                 "no-load", f"{component.name} has seen no cycles yet: POST a spectrum"
             )
-        made = await context.forecasts.ask(forecast, cohort, place.row, question)
+        made = await context.forecasts.ask(_made, context.service, cohort, place.row, question)
         context.service.metrics.intensities.foreseen(made.found)
         return json_answer(
             {
@@ -82,6 +86,23 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
         found = context.component(site, component)
         blocks = _blocks(context, found, body)
         return await answer(found, Question(blocks, body.horizon_cycles, body.points))
+
+
+def _made(service: Service, cohort: Cohort, row: int, question: Question) -> Answer:
+    """A forecast, in a thread: given up after a while, and at once when the service stops."""
+    until = time.monotonic() + LONGEST_S
+
+    def go_on() -> None:
+        if service.is_stopping:
+            raise UnavailableError("the service is stopping")
+        if time.monotonic() > until:
+            raise ProblemError(
+                "invalid",
+                f"the forecast takes more than {LONGEST_S:g} s: ask for a nearer horizon or for "
+                "fewer rows of cycles",
+            )
+
+    return forecast(cohort, row, question, go_on)
 
 
 def _blocks(context: Context, component: Component, body: WhatIf) -> Cycles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -12,14 +13,19 @@ from twin.api.context import Context
 from twin.api.models import cohorts
 from twin.api.problems import documented
 from twin.api.schema_service import Alive, Ready
+from twin.api.shares import Shares
+from twin.api.visit import is_known, visit_now
 from twin.cohort import intensities
 from twin.exposition import CONTENT_TYPE, exposition
 from twin.service import Service
+
+SCRAPES = 32  # at once: each holds a page until it is sent
 
 
 def add_health(app: FastAPI, context: Context) -> None:
     """The routes for whoever watches the service."""
     service = context.service
+    shared, scrapes = _Shared(context), Shares(SCRAPES, "scrapes")
 
     @app.get("/healthz", tags=["health"], responses={200: {"model": Alive}})
     async def get_health() -> Response:
@@ -34,21 +40,45 @@ def add_health(app: FastAPI, context: Context) -> None:
     async def get_readiness() -> Response:
         """Whether the service can do its work; the broker is told and does not count."""
         page = readiness(service)
-        return json_answer(page, 200 if page["ready"] else 503)
+        told = page if is_known() else _for_strangers(page)
+        return json_answer(told, 200 if page["ready"] else 503)
 
     @app.get(
         "/metrics",
         tags=["health"],
         responses={
             200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-            **documented(),
+            **documented("overloaded"),
         },
     )
     async def get_metrics() -> Response:
         """The service and every component, for Prometheus."""
-        _survey(service)
-        page = await service.query(_metrics, context)
+        with visit_now() as visit:
+            visit.hold(scrapes)
+            page = await shared.page()
         return Response(page, 200, {"Cache-Control": "no-store"}, media_type=CONTENT_TYPE)
+
+
+class _Shared:
+    """The page of metrics: who asks while one is being made gets the next, made for all of them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._making: asyncio.Task[bytes] | None = None
+        self._next: asyncio.Task[bytes] | None = None
+
+    async def page(self) -> bytes:
+        """One that was begun after this was called."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._made(self._making), name="metrics")
+        return await asyncio.shield(self._next)
+
+    async def _made(self, before: asyncio.Task[bytes] | None) -> bytes:
+        if before is not None:
+            await asyncio.wait([before])
+        self._making, self._next = self._next, None
+        _survey(self._context.service)
+        return await self._context.service.maintain(_metrics, self._context)
 
 
 def readiness(service: Service) -> dict[str, Any]:
@@ -63,6 +93,16 @@ def readiness(service: Service) -> dict[str, Any]:
     ready = recovered and checks["journal"] and checks["archive"]
     trouble = None if service.source is None else service.source.trouble
     return {"ready": ready, "checks": checks, "broker_trouble": trouble, "damage": service.damage}
+
+
+def _for_strangers(page: dict[str, Any]) -> dict[str, Any]:
+    """Whether it is ready, and not where its files and its broker are."""
+    told = {key: page[key] for key in ("ready", "checks")}
+    hidden = "send a token to read it"
+    return told | {
+        "broker_trouble": None if page["broker_trouble"] is None else hidden,
+        "damage": [hidden for _ in page["damage"]],
+    }
 
 
 def _survey(service: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Path, Query, Response
@@ -27,14 +28,14 @@ _HEADERS = {
 def add_images(app: FastAPI, context: Context) -> None:
     """The routes for images."""
     service = context.service
-    album = Album(service.store.journal)
+    album, looking = Album(service.store.journal), asyncio.Lock()
 
     @app.get(
         f"{PATH}/images",
         tags=["images"],
         responses={
             200: {"model": Images},
-            **documented("unknown-component", "invalid", "damaged"),
+            **documented("unknown-component", "invalid", "damaged", "overloaded"),
         },
     )
     async def list_images(
@@ -43,7 +44,8 @@ def add_images(app: FastAPI, context: Context) -> None:
         """The newest images of a component; ask again while `complete` is false."""
         found, complete = context.component(site, component), False
         for _ in range(SLICES):
-            complete = await service.journal(album.look)
+            async with looking:
+                complete = await context.reads.ask(album.look)
             if complete:
                 break
         known = album.of(found.name)

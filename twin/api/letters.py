@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection
-from functools import partial
+from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from fastapi import FastAPI, Path, Query, Response
 
 from sensors.instant import rfc3339
 from sensors.refusal import shown
-from storage.dead_letters import KeptLetter
+from storage.dead_letters import DeadLetters, KeptLetter
 from storage.entry import DeadLetter
 from twin.api.answers import check_span, instant_ns, json_answer
 from twin.api.context import PREFIX, Context
@@ -22,23 +23,22 @@ from twin.api.schema_service import Letters, Resubmitted
 from twin.api.states import Instant
 from twin.component import NAME
 from twin.metrics import DEAD
-from twin.service import Service
 
 LARGEST = 2**63 - 1
-SHOWN = 2048  # bytes of a payload
-SLICE, SLICE_BYTES = 500, 8 << 20  # letters that are read in one turn of the journal's thread
+SHOWN, PROPERTIES = 2048, 32  # bytes of a payload, characters of a text, and how many of these
+SLICE, SLICE_BYTES = 500, 2 << 20  # letters that are read in one turn
 LOOKED, LOOKED_BYTES = 20_000, 64 << 20  # that are looked through for one page
+PAGE_BYTES = 4 << 20  # of a page, and one letter more
 
 
 def add_letters(app: FastAPI, context: Context) -> None:
     """The routes for dead letters."""
     service = context.service
-    kept = service.store.journal.dead_letters
 
     @app.get(
         f"{PREFIX}/dead-letters",
         tags=["dead letters"],
-        responses={200: {"model": Letters}, **documented("invalid", "damaged")},
+        responses={200: {"model": Letters}, **documented("invalid", "damaged", "overloaded")},
     )
     async def list_letters(
         reason: Annotated[
@@ -65,7 +65,7 @@ def add_letters(app: FastAPI, context: Context) -> None:
         """Refused messages and why, newest first, those refused with from ≤ time < to.
 
         A page may be short, even empty, while `next` is not null: only so much is looked through
-        at a time.
+        at a time, and only so much told. Long texts are cut.
         """
         wanted = _Wanted(
             reason,
@@ -79,13 +79,13 @@ def add_letters(app: FastAPI, context: Context) -> None:
             check_span(wanted.t_from_ns, wanted.t_to_ns)
         if before <= after:
             raise ProblemError("invalid", f"before {before} is not above after {after}")
-        counts = await service.journal(kept.reasons)
+        counts = await context.reads.ask(service.store.journal.letters_beside.reasons)
         _check_reason(reason, counts)
-        found, following = await _found(service, wanted, _Span(after, before))
-        census = kept.census
+        found, following = await _found(context, wanted, _Span(after, before))
+        census = service.store.journal.dead_letters.census
         return json_answer(
             {
-                "items": await service.query(lambda: [_letter(letter) for letter in found]),
+                "items": found,
                 "next": following,
                 "total": census.letters,
                 "dropped": census.dropped,
@@ -140,34 +140,67 @@ class _Span(NamedTuple):
         return _Span(self.after, number) if newest_first else _Span(number, self.before)
 
 
+class _Slice(NamedTuple):
+    """What one turn has found."""
+
+    items: list[msgspec.Raw]
+    span: _Span  # what is left to be looked through
+    looked: int  # letters, 0 at the end
+    size: int  # of them [byte]
+    is_full: bool  # nothing more fits on the page
+
+
 async def _found(
-    service: Service, wanted: _Wanted, span: _Span
-) -> tuple[list[KeptLetter], int | None]:
-    """A page, and where the next one begins: the journal has its turns between the slices."""
-    kept, found, looked, size = service.store.journal.dead_letters, list[KeptLetter](), 0, 0
+    context: Context, wanted: _Wanted, span: _Span
+) -> tuple[list[msgspec.Raw], int | None]:
+    """A page, and where the next one begins: others have their turns between the slices."""
+    letters = context.service.store.journal.letters_beside
+    found, looked, size, told = list[msgspec.Raw](), 0, 0, 0
     while True:
-        slice_ = await service.journal(
-            partial(
-                kept.list,
-                SLICE,
-                *span,
-                reason=wanted.reason,
-                newest_first=wanted.newest_first,
-                most_bytes=SLICE_BYTES,
-            )
-        )
-        if not slice_:
+        left = _Room(wanted.limit - len(found), PAGE_BYTES - told)
+        slice_ = await context.reads.ask(_slice, letters, wanted, span, left)
+        if not slice_.looked:
             return found, None
-        for letter in slice_:
-            if wanted.suits(letter.letter):
-                if len(found) == wanted.limit:
-                    return found, _edge(span, newest_first=wanted.newest_first)
-                found.append(letter)
-            span = span.behind(letter.id, newest_first=wanted.newest_first)
-            size += letter.payload_size
-        looked += len(slice_)
-        if looked >= LOOKED or size >= LOOKED_BYTES:
+        found += slice_.items
+        told += sum(map(len, slice_.items))
+        span = slice_.span
+        looked, size = looked + slice_.looked, size + slice_.size
+        if slice_.is_full or looked >= LOOKED or size >= LOOKED_BYTES:
             return found, _edge(span, newest_first=wanted.newest_first)
+
+
+class _Room(NamedTuple):
+    """What is left of a page."""
+
+    letters: int
+    size: int  # [byte]
+
+
+def _slice(letters: DeadLetters, wanted: _Wanted, span: _Span, room: _Room) -> _Slice:
+    """Some letters, those that suit written at once so that their payloads can go."""
+    found, told, size = list[msgspec.Raw](), 0, 0
+    listed = letters.list(
+        SLICE,
+        *span,
+        reason=wanted.reason,
+        newest_first=wanted.newest_first,
+        most_bytes=SLICE_BYTES,
+    )
+    for i, kept in enumerate(listed):
+        if wanted.suits(kept.letter):
+            if len(found) == room.letters or told >= room.size:
+                return _Slice(found, span, max(i, 1), size, is_full=True)
+            found.append(msgspec.Raw(msgspec.json.encode(_letter(kept))))
+            told += len(found[-1])
+        span = span.behind(kept.id, newest_first=wanted.newest_first)
+        size += _size(kept)
+    return _Slice(found, span, len(listed), size, is_full=False)
+
+
+def _size(kept: KeptLetter) -> int:
+    letter = kept.letter
+    texts = (*letter.properties.items(), (letter.topic, letter.sentence))
+    return len(letter.payload) + sum(len(a) + len(b) for a, b in texts)
 
 
 def _edge(span: _Span, *, newest_first: bool) -> int:
@@ -182,11 +215,17 @@ def _letter(kept: KeptLetter) -> dict[str, Any]:
         "time": rfc3339(letter.t_ns),
         "topic": letter.topic,
         "reason": letter.reason,
-        "sentence": letter.sentence,
-        "content_type": letter.content_type,
-        "properties": letter.properties,
+        "sentence": _cut(letter.sentence),
+        "content_type": _cut(letter.content_type),
+        "properties": {
+            _cut(name): _cut(value) for name, value in islice(letter.properties.items(), PROPERTIES)
+        },
         "payload": base64.b64encode(letter.payload[:SHOWN]).decode(),
         "payload_bytes": kept.payload_size,
         "decoded": decoded.text,
         "decoded_as": decoded.form,
     }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

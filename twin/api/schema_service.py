@@ -71,6 +71,8 @@ class Sources(Page):
     watermark: datetime | None = Field(description="What is older than this counts as late.")
     offset: int = Field(description="Lines of the journal; a state of that `offset` knows them.")
     sources: list[SourceInfo]
+    total: int = Field(description="Sources on all pages; each boot counts as one.")
+    next: str | None = Field(description="`after` of the next page.")
 
 
 class CohortInfo(Page):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from bisect import bisect_right
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Query, Response
 
 from storage.marks import Mark
 from twin.api.answers import json_answer, time_or_none
@@ -14,6 +15,9 @@ from twin.api.schema_service import Sources
 
 REGISTRATIONS = ("twin", 0)  # source and boot of what is no sensor's
 
+_PLACE = r"^[A-Za-z0-9._:-]{1,64}~[0-9]{1,19}$"
+_AFTER = "`next` of the page before: a source and its boot."
+
 
 def add_sources(app: FastAPI, context: Context) -> None:
     """The route for sources."""
@@ -22,20 +26,47 @@ def add_sources(app: FastAPI, context: Context) -> None:
     @app.get(
         f"{PATH}/sources",
         tags=["state"],
-        responses={200: {"model": Sources}, **documented("unknown-component", "invalid")},
+        responses={
+            200: {"model": Sources},
+            **documented("unknown-component", "invalid", "overloaded"),
+        },
     )
-    async def get_sources(site: Site, component: Name) -> Response:
+    async def get_sources(
+        site: Site,
+        component: Name,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+        after: Annotated[str | None, Query(pattern=_PLACE, description=_AFTER)] = None,
+    ) -> Response:
         """The numbers that each source has delivered, those missing, and how far the twin is."""
         found = context.component(site, component)
-        marks = await service.journal(service.store.journal.marks_of, found.name)
+        marks_of = service.store.journal.marks_of
+        known = await context.reads.ask(marks_of, found.name)  # at HTTP, each inspection is one
+        known = [(key, mark) for key, mark in known if key != REGISTRATIONS]
+        behind = known if after is None else known[bisect_right(known, _key(after), key=_first) :]
+        marks = behind[:limit]
         return json_answer(
             {
                 "component": found.name,
                 "watermark": time_or_none(max(0, service.fleet.watermark_ns)),
                 "offset": service.committer.end,
-                "sources": [_source(*key, mark) for key, mark in marks if key != REGISTRATIONS],
+                "sources": [_source(*key, mark) for key, mark in marks],
+                "total": len(known),
+                "next": _place(*marks[-1][0]) if len(behind) > len(marks) else None,
             }
         )
+
+
+def _place(source: str, boot: int) -> str:
+    return f"{source}~{boot}"
+
+
+def _key(place: str) -> tuple[str, int]:
+    source, _, boot = place.rpartition("~")
+    return source, int(boot)
+
+
+def _first(known: tuple[tuple[str, int], Mark]) -> tuple[str, int]:
+    return known[0]
 
 
 def _source(name: str, boot: int, mark: Mark) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from fastapi import FastAPI, Header, Query, Response
+from fastapi.responses import StreamingResponse
 
 from sensors.refusal import shown
-from storage.trajectories import Trajectories
 from twin.api.answers import JSON, check_span, chosen, instant_ns, json_answer, times, times_or_none
 from twin.api.arrow import ARROW, arrow
 from twin.api.beliefs import recorded_state, state
@@ -20,18 +20,21 @@ from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import History, State
 from twin.api.trajectory import NAMES, UNITS, Selection, Slice, history, last_row
-from twin.record import Row
 from twin.sentences import nearest
 
 CSV = "text/csv"
 ROWS = 100_000  # the most rows of a page
+CELLS = 1_000_000  # the most values of a page: 8 MB in memory, some 20 MB of text
+VALUES = 2_000  # that are written together
+PIECE = 49_152  # bytes that are made in one turn: some milliseconds, then somebody else has his
 _OTHERWISE = {
     CSV: {"schema": {"type": "string"}},
     ARROW: {"schema": {"type": "string", "format": "binary"}},
 }
 
 Instant = Annotated[str | None, Query(max_length=40, description="RFC 3339 time with a zone.")]
-Rows = Annotated[int, Query(ge=1, le=ROWS, description="Most rows of the page.")]
+_ROWS = f"Most rows of the page; fewer, with `next`, where they are more than {CELLS:,} values."
+Rows = Annotated[int, Query(ge=1, le=ROWS, description=_ROWS)]
 Every = Annotated[int, Query(ge=1, le=1_000_000, description="Give every so many rows.")]
 Fields = Annotated[
     str | None, Query(max_length=500, description=f"Of {', '.join(NAMES)}; with commas between.")
@@ -90,8 +93,34 @@ def add_states(app: FastAPI, context: Context) -> None:
         if to is not None:
             wanted = wanted._replace(t_to_ns=instant_ns(to, "to"))
             check_span(wanted.t_from_ns, wanted.t_to_ns)
-        page, following = await context.recorded(_page, wanted, media)
-        return _answer(page, media, following)
+        page = await context.recorded(history, _bounded(wanted))
+        following = None if page.next_ns is None else times(np.array([page.next_ns]))[0]
+        pieces = _PIECES[media](page, wanted, following)
+        headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+        if following is not None:
+            headers["X-Next-From"] = following  # CSV and Arrow have no place for it
+        told = _told(context, pieces)
+        return StreamingResponse(told, 200, headers, media_type=media)
+
+
+def _bounded(wanted: Selection) -> Selection:
+    """At most so many rows that the page fits into memory, as often as it may be asked for."""
+    return wanted._replace(limit=min(wanted.limit, max(1, CELLS // (2 + len(wanted.fields)))))
+
+
+async def _told(context: Context, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The page, piece by piece, each made in a thread when the one before has left."""
+    while piece := await context.reads.ask(_some, pieces):
+        yield piece
+
+
+def _some(pieces: Iterator[bytes]) -> bytes:
+    """As much as is sent at a time; nothing at the end."""
+    found, size = list[bytes](), 0
+    while size < PIECE and (piece := next(pieces, b"")):
+        found.append(piece)
+        size += len(piece)
+    return b"".join(found)
 
 
 def _fields(text: str | None) -> tuple[str, ...]:
@@ -106,50 +135,50 @@ def _fields(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in names if name != "time")  # it always comes
 
 
-def _page(
-    trajectories: Trajectories, tail: Sequence[Row], wanted: Selection, media: str
-) -> tuple[bytes, str | None]:
-    """A page as bytes, and the start of the next one; in a thread."""
-    found = history(trajectories, tail, wanted)
-    following = None if found.next_ns is None else times(np.array([found.next_ns]))[0]
-    if media == CSV:
-        return _csv(found), following
-    if media == ARROW:
-        return arrow(found.columns, UNITS), following
-    page = {
-        "component": wanted.component,
-        "units": {"time": "RFC 3339", **{name: _unit(name) for name in wanted.fields}},
-        "columns": {name: _listed(found, name) for name in ("time", *wanted.fields)},
-        "next": following,
-    }
-    return msgspec.json.encode(page), following
-
-
-def _answer(page: bytes, media: str, following: str | None) -> Response:
-    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
-    if following is not None:
-        headers["X-Next-From"] = following  # CSV and Arrow have no place for it
-    return Response(page, 200, headers, media_type=media)
+def _json(page: Slice, wanted: Selection, following: str | None) -> Iterator[bytes]:
+    units = {"time": "RFC 3339", **{name: _unit(name) for name in wanted.fields}}
+    head = msgspec.json.encode({"component": wanted.component, "units": units})
+    yield head[:-1] + b',"columns":{'
+    for i, name in enumerate(("time", *wanted.fields)):
+        yield b"%s%s:[" % (b"," if i else b"", msgspec.json.encode(name))
+        for start in range(0, page.rows, VALUES):
+            listed = msgspec.json.encode(_listed(page, name, slice(start, start + VALUES)))
+            yield (b"," if start else b"") + listed[1:-1]
+        yield b"]"
+    yield b'},"next":%s}' % msgspec.json.encode(following)
 
 
 def _unit(name: str) -> str:
     return "RFC 3339" if name == "last_evidence" else UNITS[name]
 
 
-def _listed(found: Slice, name: str) -> list[Any]:
-    values = found.columns[name]
+def _listed(page: Slice, name: str, rows: slice) -> list[Any]:
+    values = page.columns[name]
     if name == "time":
-        return times(values.astype(np.int64))
+        return times(values[rows].astype(np.int64), values.astype(np.int64))
     if name == "last_evidence":
-        return times_or_none(values.astype(np.int64))
-    return list(values.tolist())
+        return times_or_none(values[rows].astype(np.int64), values.astype(np.int64))
+    return list(values[rows].tolist())
 
 
-def _csv(found: Slice) -> bytes:
+def _csv(page: Slice, _wanted: Selection, _following: str | None) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(found.columns)
-    columns = [_listed(found, name) for name in found.columns]
-    for row in zip(*columns, strict=True):
-        writer.writerow("" if cell != cell else cell for cell in row)  # NaN is not itself
-    return text.getvalue().encode()
+    writer.writerow(page.columns)
+    step = max(1, VALUES // len(page.columns))
+    for start in range(0, page.rows, step):
+        columns = [_listed(page, name, slice(start, start + step)) for name in page.columns]
+        for row in zip(*columns, strict=True):
+            writer.writerow("" if cell != cell else cell for cell in row)  # NaN is not itself
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
+    if not page.rows:
+        yield text.getvalue().encode()
+
+
+def _arrow(page: Slice, _wanted: Selection, _following: str | None) -> Iterator[bytes]:
+    yield arrow(page.columns, UNITS)
+
+
+_PIECES = {JSON: _json, CSV: _csv, ARROW: _arrow}

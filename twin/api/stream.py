@@ -10,16 +10,18 @@ from typing import Annotated
 import msgspec
 from fastapi import FastAPI, Header, Query, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from sensors.instant import rfc3339
 from twin.api.context import PREFIX, Context
-from twin.api.problems import documented
+from twin.api.problems import documented, problem
+from twin.api.shares import Shares
+from twin.api.visit import visit_now
 from twin.errors import OverloadedError
-from twin.events import Event
+from twin.events import PAGE, Event
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0
-LISTENERS = 200  # each holds a connection for as long as it likes
 RETRY_MS = 2000
 LARGEST = 2**63 - 1
 
@@ -32,23 +34,48 @@ class Stream:
     def __init__(self, context: Context, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._events = context.service.events
         self._heartbeat_s = heartbeat_s
-        self._listeners = 0
-
-    def check(self) -> None:
-        """Raises OverloadedError if too many listen already."""
-        if self._listeners >= LISTENERS:
-            raise OverloadedError(f"{self._listeners} listen already")
+        self._texts: dict[int, bytes] = {}
+        self.places = Shares(context.service.settings.http.max_listeners, "listeners")
 
     async def text(self, after_id: int) -> AsyncGenerator[bytes, None]:
         """The events after a number as text; a comment while nothing happens."""
-        self._listeners += 1
-        try:
-            yield f"retry: {RETRY_MS}\n\n".encode()
-            async with aclosing(_beating(self._events.stream(after_id), self._heartbeat_s)) as news:
-                async for event in news:
-                    yield b": nothing new\n\n" if event is None else _written(event)
-        finally:
-            self._listeners -= 1
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        async with aclosing(_beating(self._events.pages(after_id), self._heartbeat_s)) as news:
+            async for page in news:
+                yield b": nothing new\n\n" if page is None else b"".join(map(self._sent, page))
+
+    def _sent(self, event: Event) -> bytes:
+        """An event as it is sent, made once for all who listen."""
+        if event.kind == "missed":
+            return _written(event)  # it has the number of another
+        if event.id not in self._texts:
+            self._texts[event.id] = _written(event)
+            while len(self._texts) > PAGE:
+                del self._texts[next(iter(self._texts))]
+        return self._texts[event.id]
+
+
+class _Listening(StreamingResponse):
+    """An answer that is one of the listeners for as long as it is sent.
+
+    The place is taken where it is given back, with no moment between: a thousand who ask at once
+    are told apart one by one.
+    """
+
+    def __init__(self, listeners: Stream, after_id: int) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(listeners.text(after_id), 200, headers, media_type=MEDIA_TYPE)
+        self._listeners = listeners
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events, or the problem that too many listen already."""
+        with visit_now() as visit:
+            try:
+                visit.hold(self._listeners.places)
+            except OverloadedError as exc:
+                await problem("overloaded", str(exc))(scope, receive, send)
+                return
+            await super().__call__(scope, receive, send)
 
 
 def add_stream(app: FastAPI, context: Context, heartbeat_s: float = HEARTBEAT_S) -> None:
@@ -68,17 +95,14 @@ def add_stream(app: FastAPI, context: Context, heartbeat_s: float = HEARTBEAT_S)
         after: Annotated[int | None, Query(alias="last_event_id", ge=0, le=LARGEST)] = None,
     ) -> Response:
         """What happens from now on, or from behind an event; `missed` where some are gone."""
-        listeners.check()
         given = last_event_id if last_event_id is not None else after
-        after_id = context.service.events.last_id if given is None else given
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(listeners.text(after_id), 200, headers, media_type=MEDIA_TYPE)
+        return _Listening(listeners, context.service.events.last_id if given is None else given)
 
 
 async def _beating(
-    events: AsyncIterator[Event], heartbeat_s: float
-) -> AsyncGenerator[Event | None, None]:
-    """The events, and None whenever there was none for a while."""
+    events: AsyncIterator[list[Event]], heartbeat_s: float
+) -> AsyncGenerator[list[Event] | None, None]:
+    """The events as they come, and None whenever there was none for a while."""
     coming = asyncio.ensure_future(_next(events))
     try:
         while True:
@@ -86,16 +110,16 @@ async def _beating(
             if not coming.done():
                 yield None
                 continue
-            event = coming.result()
-            if event is None:
+            page = coming.result()
+            if page is None:
                 return
-            yield event
+            yield page
             coming = asyncio.ensure_future(_next(events))
     finally:
         coming.cancel()
 
 
-async def _next(events: AsyncIterator[Event]) -> Event | None:
+async def _next(events: AsyncIterator[list[Event]]) -> list[Event] | None:
     return await anext(events, None)
 
 

@@ -39,6 +39,11 @@ class Slice(NamedTuple):
     columns: Arrays
     next_ns: int | None
 
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.columns["time"])
+
 
 def history(trajectories: Trajectories, tail: Sequence[Row], wanted: Selection) -> Slice:
     """The rows of a selection; `tail` has to be taken before this is called.
