@@ -12,9 +12,12 @@ import msgspec
 from storage.database import Database, Row, typed
 from storage.entry import DeadLetter
 from storage.errors import CorruptError, MissingError
+from storage.space import space
 
 PAYLOAD_BYTES = 1 << 20  # a longer payload is cut
 TOTAL_BYTES = 1 << 30  # the oldest make room
+DISK_PART, FREE_PART = 20, 4  # of the disk, and of what they take and is free, they take no more
+LEAST_BYTES = 64 << 10  # whatever the disk: a few sentences
 NO_ID = 2**63 - 1  # no letter has this number
 
 
@@ -62,15 +65,37 @@ class DeadLetters:
         return self.census.letters
 
     def insert(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> Census:
-        """Add letters within a transaction; the census that holds once it is committed."""
-        kept, size, dropped = self.census
+        """Add letters within a transaction; the census that holds once it is committed.
+
+        First the oldest make room, those among the new ones that find none are dropped as well:
+        so the file never grows beyond the bound.
+        """
+        most = self._most_bytes()
+        bodies, sizes = [_body(letter, most) for letter in letters], 0
+        fit = len(bodies)
+        while fit and len(bodies) - fit < self._kept and sizes + len(bodies[fit - 1]) <= most:
+            fit -= 1
+            sizes += len(bodies[fit])
+        room = Census(self._kept - (len(bodies) - fit), most - sizes, 0)
+        kept, size, dropped = self._bounded(connection, room)
+        if dropped + fit != self.census.dropped:
+            connection.execute("UPDATE bounds SET letters_dropped = ?", (dropped + fit,))
         sequence = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
-        for i, letter in enumerate(letters, start=1 + (sequence[0] if sequence else 0)):
-            body = _body(letter)
-            row = (i, letter.reason, len(body), _crc(i, body), body)
+        first = 1 + (sequence[0] if sequence else 0)
+        for at in range(fit, len(bodies)):
+            i, body = first + at, bodies[at]
+            row = (i, letters[at].reason, len(body), _crc(i, body), body)
             connection.execute("INSERT INTO letters VALUES (?, ?, ?, ?, ?)", row)
-            kept, size = kept + 1, size + len(body)
-        return self._bounded(connection, Census(kept, size, dropped))
+        return Census(kept + len(bodies) - fit, size + sizes, dropped + fit)
+
+    def _most_bytes(self) -> int:
+        """What letters may take, by the disk as it is now."""
+        try:
+            found = space(self._database.path.parent)
+        except OSError:  # whoever writes next says what is wrong with the disk
+            return self._total_bytes
+        spare = (self.census.size + found.free) // FREE_PART
+        return min(self._total_bytes, max(LEAST_BYTES, min(found.size // DISK_PART, spare)))
 
     def get(self, id: int) -> KeptLetter:  # noqa: A002  the column's and the API's name
         """One letter; raises MissingError."""
@@ -105,18 +130,16 @@ class DeadLetters:
             after = ids[-1][0]
         return found
 
-    def _bounded(self, connection: sqlite3.Connection, census: Census) -> Census:
-        letters, size, dropped = census
-        if letters <= self._kept and size <= self._total_bytes:
-            return census
+    def _bounded(self, connection: sqlite3.Connection, room: Census) -> Census:
+        """Drop the oldest until no more are left than there is room for."""
+        letters, size, dropped = self.census
         doomed = []
         for letter, bytes_ in connection.execute("SELECT id, size FROM letters ORDER BY id"):
-            if letters <= self._kept and size <= self._total_bytes:
+            if letters <= room.letters and size <= room.size:
                 break
             doomed.append((letter,))
             letters, size, dropped = letters - 1, size - bytes_, dropped + 1
         connection.executemany("DELETE FROM letters WHERE id = ?", doomed)
-        connection.execute("UPDATE bounds SET letters_dropped = ?", (dropped,))
         return Census(letters, size, dropped)
 
     def reasons(self) -> dict[str, int]:
@@ -164,10 +187,11 @@ class DeadLetters:
         return [_kept(row) for row in rows]
 
 
-def _body(letter: DeadLetter) -> bytes:
-    size = len(letter.payload)
-    if size > PAYLOAD_BYTES:
-        letter = msgspec.structs.replace(letter, payload=letter.payload[:PAYLOAD_BYTES])
+def _body(letter: DeadLetter, most: int) -> bytes:
+    """A letter as it is kept: all of it, or its beginning if it is larger than half of `most`."""
+    size, kept = len(letter.payload), min(PAYLOAD_BYTES, most // 2)
+    if size > kept:
+        letter = msgspec.structs.replace(letter, payload=letter.payload[:kept])
     return msgspec.msgpack.encode(_Body(letter, size))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import UnavailableError
@@ -86,8 +86,13 @@ def swap(asides: Mapping[Path, Path], paths: Iterable[Path]) -> None:
 
 
 def remove_leftovers(directory: Path) -> int:
-    """Remove what a crash left half-written, in a directory and all below it."""
-    leftovers = list(directory.rglob(f"*{ASIDE}"))
-    for path in leftovers:
-        path.unlink()
-    return len(leftovers)
+    """Remove what a crash left half-written, in a directory and all below it; how much that was.
+
+    Nobody reads it: where the disk refuses, it goes at another start.
+    """
+    removed = 0
+    for path in list(directory.rglob(f"*{ASIDE}")):
+        with suppress(OSError):
+            path.unlink()
+            removed += 1
+    return removed

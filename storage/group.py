@@ -78,6 +78,11 @@ class Group:
         }
         return group_document(attributes, self.arrays)
 
+    def stated(self) -> bytes | None:
+        """The `zarr.json` that is on disk, if there is one."""
+        path = self.path / DOCUMENT
+        return path.read_bytes() if path.exists() else None
+
     def column(self, component: str) -> int:
         """The column of a component; raises MissingError."""
         found = self.columns.get(component)
@@ -201,10 +206,13 @@ def written(group: Group, row: int, times: np.ndarray, members: Sequence[str]) -
     return resized(shaped)
 
 
-def cut(group: Group, rows: int) -> Group:
-    """The group without the rows from `rows` on; its components stay."""
+def cut(group: Group, rows: int, members: int | None = None) -> Group:
+    """The group without the rows from `rows` on, and without its components from `members` on."""
     kept = tuple(step for step in group.growth if step[0] < rows)
-    return resized(replace(group, committed=rows, growth=kept, times=group.times[:rows]))
+    names = group.members[:members]
+    return resized(
+        replace(group, committed=rows, growth=kept, times=group.times[:rows], members=names)
+    )
 
 
 def resized(group: Group) -> Group:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from storage.durable import disk, make_directory, remove_leftovers, write_whole
 from storage.errors import CorruptError, MissingError
+from storage.space import part
 
 LARGEST = 16 << 20  # [byte]
+DISK_PART = 2  # all images together take no more than half of the disk
+ANY = 1 << 62  # [byte]
 _SHA = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(slots=True)
+class _Lent:
+    """An image of which it is not settled yet whether it stays."""
+
+    is_new: bool  # it was not here before
+    times: int = 0  # messages that brought it and are not settled
+    kept: bool = False
 
 
 class Images:
@@ -20,6 +35,8 @@ class Images:
         """Create the directory if need be, remove what a crash left half-written."""
         self._directory = directory
         self._largest = largest
+        self._lock = threading.Lock()
+        self._lent: dict[str, _Lent] = {}
         with disk():
             make_directory(directory)
             remove_leftovers(directory)
@@ -33,6 +50,58 @@ class Images:
     def size(self) -> int:
         """Bytes of all images."""
         return self._size
+
+    @property
+    def most_bytes(self) -> int:
+        """What all images may take, by the disk that they lie on."""
+        return part(self._directory, DISK_PART, ANY)
+
+    def lend(self, data: bytes) -> str:
+        """Keep an image until it is settled whether the journal refers to it; as `put`."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        with self._lock:
+            lent = self._lent.setdefault(sha256, _Lent(is_new=not self._path(sha256).exists()))
+            lent.times += 1
+        try:
+            return self.put(data)
+        except BaseException:
+            self.settle(sha256, kept=False)
+            raise
+
+    def settle(self, sha256: str, *, kept: bool) -> None:
+        """Let an image that was lent stay, or go again unless it was here before.
+
+        It stays while another message that brought the same waits to be settled.
+        """
+        with self._lock:
+            lent = self._lent[sha256]
+            lent.times -= 1
+            lent.kept |= kept
+            if lent.times:
+                return
+            del self._lent[sha256]
+            if lent.is_new and not lent.kept:
+                self._remove(sha256)
+
+    def sweep(self, wanted: Set[str], names: Iterable[str]) -> int:
+        """Remove those of `names` that are not wanted; how many were."""
+        removed = 0
+        with self._lock:
+            for sha256 in names:
+                if sha256 not in wanted and sha256 not in self._lent:
+                    removed += self._remove(sha256)
+        return removed
+
+    def _remove(self, sha256: str) -> bool:
+        path = self._path(sha256)
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except OSError:  # it goes at another start
+            return False
+        self._count -= 1
+        self._size -= size
+        return True
 
     def put(self, data: bytes) -> str:
         """Keep an image durably; its SHA-256. Again with the same bytes, nothing happens.

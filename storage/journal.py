@@ -12,7 +12,7 @@ from storage.commits import FORM, checked, commit_rows
 from storage.database import Database, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
-from storage.errors import CorruptError, MissingError, StorageError
+from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.marks import Judgement, Mark, Marks, Outcome, sealed
 from storage.repeats import Repeats
 
@@ -43,6 +43,7 @@ class Journal:
             self._marks = Marks(_mark_rows(self._database))
             self._start, self._end = self._extent()
             self._repeats = Repeats(self._database, self._end)
+            self._unfolded = 0
         except BaseException:
             self._database.close()
             raise
@@ -67,6 +68,11 @@ class Journal:
     def end(self) -> int:
         """The offset that the next entry will get."""
         return self._end
+
+    @property
+    def unwritable(self) -> UnavailableError | None:
+        """Why it is open for reading only, until a commit finds that it can be written to."""
+        return self._database.unwritable
 
     @property
     def streams(self) -> int:
@@ -151,6 +157,7 @@ class Journal:
             for component in components:
                 self.catalogue.put_component(connection, component)
             census = self.dead_letters.insert(connection, letters) if letters else None
+        self._unfolded += sum(len(row[4]) for row in rows) + sum(len(x.payload) for x in letters)
         self._marks.advance(judgement.touched, numbers)
         if census is not None:
             self.dead_letters.census = census
@@ -221,11 +228,21 @@ class Journal:
             self._start = start
         return len(doomed)
 
+    def prove(self) -> None:
+        """Show that a commit would last; raises UnavailableError if it would not."""
+        self._database.prove()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether much was committed since the log was folded, for the disk that it lies on."""
+        return self._unfolded >= self._database.log_bytes
+
     def fold(self) -> int:
         """Fold SQLite's log into its file; how many pages were left over.
 
         For any thread: commits go on meanwhile, and take longer where nobody calls this.
         """
+        self._unfolded = 0
         return self._database.fold()
 
     def verify(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -39,8 +40,7 @@ class Store:
                 make_directory(directory)
             stack.callback(os.close, _locked(directory / _LOCK_FILE))
             known = _known_layout(directory / _LAYOUT_FILE)
-            if known and not (directory / "journal.sqlite").exists():
-                raise CorruptError(f"{directory / 'journal.sqlite'} is gone")
+            _require_journal(directory, known=known)
             self.journal = Journal(directory / "journal.sqlite")
             stack.callback(self.journal.close)
             _settle(directory, _generation(self.journal))
@@ -147,13 +147,34 @@ def _generation(journal: Journal) -> int:
 def _locked(path: Path) -> int:
     """A descriptor that holds the lock as long as it, or the process, lives."""
     with disk():
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as exc:
+            if exc.errno not in (errno.EROFS, errno.ENOSPC) or not path.exists():
+                raise
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a lock needs no writing
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:
         os.close(descriptor)
         raise UnavailableError(f"another process uses {path.parent}") from exc
     return descriptor
+
+
+def _require_journal(directory: Path, *, known: bool) -> None:
+    """Raises CorruptError for a store without its journal, which is made before all else."""
+    journal = directory / "journal.sqlite"
+    if journal.exists():
+        return
+    parts = [
+        name for name in (_TRAJECTORIES, "images", "checkpoints") if (directory / name).exists()
+    ]
+    if known or parts:
+        left = ", ".join([*parts, *([_LAYOUT_FILE] if known else [])])
+        raise CorruptError(
+            f"{journal} is gone, of the store that was here {left} is left: put the journal back "
+            f"from a copy; to begin anew, move {directory} away"
+        )
 
 
 def _known_layout(path: Path) -> bool:

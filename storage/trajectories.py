@@ -12,6 +12,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -63,8 +64,11 @@ class Trajectories:
             make_directory(path)
             remove_leftovers(path)
             document = path / DOCUMENT
-            if not document.exists() or document.read_bytes() != root_document():
+            if not document.exists():
                 write_whole(document, root_document())
+            elif document.read_bytes() != root_document():
+                with suppress(OSError):  # an older release's: it is read as well
+                    write_whole(document, root_document())
 
     def groups(self) -> list[str]:
         """The names of the groups on disk."""
@@ -93,9 +97,15 @@ class Trajectories:
             )
         )
         with disk():
-            self._publish(group, {})
+            if group.document() != before.stated() or _stale(group):
+                self._publish(group, {})
+        self._groups[name] = group
         self._written[name] = tuple(wanted)
         return group.committed
+
+    def times(self, name: str) -> np.ndarray:
+        """The times of the committed rows of a group [ns]; raises MissingError, CorruptError."""
+        return self._group(name).times
 
     def committed(self, name: str) -> int:
         """The rows of a group that are on disk; raises MissingError, CorruptError."""
@@ -179,12 +189,20 @@ class Trajectories:
             change()
             self._groups.clear()
 
-    def truncate(self, name: str, rows: int) -> None:
-        """Forget the rows from `rows` on, so that they can be written again."""
+    def truncate(self, name: str, rows: int, members: int | None = None) -> None:
+        """Forget the rows from `rows` on, so that they can be written again.
+
+        And the components from the column `members` on, if that is given: they have to be such
+        as no row that stays was given for.
+
+        Nobody is told of them any more, even where the disk does not obey: after UnavailableError
+        it is to be called again before the group is written to.
+        """
         before = self._group(name)
         if not 0 <= rows <= before.committed:
             raise ValueError(f"group {name!r} has {before.committed} rows, cannot keep {rows}")
-        after = cut(before, rows)
+        after = cut(before, rows, members)
+        self._groups[name] = after
         with disk():
             self._publish(after, {})
             for field in _fields(after):
@@ -237,11 +255,7 @@ class Trajectories:
 
     def _publish(self, group: Group, files: Mapping[Path, bytes]) -> None:
         """Blocks first, then the shapes, and the committed length last."""
-        documents = {
-            path: data
-            for path, data in _array_documents(group).items()
-            if not path.exists() or path.read_bytes() != data
-        }
+        documents = _stale(group)
         document = {group.path / DOCUMENT: group.document()}
         ready = prepare({**files, **documents, **document})
         with self._swapping:
@@ -309,6 +323,15 @@ def _array_documents(group: Group) -> dict[Path, bytes]:
     return {
         group.path / name / DOCUMENT: array_document(metadata)
         for name, metadata in group.arrays.items()
+    }
+
+
+def _stale(group: Group) -> dict[Path, bytes]:
+    """The documents of arrays that are not on disk as they should be."""
+    return {
+        path: data
+        for path, data in _array_documents(group).items()
+        if not path.exists() or path.read_bytes() != data
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sensors.codec import decode
 from sensors.errors import MalformedError
@@ -16,6 +16,7 @@ from sensors.observation import AnyObservation, Series, Spectrum
 from sensors.topics import Topics
 from storage.entry import DeadLetter, Entry
 from storage.images import Images
+from storage.marks import Outcome
 from twin.assimilate import t_end_ns
 from twin.committer import Parcel
 from twin.component import Component
@@ -25,6 +26,7 @@ from twin.lines import observed
 
 BESIDE = 1000  # topics beside the root that are told of
 STRAYS, COPY_S = 16, 1.0  # latest ones, and how soon a copy of one comes by another subscription
+TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)  # the journal refers to what such a message brings
 HEAVY = 2 << 20  # bytes of payload that take the decoder some ten milliseconds
 
 
@@ -43,19 +45,25 @@ class Inbox:
     def parcel(self, messages: Sequence[Message], done: Callable[[], None]) -> Parcel:
         """The parcel of a batch of messages; `done` is called once all of it is durable.
 
-        Images are written to disk here, before the journal refers to them.
+        Nothing is written here; see `stored`.
         """
         entries: list[Entry] = []
         lines: list[Line] = []
         dead: list[DeadLetter] = []
         origin: list[Message] = []
+        images: dict[int, bytes] = {}
+        waiting = 0  # bytes of images
         latest = time.time_ns() + self.max_ahead_ns if self.max_ahead_ns is not None else None
         for message in messages:
             if self.topics.is_outgoing(message.topic):  # our own, where the broker shows us all
                 continue
             try:
-                o = self._observation(message)
+                o, image = self._observation(message)
                 self._check(o, latest)
+                if image is not None:
+                    waiting += len(image)
+                    self._check_room(waiting)
+                    images[len(entries)] = image
             except MalformedError as exc:
                 refused = letter(message, exc.reason, str(exc))
                 if exc.reason != "topic" or self._is_news(refused):
@@ -70,7 +78,29 @@ class Inbox:
             dead,
             letter=lambda i, refusal: _again(origin[i], refusal),
             done=lambda _: done(),
+            images=images,
         )
+
+    def stored(self, parcel: Parcel) -> Parcel:
+        """The same parcel once its images are on disk; may be tried again after UnavailableError.
+
+        What is not taken in the end does not keep its image there.
+        """
+        lent: dict[int, str] = {}
+        try:
+            for i, image in parcel.images.items():
+                lent[i] = self.images.lend(image)
+        except BaseException:
+            for sha256 in lent.values():
+                self.images.settle(sha256, kept=False)
+            raise
+
+        def done(outcomes: Sequence[Outcome]) -> None:
+            for i, sha256 in lent.items():
+                self.images.settle(sha256, kept=outcomes[i] in TAKEN)
+            parcel.done(outcomes)
+
+        return replace(parcel, images={}, done=done)
 
     def _is_news(self, stray: DeadLetter) -> bool:
         """Whether a message that matches nothing is to be kept.
@@ -97,14 +127,22 @@ class Inbox:
         size = sum(len(message.payload) for message in messages)
         return size > HEAVY or any(message.topic.endswith("/image") for message in messages)
 
-    def _observation(self, message: Message) -> AnyObservation:
+    def _observation(self, message: Message) -> tuple[AnyObservation, bytes | None]:
+        """What a message says, and the image that it brings."""
         topic, payload = message.topic, message.payload
         kind, properties = message.content_type or None, message.properties
         if not topic.endswith("/image"):
-            return decode(topic, payload, kind, properties, self.limits, self.topics)
-        snapshot, data = decode_image(topic, payload, properties, kind, self.limits, self.topics)
-        self.images.put(data)
-        return snapshot
+            return decode(topic, payload, kind, properties, self.limits, self.topics), None
+        return decode_image(topic, payload, properties, kind, self.limits, self.topics)
+
+    def _check_room(self, waiting: int) -> None:
+        """Images leave room on the disk for loads."""
+        if self.images.size + waiting > (most := self.images.most_bytes):
+            raise MalformedError(
+                "room",
+                f"images take {self.images.size:,} bytes, and no more than {most:,} of this disk: "
+                "give it a larger one, then send the image again",
+            )
 
     def _check(self, o: AnyObservation, latest_ns: int | None) -> None:
         component = self.component(o.component)

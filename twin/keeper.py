@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-import structlog
-
 from storage.catalogue import Checkpoint
 from storage.errors import UnavailableError
 from storage.store import Store
@@ -17,14 +15,13 @@ from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
 from twin.fleet import Clock, Fleet
 from twin.metrics import Metrics
+from twin.obeying import Obeying
 from twin.record import Row
 from twin.recorder import Recorder
 from twin.settings import StorageTable
 
 DAY_NS = 86_400 * 10**9
 RETRY_S = 5.0  # longest wait until a disk that did not obey is tried again
-
-log = structlog.get_logger()
 
 
 class Keeper:
@@ -44,7 +41,7 @@ class Keeper:
         self._busy = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
-        self.is_available = True
+        self.disk = Obeying("archive", store.directory)
         self.is_halted = False  # what is on disk is ahead of what is in memory: write nothing
         self.is_pruning = True  # retention may let go of journal lines
         self._checkpointed = -1  # offset of the last checkpoint
@@ -53,6 +50,15 @@ class Keeper:
         """Tell when the last checkpoint was written by the service that ran before."""
         if kept:
             self._metrics.checkpoint_time.set(max(c.created_ns for c in kept) / 1e9)
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the archive could be written to when it was tried last."""
+        return self.disk.is_available
+
+    @is_available.setter
+    def is_available(self, whether: bool) -> None:
+        self.disk.is_available = whether
 
     @property
     def tail(self) -> Sequence[Row]:
@@ -102,13 +108,9 @@ class Keeper:
             try:
                 await work
             except UnavailableError as exc:
-                if self.is_available:
-                    log.error("archive_unavailable", reason=str(exc))
-                self.is_available = False
+                self.disk.refused(exc, len(self._recorder.tail))
                 return
-        if not self.is_available:
-            log.info("archive_available")
-        self.is_available = True
+        self.disk.obeyed()
         self._room.set()
 
     async def _flush(self, journal_thread: Executor) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from storage.entry import Entry
-from storage.errors import CorruptError, MissingError
+from storage.errors import CorruptError, MissingError, UnavailableError
 from storage.journal import Journal
 from storage.store import Store
 from twin.checkpoint import OtherFormatError, restored
@@ -16,11 +16,10 @@ from twin.cohort import KIND
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
-from twin.recorder import BLOCK, Recorder
+from twin.recorder import BLOCK, FLUSH_ROWS, Recorder
 from twin.refolding import refolded
 
-LINES_A_FOLD = 10_000
-FLUSH_ROWS = 4 * BLOCK  # rows that a long replay keeps in memory
+LINES_A_FOLD, BYTES_A_FOLD = 10_000, 4 << 20  # that are folded before a stop is looked for
 
 log = structlog.get_logger()
 
@@ -39,13 +38,23 @@ def recovered(
 ) -> Recovered:
     """The fleet and the recorder as if nothing had happened.
 
+    It writes what it must, and nothing where the disk does not obey. `progress` is told how many
+    lines of how many are folded, and may raise to end it.
     Raises CorruptError where the journal is damaged behind the last good checkpoint.
     """
     damage: list[str] = []
+    progress(0, store.journal.end)
     fleet = _starting_point(store, damage)
     order = store.journal.catalogue.order()
     if order is not None and fleet.offset < order.until:
-        fleet, recorder = refolded(store.journal, store.trajectories, clock, order)
+        fleet, recorder = refolded(
+            store.journal,
+            store.trajectories,
+            clock,
+            order,
+            rest=lambda _: progress(0, order.until),
+            flush=_flush,
+        )
         replayed = fleet.offset
     else:
         recorder, replayed = Recorder(store.trajectories, fleet.rows), 0
@@ -55,19 +64,31 @@ def recovered(
         fleet = result.fleet
         recorder.add(result.rows)
         if recorder.rows - recorder.flushed >= FLUSH_ROWS:
-            recorder.flush(recorder.rows // BLOCK * BLOCK)  # no part of a block that is on disk
+            _flush(recorder)
         progress(fleet.offset - first, end - first)
+    recorder.settle(fleet.members)
+    damage += recorder.cut
     return Recovered(fleet, recorder, damage, replayed + fleet.offset - first)
 
 
+def _flush(recorder: Recorder) -> None:
+    """Write whole shards on the way; they wait in memory where the disk does not obey."""
+    try:
+        recorder.flush_blocks()
+    except UnavailableError as exc:
+        log.warning("rows_wait", rows=len(recorder.tail), reason=str(exc))
+
+
 def _portions(journal: Journal, offset: int) -> Iterator[list[Entry]]:
-    """The entries from `offset` on, some thousand at a time."""
-    portion: list[Entry] = []
+    """The entries from `offset` on, some thousand at a time, or some megabytes."""
+    portion, size = list[Entry](), 0
     for _, entries in journal.read(offset):
-        portion += entries
-        if len(portion) >= LINES_A_FOLD:
-            yield portion
-            portion = []
+        for entry in entries:
+            portion.append(entry)
+            size += len(entry.body)
+            if len(portion) >= LINES_A_FOLD or size >= BYTES_A_FOLD:
+                yield portion
+                portion, size = [], 0
     yield portion
 
 

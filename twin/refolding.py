@@ -14,10 +14,9 @@ from twin.fleet import EMPTY, FOREVER_NS, Clock, Fleet
 from twin.fold import folded
 from twin.in_time import InTime
 from twin.lines import lines
-from twin.recorder import BLOCK, Recorder
+from twin.recorder import FLUSH_ROWS, Recorder
 
 LINES_A_FOLD = 1_000
-FLUSH_ROWS = 4 * BLOCK  # rows that are kept in memory
 
 Rest = Callable[[float], None]  # told how long a piece of work took [s]; may wait, or raise
 
@@ -37,6 +36,7 @@ class Refold:
         *,
         rest: Rest = lambda _: None,
         adopt: Callable[[Sequence[Entry]], None] = lambda _: None,
+        flush: Callable[[Recorder], None] = lambda recorder: recorder.flush_blocks(),
     ) -> None:
         self.fleet: Fleet = EMPTY
         self.recorder = Recorder(trajectories, 0)
@@ -45,7 +45,7 @@ class Refold:
         self._sorting = InTime(
             journal, pace_ns=clock.record_every_ns, max_jump_ns=clock.max_jump_ns
         )
-        self._rest, self._adopt = rest, adopt
+        self._rest, self._adopt, self._flush = rest, adopt, flush
 
     def order(self, generation: int) -> Order:
         """What gives the same again."""
@@ -66,11 +66,11 @@ class Refold:
         self.step(until, FOREVER_NS)
         self.recorder.flush()
 
-    def step(self, until: int, up_to_ns: int) -> None:
+    def step(self, until: int, up_to_ns: int, rest: Rest = lambda _: None) -> None:
         """Take the lines before an offset, and up to a time, that are not taken yet."""
         for _ in self._sorting.learn(until):
-            pass
-        self._take(until, up_to_ns)
+            rest(0.0)
+        self._take(until, up_to_ns, rest)
 
     def _take(self, until: int, up_to_ns: int, rest: Rest = lambda _: None) -> None:
         for portion in self._sorting.taken(up_to_ns):
@@ -88,15 +88,21 @@ class Refold:
         self.fleet = result.fleet
         self.recorder.add(result.rows)
         if self.recorder.rows - self.recorder.flushed >= FLUSH_ROWS:
-            self.recorder.flush(self.recorder.rows // BLOCK * BLOCK)
+            self._flush(self.recorder)
 
 
 def refolded(
-    journal: Journal, trajectories: Trajectories, clock: Clock, order: Order
+    journal: Journal,
+    trajectories: Trajectories,
+    clock: Clock,
+    order: Order,
+    *,
+    rest: Rest = lambda _: None,
+    flush: Callable[[Recorder], None] = lambda recorder: recorder.flush_blocks(),
 ) -> tuple[Fleet, Recorder]:
     """The fleet and the recorder that an order gives."""
     clock = replace(clock, record_every_ns=order.pace_ns, max_jump_ns=order.max_jump_ns)
-    refold = Refold(journal, trajectories, clock)
+    refold = Refold(journal, trajectories, clock, flush=flush)
     for until, up_to_ns in order.steps:
-        refold.step(until, up_to_ns)
+        refold.step(until, up_to_ns, rest)
     return refold.fleet, refold.recorder

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -32,6 +33,7 @@ from twin.keeper import Keeper
 from twin.lines import made, observed, registration
 from twin.metrics import Metrics
 from twin.news import Told
+from twin.obeying import Obeying
 from twin.outbox import Outbox
 from twin.queues import LineQueue
 from twin.reading import Hall, ImageReading, known
@@ -69,7 +71,14 @@ class Service:
         self._stepping_thread = ThreadPoolExecutor(1, "stepping")
         self._queries = ThreadPoolExecutor(2, "queries")
         self._foresight = ThreadPoolExecutor(1, "foresight")  # seconds each: no query waits behind
-        self.committer = Committer(store.journal, self._journal_thread, self._queue, self.metrics)
+        self.committer = Committer(
+            store.journal,
+            self._journal_thread,
+            self._queue,
+            self.metrics,
+            Obeying("journal", store.directory),
+        )
+        self.storing = Obeying("images", store.directory)
         self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
@@ -118,6 +127,7 @@ class Service:
     async def run(self, source: MqttSource | None) -> None:
         """Recover, then read, commit, step and keep until cancelled; then shut down in order."""
         await self.recover()
+        await self.committer.probe()
         committing = asyncio.create_task(self.committer.run(), name="commit")
         stepping = asyncio.create_task(self._step(), name="step")
         try:
@@ -129,6 +139,8 @@ class Service:
                 if self.outbox is not None:  # in case the broker was away when they were retired
                     self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
                 tasks.create_task(self.backfill.run(), name="backfill")
+                if not self.committer.is_available:
+                    self.ready.set()  # what is known can be asked for, whatever the disk takes
                 await self._register_file()
                 self.ready.set()
                 if self.settings.ingest.read_images:
@@ -208,7 +220,10 @@ class Service:
         parcel = await self.query(self.inbox.parcel, [message], lambda: None)
         if parcel.dead:
             raise MalformedError(parcel.dead[0].reason, parcel.dead[0].sentence)
-        outcome = (await self.committer.outcomes(parcel.entries, parcel.lines))[0]
+        parcel = await self.query(self.inbox.stored, parcel)
+        outcomes = await self.committer.outcomes(parcel.entries, parcel.lines)
+        parcel.done(outcomes)
+        outcome = outcomes[0]
         if outcome in (Outcome.ACCEPTED, Outcome.DUPLICATE):
             await self.journal(self.store.journal.dead_letters.remove, number)
         return outcome
@@ -239,6 +254,10 @@ class Service:
                 parcel = await loop.run_in_executor(self._queries, inbox.parcel, batch, done)
             else:
                 parcel = inbox.parcel(batch, done)
+            if parcel.images:
+                parcel = await self.storing.insist(
+                    partial(self.query, inbox.stored, parcel), len(parcel.images)
+                )
             await self.committer.send(parcel)
             self.metrics.queue_depth.labels("stepping").set(len(self._queue))
 
@@ -313,7 +332,7 @@ class Service:
         folded = self.committer.end
         while True:
             await asyncio.sleep(FOLD_S)
-            if self.committer.end - folded >= FOLD_LINES:
+            if self.committer.end - folded >= FOLD_LINES or self.store.journal.is_long:
                 folded = self.committer.end
                 with suppress(UnavailableError):  # a commit will say so, and try again
                     await self.query(self.store.journal.fold)

@@ -58,11 +58,26 @@ def readiness(service: Service) -> dict[str, Any]:
         "recovered": recovered,
         "journal": service.committer.is_available,
         "archive": recovered and service.keeper.is_available,
+        "images": service.storing.is_available,
         "broker": None if service.source is None else service.source.connected,
     }
-    ready = recovered and checks["journal"] and checks["archive"]
+    ready = recovered and checks["journal"] and checks["archive"] and checks["images"]
     trouble = None if service.source is None else service.source.trouble
-    return {"ready": ready, "checks": checks, "broker_trouble": trouble, "damage": service.damage}
+    return {
+        "ready": ready,
+        "checks": checks,
+        "broker_trouble": trouble,
+        "disk_trouble": disk_trouble(service),
+        "damage": service.damage,
+    }
+
+
+def disk_trouble(service: Service) -> list[str]:
+    """Why what cannot be written cannot, and what to do, a sentence each."""
+    writers = [service.committer.disk, service.storing]
+    if service.is_recovered:
+        writers.append(service.keeper.disk)
+    return [said for writer in writers if (said := writer.trouble) is not None]
 
 
 def _survey(service: Service) -> None:

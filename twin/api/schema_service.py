@@ -134,6 +134,7 @@ class Checks(Page):
     recovered: bool
     journal: bool
     archive: bool
+    images: bool
     broker: bool | None = Field(description="Null where there is none.")
 
 
@@ -144,5 +145,8 @@ class Ready(Page):
     checks: Checks
     broker_trouble: str | None = Field(
         description="What went wrong last with the broker, until a connection has lasted a minute."
+    )
+    disk_trouble: list[str] = Field(
+        description="Why something cannot be written, and what to do; empty if all is well."
     )
     damage: list[str] = Field(description="What was found damaged at the start.")
