@@ -147,7 +147,10 @@ class Database:
                 yield self._connection
                 self._place.require(self._connection)
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as exc:
+                if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                    # opened for reading, as the disk was: another opening may give more
+                    self.unwritable = UnavailableError(f"{self.path} cannot be written: {exc}")
                 if self._connection.in_transaction:
                     with suppress(sqlite3.Error):  # the first complaint is the one to hear
                         self._connection.execute("ROLLBACK")

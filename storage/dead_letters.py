@@ -188,8 +188,8 @@ class DeadLetters:
 
 
 def _body(letter: DeadLetter, most: int) -> bytes:
-    """A letter as it is kept: all of it, or its beginning if it is larger than half of `most`."""
-    size, kept = len(letter.payload), min(PAYLOAD_BYTES, most // 2)
+    """A letter as it is kept: all of it, or its beginning if that would take much of `most`."""
+    size, kept = len(letter.payload), min(PAYLOAD_BYTES, most // 4)
     if size > kept:
         letter = msgspec.structs.replace(letter, payload=letter.payload[:kept])
     return msgspec.msgpack.encode(_Body(letter, size))

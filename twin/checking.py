@@ -9,6 +9,7 @@ from typing import Any
 from storage.errors import CorruptError, UnavailableError
 from storage.store import Store
 from twin.errors import SettingsError
+from twin.lodging import absent
 
 JOURNAL = "journal.sqlite"
 
@@ -23,7 +24,7 @@ def checked(directory: Path) -> dict[str, Any]:
     Raises SettingsError where there are no data, InUseError while another process has them.
     """
     if not directory.is_dir():
-        raise SettingsError(f"there is no data directory {directory}")
+        raise SettingsError(absent(directory))
     if not any((directory / name).exists() for name in (JOURNAL, "layout", "trajectories.zarr")):
         raise SettingsError(f"{directory} holds no data of a twin: no {JOURNAL}")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from time import perf_counter
 from typing import NamedTuple
 
 import structlog
@@ -16,6 +17,7 @@ from twin.cohort import KIND
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
+from twin.pace import Pace
 from twin.recorder import BLOCK, FLUSH_ROWS, Recorder
 from twin.refolding import refolded
 
@@ -59,12 +61,15 @@ def recovered(
     else:
         recorder, replayed = Recorder(store.trajectories, fleet.rows), 0
     first, end = fleet.offset, store.journal.end
-    for entries in _portions(store.journal, first):
+    pace = Pace(LINES_A_FOLD)
+    for entries in _portions(store.journal, first, pace):
+        began = perf_counter()
         result = folded(fleet, lines(entries), clock)
         fleet = result.fleet
         recorder.add(result.rows)
         if recorder.rows - recorder.flushed >= FLUSH_ROWS:
             _flush(recorder)
+        pace.took(len(entries), perf_counter() - began)
         progress(fleet.offset - first, end - first)
     recorder.settle(fleet.members)
     damage += recorder.cut
@@ -79,14 +84,14 @@ def _flush(recorder: Recorder) -> None:
         log.warning("rows_wait", rows=len(recorder.tail), reason=str(exc))
 
 
-def _portions(journal: Journal, offset: int) -> Iterator[list[Entry]]:
-    """The entries from `offset` on, some thousand at a time, or some megabytes."""
+def _portions(journal: Journal, offset: int, pace: Pace) -> Iterator[list[Entry]]:
+    """The entries from `offset` on, as many at a time as are folded soon, or some megabytes."""
     portion, size = list[Entry](), 0
     for _, entries in journal.read(offset):
         for entry in entries:
             portion.append(entry)
             size += len(entry.body)
-            if len(portion) >= LINES_A_FOLD or size >= BYTES_A_FOLD:
+            if len(portion) >= pace.lines or size >= BYTES_A_FOLD:
                 yield portion
                 portion, size = [], 0
     yield portion

@@ -14,6 +14,7 @@ from twin.fleet import EMPTY, FOREVER_NS, Clock, Fleet
 from twin.fold import folded
 from twin.in_time import InTime
 from twin.lines import lines
+from twin.pace import Pace
 from twin.recorder import FLUSH_ROWS, Recorder
 
 LINES_A_FOLD = 1_000
@@ -46,6 +47,7 @@ class Refold:
             journal, pace_ns=clock.record_every_ns, max_jump_ns=clock.max_jump_ns
         )
         self._rest, self._adopt, self._flush = rest, adopt, flush
+        self._pace = Pace(LINES_A_FOLD)
 
     def order(self, generation: int) -> Order:
         """What gives the same again."""
@@ -75,10 +77,13 @@ class Refold:
     def _take(self, until: int, up_to_ns: int, rest: Rest = lambda _: None) -> None:
         for portion in self._sorting.taken(up_to_ns):
             self._adopt(portion)
-            for start in range(0, len(portion), LINES_A_FOLD):
-                began = perf_counter()
-                self._fold(portion[start : start + LINES_A_FOLD])
-                rest(perf_counter() - began)
+            start = 0
+            while start < len(portion):
+                began, stop = perf_counter(), start + self._pace.lines
+                self._fold(portion[start:stop])
+                took, start = perf_counter() - began, stop
+                self._pace.took(self._pace.lines, took)
+                rest(took)
         if not self.steps:  # in its place: nothing of it is behind
             self.fleet = replace(self.fleet, behind={})
         self.steps.append((until, up_to_ns))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.marks import Outcome
 from storage.store import Store
-from twin.backfill import Backfill
+from twin.backfill import Backfill, StoppedError
 from twin.committer import Committer
 from twin.component import Component, Registration
 from twin.errors import ConflictError
@@ -108,7 +109,7 @@ class Service:
     async def recover(self) -> Recovered:
         """Bring back what was believed; then register what the fleet file adds."""
         began = time.perf_counter()
-        found = await self._on(self._stepping_thread, recovered, self.store, self.clock)
+        found = await self._recovered()
         self.fleet, self.damage = found.fleet, found.damage
         self._telling.recovered(found.fleet)
         for sentence in found.damage:
@@ -123,6 +124,25 @@ class Service:
             seconds=round(time.perf_counter() - began, 3),
         )
         return found
+
+    async def _recovered(self) -> Recovered:
+        """Fold what is to be folded, until that is done or a stop is asked for."""
+        stopping = threading.Event()
+
+        def progress(done: int, _: int) -> None:
+            if stopping.is_set():
+                log.info("recovery_stopped", lines=done)
+                raise StoppedError
+
+        folding = asyncio.ensure_future(
+            self._on(self._stepping_thread, recovered, self.store, self.clock, progress)
+        )
+        try:
+            return await asyncio.shield(folding)
+        except asyncio.CancelledError:
+            stopping.set()  # the store must not be closed under it
+            await asyncio.gather(folding, return_exceptions=True)
+            raise
 
     async def run(self, source: MqttSource | None) -> None:
         """Recover, then read, commit, step and keep until cancelled; then shut down in order."""
