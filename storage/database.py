@@ -106,9 +106,12 @@ class Database:
     def _require_writable(self) -> None:
         """Raises UnavailableError where a commit would not last."""
         self._place.require(self._connection)
-        if self.unwritable is not None:
-            self._connection.close()
-            self._connect()  # there may be room by now
+        if self.unwritable is not None and self._fold_lock.acquire(blocking=False):
+            try:  # there may be room by now; whatever is left open stays as it was opened
+                self._close()
+                self._connect()
+            finally:
+                self._fold_lock.release()
         if self.unwritable is not None:
             raise UnavailableError(str(self.unwritable)) from self.unwritable
 
@@ -183,9 +186,12 @@ class Database:
     def close(self) -> None:
         """Fold the log into the file and let go."""
         with self._fold_lock, self._lock, self._translating():
-            if self._folding is not None:
-                self._folding.close()
-            self._connection.close()
+            self._close()
+
+    def _close(self) -> None:
+        if self._folding is not None:
+            self._folding.close()
+        self._connection.close()
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

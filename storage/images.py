@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from storage.space import part
 LARGEST = 16 << 20  # [byte]
 DISK_PART = 2  # all images together take no more than half of the disk
 ANY = 1 << 62  # [byte]
+LENT = ".lent"  # suffix of a file beside an image: it is not settled whether that stays
 _SHA = re.compile(r"[0-9a-f]{64}")
 
 
@@ -56,13 +57,22 @@ class Images:
         """What all images may take, by the disk that they lie on."""
         return part(self._directory, DISK_PART, ANY)
 
-    def lend(self, data: bytes) -> str:
-        """Keep an image until it is settled whether the journal refers to it; as `put`."""
+    def lend(self, data: bytes, since: int) -> str:
+        """Keep an image until it is settled whether the journal refers to it; as `put`.
+
+        No entry before the offset `since` refers to an image that was not here: that is where to
+        look for one after a crash.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
+        path = self._path(sha256)
         with self._lock:
-            lent = self._lent.setdefault(sha256, _Lent(is_new=not self._path(sha256).exists()))
+            lent = self._lent.setdefault(sha256, _Lent(is_new=not path.exists()))
             lent.times += 1
         try:
+            if lent.is_new:
+                with disk():
+                    make_directory(path.parent)
+                    path.with_name(sha256 + LENT).write_text(str(since))  # durable with the image
             return self.put(data)
         except BaseException:
             self.settle(sha256, kept=False)
@@ -77,31 +87,29 @@ class Images:
             lent = self._lent[sha256]
             lent.times -= 1
             lent.kept |= kept
-            if lent.times:
-                return
-            del self._lent[sha256]
-            if lent.is_new and not lent.kept:
-                self._remove(sha256)
+            if not lent.times:
+                del self._lent[sha256]
+                if lent.is_new:
+                    self.decide(sha256, kept=lent.kept)
 
-    def sweep(self, wanted: Set[str], names: Iterable[str]) -> int:
-        """Remove those of `names` that are not wanted; how many were."""
-        removed = 0
-        with self._lock:
-            for sha256 in names:
-                if sha256 not in wanted and sha256 not in self._lent:
-                    removed += self._remove(sha256)
-        return removed
+    def unsettled(self) -> dict[str, int]:
+        """The images that were lent when a process ended, and from where on to look for each."""
+        found = {}
+        for path in self._directory.glob(f"??/*{LENT}"):
+            if (name := path.name.removesuffix(LENT)) not in self._lent:
+                with suppress(OSError, ValueError):  # half-written: nothing is known of it
+                    found[name] = int(path.read_text())
+        return found
 
-    def _remove(self, sha256: str) -> bool:
+    def decide(self, sha256: str, *, kept: bool) -> None:
+        """Let an unsettled image stay or go; where the disk refuses, it is unsettled as before."""
         path = self._path(sha256)
-        try:
-            size = path.stat().st_size
-            path.unlink()
-        except OSError:  # it goes at another start
-            return False
-        self._count -= 1
-        self._size -= size
-        return True
+        with suppress(OSError):
+            if not kept and path.exists():
+                size = path.stat().st_size
+                path.unlink()
+                self._count, self._size = self._count - 1, self._size - size
+            path.with_name(sha256 + LENT).unlink(missing_ok=True)
 
     def put(self, data: bytes) -> str:
         """Keep an image durably; its SHA-256. Again with the same bytes, nothing happens.

@@ -7,6 +7,7 @@ take the place. Nothing else that lies beside an empty place is taken for the st
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from storage.durable import disk, sync_directory, write_whole
@@ -48,10 +49,12 @@ def settled(place: Path) -> str | None:
     new = beside(place)
     with disk():
         if holds_store(place):
-            (place / MARK).unlink(missing_ok=True)
+            if (place / MARK).exists():
+                with suppress(OSError):  # it means nothing in its place
+                    (place / MARK).unlink()
             if not (new / MARK).exists():
                 return None
-            (new / MARK).unlink()
+            (new / MARK).unlink()  # or it might take the place later, without what came since
             return f"{new} was to take the place of {place} and did not: it can be removed"
         if not (new / MARK).exists():
             return None

@@ -39,6 +39,7 @@ class Inbox:
     max_ahead_ns: int | None
     component: Callable[[str], Component | None]
     images: Images
+    end: Callable[[], int] = lambda: 0  # of the journal
     beside: set[str] = field(default_factory=set)  # topics of others that were told of
     strays: deque[tuple[str, bytes, float]] = field(default_factory=lambda: deque(maxlen=STRAYS))
 
@@ -89,7 +90,7 @@ class Inbox:
         lent: dict[int, str] = {}
         try:
             for i, image in parcel.images.items():
-                lent[i] = self.images.lend(image)
+                lent[i] = self.images.lend(image, self.end())
         except BaseException:
             for sha256 in lent.values():
                 self.images.settle(sha256, kept=False)

@@ -40,6 +40,7 @@ from twin.queues import LineQueue
 from twin.reading import Hall, ImageReading, known
 from twin.recovery import Recovered, recovered
 from twin.settings import Settings
+from twin.settling import settle_images
 from twin.telling import Telling
 
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
@@ -161,6 +162,7 @@ class Service:
                 tasks.create_task(self.backfill.run(), name="backfill")
                 if not self.committer.is_available:
                     self.ready.set()  # what is known can be asked for, whatever the disk takes
+                await settle_images(self.store, self.journal)
                 await self._register_file()
                 self.ready.set()
                 if self.settings.ingest.read_images:
@@ -375,6 +377,7 @@ def _inbox(settings: Settings, store: Store, component: Callable[[str], Componen
         max_ahead_ns=None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9),
         component=component,
         images=store.images,
+        end=lambda: store.journal.end,
     )
 
 
