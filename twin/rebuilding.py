@@ -23,6 +23,8 @@ from twin.lodging import absent
 from twin.refolding import Refold
 from twin.settings import Settings
 
+LETTERS_BYTES = 16 << 20  # of dead letters that are held in memory
+
 
 def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, Any]:
     """Rebuild `directory` into `out`, or in its place; the old store is kept beside it."""
@@ -90,7 +92,7 @@ def _copy_rest(store: Store, new: Store) -> None:
     for sha256 in store.images.names():
         new.images.put(store.images.get(sha256))
     after = 0
-    while letters := store.journal.dead_letters.list(1000, after):
+    while letters := store.journal.dead_letters.list(1000, after, most_bytes=LETTERS_BYTES):
         new.journal.append((), [kept.letter for kept in letters], now_ns=time.time_ns())
         after = letters[-1].id
 
