@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Sequence
 from typing import TypeVar
 from zlib import crc32
 
@@ -48,6 +50,17 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
     def until(self) -> int:
         """The offset from which entries are folded as they came."""
         return self.steps[-1][0]
+
+
+class Loss(msgspec.Struct, frozen=True, array_like=True):
+    """Something that was kept and is gone, in a sentence; told for ever."""
+
+    found_ns: int
+    sentence: str
+
+
+class _Sealed(msgspec.Struct, frozen=True, array_like=True):
+    since_ns: int
 
 
 class _Committed(msgspec.Struct, frozen=True, array_like=True):
@@ -122,6 +135,27 @@ class Catalogue:
         """Record how many rows of a group are on disk."""
         with self._database.transaction() as connection:
             self._put(connection, "array", name, _Committed(rows))
+
+    def losses(self) -> list[Loss]:
+        """What was found gone so far, the oldest first."""
+        return sorted(self._all("loss", Loss).values(), key=lambda loss: loss.found_ns)
+
+    def put_losses(self, sentences: Sequence[str]) -> None:
+        """Remember that something is gone; what is remembered already stays as it is."""
+        known = {loss.sentence for loss in self.losses()}
+        now_ns = time.time_ns()
+        with self._database.transaction() as connection:
+            for i, sentence in enumerate(s for s in sentences if s not in known):
+                self._put(connection, "loss", f"{now_ns + i}", Loss(now_ns + i, sentence))
+
+    def is_sealed(self) -> bool:
+        """Whether a seal was ever written beside the journal."""
+        return bool(self._all("sealed", _Sealed))
+
+    def put_sealed(self, connection: sqlite3.Connection) -> None:
+        """Remember that there is a seal, within the transaction before the first."""
+        if not self.is_sealed():
+            self._put(connection, "sealed", "", _Sealed(time.time_ns()))
 
     def aliases(self) -> dict[tuple[str, str], str]:
         """Versions by (model, alias)."""

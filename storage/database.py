@@ -11,6 +11,7 @@ from typing import Any
 
 from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.looking import looking
 from storage.schema import APPLICATION_ID, TABLES, VERSION
 from storage.wal import lost_commits
 
@@ -61,11 +62,18 @@ def translated(exc: sqlite3.Error, path: Path) -> StorageError | None:
 class Database:
     """A connection that any thread may use, one at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, create it if there is none; raises CorruptError, UnavailableError."""
+    def __init__(self, path: Path, *, is_look: bool = False) -> None:
+        """Open the file, create it if there is none; raises CorruptError, UnavailableError.
+
+        With `is_look` nothing is created or changed, and a damaged log counts up to the damage.
+        """
         self.path = path
         self._lock = threading.RLock()
         self._fold_lock = threading.Lock()  # taken before the other
+        if is_look:
+            with self._translating():
+                self._connection = self._folding = _looked_at(path)
+            return
         with disk():
             if not path.exists():
                 create(path)
@@ -176,6 +184,22 @@ def connection(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as exc:
         opened.close()
         # These statements are right: what is wrong with them is the file.
+        raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _looked_at(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing."""
+    opened: sqlite3.Connection = looking(path)
+    try:
+        _identify(opened, path)
+        opened.execute("PRAGMA cell_size_check=ON")
+        _inspect(opened, path)
+    except sqlite3.DatabaseError as exc:
+        opened.close()
         raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
     except BaseException:
         opened.close()
