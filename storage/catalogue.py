@@ -63,6 +63,10 @@ class _Sealed(msgspec.Struct, frozen=True, array_like=True):
     since_ns: int
 
 
+class _Layout(msgspec.Struct, frozen=True, array_like=True):
+    number: int
+
+
 class _Committed(msgspec.Struct, frozen=True, array_like=True):
     rows: int
 
@@ -147,6 +151,16 @@ class Catalogue:
         with self._database.transaction() as connection:
             for i, sentence in enumerate(s for s in sentences if s not in known):
                 self._put(connection, "loss", f"{now_ns + i}", Loss(now_ns + i, sentence))
+
+    def layout(self) -> int:
+        """The layout of the directory, 0 where an earlier release did not say."""
+        return sum(kept.number for kept in self._all("layout", _Layout).values())
+
+    def put_layout(self, number: int) -> None:
+        """Remember the layout of the directory: a file that says another is damaged."""
+        if self.layout() != number:
+            with self._database.transaction() as connection:
+                self._put(connection, "layout", "", _Layout(number))
 
     def is_sealed(self) -> bool:
         """Whether a seal was ever written beside the journal."""

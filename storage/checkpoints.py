@@ -31,9 +31,11 @@ class CheckpointFile(NamedTuple):
 class Checkpoints:
     """A directory of checkpoints."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_look: bool = False) -> None:
         """Create the directory if need be, remove what a crash left half-written."""
         self._directory = directory
+        if is_look:
+            return
         with disk():
             make_directory(directory)
             remove_leftovers(directory)

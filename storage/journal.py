@@ -50,9 +50,7 @@ class _Unsealed(NamedTuple):
 class Journal:
     """`journal.sqlite`: observations, dead letters, catalogue. Used by one thread at a time."""
 
-    def __init__(
-        self, path: Path, *, letters_kept: int = 100_000, is_look: bool = False
-    ) -> None:
+    def __init__(self, path: Path, *, letters_kept: int = 100_000, is_look: bool = False) -> None:
         """Open or create; raises CorruptError for a damaged file, UnavailableError.
 
         What is damaged and did not keep it from being opened is in `damage`. With `is_look`
@@ -86,6 +84,11 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
 
     @property
     def start(self) -> int:

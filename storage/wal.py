@@ -78,9 +78,7 @@ def coefficients(words: int) -> np.ndarray:
     return weights
 
 
-def checksum(
-    words: np.ndarray, seed: tuple[int, int], weights: np.ndarray
-) -> tuple[int, int]:
+def checksum(words: np.ndarray, seed: tuple[int, int], weights: np.ndarray) -> tuple[int, int]:
     """The two sums over words, from those before on."""
     values = np.append(words.astype(np.uint32), np.array(seed, np.uint32))
     s, t = (weights * values).sum(axis=1, dtype=np.uint32)

@@ -18,6 +18,7 @@ from twin.cohort import KIND
 from twin.errors import SettingsError, TwinError
 from twin.fleet import Clock, Fleet, clock_of
 from twin.refolding import Refold
+from twin.remedies import remedied
 from twin.settings import Settings
 
 
@@ -29,7 +30,7 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
     if target.exists() and any(target.iterdir()):
         raise SettingsError(f"{target} exists and is not empty")
     clock = clock_of(settings)
-    with Store(directory) as store, Store(target) as new:
+    with remedied(directory), Store(directory) as store, Store(target) as new:
         if store.journal.start:
             raise TwinError(
                 f"retention has dropped the journal before offset {store.journal.start}: "

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from storage.entry import Entry
-from storage.errors import CorruptError, MissingError
+from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.journal import Journal
 from storage.store import Store
 from twin.checkpoint import OtherFormatError, restored
@@ -16,8 +16,10 @@ from twin.cohort import KIND
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
+from twin.mending import mended_trajectory, whole_states, with_what_is_left
 from twin.recorder import BLOCK, Recorder
 from twin.refolding import refolded
+from twin.remedies import dropped, remedied, with_remedy
 
 LINES_A_FOLD = 10_000
 FLUSH_ROWS = 4 * BLOCK  # rows that a long replay keeps in memory
@@ -39,10 +41,35 @@ def recovered(
 ) -> Recovered:
     """The fleet and the recorder as if nothing had happened.
 
-    Raises CorruptError where the journal is damaged behind the last good checkpoint.
+    Raises CorruptError where the journal is damaged behind the last good checkpoint. Where the
+    history of a state that is whole is damaged, and cannot be made again, the state goes on.
     """
-    damage: list[str] = []
-    fleet = _starting_point(store, damage)
+    damage = [*store.damage, *mended_trajectory(store)]
+    try:
+        return _replayed(store, _starting_point(store, damage), clock, progress, damage)
+    except StorageError as exc:
+        if isinstance(exc, UnavailableError):
+            raise
+        why = exc
+    for _, whole in whole_states(store):  # though its history is not whole
+        with remedied(store.directory):
+            for _ in store.journal.read(whole.offset):  # before anything is cut for its sake
+                pass
+        fleet = with_what_is_left(store, whole, clock, damage)
+        return _replayed(store, fleet, clock, progress, damage)
+    if isinstance(why, CorruptError):
+        raise CorruptError(with_remedy(str(why), store.directory)) from why
+    raise dropped(store.journal.start, store.directory, damage) from why
+
+
+def _replayed(
+    store: Store,
+    fleet: Fleet,
+    clock: Clock,
+    progress: Callable[[int, int], None],
+    damage: list[str],
+) -> Recovered:
+    """The state after what the journal says behind it."""
     order = store.journal.catalogue.order()
     if order is not None and fleet.offset < order.until:
         fleet, recorder = refolded(store.journal, store.trajectories, clock, order)

@@ -101,6 +101,7 @@ class Service:
         began = time.perf_counter()
         found = await self._on(self._stepping_thread, recovered, self.store, self.clock)
         self.fleet, self.damage = found.fleet, found.damage
+        self.store.journal.damage = self.damage  # what is met later is told with it
         self._telling.recovered(found.fleet)
         for sentence in found.damage:
             log.error("damage_found", what=sentence)

@@ -36,9 +36,9 @@ from storage.errors import StorageError
 from storage.store import Store
 from tests.end_to_end.traffic import fleet
 from twin import reading
+from twin.api.trajectory import Selection, history
 from twin.checking import checked
 from twin.checkpoint import metadata, tensors
-from twin.cohort import KIND
 from twin.committer import Parcel
 from twin.component import Component
 from twin.errors import TwinError
@@ -46,7 +46,7 @@ from twin.fleet_file import registrations
 from twin.fold import Line
 from twin.lines import observed
 from twin.reading import NamedReader
-from twin.recorder import FIELDS, tail_history
+from twin.remedies import remedied
 from twin.service import Service
 from twin.serving import prepare
 from twin.settings import Settings, settings
@@ -75,7 +75,9 @@ def chosen(data: Path) -> Settings:
 @asynccontextmanager
 async def running(data: Path) -> AsyncIterator[Service]:
     """A service that has recovered; what keeps it from that is raised."""
-    with Store(data) as store:
+    with remedied(data):
+        store = Store(data)
+    with store:
         service = Service(chosen(data), store)
         work = asyncio.create_task(service.run(None))
         ready = asyncio.create_task(service.ready.wait())
@@ -120,8 +122,8 @@ def observations(seq: int, store: Store) -> list[AnyObservation]:
     if seq % 40 == 1:
         cycles = np.array([(6e7 + seq, 4e7, 2.0)]).tobytes()
         found.append(Spectrum(**_head(seq, NAMES[1], "daq"), quantity="stress", cycles=cycles))
-    if seq % 80 == 5:
-        sha256 = store.images.put(picture(seq // 80))
+    if seq % 60 == 50 and seq > CUT:
+        sha256 = store.images.put(picture(seq // 60))
         size = {"width": 48, "height": 32, "pixel_size": 1e-4, "media_type": "image/png"}
         kind: Any = "crack"
         found.append(Snapshot(**_head(seq, NAMES[1], "camera"), sha256=sha256, kind=kind, **size))
@@ -189,7 +191,7 @@ def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
 
 
-def _told(work: Callable[[], Any]) -> Any:  # noqa: ANN401  whatever is asked
+def _told(work: Callable[[], Any]) -> Any:
     """What an answer is, or that there is none."""
     try:
         return work()
@@ -219,13 +221,10 @@ def seen(service: Service) -> State:
 
 
 def _history(service: Service, name: str) -> list[tuple[Any, ...]]:
-    fields = [f.name for f in FIELDS]
-    disk = service.store.trajectories.read(KIND, name, fields)
-    tail = tail_history(service.keeper.tail, name, fields)
-    columns = [
-        np.nan_to_num(np.concatenate([disk[f], tail[f]]).astype(float), nan=-1.0)
-        for f in ("time", *fields)
-    ]
+    """The rows that HTTP would tell."""
+    wanted = Selection(name, limit=10**6)
+    found = history(service.store.trajectories, service.keeper.tail, wanted).columns
+    columns = [np.nan_to_num(column.astype(float), nan=-1.0) for column in found.values()]
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
@@ -259,6 +258,11 @@ def kind_of(data: Path, path: Path) -> str:
         newest = max(path.parent.iterdir())
         return "checkpoint, newest" if path == newest else "checkpoint, older"
     return {"images": "image"}.get(parts[0], parts[0])
+
+
+def classes(data: Path) -> list[str]:
+    """The classes of the files of a store."""
+    return sorted({kind_of(data, p) for p in data.rglob("*") if p.is_file()} - SPARED)
 
 
 def flipped(path: Path, draw: np.random.Generator) -> str:
@@ -316,7 +320,7 @@ def snapshot(data: Path) -> dict[str, tuple[int, bytes]]:
     return {
         str(path.relative_to(data)): (path.stat().st_mtime_ns, path.read_bytes())
         for path in data.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != "journal.sqlite-shm"  # an index, of no content
     }
 
 
@@ -336,7 +340,7 @@ async def judged(data: Path, outcome: Outcome, whole: State) -> Outcome:
         outcome.found = bool(checked(data)["problems"])
     except (StorageError, TwinError):
         outcome.found = True
-    except Exception as exc:  # noqa: BLE001  a defect, which is what is looked for
+    except Exception as exc:
         outcome.verdict, outcome.why = "CRASH", f"check: {type(exc).__name__}: {exc}"
         return outcome
     outcome.created = snapshot(data) != before
@@ -344,7 +348,7 @@ async def judged(data: Path, outcome: Outcome, whole: State) -> Outcome:
         async with running(data) as service:
             await settled(service)
             found, told = seen(service), list(service.damage)
-    except BaseException as exc:  # noqa: BLE001  the same
+    except BaseException as exc:
         return _failed(outcome, exc)
     outcome.told = told
     other, refused = differing(found, whole)
@@ -385,14 +389,16 @@ class Table:
             own = [o for o in self.outcomes if place in (o.place, "all")]
             counts = Counter(o.verdict for o in own)
             missed = sum(not o.found and o.verdict not in ("harmless", "CRASH") for o in own)
-            figures = (len(own), sum(o.found for o in own), sum(bool(o.told) for o in own),
-                       *(counts[v] for v in VERDICTS), missed, sum(o.created for o in own))  # fmt: skip
+            found, told = sum(o.found for o in own), sum(bool(o.told) for o in own)
+            wrote = sum(o.created for o in own)
+            figures = (len(own), found, told, *(counts[v] for v in VERDICTS), missed, wrote)
             rows.append((place, *map(str, figures)))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
-            "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+            row[0].ljust(widths[0])
+            + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
             for row in rows
-        )  # fmt: skip
+        )
 
     @property
     def faults(self) -> list[Outcome]:
@@ -442,7 +448,7 @@ async def _one(
 ) -> Outcome:
     base, state = whole
     shutil.copytree(base, data)
-    places = sorted({kind_of(data, p) for p in data.rglob("*") if p.is_file()} - SPARED)
+    places = classes(data)
     fitting = [place for place in places if only in place] or places
     harm = HARMS[int(draw.integers(len(HARMS)))]
     outcome = damaged(data, harm, draw, fitting[int(draw.integers(len(fitting)))])
@@ -488,8 +494,6 @@ def main() -> int:
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
 
 
 if __name__ == "__main__":

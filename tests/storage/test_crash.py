@@ -11,9 +11,6 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
-from storage.errors import CorruptError
 from storage.journal import Journal
 from storage.wal import lost_commits
 from tests.conftest import tool
