@@ -100,6 +100,11 @@ class Catalogue:
         """Remember a registration, within the transaction that appends it."""
         self._put(connection, "component", component.name, component)
 
+    def keep_component(self, component: Component) -> None:
+        """Remember a registration whose line is not in the journal any more."""
+        with self._database.transaction() as connection:
+            self.put_component(connection, component)
+
     def checkpoint(self, name: str) -> Checkpoint:
         """A checkpoint by its name; raises MissingError."""
         return self._one("checkpoint", name, Checkpoint)

@@ -190,9 +190,14 @@ def _crc(letter: int, body: bytes) -> int:
     return crc32(body, crc32(str(letter).encode()))
 
 
+def letter_of(number: int, body: bytes) -> KeptLetter:
+    """What the body of a letter says, which is as it was written."""
+    kept = msgspec.msgpack.decode(body, type=_Body)
+    return KeptLetter(number, kept.letter, kept.payload_size)
+
+
 def _kept(row: Row) -> KeptLetter:
     letter, crc, body = typed(row, int, int, bytes)
     if crc != _crc(letter, body):
         raise CorruptError(f"dead letter {letter} does not match its checksum")
-    kept = msgspec.msgpack.decode(body, type=_Body)
-    return KeptLetter(letter, kept.letter, kept.payload_size)
+    return letter_of(letter, body)

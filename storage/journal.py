@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.log_mending import settled_log
-from storage.marks import Judgement, Mark, Marks, Outcome, sealed
+from storage.marks import Judgement, Key, Mark, Marks, Outcome, sealed, unsealed
 from storage.repeats import Repeats
 from storage.seal import SUFFIX, Seal, SealFile
 
@@ -161,6 +161,42 @@ class Journal:
         self._repeats.add(entries)
         self._unsealed = _Unsealed(seal)
         self._sealed_before()
+
+    def begin_at(self, start: int) -> None:
+        """Let an empty journal begin at an offset: what was before it is not to be had."""
+        if self._end:
+            raise ValueError(f"{self.path} holds entries up to {self._end}")
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE bounds SET start = ?", (start,))
+        self._start = self._end = start
+        self._repeats = Repeats(self._database, start)
+
+    def put_back(self, entries: Sequence[Entry], *, now_ns: int) -> None:
+        """Make salvaged entries durable, in the order given; nothing is judged again."""
+        seal = self._commit(self._marks.following(entries), (), now_ns)
+        self._end += len(entries)
+        self._repeats.add(entries)
+        self._unsealed = _Unsealed(seal)
+        self._sealed_before()
+
+    def put_marks(self, marks: Mapping[Key, Mark]) -> None:
+        """Let salvaged marks count; those of streams without entries end before the first."""
+        numbers = self._marks.numbered(marks)
+        fresh = [(number, *key) for key, number in numbers.items() if self._marks.get(key) is None]
+        lasts = self._lasts()
+        with self._database.transaction() as connection:
+            inserted(connection, "INSERT INTO streams VALUES", fresh)
+            rows = [
+                (numbers[key], sealed(key, mark, lasts.get(numbers[key], max(0, self._start - 1))))
+                for key, mark in marks.items()
+            ]
+            inserted(connection, "REPLACE INTO marks VALUES", rows)
+        self._marks.advance(dict(marks), numbers)
+
+    def _lasts(self) -> dict[int, int]:
+        """The offset of the last entry of every stream, by its number."""
+        rows = _mark_rows(self._database)
+        return {row[0]: unsealed((row[1], row[2], row[3]), row[4])[1] for row in rows}
 
     def _sealed_before(self) -> _Unsealed | None:
         """Seal what is committed and is not sealed yet; raises UnavailableError."""

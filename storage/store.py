@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -191,6 +192,18 @@ def _clear(directory: Path, generation: int) -> None:
 def _generation(journal: Journal) -> int:
     order = journal.catalogue.order()
     return 0 if order is None else order.generation
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Nobody else uses the store at `directory`; raises UnavailableError. Creates nothing."""
+    path = directory / _LOCK_FILE
+    descriptor = _locked(path) if path.exists() else None
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _locked(path: Path) -> int:

@@ -32,7 +32,7 @@ from PIL import Image
 from models.crack_image import CrackReader
 from sensors.observation import AnyObservation, Inspection, Snapshot, Spectrum
 from storage.entry import DeadLetter
-from storage.errors import StorageError
+from storage.errors import CorruptError, StorageError
 from storage.store import Store
 from tests.end_to_end.traffic import fleet
 from twin import reading
@@ -47,6 +47,7 @@ from twin.fold import Line
 from twin.lines import observed
 from twin.reading import NamedReader
 from twin.remedies import remedied
+from twin.salvage import salvaged
 from twin.service import Service
 from twin.serving import prepare
 from twin.settings import Settings, settings
@@ -308,7 +309,8 @@ VERDICTS = (
     "harmless",
     "rebuilt",
     "quarantined",
-    "refused",
+    "salvaged",
+    "hopeless",
     "WRONG",
     "MUTE",
     "CRASH",
@@ -358,6 +360,27 @@ async def judged(data: Path, outcome: Outcome, whole: State) -> Outcome:
         outcome.verdict, outcome.why = "quarantined", f"{sorted(other | refused)}; {told[:1]}"
     else:
         outcome.verdict = "rebuilt" if outcome.found or told else "harmless"
+    return outcome
+
+
+async def saved(data: Path, outcome: Outcome, whole: State) -> Outcome:
+    """Do as the refusal says, and compare what comes of it."""
+    try:
+        report = salvaged(data, None)
+        async with running(Path(report["store"])) as service:
+            await settled(service)
+            found, told = seen(service), report["losses"]
+    except CorruptError as exc:
+        hopeless = "nothing of" in str(exc) or "began at line" in str(exc)
+        outcome.verdict, outcome.why = "hopeless" if hopeless else "MUTE", f"salvage: {exc}"
+        return outcome
+    except BaseException as exc:
+        outcome.verdict, outcome.why = "CRASH", f"salvage: {type(exc).__name__}: {exc}"
+        return outcome
+    lost = [line for line in whole["lines"] if line not in found["lines"]]
+    other, _ = differing(found, whole)
+    outcome.verdict = "salvaged" if told or not other & {"state", "lines"} else "WRONG"
+    outcome.why = f"salvaged with {len(lost)} lines lost, {sorted(other)}: {outcome.why}"
     return outcome
 
 
