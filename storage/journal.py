@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from storage.catalogue import Catalogue, Component
-from storage.commits import FORM, checked, commit_rows
+from storage.commits import COLUMNS, FORM, checked, commit_rows
 from storage.database import Database, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
@@ -205,12 +205,28 @@ class Journal:
             self._seal, self._unsealed = waiting.seal, None
         return waiting
 
-    def before(self, committed_ns: int) -> int:
-        """The offset before which everything was committed before that time."""
+    def older(self, horizon_ns: int, believed_ns: int, *, commits: int = 256) -> int:
+        """The offset up to which everything from the start on was observed before a time.
+
+        At most so many commits are looked at. Registrations have no event time, and entries from
+        beyond `believed_ns` none that was believed: both go with those behind them; so does what
+        cannot be read.
+        """
+        found = self._start
         rows = self._database.rows(
-            "SELECT max(first + count) FROM commits WHERE committed_ns < ?", (committed_ns,)
+            f"SELECT {COLUMNS} FROM commits ORDER BY first LIMIT ?", (commits,)
         )
-        return rows[0][0] or 0
+        for row in rows:
+            try:
+                first, entries = checked(row, self._database.path)
+            except CorruptError:
+                continue
+            times = [e.t_ns for e in entries if e.kind != "component" and e.t_ns <= believed_ns]
+            if times and max(times) >= horizon_ns:
+                break
+            if times:
+                found = first + len(entries)
+        return found
 
     def _commit(self, judgement: Judgement, letters: Sequence[DeadLetter], now_ns: int) -> Seal:
         """Commit, and say how the journal is to be sealed."""
@@ -422,9 +438,9 @@ class Journal:
             "(SELECT min(first) FROM commits UNION SELECT max(first) FROM commits) ORDER BY first"
         )
         if not rows:
-            if start or self._marks.end:
+            if self._marks.end > start:
                 raise CorruptError(f"{path}: entries {start} to {self._marks.end - 1} are lost")
-            return 0, 0
+            return start, start
         if rows[0][0] != start:
             raise CorruptError(f"{path}: entries begin at {rows[0][0]}, not at {start}")
         try:

@@ -18,7 +18,7 @@ from storage.images import Images
 from storage.journal import Journal
 from storage.quarantine import set_aside
 from storage.seal import SUFFIX
-from storage.trajectories import COPIES, Trajectories
+from storage.trajectories import COPIES, Trajectories, copies_of
 
 LAYOUT = 1  # raised by every change that an older program cannot read
 
@@ -134,7 +134,7 @@ class Store:
         path = _aside(self.directory, generation)
         with disk():
             shutil.rmtree(path, ignore_errors=True)
-            shutil.rmtree(path.with_suffix(COPIES), ignore_errors=True)
+            shutil.rmtree(copies_of(path), ignore_errors=True)
         return Trajectories(path)
 
     def settle(self, generation: int) -> None:
@@ -172,10 +172,10 @@ def _settle(directory: Path, generation: int) -> None:
             old = directory / "trajectories.old.zarr"
             shutil.rmtree(old, ignore_errors=True)
             place.rename(old)
-            shutil.rmtree(place.with_suffix(COPIES), ignore_errors=True)
+            shutil.rmtree(copies_of(place), ignore_errors=True)
         aside.rename(place)
-        if (copies := aside.with_suffix(COPIES)).exists():
-            copies.rename(place.with_suffix(COPIES))
+        if (copies := copies_of(aside)).exists():
+            copies.rename(copies_of(place))
         sync_directory(directory)
 
 
@@ -183,9 +183,9 @@ def _clear(directory: Path, generation: int) -> None:
     """Remove trajectories beside the one in its place, but that of the order that counts."""
     with disk():
         kept = _aside(directory, generation)
-        for pattern in ("trajectories.*.zarr", f"trajectories.*{COPIES}"):
+        for pattern in ("trajectories.*.zarr", f"{COPIES}/trajectories.*"):
             for path in directory.glob(pattern):
-                if path not in (kept, kept.with_suffix(COPIES)):
+                if path not in (kept, copies_of(kept)):
                     shutil.rmtree(path, ignore_errors=True)
 
 

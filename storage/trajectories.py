@@ -48,9 +48,14 @@ from storage.layout import (
 
 __all__ = ["TICKS", "Field", "Trajectories"]
 
-COPIES = ".copies"  # the suffix of the directory that holds copies of axes and documents
+COPIES = "copies"  # the directory beside, with those of axes and documents
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _READ = 100_000  # rows that a read returns at most, unless told otherwise
+
+
+def copies_of(path: Path) -> Path:
+    """Where the copies of what the store at `path` cannot be read without are."""
+    return path.parent / COPIES / path.stem
 
 
 class Trajectories:
@@ -59,7 +64,7 @@ class Trajectories:
     def __init__(self, path: Path, *, is_look: bool = False) -> None:
         """Open or create; raises UnavailableError. With `is_look` nothing is created or changed."""
         self._path = path
-        self._copies = path.with_suffix(COPIES)
+        self._copies = copies_of(path)
         self._groups: dict[str, Group] = {}
         self._written: dict[str, tuple[str, ...]] = {}  # the fields that a writer hands over
         self._swapping = threading.Lock()  # so that no read meets half of the open block

@@ -9,11 +9,12 @@ the rows that nobody can read any more are set aside, and that is told for ever.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 
 from sensors.instant import rfc3339
 from storage.catalogue import Checkpoint
+from storage.checkpoints import Checkpoints
 from storage.errors import CorruptError, MissingError
 from storage.quarantine import QUARANTINE, copied_aside
 from storage.store import Store
@@ -41,6 +42,33 @@ def whole_states(store: Store) -> Iterator[tuple[Checkpoint, Fleet]]:
             yield kept, carried(*store.checkpoints.read(kept.name, kept.sha256))
         except (CorruptError, MissingError, ValueError, KeyError, TypeError):
             continue  # told already
+
+
+def unlisted(files: Checkpoints, known: Container[str]) -> Iterator[tuple[Checkpoint, Fleet]]:
+    """The states on disk that no catalogue names and that say themselves that they are whole."""
+    for name in reversed(files.names()):
+        if name in known:
+            continue
+        try:
+            file = files.sealed(name)
+            fleet = carried(*files.read(name, file.sha256))
+        except (CorruptError, MissingError, ValueError, KeyError, TypeError):
+            continue
+        rows = {KIND: fleet.rows}
+        yield Checkpoint(name, fleet.offset, rows, file.sha256, file.size, 0, durable=True), fleet
+
+
+def require_no_later_state(store: Store) -> None:
+    """Raises CorruptError where a state on disk is of lines that the journal has lost."""
+    known = {kept.name for kept in store.journal.catalogue.checkpoints()}
+    for kept, _ in unlisted(store.checkpoints, known):
+        if kept.offset > store.journal.end:
+            raise CorruptError(
+                f"the journal ends at line {store.journal.end}, and the checkpoint {kept.name} is "
+                f"of line {kept.offset}: the end of the journal is gone "
+                f"({'; '.join(store.damage) or 'was an older one put back?'}), and a start would "
+                "give up what that state holds"
+            )
 
 
 def with_what_is_left(store: Store, fleet: Fleet, clock: Clock, damage: list[str]) -> Fleet:

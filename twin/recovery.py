@@ -16,7 +16,7 @@ from twin.cohort import KIND
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
-from twin.mending import mended_trajectory, whole_states, with_what_is_left
+from twin.mending import mended_trajectory, require_no_later_state, whole_states, with_what_is_left
 from twin.recorder import BLOCK, Recorder
 from twin.refolding import refolded
 from twin.remedies import dropped, remedied, with_remedy
@@ -44,6 +44,9 @@ def recovered(
     Raises CorruptError where the journal is damaged behind the last good checkpoint. Where the
     history of a state that is whole is damaged, and cannot be made again, the state goes on.
     """
+    if store.damage or not store.journal.end:
+        with remedied(store.directory):
+            require_no_later_state(store)
     damage = [*store.damage, *mended_trajectory(store)]
     try:
         return _replayed(store, _starting_point(store, damage), clock, progress, damage)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.catalogue import Checkpoint
+from storage.catalogue import Component as Registered
 from storage.checkpoints import Checkpoints
 from storage.entry import Entry
 from storage.errors import CorruptError, StorageError
@@ -24,12 +25,13 @@ from storage.images import Images
 from storage.salvaging import Salvaged
 from storage.seal import SUFFIX, SealFile
 from storage.store import JOURNAL, Store, alone
-from storage.trajectories import COPIES
+from storage.trajectories import copies_of
 from twin.checkpoint import carried, metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError
 from twin.fleet import Clock, Fleet
-from twin.lines import COMPONENT
+from twin.lines import COMPONENT, registration
+from twin.mending import unlisted
 
 Gap = tuple[int, int]  # first offset, and the one behind
 
@@ -72,12 +74,12 @@ def salvaged(directory: Path, out: Path | None) -> dict[str, Any]:
     with alone(directory):
         source = Salvaged(directory / JOURNAL)
         try:
-            if not source.end:
-                raise CorruptError(
-                    f"nothing of {directory / JOURNAL} can be read, not by its rows either: only "
-                    f"a copy of {directory} has it; images and checkpoints are as they were"
-                )
             plan = _planned(source, directory)
+            if not source.end and plan.checkpoint is None:
+                raise CorruptError(
+                    f"nothing of {directory / JOURNAL} can be read, not by its rows either, and no "
+                    f"checkpoint is whole: only a copy of {directory} has it"
+                )
             with Store(target) as new:
                 return _filled(new, source, plan, directory)
         finally:
@@ -87,14 +89,13 @@ def salvaged(directory: Path, out: Path | None) -> dict[str, Any]:
 def _planned(source: Salvaged, directory: Path) -> _Plan:
     seal, _ = SealFile((directory / JOURNAL).with_suffix(SUFFIX)).read()
     end = max(source.end, 0 if seal is None else seal.end)
-    plan = _Plan(source.gaps(end), source.start)
     files = Checkpoints(directory / "checkpoints", is_look=True)
-    known = sorted(source.checkpoints.values(), key=lambda c: (c.offset, c.created_ns))
-    for kept in reversed(known):
-        if plan.start <= kept.offset <= end and _state(files, kept) is not None:
-            plan.checkpoint = kept
-            break
-    return plan
+    known = [kept for kept in source.checkpoints.values() if _state(files, kept) is not None]
+    known += [kept for kept, _ in unlisted(files, {kept.name for kept in known})]
+    known = [kept for kept in known if kept.offset >= source.start]
+    newest = max(known, key=lambda c: (c.offset, c.created_ns), default=None)
+    end = max(end, newest.offset if newest else 0)
+    return _Plan(source.gaps(end), source.start, newest)
 
 
 def _state(files: Checkpoints, kept: Checkpoint) -> Fleet | None:
@@ -196,17 +197,19 @@ def _carried_over(new: Store, source: Salvaged, plan: _Plan, directory: Path) ->
     clock = Clock(record_every_ns=60 * 10**9, lateness_ns=5 * 10**9)  # told beside it, not read
     file = new.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
     entry = Checkpoint(name, offset, rows, file.sha256, file.size, kept.created_ns, durable=True)
-    for suffix in (".zarr", COPIES):
-        old = (directory / "trajectories.zarr").with_suffix(suffix)
-        if old.exists():
-            to = (new.directory / "trajectories.zarr").with_suffix(suffix)
-            shutil.copytree(old, to, dirs_exist_ok=True)
+    place = Path("trajectories.zarr")
+    for part in (place, copies_of(place)):
+        if (directory / part).exists():
+            shutil.copytree(directory / part, new.directory / part, dirs_exist_ok=True)
     if source.order is not None and not plan.gaps:
         new.journal.catalogue.put_order(source.order, entry)
     new.journal.catalogue.put_checkpoint(entry)
     known = {component.name for component in new.journal.catalogue.components()}
-    for name in source.components.keys() - known:
-        new.journal.catalogue.keep_component(source.components[name])
+    for name, component in state.components.items():
+        if name not in known:
+            body = registration(component, 0).body
+            before = Registered(name, component.revision, max(0, plan.begin - 1), body)
+            new.journal.catalogue.keep_component(source.components.get(name, before))
     return f"that of the checkpoint {kept.name}, at line {kept.offset}"
 
 

@@ -351,7 +351,8 @@ async def judged(data: Path, outcome: Outcome, whole: State) -> Outcome:
             await settled(service)
             found, told = seen(service), list(service.damage)
     except BaseException as exc:
-        return _failed(outcome, exc)
+        outcome = _failed(outcome, exc)
+        return await saved(data, outcome, whole) if outcome.verdict == "refused" else outcome
     outcome.told = told
     other, refused = differing(found, whole)
     if other and not told:

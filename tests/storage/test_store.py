@@ -25,7 +25,7 @@ def test_a_store_is_laid_out_as_documented(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "data").iterdir()}
     assert names == {
         *("journal.sqlite", "trajectories.zarr", "images", "checkpoints"),
-        *("layout", "lock", "journal.mark", "trajectories.copies"),
+        *("layout", "lock", "journal.mark", "copies"),
     }
 
 

@@ -58,11 +58,18 @@ def readiness(service: Service) -> dict[str, Any]:
         "recovered": recovered,
         "journal": service.committer.is_available,
         "archive": recovered and service.keeper.is_available,
+        "clock": service.clock_trouble is None,
         "broker": None if service.source is None else service.source.connected,
     }
-    ready = recovered and checks["journal"] and checks["archive"]
+    ready = recovered and checks["journal"] and checks["archive"] and checks["clock"]
     trouble = None if service.source is None else service.source.trouble
-    return {"ready": ready, "checks": checks, "broker_trouble": trouble, "damage": service.damage}
+    return {
+        "ready": ready,
+        "checks": checks,
+        "broker_trouble": trouble,
+        "clock_trouble": service.clock_trouble,
+        "damage": service.damage,
+    }
 
 
 def _survey(service: Service) -> None:
