@@ -11,6 +11,7 @@ from typing import Any
 
 from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.looking import looking
 from storage.place import Place
 from storage.readonly import is_about_writing, reading
 from storage.schema import APPLICATION_ID, TABLES, VERSION
@@ -68,18 +69,26 @@ def translated(exc: sqlite3.Error, path: Path) -> StorageError | None:
 class Database:
     """A connection that any thread may use, one at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, create it if there is none; raises CorruptError, UnavailableError."""
+    def __init__(self, path: Path, *, is_look: bool = False) -> None:
+        """Open the file, create it if there is none; raises CorruptError, UnavailableError.
+
+        With `is_look` nothing is created or changed, and a damaged log counts up to the damage.
+        """
         self.path = path
         self._lock = threading.RLock()
         self._fold_lock = threading.Lock()  # taken before the other
+        self.unwritable: UnavailableError | None = None  # why it is open for reading only
+        self._folding: sqlite3.Connection | None
+        if is_look:
+            with self._translating():
+                self._connection = self._folding = _looked_at(path)
+            return
         with disk():
             if not path.exists():
                 create(path)
             lost = lost_commits(path.with_name(path.name + "-wal"))
         if lost > 1:
             raise CorruptError(f"the log of {path} is damaged, {lost} commits are beyond reach")
-        self.unwritable: UnavailableError | None = None  # why it is open for reading only
         with self._translating():
             self._connect()
 
@@ -87,7 +96,7 @@ class Database:
         """Open for reading and writing, or for reading alone where the disk takes nothing."""
         try:
             self._connection = connection(self.path)
-            self._folding: sqlite3.Connection | None = _folding(self.path)
+            self._folding = _folding(self.path)
             self.unwritable = None
         except UnavailableError as exc:
             if not is_about_writing(exc):
@@ -238,6 +247,22 @@ def connection(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as exc:
         opened.close()
         # These statements are right: what is wrong with them is the file.
+        raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _looked_at(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing."""
+    opened: sqlite3.Connection = looking(path)
+    try:
+        _identify(opened, path)
+        opened.execute("PRAGMA cell_size_check=ON")
+        _inspect(opened, path)
+    except sqlite3.DatabaseError as exc:
+        opened.close()
         raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
     except BaseException:
         opened.close()

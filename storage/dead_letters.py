@@ -64,6 +64,12 @@ class DeadLetters:
     def __len__(self) -> int:
         return self.census.letters
 
+    @property
+    def last(self) -> int:
+        """The number of the last letter that was ever kept, 0 before the first."""
+        rows = self._database.rows("SELECT seq FROM sqlite_sequence")
+        return typed(rows[0], int)[0] if rows else 0
+
     def insert(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> Census:
         """Add letters within a transaction; the census that holds once it is committed.
 
@@ -161,6 +167,8 @@ class DeadLetters:
     ) -> list[KeptLetter]:
         """At most `limit` letters with after < id < before, oldest first unless told otherwise.
 
+        Damaged ones are left out; `problems` names them.
+
         Fewer where their bodies would be larger than `most_bytes` in all, but never none.
         """
         which = "id > ? AND id < ?" + ("" if reason is None else " AND reason = ?")
@@ -184,7 +192,14 @@ class DeadLetters:
             f"SELECT id, crc32, body FROM letters WHERE {which} ORDER BY id {order}",
             (first - 1, last + 1, *named),
         )
-        return [_kept(row) for row in rows]
+        return [kept for row in rows if (kept := _kept_if_whole(row)) is not None]
+
+
+def _kept_if_whole(row: Row) -> KeptLetter | None:
+    try:
+        return _kept(row)
+    except CorruptError:
+        return None
 
 
 def _body(letter: DeadLetter, most: int) -> bytes:
@@ -199,9 +214,14 @@ def _crc(letter: int, body: bytes) -> int:
     return crc32(body, crc32(str(letter).encode()))
 
 
+def letter_of(number: int, body: bytes) -> KeptLetter:
+    """What the body of a letter says, which is as it was written."""
+    kept = msgspec.msgpack.decode(body, type=_Body)
+    return KeptLetter(number, kept.letter, kept.payload_size)
+
+
 def _kept(row: Row) -> KeptLetter:
     letter, crc, body = typed(row, int, int, bytes)
     if crc != _crc(letter, body):
         raise CorruptError(f"dead letter {letter} does not match its checksum")
-    kept = msgspec.msgpack.decode(body, type=_Body)
-    return KeptLetter(letter, kept.letter, kept.payload_size)
+    return letter_of(letter, body)

@@ -154,9 +154,15 @@ def loaded(root: Path, name: str) -> Group:
     if not path.exists():
         raise MissingError(f"there is no group {name!r} in {root}")
     with disk():
-        attributes, arrays = group_parts(path.read_bytes(), name)
+        data = path.read_bytes()
+    try:
+        attributes, arrays = group_parts(data, name)
+    except CorruptError as exc:
+        raise CorruptError(f"{path}: {exc}") from exc
     times = _axis(root, name, TIME, arrays[TIME])
     names = _axis(root, name, NAMES, arrays[NAMES])
+    if np.any(times[1:] <= times[:-1]) or "" in names:
+        raise CorruptError(f"the axes of group {name!r} do not fit what it says it holds")
     return Group(
         root=root,
         name=name,

@@ -32,15 +32,16 @@ class _Lent:
 class Images:
     """A directory of images: `ab/abcdef…`."""
 
-    def __init__(self, directory: Path, *, largest: int = LARGEST) -> None:
+    def __init__(self, directory: Path, *, largest: int = LARGEST, is_look: bool = False) -> None:
         """Create the directory if need be, remove what a crash left half-written."""
         self._directory = directory
         self._largest = largest
         self._lock = threading.Lock()
         self._lent: dict[str, _Lent] = {}
         with disk():
-            make_directory(directory)
-            remove_leftovers(directory)
+            if not is_look:
+                make_directory(directory)
+                remove_leftovers(directory)
             kept = [path.stat().st_size for path in self._paths()]
         self._count, self._size = len(kept), sum(kept)
 

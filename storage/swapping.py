@@ -13,7 +13,7 @@ from pathlib import Path
 from storage.durable import disk, sync_directory, write_whole
 
 MARK = "finished"  # in a store that is whole and waits to take its place
-_PARTS = ("journal.sqlite", "layout", "trajectories.zarr", "images", "checkpoints")
+_PARTS = ("journal.sqlite", "journal.mark", "layout", "trajectories.zarr", "images", "checkpoints")
 
 
 def holds_store(directory: Path) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import NamedTuple
 
 from sensors.observation import Readout, Snapshot, observation
 from storage.entry import Entry
 from storage.journal import Journal
-from twin.lines import OBSERVATION
+from storage.passing import passing_over
+from twin.lines import OBSERVATION, told
 
 KEPT = 1000  # images of a component that are listed, the newest
 SLICE = 5000  # lines of the journal that are looked through in one go: it has one thread
@@ -35,11 +37,13 @@ class Album:
         """Look through the next slice, in the journal's thread; whether that was all."""
         self._offset = max(self._offset, self._journal.start)
         stop = self._offset + SLICE
-        for first, entries in self._journal.read(self._offset, stop):
+        found = passing_over(self._journal, self._offset, stop, partial(told, self._journal))
+        for first, entries in found:
             for entry in entries:
                 if entry.kind == OBSERVATION and any(tag in entry.body[:16] for tag in _TAGS):
                     self._add(entry)
             self._offset = first + len(entries)
+        self._offset = max(self._offset, min(stop, self._journal.end))  # what is damaged, at last
         return self._offset >= self._journal.end
 
     def _add(self, entry: Entry) -> None:

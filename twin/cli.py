@@ -277,6 +277,29 @@ def rebuild(
 
 
 @app.command()
+def salvage(
+    data_dir: DataDir = Path("twin-data"),
+    config: Config = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New store; default: beside, with .salvaged to its name.")
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Make a new store of all that is whole in a damaged one, which stays as it is."""
+    from twin.salvage import salvaged, told
+    from twin.serving import prepare
+
+    prepare()
+    directory = read_settings(config).storage.directory if config else data_dir
+    report = salvaged(directory, out)
+    if json_output:
+        _print(report)
+    else:
+        for line in told(report):
+            typer.echo(line)
+
+
+@app.command()
 def query(
     component: Annotated[
         str | None, typer.Argument(help="site/component, or component alone; none: list them.")

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from storage.errors import UnavailableError
+from storage.errors import StorageError, UnavailableError
 from storage.space import space
 
 RETRY_S = (0.1, 5.0)  # first and longest wait while the disk does not obey
@@ -47,7 +47,7 @@ class Obeying:
             f"the {self._writer} cannot be written: {reason}" if reason else "it cannot be written"
         )
 
-    def refused(self, exc: UnavailableError, waiting: int = 0) -> None:
+    def refused(self, exc: StorageError, waiting: int = 0) -> None:
         """Note that a write has failed; the first time it is logged."""
         self._reason = f"{exc}{_advice(self._directory)}"
         if self.is_available:

@@ -21,6 +21,7 @@ from twin.errors import SettingsError, TwinError
 from twin.fleet import Clock, Fleet, clock_of
 from twin.lodging import absent
 from twin.refolding import Refold
+from twin.remedies import remedied
 from twin.settings import Settings
 
 LETTERS_BYTES = 16 << 20  # of dead letters that are held in memory
@@ -37,7 +38,7 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
     target = out or beside(place)
     _require_empty(target, place, in_place=out is None)
     clock = clock_of(settings)
-    with Store(directory) as store:
+    with remedied(directory), Store(directory) as store:
         if store.journal.start:
             raise TwinError(
                 f"retention has dropped the journal before offset {store.journal.start}: "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from storage.entry import Entry
-from storage.errors import CorruptError, MissingError, UnavailableError
+from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.journal import Journal
 from storage.store import Store
 from twin.checkpoint import OtherFormatError, restored
@@ -17,9 +17,11 @@ from twin.cohort import KIND
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
+from twin.mending import mended_trajectory, require_no_later_state, whole_states, with_what_is_left
 from twin.pace import Pace
 from twin.recorder import BLOCK, FLUSH_ROWS, Recorder
 from twin.refolding import refolded
+from twin.remedies import dropped, remedied, with_remedy
 
 LINES_A_FOLD, BYTES_A_FOLD = 10_000, 4 << 20  # that are folded before a stop is looked for
 
@@ -42,11 +44,39 @@ def recovered(
 
     It writes what it must, and nothing where the disk does not obey. `progress` is told how many
     lines of how many are folded, and may raise to end it.
-    Raises CorruptError where the journal is damaged behind the last good checkpoint.
+    Raises CorruptError where the journal is damaged behind the last good checkpoint. Where the
+    history of a state that is whole is damaged, and cannot be made again, the state goes on.
     """
-    damage: list[str] = []
     progress(0, store.journal.end)
-    fleet = _starting_point(store, damage)
+    if store.damage or not store.journal.end:
+        with remedied(store.directory):
+            require_no_later_state(store)
+    damage = [*store.damage, *mended_trajectory(store)]
+    try:
+        return _replayed(store, _starting_point(store, damage), clock, progress, damage)
+    except StorageError as exc:
+        if isinstance(exc, UnavailableError):
+            raise
+        why = exc
+    for _, whole in whole_states(store):  # though its history is not whole
+        with remedied(store.directory):
+            for _ in store.journal.read(whole.offset):  # before anything is cut for its sake
+                pass
+        fleet = with_what_is_left(store, whole, clock, damage)
+        return _replayed(store, fleet, clock, progress, damage)
+    if isinstance(why, CorruptError):
+        raise CorruptError(with_remedy(str(why), store.directory)) from why
+    raise dropped(store.journal.start, store.directory, damage) from why
+
+
+def _replayed(
+    store: Store,
+    fleet: Fleet,
+    clock: Clock,
+    progress: Callable[[int, int], None],
+    damage: list[str],
+) -> Recovered:
+    """The state after what the journal says behind it."""
     order = store.journal.catalogue.order()
     if order is not None and fleet.offset < order.until:
         fleet, recorder = refolded(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -22,7 +23,7 @@ from storage.errors import UnavailableError
 from storage.marks import Outcome
 from storage.store import Store
 from twin.backfill import Backfill, StoppedError
-from twin.committer import Committer
+from twin.committer import Committer, Parcel
 from twin.component import Component, Registration
 from twin.errors import ConflictError
 from twin.events import Events
@@ -36,6 +37,7 @@ from twin.metrics import Metrics
 from twin.news import Told
 from twin.obeying import Obeying
 from twin.outbox import Outbox
+from twin.own_clock import HeldError, Known, OwnClock
 from twin.queues import LineQueue
 from twin.reading import Hall, ImageReading, known
 from twin.recovery import Recovered, recovered
@@ -46,6 +48,7 @@ from twin.telling import Telling
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
+HOLD_S = 1.0  # how often this host's clock is looked at again while it is in doubt
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
 BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
 
@@ -81,7 +84,13 @@ class Service:
             Obeying("journal", store.directory),
         )
         self.storing = Obeying("images", store.directory)
-        self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
+        self.clock_trouble: str | None = None  # why this host's clock is not believed
+        self.inbox = _inbox(
+            settings,
+            store,
+            lambda name: self.fleet.components.get(name),
+            lambda: _known_time(self.fleet),
+        )
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
         self.committer.tell = self.tell
@@ -112,6 +121,7 @@ class Service:
         began = time.perf_counter()
         found = await self._recovered()
         self.fleet, self.damage = found.fleet, found.damage
+        self.store.journal.damage = self.damage  # what is met later is told with it
         self._telling.recovered(found.fleet)
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
@@ -269,19 +279,46 @@ class Service:
             log.info("registered", components=len(new), file=str(path))
 
     async def _read(self, source: MqttSource) -> None:
-        loop, inbox = asyncio.get_running_loop(), self.inbox
-        async for batch in source.batches():
-            done = lambda batch=batch: source.acknowledge(batch)  # noqa: E731  binds the batch
-            if inbox.is_heavy(batch):
-                parcel = await loop.run_in_executor(self._queries, inbox.parcel, batch, done)
-            else:
-                parcel = inbox.parcel(batch, done)
-            if parcel.images:
-                parcel = await self.storing.insist(
-                    partial(self.query, inbox.stored, parcel), len(parcel.images)
-                )
-            await self.committer.send(parcel)
-            self.metrics.queue_depth.labels("stepping").set(len(self._queue))
+        """Judge what comes, batch by batch; all of it waits while our own clock is in doubt."""
+        held: deque[list[Message]] = deque()
+        batches = aiter(source.batches())
+        coming = asyncio.ensure_future(anext(batches, None))
+        try:
+            while True:
+                await asyncio.wait({coming}, timeout=HOLD_S if held else None)
+                if coming.done():
+                    batch = coming.result()
+                    if batch is None:
+                        return
+                    held.append(batch)
+                    coming = asyncio.ensure_future(anext(batches, None))
+                    if len(held) > 1:  # it may say that our clock is right
+                        await self._judged(source, batch)
+                while held and (parcel := await self._judged(source, held[0])) is not None:
+                    held.popleft()
+                    if parcel.images:
+                        parcel = await self.storing.insist(
+                            partial(self.query, self.inbox.stored, parcel), len(parcel.images)
+                        )
+                    await self.committer.send(parcel)
+                    self.metrics.queue_depth.labels("stepping").set(len(self._queue))
+        finally:
+            coming.cancel()
+
+    async def _judged(self, source: MqttSource, batch: list[Message]) -> Parcel | None:
+        """The parcel of a batch, or None while our own clock is in doubt."""
+        judge = partial(self.inbox.parcel, batch, lambda: source.acknowledge(batch), may_hold=True)
+        try:
+            parcel = await self.query(judge) if self.inbox.is_heavy(batch) else judge()
+        except HeldError as exc:
+            if self.clock_trouble is None:
+                log.error("own_clock_behind", reason=str(exc))
+            self.clock_trouble = str(exc)
+            return None
+        if self.clock_trouble is not None:
+            log.info("own_clock_believed")
+        self.clock_trouble = None
+        return parcel
 
     async def _step(self) -> None:
         while True:
@@ -363,8 +400,21 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(thread, f, *args)
 
 
-def _inbox(settings: Settings, store: Store, component: Callable[[str], Component | None]) -> Inbox:
+def _known_time(fleet: Fleet) -> Known:
+    """What is known of time, to hold this host's clock against."""
+    sources = max(len(fleet.clocks.near), len(fleet.clocks.before))
+    components = sum(not component.retired for component in fleet.components.values())
+    return Known(fleet.watermark_ns, sources, components)
+
+
+def _inbox(
+    settings: Settings,
+    store: Store,
+    component: Callable[[str], Component | None],
+    known_time: Callable[[], Known],
+) -> Inbox:
     s = settings.ingest
+    max_ahead_ns = None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9)
     return Inbox(
         topics=Topics(settings.mqtt.root),
         limits=Limits(
@@ -374,10 +424,11 @@ def _inbox(settings: Settings, store: Store, component: Callable[[str], Componen
             pixels=s.max_image_pixels,
             earliest_ns=max(0, round(s.earliest.timestamp()) * 10**9),
         ),
-        max_ahead_ns=None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9),
+        max_ahead_ns=max_ahead_ns,
         component=component,
         images=store.images,
         end=lambda: store.journal.end,
+        own_clock=None if max_ahead_ns is None else OwnClock(known_time, max_ahead_ns),
     )
 
 

@@ -28,6 +28,7 @@ from twin.api.application import application
 from twin.errors import SettingsError
 from twin.lodging import opened
 from twin.outbox import Outbox
+from twin.remedies import remedied
 from twin.service import Service
 from twin.settings import MqttTable, Settings
 
@@ -44,7 +45,8 @@ async def serve(settings: Settings, started: Callable[[str], None] = lambda _: N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    store = await asyncio.to_thread(opened, settings.storage)
+    with remedied(settings.storage.directory):
+        store = await asyncio.to_thread(opened, settings.storage)
     try:
         async with running(settings, store) as (_, url):
             started(url)

@@ -59,15 +59,18 @@ def readiness(service: Service) -> dict[str, Any]:
         "journal": service.committer.is_available,
         "archive": recovered and service.keeper.is_available,
         "images": service.storing.is_available,
+        "clock": service.clock_trouble is None,
         "broker": None if service.source is None else service.source.connected,
     }
-    ready = recovered and checks["journal"] and checks["archive"] and checks["images"]
+    works = ("journal", "archive", "images", "clock")
+    ready = recovered and all(checks[name] for name in works)
     trouble = None if service.source is None else service.source.trouble
     return {
         "ready": ready,
         "checks": checks,
         "broker_trouble": trouble,
         "disk_trouble": disk_trouble(service),
+        "clock_trouble": service.clock_trouble,
         "damage": service.damage,
     }
 

@@ -135,6 +135,7 @@ class Checks(Page):
     journal: bool
     archive: bool
     images: bool
+    clock: bool = Field(description="Whether this host's clock is believed.")
     broker: bool | None = Field(description="Null where there is none.")
 
 
@@ -149,4 +150,7 @@ class Ready(Page):
     disk_trouble: list[str] = Field(
         description="Why something cannot be written, and what to do; empty if all is well."
     )
-    damage: list[str] = Field(description="What was found damaged at the start.")
+    clock_trouble: str | None = Field(
+        description="Why this host's clock is not believed, while nothing is acknowledged for it."
+    )
+    damage: list[str] = Field(description="What was found damaged, at the start and since.")
