@@ -31,7 +31,7 @@ def checked(directory: Path) -> dict[str, Any]:
     if not directory.is_dir():
         raise SettingsError(absent(directory))
     if not any((directory / name).exists() for name in (JOURNAL, "layout", "trajectories.zarr")):
-        raise SettingsError(f"{directory} holds no data of a twin: no {JOURNAL}")
+        raise SettingsError(absent(directory))
     try:
         store = Store(directory, is_look=True)
     except UnavailableError as exc:

@@ -47,10 +47,16 @@ def mark(directory: Path) -> Path:
 
 
 def absent(directory: Path) -> str:
-    """That there is no data directory, and where its data may be."""
-    left = left_beside(directory)
-    hint = f"; {left[-1]} is there: mv {left[-1]} {directory}" if left else ""
-    return f"there is no data directory {directory}{hint}"
+    """That there are no data in a directory, and where they may be."""
+    place = directory.absolute()
+    what = f"{directory} holds no data of a twin: no journal.sqlite"
+    if not directory.is_dir():
+        what = f"there is no data directory {directory}"
+    if left := left_beside(place):
+        return f"{what}; {left[-1]} is there: mv {left[-1]} {place}"
+    if mark(place).exists():
+        return f"{what}, and {mark(place).name} says that there were: is its disk not mounted?"
+    return what
 
 
 def _expected(settings: StorageTable, directory: Path) -> str | None:

@@ -31,10 +31,8 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
     """Rebuild `directory` into `out`, or in its place; the old store is kept beside it."""
     place = directory.absolute()
     settled(place)
-    if not directory.is_dir():
-        raise SettingsError(absent(directory))
     if not holds_store(directory):
-        raise SettingsError(f"{directory} holds no data of a twin")
+        raise SettingsError(absent(directory))
     target = out or beside(place)
     _require_empty(target, place, in_place=out is None)
     clock = clock_of(settings)

@@ -92,6 +92,8 @@ def test_an_empty_place_where_a_store_was_is_refused(tmp_path: Path, is_there: b
         data.mkdir()
     with pytest.raises(SettingsError, match="is its disk not mounted"):
         opened(table(data))
+    with pytest.raises(SettingsError, match="is its disk not mounted"):
+        checked(data)
     assert not data.exists() or not any(data.iterdir())
     mark(data).unlink()
     opened(table(data)).close()

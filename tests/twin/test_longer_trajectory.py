@@ -53,7 +53,7 @@ def same_as_one_fold(store: Store, clock: Clock) -> None:
     assert store.verify() == []
 
 
-@pytest.mark.parametrize("every_s", [20.0, 60.0, 300.0])
+@pytest.mark.parametrize("every_s", [7.0, 60.0, 300.0])
 @pytest.mark.parametrize("count", [9, 270])
 def test_another_record_interval_after_a_crash_records_anew(
     tmp_path: Path, every_s: float, count: int
