@@ -82,11 +82,11 @@ def test_an_older_journal_beside_a_newer_trajectory_goes_on(tmp_path: Path) -> N
     shutil.copy(tmp_path / "copy", data / "journal.sqlite")
     with Store(data) as store:
         found = recorded(store, CLOCK)
-        assert "cut" in found.damage[0]
+        assert any("they are cut" in said for said in found.damage)
         same_as_one_fold(store, CLOCK)
         kept(store, range(10, 15), component("plant/other"))
     with Store(data) as store:
-        assert recorded(store, CLOCK).damage == []
+        assert not any("they are cut" in said for said in recorded(store, CLOCK).damage)
         same_as_one_fold(store, CLOCK)
 
 
