@@ -33,8 +33,9 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
     with remedied(directory), Store(directory) as store, Store(target) as new:
         if store.journal.start:
             raise TwinError(
-                f"retention has dropped the journal before offset {store.journal.start}: "
-                "it cannot be folded from the beginning"
+                f"retention, or a salvage, has dropped the journal before offset "
+                f"{store.journal.start}: it cannot be folded from the beginning. A start goes on "
+                "from the newest checkpoint that is whole"
             )
         fleet = rebuilt(store, new, clock)
     report = {"lines": fleet.offset, "rows": fleet.rows, "store": str(target)}
