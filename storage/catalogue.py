@@ -172,9 +172,8 @@ class Catalogue:
         return bool(self._all("sealed", _Sealed))
 
     def put_sealed(self, connection: sqlite3.Connection) -> None:
-        """Remember that there is a seal, within the transaction before the first."""
-        if not self.is_sealed():
-            self._put(connection, "sealed", "", _Sealed(time.time_ns()))
+        """Remember that there is a seal, within the transaction behind the first."""
+        self._put(connection, "sealed", "", _Sealed(time.time_ns()))
 
     def aliases(self) -> dict[tuple[str, str], str]:
         """Versions by (model, alias)."""

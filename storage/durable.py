@@ -77,10 +77,11 @@ def prepare(files: Mapping[Path, bytes]) -> dict[Path, Path]:
 
 def swap(asides: Mapping[Path, Path], paths: Iterable[Path]) -> None:
     """Let prepared files take their places, and make that durable."""
-    directories = set()
+    directories: dict[Path, None] = {}  # in order, the last one last
     for path in paths:
         asides[path].replace(path)
-        directories.add(path.parent)
+        directories.pop(path.parent, None)
+        directories[path.parent] = None
     for directory in directories:
         sync_directory(directory)
 

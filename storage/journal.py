@@ -44,7 +44,9 @@ class _Unsealed(NamedTuple):
 
     def is_of(self, entries: Sequence[Entry], letters: Sequence[DeadLetter]) -> bool:
         """Whether this is the same batch, tried again."""
-        return entries is self.entries and letters is self.letters
+        if entries or self.entries:
+            return list(entries) == list(self.entries)
+        return list(letters) == list(self.letters)
 
 
 class Journal:
@@ -68,6 +70,7 @@ class Journal:
             self._start, self._end = self._extent()
             self._repeats = Repeats(self._database, self._end)
             self._unfolded = 0
+            self._is_sealed = self.catalogue.is_sealed()
             self._compare(self._seal, is_look=is_look)
         except BaseException:
             self._database.close()
@@ -257,10 +260,11 @@ class Journal:
             for component in components:
                 self.catalogue.put_component(connection, component)
             census = self.dead_letters.insert(connection, letters) if letters else None
-            if self._seal is None:
-                self.catalogue.put_sealed(connection)
+            if self._seal is not None and self._seal.number and not self._is_sealed:
+                self.catalogue.put_sealed(connection)  # there is one by now
         self._unfolded += sum(len(row[4]) for row in rows) + sum(len(x.payload) for x in letters)
         self._marks.advance(judgement.touched, numbers)
+        self._is_sealed = self._is_sealed or bool(self._seal and self._seal.number)
         if census is not None:
             self.dead_letters.census = census
         before = self._seal or Seal(0, 0, -1, 0)
@@ -405,7 +409,7 @@ class Journal:
         """Hold the journal against the seal of what was acknowledged last."""
         path = self._database.path
         if seal is None:
-            if self.catalogue.is_sealed() and not self.damage:
+            if self._is_sealed and not self.damage:
                 self.damage.append(
                     f"{self._sealing.path} is gone: whether all that was acknowledged is here "
                     "cannot be told; the next commit writes it again"

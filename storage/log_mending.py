@@ -199,7 +199,8 @@ def _judged(
             right = _repaired(words[i], computed, stored[i], weights, earlier)
             covered, state = (right, "repaired") if right is not None else (covered, "damaged")
             seeds = [stored[i], *(computed[:2] if right is None else ())]
-        frames.append(Frame(*struct.unpack(">II", covered[:8]), covered[8:], state))
+        page, commit = struct.unpack(">II", covered[:8])
+        frames.append(Frame(page, commit, covered[8:], state))
     return [f for f in _settled(frames) if 0 < f.page < 2**31]
 
 

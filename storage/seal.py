@@ -45,6 +45,8 @@ class SealFile:
             return None, []
         with disk():
             data = self.path.read_bytes()
+        if not any(data):  # made just before a power cut
+            return None, []
         slots = [data[at : at + _FORM.size + 4] for at in (0, _SLOT)]
         found = [seal for slot in slots if (seal := _opened(slot)) is not None]
         if not found:

@@ -283,17 +283,16 @@ class Trajectories:
 
     def verify(self, name: str) -> list[str]:
         """Everything that is wrong with a group, one sentence each; reads all of it."""
+        problems = []
+        root = self._path / DOCUMENT
+        if not root.exists() or root.read_bytes() != root_document():
+            problems.append(f"{root} is not as it was written: the next start writes it again")
         try:
             group = loaded(self._path, name)
         except (CorruptError, MissingError) as exc:
             mended = f"; there is a copy in {self._copies}, which the next start restores"
-            return [str(exc) + (mended if self._copied(name) else "")]
+            return [*problems, str(exc) + (mended if self._copied(name) else "")]
         rows = range(group.committed)
-        problems = []
-        if (self._path / DOCUMENT).exists() is False or (
-            self._path / DOCUMENT
-        ).read_bytes() != root_document():
-            problems.append(f"{self._path / DOCUMENT} is not as it was written")
         for field in _fields(group):
             problems += [f"{path} is gone" for path in group.missing(field, rows, slice(None))]
             problems += [f"{path} is damaged" for path in group.damaged(field, rows, slice(None))]

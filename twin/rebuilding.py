@@ -39,8 +39,9 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
     with remedied(directory), Store(directory) as store:
         if store.journal.start:
             raise TwinError(
-                f"retention has dropped the journal before offset {store.journal.start}: "
-                "it cannot be folded from the beginning"
+                f"retention, or a salvage, has dropped the journal before offset "
+                f"{store.journal.start}: it cannot be folded from the beginning. A start goes on "
+                "from the newest checkpoint that is whole"
             )
         try:
             with Store(target) as new:

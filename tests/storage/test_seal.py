@@ -129,6 +129,15 @@ def test_a_seal_that_is_gone_is_told_and_written_again(killed: Path) -> None:
         assert journal.damage == []
 
 
+@pytest.mark.parametrize("size", [0, 8192])
+def test_a_mark_that_was_only_just_made_is_no_damage(path: Path, size: int) -> None:
+    with Journal(path) as journal:
+        journal.append([entry(0)], now_ns=NOW)
+    path.with_suffix(".mark").write_bytes(bytes(size))  # a power cut before the first seal
+    with Journal(path) as journal:
+        assert (journal.damage, journal.end) == ([], 1)
+
+
 def test_the_seal_of_another_journal_is_told(killed: Path, tmp_path: Path) -> None:
     with Journal(tmp_path / "other.sqlite") as other:
         for seq in range(8):
