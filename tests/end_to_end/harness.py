@@ -23,7 +23,7 @@ from twin.fleet import Clock
 from twin.settings import Settings, settings
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 150.0  # for anything to happen, on a busy machine
+PATIENCE_S = 60.0  # for anything to happen, on a busy machine
 POLL_S = 0.02
 
 CONFIG = """\
