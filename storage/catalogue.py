@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Sequence
 from typing import TypeVar
 from zlib import crc32
 
@@ -50,6 +52,21 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
         return self.steps[-1][0]
 
 
+class Loss(msgspec.Struct, frozen=True, array_like=True):
+    """Something that was kept and is gone, in a sentence; told for ever."""
+
+    found_ns: int
+    sentence: str
+
+
+class _Sealed(msgspec.Struct, frozen=True, array_like=True):
+    since_ns: int
+
+
+class _Layout(msgspec.Struct, frozen=True, array_like=True):
+    number: int
+
+
 class _Committed(msgspec.Struct, frozen=True, array_like=True):
     rows: int
 
@@ -82,6 +99,11 @@ class Catalogue:
     def put_component(self, connection: sqlite3.Connection, component: Component) -> None:
         """Remember a registration, within the transaction that appends it."""
         self._put(connection, "component", component.name, component)
+
+    def keep_component(self, component: Component) -> None:
+        """Remember a registration whose line is not in the journal any more."""
+        with self._database.transaction() as connection:
+            self.put_component(connection, component)
 
     def checkpoint(self, name: str) -> Checkpoint:
         """A checkpoint by its name; raises MissingError."""
@@ -122,6 +144,36 @@ class Catalogue:
         """Record how many rows of a group are on disk."""
         with self._database.transaction() as connection:
             self._put(connection, "array", name, _Committed(rows))
+
+    def losses(self) -> list[Loss]:
+        """What was found gone so far, the oldest first."""
+        return sorted(self._all("loss", Loss).values(), key=lambda loss: loss.found_ns)
+
+    def put_losses(self, sentences: Sequence[str]) -> None:
+        """Remember that something is gone; what is remembered already stays as it is."""
+        known = {loss.sentence for loss in self.losses()}
+        now_ns = time.time_ns()
+        with self._database.transaction() as connection:
+            for i, sentence in enumerate(s for s in sentences if s not in known):
+                self._put(connection, "loss", f"{now_ns + i}", Loss(now_ns + i, sentence))
+
+    def layout(self) -> int:
+        """The layout of the directory, 0 where an earlier release did not say."""
+        return sum(kept.number for kept in self._all("layout", _Layout).values())
+
+    def put_layout(self, number: int) -> None:
+        """Remember the layout of the directory: a file that says another is damaged."""
+        if self.layout() != number:
+            with self._database.transaction() as connection:
+                self._put(connection, "layout", "", _Layout(number))
+
+    def is_sealed(self) -> bool:
+        """Whether a seal was ever written beside the journal."""
+        return bool(self._all("sealed", _Sealed))
+
+    def put_sealed(self, connection: sqlite3.Connection) -> None:
+        """Remember that there is a seal, within the transaction behind the first."""
+        self._put(connection, "sealed", "", _Sealed(time.time_ns()))
 
     def aliases(self) -> dict[tuple[str, str], str]:
         """Versions by (model, alias)."""

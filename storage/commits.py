@@ -34,17 +34,23 @@ def commit_rows(accepted: Sequence[Entry], first: int, now_ns: int) -> Iterator[
 
 def _commit_row(entries: Sequence[Entry], first: int, now_ns: int) -> Row:
     blob = _encode(entries)
-    return first, len(entries), now_ns, _commit_crc(first, len(entries), now_ns, blob), blob
+    return first, len(entries), now_ns, commit_crc(first, len(entries), now_ns, blob), blob
 
 
-def _commit_crc(first: int, count: int, committed_ns: int, blob: bytes) -> int:
+def commit_crc(first: int, count: int, committed_ns: int, blob: bytes) -> int:
+    """The checksum of a row."""
     return crc32(blob, crc32(f"{first} {count} {committed_ns}".encode()))
+
+
+def decoded(blob: bytes) -> list[Entry]:
+    """The entries of a row that is as it was written."""
+    return _decoder.decode(blob)
 
 
 def checked(row: Row, path: Path) -> tuple[int, list[Entry]]:
     """The first offset and the entries of a row; CorruptError if it is not as it was written."""
     first, count, committed_ns, crc, blob = typed(row, *FORM)
-    if crc != _commit_crc(first, count, committed_ns, blob):
+    if crc != commit_crc(first, count, committed_ns, blob):
         raise CorruptError(
             f"{path}: entries {first} to {first + count - 1} do not match their checksum"
         )

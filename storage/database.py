@@ -11,11 +11,17 @@ from typing import Any
 
 from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.looking import looking
+from storage.place import Place
+from storage.readonly import is_about_writing, reading
 from storage.schema import APPLICATION_ID, TABLES, VERSION
+from storage.space import part
 from storage.wal import lost_commits
 
 LOG_PAGES = 8_000  # of 4 KiB: with some 32 MB `fold` lets the log begin again
 LONGEST_LOG_PAGES = 32_000  # where nobody calls `fold`, a commit does it, which takes a while
+PAGE = 4096  # bytes
+LOG_PART, LONGEST_LOG_PART = 64, 16  # of a small disk: what the log may take of it
 PORTIONS = (256, 64, 16, 4, 1)  # rows that are inserted at a time
 SMALL_TABLES = ("bounds", "streams", "marks", "catalogue")  # checked in full at every opening
 
@@ -49,6 +55,8 @@ def typed(row: Row, *types: type) -> Row:
 def translated(exc: sqlite3.Error, path: Path) -> StorageError | None:
     """What a complaint of SQLite means to the caller; None if it is a defect of ours."""
     code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(exc, sqlite3.ProgrammingError) and "closed" in str(exc):
+        return UnavailableError(f"{path} is not open any more")
     # Python's own complaint, which has no code, is about a text that is not UTF-8.
     undecodable = code == 0 and isinstance(exc, sqlite3.OperationalError)
     if code in _CORRUPT or undecodable:
@@ -61,11 +69,20 @@ def translated(exc: sqlite3.Error, path: Path) -> StorageError | None:
 class Database:
     """A connection that any thread may use, one at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, create it if there is none; raises CorruptError, UnavailableError."""
+    def __init__(self, path: Path, *, is_look: bool = False) -> None:
+        """Open the file, create it if there is none; raises CorruptError, UnavailableError.
+
+        With `is_look` nothing is created or changed, and a damaged log counts up to the damage.
+        """
         self.path = path
         self._lock = threading.RLock()
         self._fold_lock = threading.Lock()  # taken before the other
+        self.unwritable: UnavailableError | None = None  # why it is open for reading only
+        self._folding: sqlite3.Connection | None
+        if is_look:
+            with self._translating():
+                self._connection = self._folding = _looked_at(path)
+            return
         with disk():
             if not path.exists():
                 create(path)
@@ -73,8 +90,49 @@ class Database:
         if lost > 1:
             raise CorruptError(f"the log of {path} is damaged, {lost} commits are beyond reach")
         with self._translating():
-            self._connection = connection(path)
-            self._folding = _folding(path)
+            self._connect()
+
+    def _connect(self) -> None:
+        """Open for reading and writing, or for reading alone where the disk takes nothing."""
+        try:
+            self._connection = connection(self.path)
+            self._folding = _folding(self.path)
+            self.unwritable = None
+        except UnavailableError as exc:
+            if not is_about_writing(exc):
+                raise
+            self._connection = reading(self.path)
+            self._folding = None
+            self.unwritable = exc
+            try:
+                _identify(self._connection, self.path)
+                _inspect(self._connection, self.path)
+            except BaseException:
+                self._connection.close()
+                raise
+        self._place = Place(self.path, has_log=self.unwritable is None)
+
+    def _require_writable(self) -> None:
+        """Raises UnavailableError where a commit would not last."""
+        self._place.require(self._connection)
+        if self.unwritable is not None and self._fold_lock.acquire(blocking=False):
+            try:  # there may be room by now; whatever is left open stays as it was opened
+                self._close()
+                self._connect()
+            finally:
+                self._fold_lock.release()
+        if self.unwritable is not None:
+            raise UnavailableError(str(self.unwritable)) from self.unwritable
+
+    def prove(self) -> None:
+        """Write something that changes nothing; raises UnavailableError where that fails."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE bounds SET start = start")
+
+    @property
+    def log_bytes(self) -> int:
+        """From how long a log on it is to be folded; a small disk has no room for a long one."""
+        return part(self.path.parent, LOG_PART, LOG_PAGES * PAGE)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """All rows of a query."""
@@ -95,11 +153,16 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything inside is durable afterwards, or nothing of it has happened."""
         with self._lock, self._translating():
+            self._require_writable()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._place.require(self._connection)
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as exc:
+                if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                    # opened for reading, as the disk was: another opening may give more
+                    self.unwritable = UnavailableError(f"{self.path} cannot be written: {exc}")
                 if self._connection.in_transaction:
                     with suppress(sqlite3.Error):  # the first complaint is the one to hear
                         self._connection.execute("ROLLBACK")
@@ -112,8 +175,10 @@ class Database:
         to be folded as well before the log can begin again.
         """
         with self._fold_lock, self._translating():
+            if self._folding is None:
+                return 0
             pages, done = _folded(self._folding)
-            if pages != done and pages >= LOG_PAGES:
+            if pages != done and pages * PAGE >= self.log_bytes:
                 with self._lock:
                     pages, done = _folded(self._folding)
         return pages - done
@@ -130,8 +195,12 @@ class Database:
     def close(self) -> None:
         """Fold the log into the file and let go."""
         with self._fold_lock, self._lock, self._translating():
+            self._close()
+
+    def _close(self) -> None:
+        if self._folding is not None:
             self._folding.close()
-            self._connection.close()
+        self._connection.close()
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -191,13 +260,31 @@ def connection(path: Path) -> sqlite3.Connection:
         _identify(opened, path)  # before anything that might write
         opened.execute("PRAGMA journal_mode=WAL")
         opened.execute("PRAGMA synchronous=FULL")
-        opened.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG_PAGES}")
+        longest = part(path.parent, LONGEST_LOG_PART, LONGEST_LOG_PAGES * PAGE)
+        opened.execute(f"PRAGMA wal_autocheckpoint={max(1, longest // PAGE)}")
+        opened.execute(f"PRAGMA journal_size_limit={longest}")
         opened.execute("PRAGMA cell_size_check=ON")
         opened.execute("PRAGMA cache_size=-16000")  # KiB
         _inspect(opened, path)
     except sqlite3.DatabaseError as exc:
         opened.close()
         # These statements are right: what is wrong with them is the file.
+        raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _looked_at(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing."""
+    opened: sqlite3.Connection = looking(path)
+    try:
+        _identify(opened, path)
+        opened.execute("PRAGMA cell_size_check=ON")
+        _inspect(opened, path)
+    except sqlite3.DatabaseError as exc:
+        opened.close()
         raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
     except BaseException:
         opened.close()

@@ -13,9 +13,12 @@ import msgspec
 from storage.database import Database, Row, typed
 from storage.entry import DeadLetter
 from storage.errors import CorruptError, MissingError
+from storage.space import space
 
 PAYLOAD_BYTES = 1 << 20  # a longer payload is cut
 TOTAL_BYTES = 1 << 30  # the oldest make room
+DISK_PART, FREE_PART = 20, 4  # of the disk, and of what they take and is free, they take no more
+LEAST_BYTES = 64 << 10  # whatever the disk: a few sentences
 NO_ID = 2**63 - 1  # no letter has this number
 
 
@@ -68,16 +71,44 @@ class DeadLetters:
     def __len__(self) -> int:
         return self.census.letters
 
+    @property
+    def last(self) -> int:
+        """The number of the last letter that was ever kept, 0 before the first."""
+        rows = self._database.rows("SELECT seq FROM sqlite_sequence")
+        return typed(rows[0], int)[0] if rows else 0
+
     def insert(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> Census:
-        """Add letters within a transaction; the census that holds once it is committed."""
-        kept, size, dropped = self.census
+        """Add letters within a transaction; the census that holds once it is committed.
+
+        First the oldest make room, those among the new ones that find none are dropped as well:
+        so the file never grows beyond the bound.
+        """
+        most = self._most_bytes()
+        bodies, sizes = [_body(letter, most) for letter in letters], 0
+        fit = len(bodies)
+        while fit and len(bodies) - fit < self._kept and sizes + len(bodies[fit - 1]) <= most:
+            fit -= 1
+            sizes += len(bodies[fit])
+        room = Census(self._kept - (len(bodies) - fit), most - sizes, 0)
+        kept, size, dropped = self._bounded(connection, room)
+        if dropped + fit != self.census.dropped:
+            connection.execute("UPDATE bounds SET letters_dropped = ?", (dropped + fit,))
         sequence = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
-        for i, letter in enumerate(letters, start=1 + (sequence[0] if sequence else 0)):
-            body = _body(letter)
-            row = (i, letter.reason, len(body), _crc(i, body), body)
+        first = 1 + (sequence[0] if sequence else 0)
+        for at in range(fit, len(bodies)):
+            i, body = first + at, bodies[at]
+            row = (i, letters[at].reason, len(body), _crc(i, body), body)
             connection.execute("INSERT INTO letters VALUES (?, ?, ?, ?, ?)", row)
-            kept, size = kept + 1, size + len(body)
-        return self._bounded(connection, Census(kept, size, dropped))
+        return Census(kept + len(bodies) - fit, size + sizes, dropped + fit)
+
+    def _most_bytes(self) -> int:
+        """What letters may take, by the disk as it is now."""
+        try:
+            found = space(self._database.path.parent)
+        except OSError:  # whoever writes next says what is wrong with the disk
+            return self._total_bytes
+        spare = (self.census.size + found.free) // FREE_PART
+        return min(self._total_bytes, max(LEAST_BYTES, min(found.size // DISK_PART, spare)))
 
     def get(self, id: int) -> KeptLetter:  # noqa: A002  the column's and the API's name
         """One letter; raises MissingError."""
@@ -112,18 +143,16 @@ class DeadLetters:
             after = ids[-1][0]
         return found
 
-    def _bounded(self, connection: sqlite3.Connection, census: Census) -> Census:
-        letters, size, dropped = census
-        if letters <= self._kept and size <= self._total_bytes:
-            return census
+    def _bounded(self, connection: sqlite3.Connection, room: Census) -> Census:
+        """Drop the oldest until no more are left than there is room for."""
+        letters, size, dropped = self.census
         doomed = []
         for letter, bytes_ in connection.execute("SELECT id, size FROM letters ORDER BY id"):
-            if letters <= self._kept and size <= self._total_bytes:
+            if letters <= room.letters and size <= room.size:
                 break
             doomed.append((letter,))
             letters, size, dropped = letters - 1, size - bytes_, dropped + 1
         connection.executemany("DELETE FROM letters WHERE id = ?", doomed)
-        connection.execute("UPDATE bounds SET letters_dropped = ?", (dropped,))
         return Census(letters, size, dropped)
 
     def reasons(self) -> dict[str, int]:
@@ -144,6 +173,8 @@ class DeadLetters:
         most_bytes: int = TOTAL_BYTES,
     ) -> list[KeptLetter]:
         """At most `limit` letters with after < id < before, oldest first unless told otherwise.
+
+        Damaged ones are left out; `problems` names them.
 
         Fewer where their bodies would be larger than `most_bytes` in all, but never none.
         """
@@ -168,13 +199,21 @@ class DeadLetters:
             f"SELECT id, crc32, body FROM letters WHERE {which} ORDER BY id {order}",
             (first - 1, last + 1, *named),
         )
-        return [_kept(row) for row in rows]
+        return [kept for row in rows if (kept := _kept_if_whole(row)) is not None]
 
 
-def _body(letter: DeadLetter) -> bytes:
-    size = len(letter.payload)
-    if size > PAYLOAD_BYTES:
-        letter = msgspec.structs.replace(letter, payload=letter.payload[:PAYLOAD_BYTES])
+def _kept_if_whole(row: Row) -> KeptLetter | None:
+    try:
+        return _kept(row)
+    except CorruptError:
+        return None
+
+
+def _body(letter: DeadLetter, most: int) -> bytes:
+    """A letter as it is kept: all of it, or its beginning if that would take much of `most`."""
+    size, kept = len(letter.payload), min(PAYLOAD_BYTES, most // 4)
+    if size > kept:
+        letter = msgspec.structs.replace(letter, payload=letter.payload[:kept])
     return msgspec.msgpack.encode(_Body(letter, size))
 
 
@@ -182,9 +221,14 @@ def _crc(letter: int, body: bytes) -> int:
     return crc32(body, crc32(str(letter).encode()))
 
 
+def letter_of(number: int, body: bytes) -> KeptLetter:
+    """What the body of a letter says, which is as it was written."""
+    kept = msgspec.msgpack.decode(body, type=_Body)
+    return KeptLetter(number, kept.letter, kept.payload_size)
+
+
 def _kept(row: Row) -> KeptLetter:
     letter, crc, body = typed(row, int, int, bytes)
     if crc != _crc(letter, body):
         raise CorruptError(f"dead letter {letter} does not match its checksum")
-    kept = msgspec.msgpack.decode(body, type=_Body)
-    return KeptLetter(letter, kept.letter, kept.payload_size)
+    return letter_of(letter, body)

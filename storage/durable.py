@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import UnavailableError, complaint
@@ -77,17 +77,23 @@ def prepare(files: Mapping[Path, bytes]) -> dict[Path, Path]:
 
 def swap(asides: Mapping[Path, Path], paths: Iterable[Path]) -> None:
     """Let prepared files take their places, and make that durable."""
-    directories = set()
+    directories: dict[Path, None] = {}  # in order, the last one last
     for path in paths:
         asides[path].replace(path)
-        directories.add(path.parent)
+        directories.pop(path.parent, None)
+        directories[path.parent] = None
     for directory in directories:
         sync_directory(directory)
 
 
 def remove_leftovers(directory: Path) -> int:
-    """Remove what a crash left half-written, in a directory and all below it."""
-    leftovers = list(directory.rglob(f"*{ASIDE}"))
-    for path in leftovers:
-        path.unlink()
-    return len(leftovers)
+    """Remove what a crash left half-written, in a directory and all below it; how much that was.
+
+    Nobody reads it: where the disk refuses, it goes at another start.
+    """
+    removed = 0
+    for path in list(directory.rglob(f"*{ASIDE}")):
+        with suppress(OSError):
+            path.unlink()
+            removed += 1
+    return removed

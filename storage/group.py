@@ -78,6 +78,11 @@ class Group:
         }
         return group_document(attributes, self.arrays)
 
+    def stated(self) -> bytes | None:
+        """The `zarr.json` that is on disk, if there is one."""
+        path = self.path / DOCUMENT
+        return path.read_bytes() if path.exists() else None
+
     def column(self, component: str) -> int:
         """The column of a component; raises MissingError."""
         found = self.columns.get(component)
@@ -149,9 +154,15 @@ def loaded(root: Path, name: str) -> Group:
     if not path.exists():
         raise MissingError(f"there is no group {name!r} in {root}")
     with disk():
-        attributes, arrays = group_parts(path.read_bytes(), name)
+        data = path.read_bytes()
+    try:
+        attributes, arrays = group_parts(data, name)
+    except CorruptError as exc:
+        raise CorruptError(f"{path}: {exc}") from exc
     times = _axis(root, name, TIME, arrays[TIME])
     names = _axis(root, name, NAMES, arrays[NAMES])
+    if np.any(times[1:] <= times[:-1]) or "" in names:
+        raise CorruptError(f"the axes of group {name!r} do not fit what it says it holds")
     return Group(
         root=root,
         name=name,
@@ -201,10 +212,13 @@ def written(group: Group, row: int, times: np.ndarray, members: Sequence[str]) -
     return resized(shaped)
 
 
-def cut(group: Group, rows: int) -> Group:
-    """The group without the rows from `rows` on; its components stay."""
+def cut(group: Group, rows: int, members: int | None = None) -> Group:
+    """The group without the rows from `rows` on, and without its components from `members` on."""
     kept = tuple(step for step in group.growth if step[0] < rows)
-    return resized(replace(group, committed=rows, growth=kept, times=group.times[:rows]))
+    names = group.members[:members]
+    return resized(
+        replace(group, committed=rows, growth=kept, times=group.times[:rows], members=names)
+    )
 
 
 def resized(group: Group) -> Group:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from storage.catalogue import Catalogue, Component
-from storage.commits import FORM, checked, commit_rows
+from storage.commits import COLUMNS, FORM, checked, commit_rows
 from storage.database import Database, Reader, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
-from storage.errors import CorruptError, MissingError, StorageError
-from storage.marks import Judgement, Mark, Marks, Outcome, sealed
+from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
+from storage.log_mending import settled_log
+from storage.marks import Judgement, Key, Mark, Marks, Outcome, sealed, unsealed
 from storage.repeats import Repeats
+from storage.seal import SUFFIX, Seal, SealFile
 
 PAGE_BYTES = 4 << 20  # how much `read` holds in memory, beside one row
 PAGE_ROWS = 1000
@@ -31,23 +34,52 @@ class Appended(NamedTuple):
     kept: dict[int, Entry] = {}  # noqa: RUF012  never changed: what is here under the key of each conflict, if it still is
 
 
+class _Unsealed(NamedTuple):
+    """What is committed, and must not be acknowledged before it is sealed."""
+
+    seal: Seal
+    entries: Sequence[Entry] = ()
+    letters: Sequence[DeadLetter] = ()
+    appended: Appended = Appended(0, [], 0, 0)
+
+    def is_of(self, entries: Sequence[Entry], letters: Sequence[DeadLetter]) -> bool:
+        """Whether this is the same batch, tried again."""
+        if entries or self.entries:
+            return list(entries) == list(self.entries)
+        return list(letters) == list(self.letters)
+
+
 class Journal:
     """`journal.sqlite`: observations, dead letters, catalogue. Used by one thread at a time."""
 
-    def __init__(self, path: Path, *, letters_kept: int = 100_000) -> None:
-        """Open or create; raises CorruptError for a damaged file, UnavailableError."""
-        self._database = Database(path)
+    def __init__(self, path: Path, *, letters_kept: int = 100_000, is_look: bool = False) -> None:
+        """Open or create; raises CorruptError for a damaged file, UnavailableError.
+
+        What is damaged and did not keep it from being opened is in `damage`. With `is_look`
+        nothing is created or changed.
+        """
+        self._sealing = SealFile(path.with_suffix(SUFFIX))
+        self._seal, self.damage = self._sealing.read()
+        end = None if self._seal is None else self._seal.end
+        self.damage += settled_log(path, end, is_look=is_look)
+        self._database = Database(path, is_look=is_look)
         try:
             self.dead_letters = DeadLetters(self._database, kept=letters_kept)
             self.catalogue = Catalogue(self._database)
             self._marks = Marks(_mark_rows(self._database))
             self._start, self._end = self._extent()
             self._repeats = Repeats(self._database, self._end)
-            self._beside = Reader(path)
+            self._unfolded = 0
+            self._is_sealed = self.catalogue.is_sealed()
+            self._compare(self._seal, is_look=is_look)
+            alone = is_look or self._database.unwritable is not None  # nobody else may look in
+            self._beside = self._database if alone else Reader(path)
             self.letters_beside = self.dead_letters.read_by(self._beside)
         except BaseException:
             self._database.close()
             raise
+        self._is_look = is_look
+        self._unsealed: _Unsealed | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +93,11 @@ class Journal:
         self.close()
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    @property
     def start(self) -> int:
         """The first offset that is still kept."""
         return self._start
@@ -69,6 +106,11 @@ class Journal:
     def end(self) -> int:
         """The offset that the next entry will get."""
         return self._end
+
+    @property
+    def unwritable(self) -> UnavailableError | None:
+        """Why it is open for reading only, until a commit finds that it can be written to."""
+        return self._database.unwritable
 
     @property
     def streams(self) -> int:
@@ -100,14 +142,20 @@ class Journal:
                 raise ValueError(
                     f"{entry.component}: boot {entry.boot}, seq {entry.seq} is not within 63 bits"
                 )
+        if (before := self._sealed_before()) is not None and before.is_of(entries, dead_letters):
+            return before.appended
         judgement = self._marks.judgement(entries)
+        first, seal = self._end, None
         if judgement.accepted or dead_letters:
-            self._commit(judgement, dead_letters, now_ns)
-        first = self._end
+            seal = self._commit(judgement, dead_letters, now_ns)
         self._end += len(judgement.accepted)
         self._repeats.add(judgement.accepted)
         outcomes, kept = self._repeats.compared(entries, judgement.outcomes)
-        return Appended(first, outcomes, judgement.missing, judgement.filled, kept)
+        appended = Appended(first, outcomes, judgement.missing, judgement.filled, kept)
+        if seal is not None:
+            self._unsealed = _Unsealed(seal, entries, dead_letters, appended)
+            self._sealed_before()
+        return appended
 
     def adopt(self, entries: Sequence[Entry], origin: Journal, *, now_ns: int) -> None:
         """Make entries of another journal durable, in the order given, with that one's marks.
@@ -120,18 +168,80 @@ class Journal:
         if unknown := last.keys() - touched.keys():
             raise MissingError(f"{origin._database.path} has no stream {min(unknown)}")
         accepted = [Outcome.ACCEPTED] * len(entries)
-        self._commit(Judgement(accepted, list(entries), touched, last, 0, 0), (), now_ns)
+        seal = self._commit(Judgement(accepted, list(entries), touched, last, 0, 0), (), now_ns)
         self._end += len(entries)
         self._repeats.add(entries)
+        self._unsealed = _Unsealed(seal)
+        self._sealed_before()
 
-    def before(self, committed_ns: int) -> int:
-        """The offset before which everything was committed before that time."""
+    def begin_at(self, start: int) -> None:
+        """Let an empty journal begin at an offset: what was before it is not to be had."""
+        if self._end:
+            raise ValueError(f"{self.path} holds entries up to {self._end}")
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE bounds SET start = ?", (start,))
+        self._start = self._end = start
+        self._repeats = Repeats(self._database, start)
+
+    def put_back(self, entries: Sequence[Entry], *, now_ns: int) -> None:
+        """Make salvaged entries durable, in the order given; nothing is judged again."""
+        seal = self._commit(self._marks.following(entries), (), now_ns)
+        self._end += len(entries)
+        self._repeats.add(entries)
+        self._unsealed = _Unsealed(seal)
+        self._sealed_before()
+
+    def put_marks(self, marks: Mapping[Key, Mark]) -> None:
+        """Let salvaged marks count; those of streams without entries end before the first."""
+        numbers = self._marks.numbered(marks)
+        fresh = [(number, *key) for key, number in numbers.items() if self._marks.get(key) is None]
+        lasts = self._lasts()
+        with self._database.transaction() as connection:
+            inserted(connection, "INSERT INTO streams VALUES", fresh)
+            rows = [
+                (numbers[key], sealed(key, mark, lasts.get(numbers[key], max(0, self._start - 1))))
+                for key, mark in marks.items()
+            ]
+            inserted(connection, "REPLACE INTO marks VALUES", rows)
+        self._marks.advance(dict(marks), numbers)
+
+    def _lasts(self) -> dict[int, int]:
+        """The offset of the last entry of every stream, by its number."""
+        rows = _mark_rows(self._database)
+        return {row[0]: unsealed((row[1], row[2], row[3]), row[4])[1] for row in rows}
+
+    def _sealed_before(self) -> _Unsealed | None:
+        """Seal what is committed and is not sealed yet; raises UnavailableError."""
+        if (waiting := self._unsealed) is not None:
+            self._sealing.write(waiting.seal)
+            self._seal, self._unsealed = waiting.seal, None
+        return waiting
+
+    def older(self, horizon_ns: int, believed_ns: int, *, commits: int = 256) -> int:
+        """The offset up to which everything from the start on was observed before a time.
+
+        At most so many commits are looked at. Registrations have no event time, and entries from
+        beyond `believed_ns` none that was believed: both go with those behind them; so does what
+        cannot be read.
+        """
+        found = self._start
         rows = self._database.rows(
-            "SELECT max(first + count) FROM commits WHERE committed_ns < ?", (committed_ns,)
+            f"SELECT {COLUMNS} FROM commits ORDER BY first LIMIT ?", (commits,)
         )
-        return rows[0][0] or 0
+        for row in rows:
+            try:
+                first, entries = checked(row, self._database.path)
+            except CorruptError:
+                continue
+            times = [e.t_ns for e in entries if e.kind != "component" and e.t_ns <= believed_ns]
+            if times and max(times) >= horizon_ns:
+                break
+            if times:
+                found = first + len(entries)
+        return found
 
-    def _commit(self, judgement: Judgement, letters: Sequence[DeadLetter], now_ns: int) -> None:
+    def _commit(self, judgement: Judgement, letters: Sequence[DeadLetter], now_ns: int) -> Seal:
+        """Commit, and say how the journal is to be sealed."""
         numbers = self._marks.numbered(judgement.touched)
         rows = list(commit_rows(judgement.accepted, self._end, now_ns))
         components = _components(judgement.accepted, self._end)
@@ -153,9 +263,17 @@ class Journal:
             for component in components:
                 self.catalogue.put_component(connection, component)
             census = self.dead_letters.insert(connection, letters) if letters else None
+            if self._seal is not None and self._seal.number and not self._is_sealed:
+                self.catalogue.put_sealed(connection)  # there is one by now
+        self._unfolded += sum(len(row[4]) for row in rows) + sum(len(x.payload) for x in letters)
         self._marks.advance(judgement.touched, numbers)
+        self._is_sealed = self._is_sealed or bool(self._seal and self._seal.number)
         if census is not None:
             self.dead_letters.census = census
+        before = self._seal or Seal(0, 0, -1, 0)
+        crc = rows[-1][3] if rows else before.crc32
+        end = self._end + len(judgement.accepted)
+        return Seal(before.number + 1, end, crc, self.dead_letters.last)
 
     def read(
         self, offset: int, until: int | None = None, *, beside: bool = False
@@ -196,15 +314,33 @@ class Journal:
             "SELECT first, count, committed_ns, crc32, blob FROM commits WHERE first >= "
             "coalesce((SELECT max(first) FROM commits WHERE first <= ?), ?) ORDER BY first"
         )
-        with database.cursor(sql, (offset, offset)) as cursor:
-            for row in cursor:
-                if sum(typed(row, *FORM)[:2]) <= offset:
-                    continue
-                rows.append(row)
-                size += len(row[4])
-                if size > PAGE_BYTES or len(rows) >= PAGE_ROWS:
-                    break
+        try:
+            with database.cursor(sql, (offset, offset)) as cursor:
+                for row in cursor:
+                    if sum(typed(row, *FORM)[:2]) <= offset:
+                        continue
+                    rows.append(row)
+                    size += len(row[4])
+                    if size > PAGE_BYTES or len(rows) >= PAGE_ROWS:
+                        break
+        except CorruptError:
+            if not rows:  # else those before the damage first
+                raise
         return rows
+
+    def following(self, offset: int) -> int:
+        """The offset of the next commit that SQLite finds behind that one, or the end."""
+        step = 1
+        while offset < self._end:
+            try:
+                rows = self._database.rows(
+                    "SELECT min(first) FROM commits WHERE first > ?", (offset,)
+                )
+            except CorruptError:  # on the way there too: further on is another page
+                offset, step = offset + step, 2 * step
+            else:
+                return self._end if rows[0][0] is None else int(rows[0][0])
+        return self._end
 
     def prune(self, before: int, *, commits: int = 256) -> int:
         """Drop at most `commits` commits that lie wholly before an offset; how many were dropped.
@@ -227,19 +363,36 @@ class Journal:
             self._start = start
         return len(doomed)
 
+    def prove(self) -> None:
+        """Show that a commit would last; raises UnavailableError if it would not."""
+        self._database.prove()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether much was committed since the log was folded, for the disk that it lies on."""
+        return self._unfolded >= self._database.log_bytes
+
     def fold(self) -> int:
         """Fold SQLite's log into its file; how many pages were left over.
 
         For any thread: commits go on meanwhile, and take longer where nobody calls this.
         """
+        self._unfolded = 0
         return self._database.fold()
 
     def verify(self) -> list[str]:
         """Everything that is wrong with the file, one sentence each; reads all of it."""
-        problems = self._database.problems()
+        problems = [*(self.damage if self._is_look else ()), *self._database.problems()]
+        offset = self._start
+        while offset < self._end:
+            try:
+                for first, entries in self.read(offset):
+                    problems += [text for e in entries if (text := self._contradiction(e))]
+                    offset = first + len(entries)
+            except CorruptError as exc:
+                problems.append(str(exc))
+                offset = self.following(offset)
         try:
-            for _, entries in self.read(self._start):
-                problems += [text for entry in entries if (text := self._contradiction(entry))]
             _ = self.catalogue.checkpoints(), self.catalogue.components()
             _ = self.catalogue.arrays(), self.catalogue.aliases()
             problems += self.dead_letters.problems()
@@ -256,8 +409,55 @@ class Journal:
 
     def close(self) -> None:
         """Fold the log into the file and let go; may be called twice."""
-        self._beside.close()
+        self._sealing.close()
+        if self._beside is not self._database:
+            self._beside.close()
         self._database.close()
+
+    def _compare(self, seal: Seal | None, *, is_look: bool) -> None:
+        """Hold the journal against the seal of what was acknowledged last."""
+        path = self._database.path
+        if seal is None:
+            if self._is_sealed and not self.damage:
+                self.damage.append(
+                    f"{self._sealing.path} is gone: whether all that was acknowledged is here "
+                    "cannot be told; the next commit writes it again"
+                )
+            return
+        lost = []
+        if self._end < seal.end:
+            lost.append(
+                f"{path}: lines {self._end} to {seal.end - 1} were acknowledged and are gone, "
+                "with the end of the file or of its log: they are in no state any more; what is "
+                "sent again is taken, and a copy of the directory may have them"
+            )
+        elif self._start < seal.end and self._crc_before(seal.end) not in (None, seal.crc32):
+            lost.append(
+                f"{path} is another journal than the one that {self._sealing.path} belongs to: "
+                "was only one of the two restored?"
+            )
+        if (letters := self.dead_letters.last) < seal.letters:
+            lost.append(
+                f"{path}: refused messages {letters + 1} to {seal.letters} were kept and are gone"
+            )
+        self.damage += lost
+        if lost and not is_look:
+            with suppress(UnavailableError):
+                self.catalogue.put_losses(lost)
+            # from here on what counts is what there is: it is sealed with the next commit
+            self._seal = Seal(seal.number, self._end, -1, letters)
+
+    def _crc_before(self, offset: int) -> int | None:
+        """The checksum of the commit that ends at an offset, None if it is damaged or not there."""
+        rows = self._database.rows(
+            "SELECT first, count, committed_ns, crc32, blob FROM commits WHERE first < ? "
+            "ORDER BY first DESC LIMIT 1",
+            (offset,),
+        )
+        try:
+            return int(rows[0][3]) if rows and checked(rows[0], self._database.path) else None
+        except CorruptError:
+            return None
 
     def _extent(self) -> tuple[int, int]:
         """First offset and end, after commits and marks have been held against each other."""
@@ -268,13 +468,18 @@ class Journal:
             "(SELECT min(first) FROM commits UNION SELECT max(first) FROM commits) ORDER BY first"
         )
         if not rows:
-            if start or self._marks.end:
+            if self._marks.end > start:
                 raise CorruptError(f"{path}: entries {start} to {self._marks.end - 1} are lost")
-            return 0, 0
-        first, _ = checked(rows[0], path)
-        if first != start:
-            raise CorruptError(f"{path}: entries begin at {first}, not at {start}")
-        last, entries = checked(rows[-1], path)
+            return start, start
+        if rows[0][0] != start:
+            raise CorruptError(f"{path}: entries begin at {rows[0][0]}, not at {start}")
+        try:
+            last, entries = checked(rows[-1], path)
+        except CorruptError as exc:  # the marks know how far it went
+            if not rows[-1][0] < self._marks.end:
+                raise
+            self.damage.append(str(exc))
+            return start, self._marks.end
         end = last + len(entries)
         if end != self._marks.end:
             raise CorruptError(f"{path}: entries {end} to {self._marks.end - 1} are lost")

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +41,7 @@ from storage.layout import (
     array_document,
     encoded,
     field_metadata,
+    group_parts,
     name_metadata,
     root_document,
     time_metadata,
@@ -46,25 +49,37 @@ from storage.layout import (
 
 __all__ = ["TICKS", "Field", "Trajectories"]
 
+COPIES = "copies"  # the directory beside, with those of axes and documents
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _READ = 100_000  # rows that a read returns at most, unless told otherwise
+
+
+def copies_of(path: Path) -> Path:
+    """Where the copies of what the store at `path` cannot be read without are."""
+    return path.parent / COPIES / path.stem
 
 
 class Trajectories:
     """A Zarr store. One thread writes; any thread reads."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create; raises UnavailableError."""
+    def __init__(self, path: Path, *, is_look: bool = False) -> None:
+        """Open or create; raises UnavailableError. With `is_look` nothing is created or changed."""
         self._path = path
+        self._copies = copies_of(path)
         self._groups: dict[str, Group] = {}
         self._written: dict[str, tuple[str, ...]] = {}  # the fields that a writer hands over
         self._swapping = threading.Lock()  # so that no read meets half of the open block
+        if is_look:
+            return
         with disk():
             make_directory(path)
             remove_leftovers(path)
             document = path / DOCUMENT
-            if not document.exists() or document.read_bytes() != root_document():
+            if not document.exists():
                 write_whole(document, root_document())
+            elif document.read_bytes() != root_document():
+                with suppress(OSError):  # an older release's: it is read as well
+                    write_whole(document, root_document())
 
     def groups(self) -> list[str]:
         """The names of the groups on disk."""
@@ -93,13 +108,24 @@ class Trajectories:
             )
         )
         with disk():
-            self._publish(group, {})
+            if group.document() != before.stated() or _stale(group) or self._stale_copies(group):
+                self._publish(group, {}, is_opening=True)
+        self._groups[name] = group
         self._written[name] = tuple(wanted)
         return group.committed
 
     def committed(self, name: str) -> int:
         """The rows of a group that are on disk; raises MissingError, CorruptError."""
         return self._group(name).committed
+
+    def times(self, name: str) -> np.ndarray:
+        """The times of the committed rows [ns]; raises MissingError, CorruptError."""
+        return self._group(name).times
+
+    def files(self, name: str, start_row: int) -> list[Path]:
+        """The files that hold the block of rows that begins at `start_row`."""
+        shards = (self._path / name).glob(f"*/c/{start_row // TICKS}/*")
+        return sorted(path for path in shards if path.name.isdigit())
 
     def members(self, name: str) -> tuple[str, ...]:
         """The components of a group in the order of the columns."""
@@ -179,30 +205,103 @@ class Trajectories:
             change()
             self._groups.clear()
 
-    def truncate(self, name: str, rows: int) -> None:
-        """Forget the rows from `rows` on, so that they can be written again."""
+    def mend(self, name: str) -> list[str]:
+        """Restore what there is a copy of where it is damaged or gone; a sentence for each file.
+
+        Raises CorruptError where that is not enough.
+        """
+        told: list[str] = []
+        for _ in range(1 + len(self._copied(name))):
+            try:
+                self._groups[name] = loaded(self._path, name)
+            except (CorruptError, MissingError) as exc:
+                restored = self._restored(name, told)
+                if restored is None:
+                    if isinstance(exc, CorruptError) or list((self._path / name).glob("*/c/*")):
+                        raise CorruptError(str(exc)) from exc
+                    return told
+                told.append(f"{restored} was damaged or gone, and was restored from its copy")
+            else:
+                break
+        return told
+
+    def _copied(self, name: str) -> dict[Path, Path]:
+        """The files of a group of which there is a copy, by the copy: the document first."""
+        kept = self._copies / name
+        copies = {kept / DOCUMENT: self._path / name / DOCUMENT}
+        for axis in (TIME, NAMES):
+            for path in sorted((kept / axis).glob("*")):
+                copies[path] = self._path / name / axis / "c" / path.name
+        return {copy: path for copy, path in copies.items() if copy.exists()}
+
+    def _restored(self, name: str, told: Sequence[str]) -> Path | None:
+        """Put the first copy that differs from its file in the file's place; None if none does."""
+        with disk():
+            for copy, path in self._copied(name).items():
+                data = copy.read_bytes()
+                if any(str(path) in text for text in told):
+                    continue
+                if not path.exists() or path.read_bytes() != data:
+                    if path.name == DOCUMENT and _is_whole(path, name):
+                        continue  # the copy is that of the flush before
+                    make_directory(path.parent)
+                    write_whole(path, data)
+                    return path
+        return None
+
+    def forget(self, name: str) -> None:
+        """Let go of a group that is about to be moved away, and remove the copies of it."""
+        self._groups.pop(name, None)
+        self._written.pop(name, None)
+        with disk():
+            shutil.rmtree(self._copies / name, ignore_errors=True)
+
+    def copies(self) -> list[str]:
+        """The groups of which there are copies."""
+        return sorted(path.parent.name for path in self._copies.glob(f"*/{DOCUMENT}"))
+
+    def truncate(self, name: str, rows: int, members: int | None = None) -> None:
+        """Forget the rows from `rows` on, so that they can be written again.
+
+        And the components from the column `members` on, if that is given: they have to be such
+        as no row that stays was given for.
+
+        Nobody is told of them any more, even where the disk does not obey: after UnavailableError
+        it is to be called again before the group is written to.
+        """
         before = self._group(name)
         if not 0 <= rows <= before.committed:
             raise ValueError(f"group {name!r} has {before.committed} rows, cannot keep {rows}")
-        after = cut(before, rows)
+        after = cut(before, rows, members)
+        self._groups[name] = after
         with disk():
             self._publish(after, {})
             for field in _fields(after):
                 _remove(after.path / field / "c", -(-rows // TICKS))
             _remove(after.path / TIME / "c", -(-rows // TIME_CHUNK))
+            _remove(self._copies / name / TIME, -(-rows // TIME_CHUNK))
 
     def verify(self, name: str) -> list[str]:
         """Everything that is wrong with a group, one sentence each; reads all of it."""
+        problems = []
+        root = self._path / DOCUMENT
+        if not root.exists() or root.read_bytes() != root_document():
+            problems.append(f"{root} is not as it was written: the next start writes it again")
         try:
             group = loaded(self._path, name)
-        except CorruptError as exc:
-            return [str(exc)]
+        except (CorruptError, MissingError) as exc:
+            mended = f"; there is a copy in {self._copies}, which the next start restores"
+            return [*problems, str(exc) + (mended if self._copied(name) else "")]
         rows = range(group.committed)
-        problems = []
         for field in _fields(group):
             problems += [f"{path} is gone" for path in group.missing(field, rows, slice(None))]
             problems += [f"{path} is damaged" for path in group.damaged(field, rows, slice(None))]
         problems += [f"{path} is not what the group says" for path in _deviating(group)]
+        problems += [
+            f"{copy} is not the copy of {path} that it should be: the next start makes it again"
+            for copy, path in self._copied(name).items()
+            if not path.exists() or copy.read_bytes() != path.read_bytes()
+        ]
         if any(later <= earlier for earlier, later in pairwise(group.times.tolist())):
             problems.append(f"the times of group {name!r} do not rise")
         return problems
@@ -235,20 +334,43 @@ class Trajectories:
         """The layout of a new group: that of those that are there, for a store does not mix."""
         return min((self._group(name).layout for name in self.groups()), default=LAYOUT)
 
-    def _publish(self, group: Group, files: Mapping[Path, bytes]) -> None:
+    def _publish(
+        self, group: Group, files: Mapping[Path, bytes], *, is_opening: bool = False
+    ) -> None:
         """Blocks first, then the shapes, and the committed length last."""
-        documents = {
-            path: data
-            for path, data in _array_documents(group).items()
-            if not path.exists() or path.read_bytes() != data
-        }
+        documents = _stale(group)
         document = {group.path / DOCUMENT: group.document()}
-        ready = prepare({**files, **documents, **document})
+        copies = self._copies_of(group, files)
+        if is_opening:  # of an earlier release, or before a crash
+            copies |= self._stale_copies(group)
+        ready = prepare({**files, **documents, **document, **copies})
         with self._swapping:
             swap(ready, files)
             swap(ready, documents)
             swap(ready, document)
             self._groups[group.name] = group
+        swap(ready, copies)
+
+    def _copies_of(self, group: Group, files: Mapping[Path, bytes]) -> dict[Path, bytes]:
+        """Copies of the short files without which none of the others can be read."""
+        kept = self._copies / group.name
+        copies = {
+            kept / axis / path.name: data
+            for path, data in files.items()
+            for axis in (TIME, NAMES)
+            if path.is_relative_to(group.path / axis)
+        }
+        return {**copies, kept / DOCUMENT: group.document()}
+
+    def _stale_copies(self, group: Group) -> dict[Path, bytes]:
+        """What is to be copied again."""
+        stale = {}
+        for axis in (TIME, NAMES):
+            for path in (group.path / axis / "c").glob("*"):
+                copy, data = self._copies / group.name / axis / path.name, path.read_bytes()
+                if path.name.isdigit() and (not copy.exists() or copy.read_bytes() != data):
+                    stale[copy] = data
+        return stale
 
     def _check(
         self,
@@ -312,13 +434,34 @@ def _array_documents(group: Group) -> dict[Path, bytes]:
     }
 
 
+def _stale(group: Group) -> dict[Path, bytes]:
+    """The documents of arrays that are not on disk as they should be."""
+    return {
+        path: data
+        for path, data in _array_documents(group).items()
+        if not path.exists() or path.read_bytes() != data
+    }
+
+
 def _deviating(group: Group) -> list[Path]:
     expected = _array_documents(group).items()
-    return [
-        path
-        for path, data in expected
-        if not path.exists() or json.loads(path.read_bytes()) != json.loads(data)
-    ]
+    return [path for path, data in expected if not path.exists() or not _is_same(path, data)]
+
+
+def _is_same(path: Path, document: bytes) -> bool:
+    """Whether a file says what a document says, however it is spaced."""
+    try:
+        return bool(json.loads(path.read_bytes()) == json.loads(document))
+    except ValueError:
+        return False
+
+
+def _is_whole(path: Path, name: str) -> bool:
+    try:
+        group_parts(path.read_bytes(), name)
+    except (OSError, CorruptError):
+        return False
+    return True
 
 
 def _remove(directory: Path, first: int) -> None:

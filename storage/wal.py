@@ -14,6 +14,7 @@ import numpy as np
 
 _HEADER = 32  # bytes
 _FRAME_HEADER = 24
+CHECKSUM_WORDS = 2  # of a frame's header, before its page
 _MAGIC = 0x377F0682  # the lowest bit says whether the checksums are big-endian
 
 
@@ -35,11 +36,11 @@ def lost_commits(path: Path) -> int:
     current = (heads[:, 2] == words[4]) & (heads[:, 3] == words[5])  # the salts of this log
     sound = 0
     seed = (int(words[6]), int(words[7]))
-    coefficients = _coefficients((8 + page) // 4)
+    weights = coefficients((8 + page) // 4)
     while sound < len(frames) and current[sound]:
         frame = frames[sound]
         covered = np.concatenate((frame[:8], frame[_FRAME_HEADER:])).view(order)
-        seed = _checksum(covered, seed, coefficients)
+        seed = checksum(covered, seed, weights)
         if seed != (int(heads[sound, 4]), int(heads[sound, 5])):
             break
         sound += 1
@@ -56,11 +57,11 @@ def _sound_header(data: bytes, order: str) -> bool:
     words = np.frombuffer(data[:_HEADER], ">u4")
     if words[0] & ~np.uint32(1) != _MAGIC:
         return False
-    found = _checksum(np.frombuffer(data[:24], order), (0, 0), _coefficients(6))
+    found = checksum(np.frombuffer(data[:24], order), (0, 0), coefficients(6))
     return found == (int(words[6]), int(words[7]))
 
 
-def _coefficients(words: int) -> np.ndarray:
+def coefficients(words: int) -> np.ndarray:
     """How much each word, and the two seeds, weigh in the two sums; (2, words + 2).
 
     SQLite adds word by word, s += x + t, t += y + s; that is linear in the words.
@@ -77,9 +78,8 @@ def _coefficients(words: int) -> np.ndarray:
     return weights
 
 
-def _checksum(
-    words: np.ndarray, seed: tuple[int, int], coefficients: np.ndarray
-) -> tuple[int, int]:
+def checksum(words: np.ndarray, seed: tuple[int, int], weights: np.ndarray) -> tuple[int, int]:
+    """The two sums over words, from those before on."""
     values = np.append(words.astype(np.uint32), np.array(seed, np.uint32))
-    s, t = (coefficients * values).sum(axis=1, dtype=np.uint32)
+    s, t = (weights * values).sum(axis=1, dtype=np.uint32)
     return int(s), int(t)

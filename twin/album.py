@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from sensors.observation import Readout, Snapshot, observation
 from storage.entry import Entry
-from storage.errors import CorruptError
 from storage.journal import Journal
-from twin.lines import OBSERVATION
+from storage.passing import Gap, passing_over
+from twin.lines import OBSERVATION, told
 
 KEPT = 1000  # images of a component that are listed, the newest
 SLICE = 5000  # lines of the journal that are looked through in one go
@@ -34,22 +34,21 @@ class Album:
 
     def look(self) -> bool:
         """Look through the next slice, in any thread but one at a time; whether that was all."""
-        start = self._journal.start
-        try:
-            self._read_on(start)
-        except CorruptError:
-            if start == self._journal.start:
-                raise
-            return False  # retention dropped what was about to be read
-        return self._offset >= self._journal.end
-
-    def _read_on(self, start: int) -> None:
+        start, gaps = self._journal.start, list[Gap]()
         self._offset = max(self._offset, start)
-        for first, entries in self._journal.read(self._offset, self._offset + SLICE, beside=True):
+        stop = self._offset + SLICE
+        found = passing_over(self._journal, self._offset, stop, gaps.append, beside=True)
+        for first, entries in found:
             for entry in entries:
                 if entry.kind == OBSERVATION and any(tag in entry.body[:16] for tag in _TAGS):
                     self._add(entry)
             self._offset = first + len(entries)
+        if start != self._journal.start:
+            return False  # retention dropped what was about to be read
+        for gap in gaps:
+            told(self._journal, gap)
+        self._offset = max(self._offset, min(stop, self._journal.end))  # what is damaged, at last
+        return self._offset >= self._journal.end
 
     def _add(self, entry: Entry) -> None:
         what = observation(entry.body)

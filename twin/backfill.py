@@ -117,7 +117,8 @@ class Backfill:
             if service.keeper.is_halted:  # the new order counts
                 raise
             log.error("backfill_failed", reason=f"{type(exc).__name__}: {exc}")
-            await self._off_loop(service.store.discard)
+            with suppress(UnavailableError):  # it goes at the next start
+                await self._off_loop(service.store.discard)
         finally:
             service.keeper.is_pruning = True
             self._ended, self._is_first = time.monotonic(), False

@@ -6,30 +6,40 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sensors.instant import rfc3339
+from sensors.observation import Snapshot
+from storage.catalogue import Loss
 from storage.errors import CorruptError, InUseError
-from storage.store import Store
+from storage.images import Images
+from storage.passing import passing_over
+from storage.store import JOURNAL, Store
+from storage.trajectories import Trajectories
 from twin.errors import SettingsError
-
-JOURNAL = "journal.sqlite"
+from twin.lines import OBSERVATION, line
+from twin.lodging import absent
 
 
 def checked(directory: Path) -> dict[str, Any]:
-    """What is there, and a sentence for everything that is wrong with it.
+    """What is there, and a sentence for everything that is wrong with it; changes nothing.
 
     Raises SettingsError where there are no data, InUseError while another process has them.
     """
-    check_data(directory)
+    if not directory.is_dir():
+        raise SettingsError(absent(directory))
+    if not any((directory / name).exists() for name in (JOURNAL, "layout", "trajectories.zarr")):
+        raise SettingsError(absent(directory))
     try:
-        store = Store(directory)
+        store = Store(directory, is_look=True)
     except InUseError as exc:
         raise InUseError(
             f"{exc}, a service or a rebuild that runs: nothing was checked, and nothing is known "
             "to be wrong. Stop it and check again; while it runs, /readyz says how it is"
         ) from exc
-    except CorruptError as exc:  # nothing else can be looked at without the journal
-        return {"directory": str(directory), "problems": [str(exc)], "damaged": {"journal": 1}}
+    except CorruptError as exc:
+        return _without_journal(directory, str(exc))
     with store:
         found = store.findings()
+        found["images"] += _absent(store)
         return {
             "directory": str(directory),
             "journal_lines": store.journal.end - store.journal.start,
@@ -38,17 +48,50 @@ def checked(directory: Path) -> dict[str, Any]:
             "images": len(store.images),
             "checkpoints": [c.name for c in store.journal.catalogue.checkpoints()],
             "rows": _rows(store),
+            "losses": [f"{rfc3339(x.found_ns)}: {x.sentence}" for x in _losses(store)],
             "damaged": {place: len(problems) for place, problems in found.items() if problems},
             "problems": [problem for problems in found.values() for problem in problems],
         }
 
 
-def check_data(directory: Path) -> None:
-    """Raises SettingsError where there are no data of a twin: opening a store would begin one."""
-    if not directory.is_dir():
-        raise SettingsError(f"there is no data directory {directory}")
-    if not any((directory / name).exists() for name in (JOURNAL, "layout", "trajectories.zarr")):
-        raise SettingsError(f"{directory} holds no data of a twin: no {JOURNAL}")
+def _losses(store: Store) -> list[Loss]:
+    try:
+        return store.journal.catalogue.losses()
+    except CorruptError:  # `findings` say so
+        return []
+
+
+def _without_journal(directory: Path, why: str) -> dict[str, Any]:
+    """What can be said of the rest where the journal cannot be opened."""
+    trajectories = Trajectories(directory / "trajectories.zarr", is_look=True)
+    groups = sorted({*trajectories.groups(), *trajectories.copies()})
+    found = {
+        "journal": [why],
+        "trajectory": [text for group in groups for text in trajectories.verify(group)],
+        "images": Images(directory / "images", is_look=True).verify(),
+    }
+    return {
+        "directory": str(directory),
+        "losses": [],
+        "damaged": {place: len(problems) for place, problems in found.items() if problems},
+        "problems": [problem for problems in found.values() for problem in problems],
+    }
+
+
+def _absent(store: Store) -> list[str]:
+    """The images that the journal names and that are not there, one sentence each."""
+    there, told = set(store.images.names()), set[str]()
+    found = []
+    for first, entries in passing_over(store.journal, store.journal.start, None, lambda _: None):
+        for i, entry in enumerate(entries):
+            if entry.kind != OBSERVATION or b"snapshot" not in entry.body[:16]:
+                continue
+            what = line(entry).what
+            if isinstance(what, Snapshot) and what.sha256 not in there | told:
+                told.add(what.sha256)
+                name = f"image {what.sha256} of {entry.component}"
+                found.append(f"{name} is gone: line {first + i} names it")
+    return found
 
 
 def _rows(store: Store) -> dict[str, int | None]:
@@ -64,7 +107,8 @@ def _rows(store: Store) -> dict[str, int | None]:
 
 _REMEDIES = {
     "journal": "The journal is the truth and cannot be made anew: restore the directory from a "
-    "copy. Keep the damaged one: what can still be read of it is not lost.",
+    "copy, or let twin salvage make a new store of all that is whole. A start passes over damaged "
+    "lines that a checkpoint holds already, and mends a damaged log or mark.",
     "trajectory": "The trajectory is made anew from the journal by twin rebuild; a service that "
     "starts mends what it can by itself.",
     "checkpoints": "A damaged checkpoint is passed over at the next start, which takes longer; the "
@@ -81,6 +125,9 @@ def told(report: dict[str, Any]) -> Iterator[str]:
     for place, what in _contents(report):
         count = damaged.get(place, 0)
         yield f"  {place:<11}  {f'{count} damaged' if count else 'fine':<10}  {what}"
+    if report["losses"]:
+        yield "What was lost before, and is known:"
+        yield from (f"  {loss}" for loss in report["losses"])
     if not problems:
         yield "Nothing is damaged."
         return
@@ -92,7 +139,9 @@ def told(report: dict[str, Any]) -> Iterator[str]:
 
 def _contents(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "journal_lines" not in report:
-        yield "journal", "it cannot be opened; without it nothing else could be checked"
+        yield "journal", "it cannot be opened; of the rest was checked what can be without it"
+        yield "trajectory", "by itself"
+        yield "images", "by themselves"
         return
     letters = report["dead_letters"]
     yield (

@@ -15,7 +15,7 @@ from sensors.observation import Inspection, encoded, observation
 from twin.cohort import Cohort, Feed, Watched, newcomers
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
-from twin.watermark import Clocks
+from twin.watermark import FIRST, NEVER, Clocks
 
 # before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
 FORMAT = 5
@@ -64,11 +64,37 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
     meta = msgspec.json.decode(page)
     if meta["format"] != FORMAT:
         raise OtherFormatError(f"checkpoint format {meta['format']} is not {FORMAT}")
+    return _fleet(values, meta, is_other=False)
+
+
+def carried(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
+    """As `restored`, also of an earlier release: what that did not know is as for a newcomer.
+
+    For a store whose journal has lost its beginning to retention: there is nothing to fold again.
+    Raises OtherFormatError for a later release.
+    """
+    meta = msgspec.json.decode(page)
+    if meta["format"] > FORMAT:
+        raise OtherFormatError(
+            f"checkpoint format {meta['format']} is of a later release, this one reads up to "
+            f"{FORMAT}"
+        )
+    return _fleet(values, _BEFORE | meta, is_other=True)
+
+
+# what earlier releases did not write
+_BEFORE: dict[str, Any] = {"clocks": list(FIRST), "recorded_ns": NEVER, "behind": {}, "held": []}
+
+
+def _fleet(values: dict[str, NDArray[Any]], meta: dict[str, Any], *, is_other: bool) -> Fleet:
     components = {c["name"]: Component(**c) for c in meta["components"]}
-    cohorts = {
-        key: _cohort(key, tuple(members), components[meta["templates"][key]], values)
-        for key, members in meta["cohorts"].items()
-    }
+    cohorts = {}
+    for key, members in meta["cohorts"].items():
+        template = components[meta["templates"][key]]
+        own = [components.get(name, template) for name in members] if is_other else [template]
+        fresh = newcomers(own)
+        lacking = dict(tree.leaves(_content(fresh))) if is_other else {}
+        cohorts[key] = _cohort(key, tuple(members), fresh, values, lacking)
     return Fleet(
         cohorts=cohorts,
         places={
@@ -114,21 +140,30 @@ def _content(cohort: Cohort) -> tuple[Any, ...]:
 
 
 def _cohort(
-    key: str, members: tuple[str, ...], template: Component, values: dict[str, NDArray[Any]]
+    key: str,
+    members: tuple[str, ...],
+    fresh: Cohort,
+    values: dict[str, NDArray[Any]],
+    lacking: dict[str, torch.Tensor],
 ) -> Cohort:
-    own = {
+    """The cohort with the leaves of a checkpoint, and those of `lacking` that it has not.
+
+    It has not what it has in another shape.
+    """
+    kept = {
         name.removeprefix(f"{key}/"): torch.from_numpy(np.array(array))
         for name, array in values.items()
         if name.startswith(f"{key}/")
     }
-    empty = newcomers([template])
-    state, feed, remaining, passed, evidence, watched = tree.filled(_content(empty), own)
+    other = {n for n, leaf in lacking.items() if n in kept and kept[n].shape[1:] != leaf.shape[1:]}
+    own = lacking | {name: leaf for name, leaf in kept.items() if name not in other}
+    state, feed, remaining, passed, evidence, watched = tree.filled(_content(fresh), own)
     if not isinstance(feed, Feed) or not isinstance(watched, Watched):
         raise ValueError(f"checkpoint of cohort {key} has no feed")
-    if any(a.shape[1:] != b.shape[1:] for a, b in zip(watched, empty.watched, strict=True)):
+    if any(a.shape[1:] != b.shape[1:] for a, b in zip(watched, fresh.watched, strict=True)):
         raise OtherFormatError(f"checkpoint of cohort {key} remembers something else of channels")
     return replace(
-        empty,
+        fresh,
         members=members,
         state=state,
         feed=feed,

@@ -333,6 +333,28 @@ def _directory(config: Path | None, data_dir: Path | None) -> Path:
 
 
 @app.command()
+def salvage(
+    data_dir: DataDir = None,
+    config: Config = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New store; default: beside, with .salvaged to its name.")
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Make a new store of all that is whole in a damaged one, which stays as it is."""
+    from twin.salvage import salvaged, told
+    from twin.serving import prepare
+
+    prepare()
+    report = salvaged(_directory(config, data_dir), out)
+    if json_output:
+        _print(report)
+    else:
+        for line in told(report):
+            typer.echo(line)
+
+
+@app.command()
 def query(
     component: Annotated[
         str | None, typer.Argument(help="site/component, or component alone; none: list them.")

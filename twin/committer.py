@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-
-import structlog
 
 from storage.entry import DeadLetter, Entry
 from storage.errors import UnavailableError
@@ -18,11 +16,8 @@ from storage.marks import Outcome
 from twin.conflicts import Refusal, conflicts, meant
 from twin.fold import Line, Note
 from twin.metrics import Metrics
+from twin.obeying import Obeying
 from twin.queues import LineQueue
-
-RETRY_S = (0.1, 5.0)  # first and longest wait while the disk does not obey
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +30,39 @@ class Parcel:
     letter: Callable[[int, Refusal], DeadLetter | None] = field(default=lambda _i, _why: None)
     # the dead letter of an entry whose key was used before, or may have been
     done: Callable[[Sequence[Outcome]], None] = field(default=lambda _: None)
+    images: Mapping[int, bytes] = field(default_factory=dict)
+    # by the entry that refers to each; they have to be on disk before it is
 
 
 class Committer:
     """Owns the journal's thread; acknowledges only what is on disk."""
 
     def __init__(
-        self, journal: Journal, thread: Executor, stepping: LineQueue, metrics: Metrics
+        self,
+        journal: Journal,
+        thread: Executor,
+        stepping: LineQueue,
+        metrics: Metrics,
+        disk: Obeying,
     ) -> None:
         self._journal = journal
         self._thread = thread
         self._stepping = stepping
         self._metrics = metrics
         self._parcels: asyncio.Queue[Parcel] = asyncio.Queue(maxsize=256)
-        self.is_available = True
+        self.disk = disk
         self.end = journal.end
         self.tell: Callable[[Sequence[Note]], None] = lambda _: None
         self.on_letters: Callable[[Sequence[DeadLetter]], None] = lambda _: None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the journal could be written to when it was tried last."""
+        return self.disk.is_available
+
+    @is_available.setter
+    def is_available(self, whether: bool) -> None:
+        self.disk.is_available = whether
 
     async def send(self, parcel: Parcel) -> None:
         """Queue a parcel; waits while the queue is full."""
@@ -72,8 +83,20 @@ class Committer:
         """Wait until all that was sent is durable."""
         await self._parcels.join()
 
+    async def probe(self) -> None:
+        """See whether the disk takes anything, before there is something to commit."""
+        try:
+            await self._prove()
+        except UnavailableError as exc:
+            self.disk.refused(exc)
+
+    async def _prove(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.prove)
+
     async def run(self) -> None:
-        """Commit for ever."""
+        """Commit for ever, from when the disk takes anything."""
+        if not self.is_available:
+            await self.disk.insist(self._prove)
         while True:
             parcels = [await self._parcels.get()]
             while not self._parcels.empty():
@@ -102,20 +125,15 @@ class Committer:
         self, entries: Sequence[Entry], dead: Sequence[DeadLetter]
     ) -> tuple[Appended, float]:
         """One group commit, tried until the disk obeys, and the seconds that it took."""
-        loop, wait_s = asyncio.get_running_loop(), RETRY_S[0]
+        loop = asyncio.get_running_loop()
         append = partial(self._journal.append, entries, dead)
-        while True:
+
+        async def appended() -> tuple[Appended, float]:
             began = time.perf_counter()
-            try:
-                work = partial(append, now_ns=time.time_ns())
-                receipt = await loop.run_in_executor(self._thread, work)
-            except UnavailableError as exc:
-                self._unavailable(exc, len(entries) + len(dead))
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, RETRY_S[1])
-            else:
-                self._available()
-                return receipt, time.perf_counter() - began
+            work = partial(append, now_ns=time.time_ns())
+            return await loop.run_in_executor(self._thread, work), time.perf_counter() - began
+
+        return await self.disk.insist(appended, len(entries) + len(dead))
 
     async def _deliver(self, parcels: Sequence[Parcel], outcomes: Sequence[Outcome]) -> None:
         at, accepted = 0, list[Line]()
@@ -128,16 +146,6 @@ class Committer:
         if accepted:
             self.end += len(accepted)
             await self._stepping.put(accepted)
-
-    def _unavailable(self, exc: UnavailableError, waiting: int) -> None:
-        if self.is_available:
-            log.error("journal_unavailable", reason=str(exc), waiting=waiting)
-        self.is_available = False
-
-    def _available(self) -> None:
-        if not self.is_available:
-            log.info("journal_available")
-        self.is_available = True
 
 
 def _refused(

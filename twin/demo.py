@@ -27,6 +27,7 @@ from twin.errors import SettingsError
 from twin.fleet import Fleet
 from twin.fleet_file import registrations
 from twin.playing import LAST_WORDS_S, RENEW_AFTER_S, Stage, batches, played
+from twin.remedies import remedied
 from twin.service import Service
 from twin.serving import prepare, running
 from twin.settings import settings
@@ -79,7 +80,7 @@ async def demo(options: DemoOptions) -> None:
     with directory(options.data_dir, console) as where:
         async with EmbeddedBroker() as broker:
             prepare()
-            with Store(where) as store:
+            with remedied(where), Store(where) as store:
                 async with _service(options, store, broker.port) as (service, url):
                     await _play(options, service, url, broker, console, stop)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sensors.codec import decode
 from sensors.errors import MalformedError
@@ -16,16 +16,28 @@ from sensors.observation import AnyObservation, Series, Spectrum
 from sensors.topics import Topics
 from storage.entry import DeadLetter, Entry
 from storage.images import Images
+from storage.marks import Outcome
 from twin.assimilate import t_end_ns
 from twin.committer import Parcel
 from twin.component import Component
 from twin.conflicts import Refusal
 from twin.fold import Line
 from twin.lines import observed
+from twin.own_clock import OwnClock, Source
 
 BESIDE = 1000  # topics beside the root that are told of
 STRAYS, COPY_S = 16, 1.0  # latest ones, and how soon a copy of one comes by another subscription
+TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)  # the journal refers to what such a message brings
 HEAVY = 2 << 20  # bytes of payload that take the decoder some ten milliseconds
+
+
+class AheadError(MalformedError):
+    """The time of a message is too far ahead of this host's clock."""
+
+    def __init__(self, source: Source, t_ns: int) -> None:
+        ahead_s = (t_ns - time.time_ns()) / 1e9
+        super().__init__("ahead", f"time is {ahead_s:.1f} s ahead of this clock")
+        self.source, self.t_ns = source, t_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +49,42 @@ class Inbox:
     max_ahead_ns: int | None
     component: Callable[[str], Component | None]
     images: Images
+    end: Callable[[], int] = lambda: 0  # of the journal
+    own_clock: OwnClock | None = None  # none where nothing can be ahead
     beside: set[str] = field(default_factory=set)  # topics of others that were told of
     strays: deque[tuple[str, bytes, float]] = field(default_factory=lambda: deque(maxlen=STRAYS))
 
-    def parcel(self, messages: Sequence[Message], done: Callable[[], None]) -> Parcel:
+    def parcel(
+        self, messages: Sequence[Message], done: Callable[[], None], *, may_hold: bool = False
+    ) -> Parcel:
         """The parcel of a batch of messages; `done` is called once all of it is durable.
 
-        Images are written to disk here, before the journal refers to them.
+        Nothing is written here; see `stored`. Raises HeldError, where the caller can wait and ask
+        again, if it is our own clock that some are ahead of.
         """
         entries: list[Entry] = []
         lines: list[Line] = []
         dead: list[DeadLetter] = []
         origin: list[Message] = []
+        images: dict[int, bytes] = {}
+        waiting = 0  # bytes of images
         latest = time.time_ns() + self.max_ahead_ns if self.max_ahead_ns is not None else None
-        for message in messages:
-            if self.topics.is_outgoing(message.topic):  # our own, where the broker shows us all
-                continue
-            try:
-                o = self._observation(message)
-                self._check(o, latest)
-            except MalformedError as exc:
-                refused = letter(message, exc.reason, str(exc))
-                if exc.reason != "topic" or self._is_news(refused):
+        judged = [  # but not our own, where the broker shows us all
+            (m, self._judged(m, latest)) for m in messages if not self.topics.is_outgoing(m.topic)
+        ]
+        if may_hold and self.own_clock is not None:
+            _weigh([o for _, (o, _) in judged], self.own_clock)
+        for message, (o, image) in judged:
+            if image is not None and not isinstance(o, MalformedError):
+                o = self._with_room(o, waiting + len(image))
+            if isinstance(o, MalformedError):
+                refused = letter(message, o.reason, str(o))
+                if o.reason != "topic" or self._is_news(refused):
                     dead.append(refused)
                 continue
+            if image is not None:
+                waiting += len(image)
+                images[len(entries)] = image
             entries.append(observed(o))
             lines.append(Line(o.component, o))
             origin.append(message)
@@ -70,7 +94,40 @@ class Inbox:
             dead,
             letter=lambda i, refusal: _again(origin[i], refusal),
             done=lambda _: done(),
+            images=images,
         )
+
+    def _judged(
+        self, message: Message, latest_ns: int | None
+    ) -> tuple[AnyObservation | MalformedError, bytes | None]:
+        """What a message says, or why it is refused, and the image that it brings."""
+        try:
+            o, image = self._observation(message)
+            self._check(o, latest_ns)
+        except MalformedError as exc:
+            return exc, None
+        return o, image
+
+    def stored(self, parcel: Parcel) -> Parcel:
+        """The same parcel once its images are on disk; may be tried again after UnavailableError.
+
+        What is not taken in the end does not keep its image there.
+        """
+        lent: dict[int, str] = {}
+        try:
+            for i, image in parcel.images.items():
+                lent[i] = self.images.lend(image, self.end())
+        except BaseException:
+            for sha256 in lent.values():
+                self.images.settle(sha256, kept=False)
+            raise
+
+        def done(outcomes: Sequence[Outcome]) -> None:
+            for i, sha256 in lent.items():
+                self.images.settle(sha256, kept=outcomes[i] in TAKEN)
+            parcel.done(outcomes)
+
+        return replace(parcel, images={}, done=done)
 
     def _is_news(self, stray: DeadLetter) -> bool:
         """Whether a message that matches nothing is to be kept.
@@ -97,27 +154,47 @@ class Inbox:
         size = sum(len(message.payload) for message in messages)
         return size > HEAVY or any(message.topic.endswith("/image") for message in messages)
 
-    def _observation(self, message: Message) -> AnyObservation:
+    def _observation(self, message: Message) -> tuple[AnyObservation, bytes | None]:
+        """What a message says, and the image that it brings."""
         topic, payload = message.topic, message.payload
         kind, properties = message.content_type or None, message.properties
         if not topic.endswith("/image"):
-            return decode(topic, payload, kind, properties, self.limits, self.topics)
-        snapshot, data = decode_image(topic, payload, properties, kind, self.limits, self.topics)
-        self.images.put(data)
-        return snapshot
+            return decode(topic, payload, kind, properties, self.limits, self.topics), None
+        return decode_image(topic, payload, properties, kind, self.limits, self.topics)
+
+    def _with_room(self, o: AnyObservation, waiting: int) -> AnyObservation | MalformedError:
+        """The observation, or why its image is refused: images leave room on the disk for loads."""
+        if self.images.size + waiting <= (most := self.images.most_bytes):
+            return o
+        return MalformedError(
+            "room",
+            f"images take {self.images.size:,} bytes, and no more than {most:,} of this disk: "
+            "give it a larger one, then send the image again",
+        )
 
     def _check(self, o: AnyObservation, latest_ns: int | None) -> None:
         component = self.component(o.component)
         if component is None or component.retired:
             raise MalformedError("component", f"component {o.component!r} is not registered")
         if latest_ns is not None and t_end_ns(o) > latest_ns:
-            ahead_s = (t_end_ns(o) - time.time_ns()) / 1e9
-            raise MalformedError("ahead", f"time is {ahead_s:.1f} s ahead of this clock")
+            raise AheadError((o.component, o.source), t_end_ns(o))
         is_strain = isinstance(o, Series | Spectrum) and o.quantity == "strain"
         if is_strain and component.registration.calibration.youngs_modulus is None:
             raise MalformedError(
                 "calibration", f"unit: {o.component} has no youngs_modulus to turn strain to stress"
             )
+
+
+def _weigh(judged: Sequence[AnyObservation | MalformedError], own_clock: OwnClock) -> None:
+    """Let the clocks of a batch speak; raises HeldError if ours is not believed."""
+    last = next((o for o in reversed(judged) if not isinstance(o, MalformedError)), None)
+    if last is not None:  # one of a batch is enough
+        own_clock.on_time((last.component, last.source), t_end_ns(last))
+    ahead = [o for o in judged if isinstance(o, AheadError)]
+    for o in ahead:
+        own_clock.ahead(o.source)
+    if ahead:
+        own_clock.require_believed(max(o.t_ns for o in ahead))
 
 
 def letter(message: Message, reason: str, sentence: str) -> DeadLetter:

@@ -11,20 +11,39 @@ from contextlib import asynccontextmanager
 import structlog
 
 from storage.catalogue import Checkpoint
-from storage.errors import UnavailableError
+from storage.errors import CorruptError, MissingError, UnavailableError
 from storage.store import Store
-from twin.checkpoint import metadata, tensors
+from twin.checkpoint import carried, metadata, tensors
 from twin.cohort import KIND
 from twin.fleet import Clock, Fleet
 from twin.metrics import Metrics
+from twin.obeying import Obeying
 from twin.record import Row
-from twin.recorder import Recorder
+from twin.recorder import BLOCK, Recorder
 from twin.settings import StorageTable
 
 DAY_NS = 86_400 * 10**9
 RETRY_S = 5.0  # longest wait until a disk that did not obey is tried again
 
 log = structlog.get_logger()
+
+
+def replacement(store: Store, durable: Sequence[Checkpoint]) -> Fleet | None:
+    """The state that the oldest checkpoint holds: that is all there is once lines have gone.
+
+    It is read back, and with it the rows that it goes on from. Raises CorruptError, MissingError,
+    ValueError.
+    """
+    if not durable:
+        return None
+    oldest = min(durable, key=lambda kept: kept.offset)
+    state = carried(*store.checkpoints.read(oldest.name, oldest.sha256))
+    start = state.rows // BLOCK * BLOCK
+    if state.rows > start:
+        store.trajectories.block(KIND, start)
+    if state.rows and store.trajectories.committed(KIND) < state.rows:
+        raise MissingError(f"the trajectory has fewer rows than checkpoint {oldest.name}")
+    return state
 
 
 class Keeper:
@@ -40,11 +59,12 @@ class Keeper:
         metrics.checkpoint_every.set(settings.checkpoint_every_s)
         metrics.flush_every.set(settings.flush_every_s)
         self._thread = ThreadPoolExecutor(1, "archive")
+        self._began = time.monotonic(), time.time_ns()
         self._flushed_at = self._checked_at = time.monotonic()
         self._busy = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
-        self.is_available = True
+        self.disk = Obeying("archive", store.directory)
         self.is_halted = False  # what is on disk is ahead of what is in memory: write nothing
         self.is_pruning = True  # retention may let go of journal lines
         self._checkpointed = -1  # offset of the last checkpoint
@@ -53,6 +73,15 @@ class Keeper:
         """Tell when the last checkpoint was written by the service that ran before."""
         if kept:
             self._metrics.checkpoint_time.set(max(c.created_ns for c in kept) / 1e9)
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the archive could be written to when it was tried last."""
+        return self.disk.is_available
+
+    @is_available.setter
+    def is_available(self, whether: bool) -> None:
+        self.disk.is_available = whether
 
     @property
     def tail(self) -> Sequence[Row]:
@@ -101,14 +130,10 @@ class Keeper:
         async with self._busy:
             try:
                 await work
-            except UnavailableError as exc:
-                if self.is_available:
-                    log.error("archive_unavailable", reason=str(exc))
-                self.is_available = False
+            except (UnavailableError, CorruptError) as exc:  # not what was written just now
+                self.disk.refused(exc, len(self._recorder.tail))
                 return
-        if not self.is_available:
-            log.info("archive_available")
-        self.is_available = True
+        self.disk.obeyed()
         self._room.set()
 
     async def _flush(self, journal_thread: Executor) -> None:
@@ -135,6 +160,7 @@ class Keeper:
     def _write(self, fleet: Fleet, clock: Clock) -> Checkpoint:
         name = f"{fleet.offset:020d}"
         file = self._store.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
+        self._store.checkpoints.read(name, file.sha256)  # before older ones go for its sake
         now_ns = time.time_ns()
         rows = {KIND: fleet.rows}
         return Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
@@ -149,7 +175,30 @@ class Keeper:
         if self._settings.retention_days is None or not self.is_pruning:
             return
         loop, journal = asyncio.get_running_loop(), self._store.journal
-        horizon_ns = time.time_ns() - round(self._settings.retention_days * DAY_NS)
-        before = await loop.run_in_executor(journal_thread, journal.before, horizon_ns)
-        while await loop.run_in_executor(journal_thread, journal.prune, before):
-            pass
+        kept = await loop.run_in_executor(journal_thread, journal.catalogue.checkpoints)
+        durable = [checkpoint for checkpoint in kept if checkpoint.durable]
+        try:
+            state = await loop.run_in_executor(self._thread, replacement, self._store, durable)
+        except (CorruptError, MissingError, ValueError) as exc:
+            log.error("retention_waits", reason=f"what replaces the lines is not whole: {exc}")
+            return
+        if state is None:
+            return
+        looks = [checkpoint.created_ns for checkpoint in durable]
+        horizon_ns = self._horizon_ns(state.watermark_ns, looks)
+        while True:
+            before = await loop.run_in_executor(
+                journal_thread, journal.older, horizon_ns, state.watermark_ns + DAY_NS
+            )
+            if not await loop.run_in_executor(journal_thread, journal.prune, before):
+                return
+
+    def _horizon_ns(self, watermark_ns: int, looks: Sequence[int]) -> int:
+        """The event time before which lines may go.
+
+        How far time has come is told by the sources, and nobody who disagrees is overruled: not
+        this clock now, nor when it was looked at before, nor how long the service has run since.
+        """
+        run_ns = round((time.monotonic() - self._began[0]) * 1e9)
+        latest_ns = min(watermark_ns, time.time_ns(), self._began[1] + run_ns, *looks)
+        return latest_ns - round((self._settings.retention_days or 0.0) * DAY_NS)

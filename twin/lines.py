@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+import structlog
 
 from sensors.observation import AnyObservation, encoded, observation
 from storage.entry import Entry
+from storage.journal import Journal
+from storage.passing import Gap
 from twin.component import Component
 from twin.errors import TwinError
 from twin.fold import Line
 
+log = structlog.get_logger()
 OBSERVATION, COMPONENT = "observation", "component"
 
 
@@ -48,3 +52,10 @@ def line(entry: Entry) -> Line:
 def lines(entries: Iterable[Entry]) -> list[Line]:
     """What entries say."""
     return [line(entry) for entry in entries]
+
+
+def told(journal: Journal, gap: Gap) -> None:
+    """Tell once of lines that were passed over: readiness and the log say so from then on."""
+    if gap.sentence not in journal.damage:
+        journal.damage.append(gap.sentence)
+        log.error("damage_found", what=gap.sentence)

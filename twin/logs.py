@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
+
+
+class _Steadfast:
+    """A stream whose disk may be full, or whose reader gone: no line is worth an end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, or lose it."""
+        with suppress(OSError, ValueError):  # ValueError: it is closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush, or not."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure(*, pretty: bool = False, level: int = logging.INFO) -> None:
@@ -19,6 +38,6 @@ def configure(*, pretty: bool = False, level: int = logging.INFO) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Steadfast(sys.stderr))),
         cache_logger_on_first_use=False,
     )

@@ -38,7 +38,14 @@ _KINDS = {
 }
 
 BY_JOURNAL = (Outcome.BEHIND.value, Outcome.CONFLICT.value)  # what it does not take
-DEAD = (*REASONS, "component", "ahead", "calibration", *BY_JOURNAL)  # every reason of a dead letter
+DEAD = (
+    *REASONS,
+    "component",
+    "ahead",
+    "calibration",
+    "room",
+    *BY_JOURNAL,
+)  # every reason of a dead letter
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 

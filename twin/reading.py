@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -26,12 +27,13 @@ from sensors.limits import Limits
 from sensors.observation import AnyObservation, Readout, Snapshot, observation
 from storage.errors import CorruptError, MissingError, UnavailableError
 from storage.journal import Journal
+from storage.passing import passing_over
 from storage.store import Store
 from twin.committer import Committer
 from twin.component import Component
 from twin.fleet import Fleet
 from twin.fold import Line
-from twin.lines import OBSERVATION, observed
+from twin.lines import OBSERVATION, observed, told
 from twin.metrics import Metrics
 from twin.readout import NEVER_MEASURED, SOURCE, Measured, boot_of, derived, failed
 
@@ -232,7 +234,7 @@ def _unread(journal: Journal, offset: int, end: int) -> tuple[int, list[Snapshot
     offset = max(offset, journal.start)
     found: list[Snapshot] = []
     stop = min(offset + SLICE, end)
-    for _, entries in journal.read(offset, stop):
+    for _, entries in passing_over(journal, offset, stop, partial(told, journal)):
         for entry in entries:
             if entry.kind == OBSERVATION and b"snapshot" in entry.body[:16]:
                 what = observation(entry.body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,36 +14,60 @@ from rich.progress import Progress
 from storage.catalogue import Checkpoint
 from storage.entry import Entry
 from storage.store import Store
-from twin.checking import check_data
+from storage.swapping import beside, holds_store, settled, swap_in
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError, TwinError
 from twin.fleet import Clock, Fleet, clock_of
+from twin.lodging import absent
 from twin.refolding import Refold
+from twin.remedies import remedied
 from twin.settings import Settings
+
+LETTERS_BYTES = 16 << 20  # of dead letters that are held in memory
 
 
 def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, Any]:
     """Rebuild `directory` into `out`, or in its place; the old store is kept beside it."""
-    check_data(directory)
-    target = out or directory.with_name(f"{directory.name}.rebuilding")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise SettingsError(f"{target} exists and is not an empty directory: name another (--out)")
+    place = directory.absolute()
+    settled(place)
+    if not holds_store(directory):
+        raise SettingsError(absent(directory))
+    target = out or beside(place)
+    _require_empty(target, place, in_place=out is None)
     clock = clock_of(settings)
-    with Store(directory) as store, Store(target) as new:
+    with remedied(directory), Store(directory) as store:
         if store.journal.start:
             raise TwinError(
-                f"retention has dropped the journal before offset {store.journal.start}: "
-                "it cannot be folded from the beginning"
+                f"retention, or a salvage, has dropped the journal before offset "
+                f"{store.journal.start}: it cannot be folded from the beginning. A start goes on "
+                "from the newest checkpoint that is whole"
             )
-        fleet = rebuilt(store, new, clock)
-    report = {"lines": fleet.offset, "rows": fleet.rows, "store": str(target)}
-    if out is None:
-        kept = directory.with_name(f"{directory.name}.before-{time.time_ns()}")
-        os.rename(directory, kept)
-        os.rename(target, directory)
-        report |= {"store": str(directory), "before": str(kept)}
+        try:
+            with Store(target) as new:
+                fleet = rebuilt(store, new, clock)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        report = {"lines": fleet.offset, "rows": fleet.rows, "store": str(target)}
+        if out is None:
+            kept = place.with_name(f"{place.name}.before-{time.time_ns()}")
+            store.journal.close()  # by its name here, which will soon be that of the new one
+            swap_in(target, place, kept)  # nobody else can have written here: it is still locked
+            report |= {"store": str(directory), "before": str(kept)}
     return report
+
+
+def _require_empty(target: Path, place: Path, *, in_place: bool) -> None:
+    """Raises SettingsError where the new store cannot be made, or not take its place."""
+    if target.exists() and any(target.iterdir()):
+        left = ": a rebuild was cut off, remove it and try again" if in_place else ""
+        raise SettingsError(f"{target} exists and is not empty{left}")
+    if in_place and os.path.ismount(place):
+        raise SettingsError(
+            f"{place} is where a disk is mounted and cannot be renamed: rebuild with --out, or "
+            "keep the data in a directory below it"
+        )
 
 
 def rebuilt(store: Store, new: Store, clock: Clock) -> Fleet:
@@ -67,7 +92,7 @@ def _copy_rest(store: Store, new: Store) -> None:
     for sha256 in store.images.names():
         new.images.put(store.images.get(sha256))
     after = 0
-    while letters := store.journal.dead_letters.list(1000, after):
+    while letters := store.journal.dead_letters.list(1000, after, most_bytes=LETTERS_BYTES):
         new.journal.append((), [kept.letter for kept in letters], now_ns=time.time_ns())
         after = letters[-1].id
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.errors import MissingError, UnavailableError
 from storage.trajectories import Field, Trajectories
 from twin.cohort import KIND
 from twin.record import Columns, Row
 
 BLOCK = 256  # rows of a shard
+FLUSH_ROWS = 4 * BLOCK  # rows that a long fold keeps in memory
 
 FIELDS = (
     Field("crack_length", "m", "believed crack length", "float64"),
@@ -29,10 +33,14 @@ class Recorder:
     """Owns the open block of the trajectory; one thread adds, one flushes."""
 
     def __init__(self, trajectories: Trajectories, rows: int) -> None:
-        trajectories.open_group(KIND, FIELDS)
         self._trajectories = trajectories
         self._flushed = rows
         self._tail: list[Row] = []
+        self._is_open = False
+        self._to_cut: tuple[int, int] | None = None  # rows and components that stay on disk
+        self.cut: list[str] = []  # why rows on disk were let go, a sentence each
+        with suppress(UnavailableError):  # a full disk can be read: it is for the flush to say so
+            self._open()
 
     @property
     def tail(self) -> Sequence[Row]:
@@ -63,6 +71,7 @@ class Recorder:
 
     def flush(self, until: int | None = None) -> int:
         """Write the tail (up to row `until`) shard by shard; the rows on disk afterwards."""
+        self._open()
         end = self.rows if until is None else min(until, self.rows)
         while self._flushed < end:
             start = self._flushed // BLOCK * BLOCK
@@ -72,8 +81,53 @@ class Recorder:
             del self._tail[:count]  # in place: the loop may be appending just now
         return self._flushed
 
+    def flush_blocks(self) -> None:
+        """Write the tail as far as it fills shards: no part of a block that is on disk already."""
+        self.flush(self.rows // BLOCK * BLOCK)
+
+    def settle(self, members: Sequence[str]) -> None:
+        """Let go of what is on disk and does not follow from the journal, all of which was added.
+
+        There are more rows than it gives, or other ones, where they were recorded at another
+        interval, or where the journal is an older one, put back from a copy.
+        """
+        with suppress(UnavailableError):  # nobody is told of them, and a flush tries again
+            self._fit(self._tail, members, is_all=True)
+
+    def _open(self) -> None:
+        if not self._is_open:
+            self._trajectories.open_group(KIND, FIELDS)
+            self._is_open = True
+        if self._to_cut is not None:
+            self._trajectories.truncate(KIND, *self._to_cut)
+            self._to_cut = None
+
+    def _fit(self, rows: Sequence[Row], members: Sequence[str], *, is_all: bool) -> None:
+        """Cut the trajectory where rows that follow those on disk say otherwise than it does."""
+        try:
+            ahead = self._trajectories.times(KIND)[self._flushed :]
+            known = self._trajectories.members(KIND)
+        except MissingError:
+            return
+        new = np.array([row.t_ns for row in rows[: len(ahead)]], np.int64)
+        shared = _shared(known, members)
+        wanted = len(known) if is_all else min(len(known), len(members))
+        is_other = shared < wanted or not np.array_equal(ahead[: len(new)], new)
+        if not is_other and not (is_all and len(ahead) > len(new)):
+            return
+        gives = "others" if is_other else f"{self._flushed + len(new)}"
+        self.cut.append(
+            f"the trajectory had {self._flushed + len(ahead)} rows, the journal gives {gives}: "
+            f"those from {self._flushed} on were recorded at another storage.record_every_s or "
+            "from another journal; they are cut, and recorded anew from this one"
+        )
+        self._to_cut = (self._flushed, shared)
+        self._trajectories.truncate(KIND, *self._to_cut)
+        self._to_cut = None
+
     def _write(self, start: int, rows: Sequence[Row]) -> None:
         members = rows[-1].members
+        self._fit(rows, members, is_all=False)
         times = np.array([row.t_ns for row in rows], np.int64)
         columns = {f.name: _stacked(rows, f, len(members)) for f in FIELDS}
         if self._flushed > start:
@@ -85,6 +139,14 @@ class Recorder:
                 for f, new in ((f, columns[f.name]) for f in FIELDS)
             }
         self._trajectories.write(KIND, start, times, members, columns)
+
+
+def _shared(known: Sequence[str], members: Sequence[str]) -> int:
+    """How many components stand first in both."""
+    if known == members[: len(known)]:
+        return len(known)
+    pairs = zip(known, members, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _stacked(rows: Sequence[Row], field: Field, n: int) -> NDArray[np.generic]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from time import perf_counter
 from typing import NamedTuple
 
 import structlog
 
 from storage.entry import Entry
-from storage.errors import CorruptError, MissingError
+from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.journal import Journal
 from storage.store import Store
 from twin.checkpoint import OtherFormatError, restored
@@ -16,11 +17,13 @@ from twin.cohort import KIND
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
-from twin.recorder import BLOCK, Recorder
+from twin.mending import mended_trajectory, require_no_later_state, whole_states, with_what_is_left
+from twin.pace import Pace
+from twin.recorder import BLOCK, FLUSH_ROWS, Recorder
 from twin.refolding import refolded
+from twin.remedies import dropped, remedied, with_remedy
 
-LINES_A_FOLD = 10_000
-FLUSH_ROWS = 4 * BLOCK  # rows that a long replay keeps in memory
+LINES_A_FOLD, BYTES_A_FOLD = 10_000, 4 << 20  # that are folded before a stop is looked for
 
 log = structlog.get_logger()
 
@@ -39,35 +42,88 @@ def recovered(
 ) -> Recovered:
     """The fleet and the recorder as if nothing had happened.
 
-    Raises CorruptError where the journal is damaged behind the last good checkpoint.
+    It writes what it must, and nothing where the disk does not obey. `progress` is told how many
+    lines of how many are folded, and may raise to end it.
+    Raises CorruptError where the journal is damaged behind the last good checkpoint. Where the
+    history of a state that is whole is damaged, and cannot be made again, the state goes on.
     """
-    damage: list[str] = []
-    fleet = _starting_point(store, damage)
+    progress(0, store.journal.end)
+    if store.damage or not store.journal.end:
+        with remedied(store.directory):
+            require_no_later_state(store)
+    damage = [*store.damage, *mended_trajectory(store)]
+    try:
+        return _replayed(store, _starting_point(store, damage), clock, progress, damage)
+    except StorageError as exc:
+        if isinstance(exc, UnavailableError):
+            raise
+        why = exc
+    for _, whole in whole_states(store):  # though its history is not whole
+        with remedied(store.directory):
+            for _ in store.journal.read(whole.offset):  # before anything is cut for its sake
+                pass
+        fleet = with_what_is_left(store, whole, clock, damage)
+        return _replayed(store, fleet, clock, progress, damage)
+    if isinstance(why, CorruptError):
+        raise CorruptError(with_remedy(str(why), store.directory)) from why
+    raise dropped(store.journal.start, store.directory, damage) from why
+
+
+def _replayed(
+    store: Store,
+    fleet: Fleet,
+    clock: Clock,
+    progress: Callable[[int, int], None],
+    damage: list[str],
+) -> Recovered:
+    """The state after what the journal says behind it."""
     order = store.journal.catalogue.order()
     if order is not None and fleet.offset < order.until:
-        fleet, recorder = refolded(store.journal, store.trajectories, clock, order)
+        fleet, recorder = refolded(
+            store.journal,
+            store.trajectories,
+            clock,
+            order,
+            rest=lambda _: progress(0, order.until),
+            flush=_flush,
+        )
         replayed = fleet.offset
     else:
         recorder, replayed = Recorder(store.trajectories, fleet.rows), 0
     first, end = fleet.offset, store.journal.end
-    for entries in _portions(store.journal, first):
+    pace = Pace(LINES_A_FOLD)
+    for entries in _portions(store.journal, first, pace):
+        began = perf_counter()
         result = folded(fleet, lines(entries), clock)
         fleet = result.fleet
         recorder.add(result.rows)
         if recorder.rows - recorder.flushed >= FLUSH_ROWS:
-            recorder.flush(recorder.rows // BLOCK * BLOCK)  # no part of a block that is on disk
+            _flush(recorder)
+        pace.took(len(entries), perf_counter() - began)
         progress(fleet.offset - first, end - first)
+    recorder.settle(fleet.members)
+    damage += recorder.cut
     return Recovered(fleet, recorder, damage, replayed + fleet.offset - first)
 
 
-def _portions(journal: Journal, offset: int) -> Iterator[list[Entry]]:
-    """The entries from `offset` on, some thousand at a time."""
-    portion: list[Entry] = []
+def _flush(recorder: Recorder) -> None:
+    """Write whole shards on the way; they wait in memory where the disk does not obey."""
+    try:
+        recorder.flush_blocks()
+    except UnavailableError as exc:
+        log.warning("rows_wait", rows=len(recorder.tail), reason=str(exc))
+
+
+def _portions(journal: Journal, offset: int, pace: Pace) -> Iterator[list[Entry]]:
+    """The entries from `offset` on, as many at a time as are folded soon, or some megabytes."""
+    portion, size = list[Entry](), 0
     for _, entries in journal.read(offset):
-        portion += entries
-        if len(portion) >= LINES_A_FOLD:
-            yield portion
-            portion = []
+        for entry in entries:
+            portion.append(entry)
+            size += len(entry.body)
+            if len(portion) >= pace.lines or size >= BYTES_A_FOLD:
+                yield portion
+                portion, size = [], 0
     yield portion
 
 

@@ -14,10 +14,10 @@ from twin.fleet import EMPTY, FOREVER_NS, Clock, Fleet
 from twin.fold import folded
 from twin.in_time import InTime
 from twin.lines import lines
-from twin.recorder import BLOCK, Recorder
+from twin.pace import Pace
+from twin.recorder import FLUSH_ROWS, Recorder
 
 LINES_A_FOLD = 1_000
-FLUSH_ROWS = 4 * BLOCK  # rows that are kept in memory
 
 Rest = Callable[[float], None]  # told how long a piece of work took [s]; may wait, or raise
 
@@ -37,6 +37,7 @@ class Refold:
         *,
         rest: Rest = lambda _: None,
         adopt: Callable[[Sequence[Entry]], None] = lambda _: None,
+        flush: Callable[[Recorder], None] = lambda recorder: recorder.flush_blocks(),
     ) -> None:
         self.fleet: Fleet = EMPTY
         self.recorder = Recorder(trajectories, 0)
@@ -45,7 +46,8 @@ class Refold:
         self._sorting = InTime(
             journal, pace_ns=clock.record_every_ns, max_jump_ns=clock.max_jump_ns
         )
-        self._rest, self._adopt = rest, adopt
+        self._rest, self._adopt, self._flush = rest, adopt, flush
+        self._pace = Pace(LINES_A_FOLD)
 
     def order(self, generation: int) -> Order:
         """What gives the same again."""
@@ -66,19 +68,22 @@ class Refold:
         self.step(until, FOREVER_NS)
         self.recorder.flush()
 
-    def step(self, until: int, up_to_ns: int) -> None:
+    def step(self, until: int, up_to_ns: int, rest: Rest = lambda _: None) -> None:
         """Take the lines before an offset, and up to a time, that are not taken yet."""
         for _ in self._sorting.learn(until):
-            pass
-        self._take(until, up_to_ns)
+            rest(0.0)
+        self._take(until, up_to_ns, rest)
 
     def _take(self, until: int, up_to_ns: int, rest: Rest = lambda _: None) -> None:
         for portion in self._sorting.taken(up_to_ns):
             self._adopt(portion)
-            for start in range(0, len(portion), LINES_A_FOLD):
-                began = perf_counter()
-                self._fold(portion[start : start + LINES_A_FOLD])
-                rest(perf_counter() - began)
+            start = 0
+            while start < len(portion):
+                began, stop = perf_counter(), start + self._pace.lines
+                self._fold(portion[start:stop])
+                took, start = perf_counter() - began, stop
+                self._pace.took(self._pace.lines, took)
+                rest(took)
         if not self.steps:  # in its place: nothing of it is behind
             self.fleet = replace(self.fleet, behind={})
         self.steps.append((until, up_to_ns))
@@ -88,15 +93,21 @@ class Refold:
         self.fleet = result.fleet
         self.recorder.add(result.rows)
         if self.recorder.rows - self.recorder.flushed >= FLUSH_ROWS:
-            self.recorder.flush(self.recorder.rows // BLOCK * BLOCK)
+            self._flush(self.recorder)
 
 
 def refolded(
-    journal: Journal, trajectories: Trajectories, clock: Clock, order: Order
+    journal: Journal,
+    trajectories: Trajectories,
+    clock: Clock,
+    order: Order,
+    *,
+    rest: Rest = lambda _: None,
+    flush: Callable[[Recorder], None] = lambda recorder: recorder.flush_blocks(),
 ) -> tuple[Fleet, Recorder]:
     """The fleet and the recorder that an order gives."""
     clock = replace(clock, record_every_ns=order.pace_ns, max_jump_ns=order.max_jump_ns)
-    refold = Refold(journal, trajectories, clock)
+    refold = Refold(journal, trajectories, clock, flush=flush)
     for until, up_to_ns in order.steps:
-        refold.step(until, up_to_ns)
+        refold.step(until, up_to_ns, rest)
     return refold.fleet, refold.recorder

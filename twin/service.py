@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TypeVar, cast
 
 import structlog
@@ -20,8 +23,8 @@ from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.marks import Outcome
 from storage.store import Store
-from twin.backfill import Backfill
-from twin.committer import Committer
+from twin.backfill import Backfill, StoppedError
+from twin.committer import Committer, Parcel
 from twin.component import Component, Registration
 from twin.errors import ConflictError
 from twin.events import Event, Events
@@ -33,17 +36,21 @@ from twin.keeper import Keeper
 from twin.lines import made, observed, registration
 from twin.metrics import Metrics
 from twin.news import Told
+from twin.obeying import Obeying
 from twin.outbox import Outbox
+from twin.own_clock import HeldError, Known, OwnClock
 from twin.queues import LineQueue
 from twin.reading import Hall, ImageReading, known
 from twin.recovery import Recovered, recovered
 from twin.settings import Settings
+from twin.settling import settle_images
 from twin.telling import Telling
 
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
 LOOK_S = 5.0  # how often states that change by the clock alone are looked for
+HOLD_S = 1.0  # how often this host's clock is looked at again while it is in doubt
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
 QUERIES = 2  # threads in which what clients ask for is read
 BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
@@ -76,8 +83,21 @@ class Service:
         self._queries = ThreadPoolExecutor(QUERIES, "queries")
         self._foresight = ThreadPoolExecutor(1, "foresight")  # seconds each: no query waits behind
         self._trials = ThreadPoolExecutor(1, "trials")  # no registration waits for forecasts
-        self.committer = Committer(store.journal, self._journal_thread, self._queue, self.metrics)
-        self.inbox = _inbox(settings, store, lambda name: self.fleet.components.get(name))
+        self.committer = Committer(
+            store.journal,
+            self._journal_thread,
+            self._queue,
+            self.metrics,
+            Obeying("journal", store.directory),
+        )
+        self.storing = Obeying("images", store.directory)
+        self.clock_trouble: str | None = None  # why this host's clock is not believed
+        self.inbox = _inbox(
+            settings,
+            store,
+            lambda name: self.fleet.components.get(name),
+            lambda: _known_time(self.fleet),
+        )
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
         self.committer.tell = self.tell
@@ -111,8 +131,9 @@ class Service:
     async def recover(self) -> Recovered:
         """Bring back what was believed; then register what the fleet file adds."""
         began = time.perf_counter()
-        found = await self._on(self._stepping_thread, recovered, self.store, self.clock)
+        found = await self._recovered()
         self.fleet, self.damage = found.fleet, found.damage
+        self.store.journal.damage = self.damage  # what is met later is told with it
         self._telling.recovered(found.fleet)
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
@@ -127,9 +148,29 @@ class Service:
         )
         return found
 
+    async def _recovered(self) -> Recovered:
+        """Fold what is to be folded, until that is done or a stop is asked for."""
+        stopping = threading.Event()
+
+        def progress(done: int, _: int) -> None:
+            if stopping.is_set():
+                log.info("recovery_stopped", lines=done)
+                raise StoppedError
+
+        folding = asyncio.ensure_future(
+            self._on(self._stepping_thread, recovered, self.store, self.clock, progress)
+        )
+        try:
+            return await asyncio.shield(folding)
+        except asyncio.CancelledError:
+            stopping.set()  # the store must not be closed under it
+            await asyncio.gather(folding, return_exceptions=True)
+            raise
+
     async def run(self, source: MqttSource | None) -> None:
         """Recover, then read, commit, step and keep until cancelled; then shut down in order."""
         await self.recover()
+        await self.committer.probe()
         committing = asyncio.create_task(self.committer.run(), name="commit")
         stepping = asyncio.create_task(self._step(), name="step")
         try:
@@ -143,6 +184,9 @@ class Service:
                     states = self._told.at_start(self.fleet)
                     self.outbox.add(Event(0, *note) for note in states)
                 tasks.create_task(self.backfill.run(), name="backfill")
+                if not self.committer.is_available:
+                    self.ready.set()  # what is known can be asked for, whatever the disk takes
+                await settle_images(self.store, self.journal)
                 await self._register_file()
                 self.ready.set()
                 if self.settings.ingest.read_images:
@@ -239,7 +283,10 @@ class Service:
         parcel = await self.query(self.inbox.parcel, [message], lambda: None)
         if parcel.dead:
             raise MalformedError(parcel.dead[0].reason, parcel.dead[0].sentence)
-        outcome = (await self.committer.outcomes(parcel.entries, parcel.lines))[0]
+        parcel = await self.query(self.inbox.stored, parcel)
+        outcomes = await self.committer.outcomes(parcel.entries, parcel.lines)
+        parcel.done(outcomes)
+        outcome = outcomes[0]
         if outcome in (Outcome.ACCEPTED, Outcome.DUPLICATE):
             await self.journal(self.store.journal.dead_letters.remove, number)
         return outcome
@@ -263,14 +310,47 @@ class Service:
             log.info("registered", components=len(new), file=str(path))
 
     async def _read(self, source: MqttSource) -> None:
-        loop, inbox = asyncio.get_running_loop(), self.inbox
-        async for batch in source.batches():
-            done = lambda batch=batch: source.acknowledge(batch)  # noqa: E731  binds the batch
-            if inbox.is_heavy(batch):
-                parcel = await loop.run_in_executor(self._judging, inbox.parcel, batch, done)
-            else:
-                parcel = inbox.parcel(batch, done)
-            await self.committer.send(parcel)
+        """Judge what comes, batch by batch; all of it waits while our own clock is in doubt."""
+        held: deque[list[Message]] = deque()
+        batches = aiter(source.batches())
+        coming = asyncio.ensure_future(anext(batches, None))
+        try:
+            while True:
+                await asyncio.wait({coming}, timeout=HOLD_S if held else None)
+                if coming.done():
+                    batch = coming.result()
+                    if batch is None:
+                        return
+                    held.append(batch)
+                    coming = asyncio.ensure_future(anext(batches, None))
+                    if len(held) > 1:  # it may say that our clock is right
+                        await self._judged(source, batch)
+                while held and (parcel := await self._judged(source, held[0])) is not None:
+                    held.popleft()
+                    if parcel.images:
+                        parcel = await self.storing.insist(
+                            partial(self._on, self._judging, self.inbox.stored, parcel),
+                            len(parcel.images),
+                        )
+                    await self.committer.send(parcel)
+        finally:
+            coming.cancel()
+
+    async def _judged(self, source: MqttSource, batch: list[Message]) -> Parcel | None:
+        """The parcel of a batch, or None while our own clock is in doubt."""
+        judge = partial(self.inbox.parcel, batch, lambda: source.acknowledge(batch), may_hold=True)
+        try:
+            is_heavy = self.inbox.is_heavy(batch)
+            parcel = await self._on(self._judging, judge) if is_heavy else judge()
+        except HeldError as exc:
+            if self.clock_trouble is None:
+                log.error("own_clock_behind", reason=str(exc))
+            self.clock_trouble = str(exc)
+            return None
+        if self.clock_trouble is not None:
+            log.info("own_clock_believed")
+        self.clock_trouble = None
+        return parcel
 
     async def _step(self) -> None:
         while True:
@@ -350,7 +430,7 @@ class Service:
         folded = self.committer.end
         while True:
             await asyncio.sleep(FOLD_S)
-            if self.committer.end - folded >= FOLD_LINES:
+            if self.committer.end - folded >= FOLD_LINES or self.store.journal.is_long:
                 folded = self.committer.end
                 with suppress(UnavailableError):  # a commit will say so, and try again
                     await self.maintain(self.store.journal.fold)
@@ -363,13 +443,26 @@ class Service:
         return await doing
 
 
-def _inbox(settings: Settings, store: Store, component: Callable[[str], Component | None]) -> Inbox:
+def _known_time(fleet: Fleet) -> Known:
+    """What is known of time, to hold this host's clock against."""
+    sources = max(len(fleet.clocks.near), len(fleet.clocks.before))
+    components = sum(not component.retired for component in fleet.components.values())
+    return Known(fleet.watermark_ns, sources, components)
+
+
+def _inbox(
+    settings: Settings,
+    store: Store,
+    component: Callable[[str], Component | None],
+    known_time: Callable[[], Known],
+) -> Inbox:
     s = settings.ingest
 
     def null_codes(name: str) -> Sequence[float]:
         known = component(name)
         return NULL_CODES if known is None else known.registration.plausible.null_codes
 
+    max_ahead_ns = None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9)
     return Inbox(
         topics=Topics(settings.mqtt.root),
         limits=Limits(
@@ -380,9 +473,11 @@ def _inbox(settings: Settings, store: Store, component: Callable[[str], Componen
             earliest_ns=max(0, round(s.earliest.timestamp()) * 10**9),
             null_codes=null_codes,
         ),
-        max_ahead_ns=None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9),
+        max_ahead_ns=max_ahead_ns,
         component=component,
         images=store.images,
+        end=lambda: store.journal.end,
+        own_clock=None if max_ahead_ns is None else OwnClock(known_time, max_ahead_ns),
     )
 
 

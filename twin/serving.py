@@ -30,7 +30,9 @@ from twin.api.application import application
 from twin.api.doors import Doors, bounds
 from twin.api.guarded import guarded
 from twin.errors import SettingsError, unreadable
+from twin.lodging import opened
 from twin.outbox import Outbox
+from twin.remedies import remedied
 from twin.service import Service
 from twin.settings import MqttTable, Settings
 
@@ -52,7 +54,8 @@ async def serve(settings: Settings, started: Callable[[str], None] = lambda _: N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    store = await asyncio.to_thread(Store, settings.storage.directory)
+    with remedied(settings.storage.directory):
+        store = await asyncio.to_thread(opened, settings.storage)
     try:
         async with running(settings, store) as (_, url):
             started(url)

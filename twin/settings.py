@@ -112,6 +112,9 @@ class StorageTable(_Table):
     """What is kept, where and how often."""
 
     directory: Path = Field(Path("twin-data"), description="Everything on disk lives here.")
+    expect_store: bool = Field(
+        False, description="Refuse to begin anew where no data are: a disk that is not mounted."
+    )
     record_every_s: float = Field(60.0, gt=0, description="Record tick, in event time.")
     flush_every_s: float = Field(600.0, gt=0, description="Longest time between two flushes.")
     flush_rows: int = Field(64, ge=1, le=256, description="Most rows between two flushes.")

@@ -40,13 +40,16 @@ class Trouble(Protocol):
 class NoRoom:
     """A file system that somebody else fills to the brim."""
 
-    def begin(self, twin: Twin) -> None:
-        with (twin.data / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+    def __init__(self, disk: Path) -> None:
+        self._filler = disk / "filler"
+
+    def begin(self, _: Twin) -> None:
+        with self._filler.open("ab", buffering=0) as filler, suppress(OSError):
             for size in itertools.chain(itertools.repeat(65_536, 4096), itertools.repeat(1, 8192)):
                 filler.write(bytes(size))
 
-    def end(self, twin: Twin) -> None:
-        (twin.data / "filler").unlink()
+    def end(self, _: Twin) -> None:
+        self._filler.unlink()
 
 
 class NoGrowth:
@@ -75,10 +78,10 @@ class NoFsync:
 
 
 @contextmanager
-def small_disk(directory: Path) -> Iterator[None]:
+def small_disk(directory: Path, size: int = TMPFS_BYTES) -> Iterator[None]:
     """A file system of a few megabytes; skips where it may not be mounted."""
     directory.mkdir()
-    command = [tool("mount"), "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "twin", str(directory)]
+    command = [tool("mount"), "-t", "tmpfs", "-o", f"size={size}", "twin", str(directory)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     if said.returncode:  # a sandbox, or not root: the limit on files stands in for it
         pytest.skip(f"no file system can be mounted here: {said.stderr.strip()}")
@@ -131,7 +134,7 @@ def survive(directory: Path, trouble: Trouble, arrangement: Arrangement, data: P
 
 def test_a_full_disk_stops_acknowledging_until_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
-        survive(tmp_path, NoRoom(), Arrangement(), tmp_path / "disk")
+        survive(tmp_path, NoRoom(tmp_path / "disk"), Arrangement(), tmp_path / "disk")
 
 
 def test_files_that_may_not_grow_stop_acknowledging_until_they_may(tmp_path: Path) -> None:

@@ -11,9 +11,6 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
-from storage.errors import CorruptError
 from storage.journal import Journal
 from storage.wal import lost_commits
 from tests.conftest import tool
@@ -142,7 +139,7 @@ def test_a_power_cut_takes_only_what_was_not_acknowledged(path: Path, tmp_path: 
             shutil.rmtree(tmp_path / "x")
 
 
-def test_a_damaged_log_is_reported_rather_than_cut_short(path: Path, tmp_path: Path) -> None:
+def test_a_damaged_log_is_mended_and_told_rather_than_cut_short(path: Path, tmp_path: Path) -> None:
     with Journal(path) as journal:
         for seq in range(5):
             journal.append([entry(seq)], now_ns=NOW)
@@ -150,12 +147,16 @@ def test_a_damaged_log_is_reported_rather_than_cut_short(path: Path, tmp_path: P
     assert lost_commits(log(image)) == 0
     frame = 32 + 4120 * (log(image).stat().st_size // 4120 // 3)
     for position in (0, 9, 17, 25, frame + 1, frame + 9, frame + 17, frame + 24 + 2000):
-        flip(log(image), position, bit=3)
-        with pytest.raises(CorruptError, match="log"):
-            Journal(image)
-        flip(log(image), position, bit=3)
-    with Journal(image) as journal:
-        assert len(kept(journal)) == 5
+        each = Path(shutil.copytree(image.parent, tmp_path / "each")) / image.name
+        flip(log(each), position, bit=3)
+        damaged = log(each).read_bytes()
+        with Journal(each) as journal:
+            assert [e.seq for e in kept(journal)] == list(range(5))
+            assert any("the log" in text for text in journal.damage)
+            assert journal.verify() == []
+        (copy,) = (each.parent / "quarantine").iterdir()
+        assert copy.read_bytes() == damaged
+        shutil.rmtree(each.parent)
 
 
 def test_the_log_is_judged_as_sqlite_judges_it(path: Path, tmp_path: Path) -> None:

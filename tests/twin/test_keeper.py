@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.twin.fleets import CLOCK, T0, component, spectrum
 from twin.cohort import KIND
 from twin.fleet import EMPTY, Fleet
 from twin.fold import Line, folded
-from twin.keeper import Keeper
+from twin.keeper import DAY_NS, Keeper
 from twin.lines import observed, registration
 from twin.metrics import Metrics
 from twin.recorder import Recorder
@@ -68,15 +69,61 @@ async def test_only_so_many_checkpoints_are_kept(tmp_path: Path) -> None:
         assert len(store.checkpoints.names()) == 2
 
 
-async def test_retention_drops_lines_past_their_time_behind_the_oldest_checkpoint(
+def daily(store: Store, settings: StorageTable, committed_ns: int) -> tuple[Keeper, Fleet]:
+    """A keeper whose journal holds a registration and a spectrum a day, for ten days."""
+    keeper = Keeper(settings, store, Recorder(store.trajectories, 0), Metrics())
+    clock = replace(CLOCK, record_every_ns=DAY_NS)
+    store.journal.append([registration(component(), committed_ns)], now_ns=committed_ns)
+    lines = [Line("plant/press-1", component()), *(spectrum(i, 86_400.0 * i) for i in range(10))]
+    for line in lines[1:]:
+        store.journal.append([observed(line.what)], now_ns=committed_ns)  # type: ignore[arg-type]
+    result = folded(EMPTY, lines, clock)
+    keeper.add(result.rows)
+    return keeper, result.fleet
+
+
+RETAINED = StorageTable(checkpoint_every_s=1e-9, retention_days=3.5)
+
+
+async def test_retention_drops_lines_by_the_time_at_which_they_were_observed(
     tmp_path: Path,
 ) -> None:
-    settings = StorageTable(checkpoint_every_s=1e-9, retention_days=1.0)
     with Store(tmp_path / "data") as store:
-        keeper, fleet = kept(store, EMPTY, 5, settings)  # committed in 1970
+        keeper, fleet = daily(store, RETAINED, committed_ns=T0 + 400 * DAY_NS)  # a replay
         await keeper.keep(fleet, CLOCK, THREAD)
-        assert store.journal.start == 5  # the last commit always stays
-        assert recovered(store, CLOCK).fleet.offset == 6
+        assert store.journal.start == 7  # of day 6 and later, and the registration is line 0
+        assert recovered(store, CLOCK).fleet.offset == 11
+
+
+@pytest.mark.parametrize("ahead_days", [0, 365])
+async def test_a_clock_that_is_a_year_ahead_for_a_while_drops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_days: int
+) -> None:
+    """Neither this host's, nor that of the sources, as long as one of the two knows better."""
+    with Store(tmp_path / "data") as store:
+        now_ns = T0 + 2 * DAY_NS
+        monkeypatch.setattr("twin.keeper.time.time_ns", lambda: now_ns)
+        keeper, fleet = kept(store, EMPTY, 5, RETAINED)  # minutes apart
+        monkeypatch.setattr("twin.keeper.time.time_ns", lambda: now_ns + 365 * DAY_NS)
+        fleet = replace(fleet, watermark_ns=fleet.watermark_ns + ahead_days * DAY_NS)
+        await keeper.keep(fleet, CLOCK, THREAD)
+        assert store.journal.start == 0
+
+
+async def test_nothing_is_dropped_before_what_replaces_it_was_read_back(tmp_path: Path) -> None:
+    with Store(tmp_path / "data") as store:
+        keeper, fleet = daily(store, RETAINED, committed_ns=T0)
+        keeper.is_pruning = False
+        await keeper.keep(fleet, CLOCK, THREAD)
+        (only,) = (tmp_path / "data" / "checkpoints").iterdir()
+        whole = only.read_bytes()
+        keeper.is_pruning = True
+        only.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        await keeper._pruned(THREAD)
+        assert store.journal.start == 0
+        only.write_bytes(whole)
+        await keeper._pruned(THREAD)
+        assert store.journal.start == 7
 
 
 async def test_a_disk_that_does_not_obey_is_told_and_tried_again(

@@ -103,7 +103,8 @@ class Context:
         """
         if not self.service.committer.is_available:
             change.close()
-            raise ProblemError("unavailable", "the journal cannot be written to")
+            why = self.service.committer.disk.trouble or "the journal cannot be written to"
+            raise ProblemError("unavailable", why)
         task = asyncio.create_task(change)
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)

@@ -88,11 +88,29 @@ def readiness(service: Service) -> dict[str, Any]:
         "recovered": recovered,
         "journal": service.committer.is_available,
         "archive": recovered and service.keeper.is_available,
+        "images": service.storing.is_available,
+        "clock": service.clock_trouble is None,
         "broker": None if service.source is None else service.source.connected,
     }
-    ready = recovered and checks["journal"] and checks["archive"]
+    works = ("journal", "archive", "images", "clock")
+    ready = recovered and all(checks[name] for name in works)
     trouble = None if service.source is None else service.source.trouble
-    return {"ready": ready, "checks": checks, "broker_trouble": trouble, "damage": service.damage}
+    return {
+        "ready": ready,
+        "checks": checks,
+        "broker_trouble": trouble,
+        "disk_trouble": disk_trouble(service),
+        "clock_trouble": service.clock_trouble,
+        "damage": service.damage,
+    }
+
+
+def disk_trouble(service: Service) -> list[str]:
+    """Why what cannot be written cannot, and what to do, a sentence each."""
+    writers = [service.committer.disk, service.storing]
+    if service.is_recovered:
+        writers.append(service.keeper.disk)
+    return [said for writer in writers if (said := writer.trouble) is not None]
 
 
 def _for_strangers(page: dict[str, Any]) -> dict[str, Any]:

@@ -136,6 +136,8 @@ class Checks(Page):
     recovered: bool
     journal: bool
     archive: bool
+    images: bool
+    clock: bool = Field(description="Whether this host's clock is believed.")
     broker: bool | None = Field(description="Null where there is none.")
 
 
@@ -147,4 +149,10 @@ class Ready(Page):
     broker_trouble: str | None = Field(
         description="What went wrong last with the broker, until a connection has lasted a minute."
     )
-    damage: list[str] = Field(description="What was found damaged at the start.")
+    disk_trouble: list[str] = Field(
+        description="Why something cannot be written, and what to do; empty if all is well."
+    )
+    clock_trouble: str | None = Field(
+        description="Why this host's clock is not believed, while nothing is acknowledged for it."
+    )
+    damage: list[str] = Field(description="What was found damaged, at the start and since.")

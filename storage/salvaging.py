@@ -1,0 +1,130 @@
+"""All of a damaged journal that is whole, row by row, by the checksums of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from storage.carving import Cell, Pages
+from storage.catalogue import Checkpoint, Component, Order
+from storage.commits import commit_crc, decoded
+from storage.dead_letters import KeptLetter, letter_of
+from storage.entry import Entry
+from storage.errors import CorruptError
+from storage.marks import Key, Mark, unsealed
+
+BOUNDS_PAGE = 2  # the first table that is made: one row, which says where the journal begins
+
+
+@dataclass
+class Salvaged:
+    """What can be read of a journal; rows are read again when they are asked for."""
+
+    path: Path
+    start: int = 0  # as the journal said, 0 where it does not say any more
+    components: dict[str, Component] = field(default_factory=dict)  # the latest of each
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    order: Order | None = None
+
+    def __post_init__(self) -> None:
+        self._pages = Pages(self.path)
+        self._commits: dict[int, tuple[int, Cell]] = {}  # how many entries, by the first offset
+        self._letters: dict[int, Cell] = {}
+        self._streams: dict[int, Key] = {}
+        self._sealed: list[tuple[int, bytes]] = []
+        for cell, number, values in self._pages.rows():
+            self._take(cell, number, values)
+        bounds = self._pages.first_row(BOUNDS_PAGE)
+        if len(bounds) == 3 and isinstance(bounds[1], int) and bounds[1] in self._commits:
+            self.start = bounds[1]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._pages.close()
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last line that can be read."""
+        return max((first + count for first, (count, _) in self._commits.items()), default=0)
+
+    def gaps(self, end: int) -> list[tuple[int, int]]:
+        """The lines before `end` that cannot be read, as first offsets and those behind them."""
+        found, at = [], self.start
+        for first in sorted(self._commits):
+            if first > at:
+                found.append((at, first))
+            at = max(at, first + self._commits[first][0])
+        return found + ([(at, end)] if end > at else [])
+
+    def commits(self) -> Iterator[tuple[int, int, list[Entry]]]:
+        """First offset, time of the commit and entries of all that is whole, in their order."""
+        at = self.start
+        for first in sorted(self._commits):
+            count, cell = self._commits[first]
+            found = self._pages.row(cell)
+            if first < at or found is None:
+                continue
+            _, _, committed_ns, _, blob = found[1]
+            yield first, committed_ns, decoded(blob)
+            at = first + count
+
+    def marks(self) -> dict[Key, Mark]:
+        """What each stream had delivered, as far as that is whole."""
+        newest: dict[Key, tuple[int, Mark]] = {}
+        for number, data in self._sealed:
+            key = self._streams.get(number)
+            if key is None:
+                continue
+            try:
+                mark, last = unsealed(key, data)
+            except (CorruptError, msgspec.DecodeError):
+                continue
+            if key not in newest or newest[key][0] <= last:
+                newest[key] = last, mark
+        return {key: mark for key, (_, mark) in newest.items()}
+
+    def letters(self) -> Iterator[KeptLetter]:
+        """The refused messages that are whole, in their order."""
+        for number in sorted(self._letters):
+            found = self._pages.row(self._letters[number])
+            if found is not None:
+                yield letter_of(number, found[1][4])
+
+    def _take(self, cell: Cell, number: int, values: tuple[Any, ...]) -> None:
+        kinds = tuple(type(value) for value in values)
+        if not cell.is_index and kinds == (type(None), int, int, int, bytes):
+            _, count, committed_ns, crc, blob = values
+            if crc == commit_crc(number, count, committed_ns, blob) and len(decoded(blob)) == count:
+                self._commits[number] = (count, cell)
+        elif not cell.is_index and kinds == (type(None), str, int, int, bytes):
+            if values[3] == crc32(values[4], crc32(str(number).encode())):
+                self._letters[number] = cell
+        elif not cell.is_index and kinds == (type(None), str, str, int):
+            self._streams[number] = (values[1], values[2], values[3])
+        elif not cell.is_index and kinds == (type(None), bytes):
+            self._sealed.append((number, values[1]))
+        elif cell.is_index and kinds == (str, str, int, bytes):
+            kind, name, crc, body = values
+            if crc == crc32(body, crc32(f"{kind}\0{name}".encode())):
+                self._catalogued(kind, name, body)
+
+    def _catalogued(self, kind: str, name: str, body: bytes) -> None:
+        """A row of the catalogue, which may be an older one, on a page that is not in use."""
+        try:
+            if kind == "component":
+                component = msgspec.msgpack.decode(body, type=Component)
+                if name not in self.components or self.components[name].offset < component.offset:
+                    self.components[name] = component
+            elif kind == "checkpoint":
+                self.checkpoints[name] = msgspec.msgpack.decode(body, type=Checkpoint)
+            elif kind == "order":
+                order = msgspec.msgpack.decode(body, type=Order)
+                if self.order is None or self.order.generation < order.generation:
+                    self.order = order
+        except msgspec.DecodeError:
+            return
