@@ -29,11 +29,20 @@ SHEAR = (0.21683668, -0.94420621, 1.25768862, -0.28418664, -0.55505265, 1.1215)
 class Bound(NamedTuple):
     """Within what a ratio of sizes has to be for a formula to hold."""
 
-    ratio: str  # as people write it
+    ratio: str  # in the names of the geometry's fields; `a` is the crack's length
     of: Callable[[Any, float], float]  # the geometry and the length [m] → the ratio
     low: float
     high: float
     longer: bool = True  # whether it rises as the crack grows, so that `limit` has to keep it
+    words: Callable[[Any, float], str] | None = None  # how that is said, if not as a ratio
+
+
+class Outside(NamedTuple):
+    """That a formula does not hold."""
+
+    bound: str  # its ratio
+    what: str  # in words
+    of_length: bool  # whether another length would do
 
 
 class Geometry(Protocol):
@@ -71,13 +80,15 @@ class Formula(Geometry, Protocol):
         ...
 
 
-def outside(geometry: Formula, a: float) -> list[str]:
+def outside(geometry: Formula, a: float) -> list[Outside]:
     """What of `geometry` with floats and of the length `a` [m] the formula is not meant for."""
     found = []
-    for ratio, of, low, high, _ in geometry.valid:
-        value = of(geometry, a)
-        if not low * (1.0 - 1e-9) <= value <= high * (1.0 + 1e-9):
-            found.append(f"{ratio} is {value:.4g}, not within {low:g} … {high:g}")
+    for bound in geometry.valid:
+        value = bound.of(geometry, a)
+        if not bound.low * (1.0 - 1e-9) <= value <= bound.high * (1.0 + 1e-9):
+            ratio = f"{bound.ratio} is {value:.4g}, not within {bound.low:g} … {bound.high:g}"
+            what = ratio if bound.words is None else bound.words(geometry, a)
+            found.append(Outside(bound.ratio, what, bound.longer))
     return found
 
 
@@ -212,8 +223,8 @@ class HoleCrack:
     W: Value  # [m]
 
     valid = (
-        Bound("R/W", lambda g, a: g.radius / g.W, 0.0, 0.4, longer=False),
-        Bound("a/(W/2 − R)", lambda g, a: a / (0.5 * g.W - g.radius), 0.0, 0.95),
+        Bound("radius/W", lambda g, a: g.radius / g.W, 0.0, 0.4, longer=False),
+        Bound("a/(W/2 − radius)", lambda g, a: a / (0.5 * g.W - g.radius), 0.0, 0.95),
     )
     accuracy = "0.05 % against finite elements, converged to 0.02 %"
 
@@ -276,10 +287,10 @@ class SurfaceCrack:
     point: Value = 0.0  # [1] one of POINTS
 
     valid = (
-        Bound("a/c", lambda g, a: g.aspect, 0.0, 2.0, longer=False),
+        Bound("aspect", lambda g, a: g.aspect, 0.0, 2.0, longer=False),
         Bound("a/t", lambda g, a: a / g.t, 0.0, 0.95),
-        Bound("a/t / (1.25 (a/c + 0.6))", lambda g, a: a / g.t / (1.25 * (g.aspect + 0.6)), 0, 1),
-        Bound("c/W", lambda g, a: a / g.aspect / g.W, 0.0, 0.25),
+        Bound("a/(1.25 (aspect + 0.6) t)", lambda g, a: a / g.t / (1.25 * (g.aspect + 0.6)), 0, 1),
+        Bound("a/(aspect W)", lambda g, a: a / g.aspect / g.W, 0.0, 0.25),
     )
     accuracy = "5 % of the finite elements that the equations were fitted to"
 

@@ -31,7 +31,9 @@ _ANY: dict[str, Parameter] = {  # where a kind says nothing else
     "W": Parameter("m", "Whole width of the plate."),
     "t": Parameter("m", "Thickness."),
     "radius": Parameter("m", "Radius of the hole: half its diameter."),
-    "aspect": Parameter("1", "Depth over half the surface length, a/c; stays as it is."),
+    "aspect": Parameter(
+        "1", "Depth over half the surface length, a/c of the literature; stays as it is."
+    ),
     "point": Parameter("1", "Where on the front K is taken: at the deepest point, or the largest."),
     "yield_stress": Parameter("Pa", "Yield stress."),
     "zone": Parameter("1", "Which definition of the plastic zone; lives differ 2 to 6 times."),
@@ -77,6 +79,32 @@ LENGTHS: dict[str, str] = {
     "compact_tension": "The crack's length is measured from the load line to its tip.",
     "hole_crack": "The crack's length is measured from the edge of the hole to its tip.",
     "surface_crack": "The crack's length is its depth; 2/aspect of it at the surface.",
+}
+
+# How the literature writes what has another name here.
+SYMBOLS: dict[str, str] = {
+    "R": "radius",
+    "r": "radius",
+    "a/c": "aspect",
+    "a_c": "aspect",
+    "a_over_c": "aspect",
+    "width": "W",
+    "thickness": "t",
+    "B": "t",
+    "height": "H",
+    "β": "beta",
+    "γ": "gamma",
+    "α": "alpha",
+    "ΔK": "dK",
+    "ΔK_th": "dK_th",
+    "K_Ic": "K_c",
+    "K_IC": "K_c",
+    "da/dN": "growth",
+    "dadN": "growth",
+    "da_dN": "growth",
+    "σ_y": "yield_stress",
+    "sigma_y": "yield_stress",
+    "E": "youngs_modulus",
 }
 
 

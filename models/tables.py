@@ -102,8 +102,20 @@ class TableGeometry:
     longest: Tensor  # (...) the last length that was given [m]
 
     valid = (
-        Bound("a / the table's first", lambda g, a: a / float(g.a.flatten()[0]), 1.0, math.inf),
-        Bound("a / the table's last", lambda g, a: a / float(g.longest.flatten()[0]), 0.0, 1.0),
+        Bound(
+            "crack length / the table's first a",
+            lambda g, a: a / _first(g.a),
+            low=1.0,
+            high=math.inf,
+            words=lambda g, a: f"{a:.4g} m is below the table's first a, {_first(g.a):.4g} m",
+        ),
+        Bound(
+            "crack length / the table's last a",
+            lambda g, a: a / _first(g.longest),
+            low=0.0,
+            high=1.0,
+            words=lambda g, a: f"{a:.4g} m is above the table's last a, {_first(g.longest):.4g} m",
+        ),
     )
     accuracy = "that of the table, read straight between its entries"
 
@@ -134,9 +146,12 @@ def table_geometry(a: Sequence[float], beta: Sequence[float]) -> TableGeometry:
     _check_size("a", len(a), POINTS)
     _check_rising("a", a)
     if len(beta) != len(a):
-        raise ValueError(f"the table has {len(a)} lengths a and {len(beta)} factors")
+        raise ValueError(
+            f"a of the table has {len(a)} lengths: beta or K_over_stress must have as many, not "
+            f"{len(beta)}"
+        )
     if min(beta) <= 0.0:
-        raise ValueError(f"a factor of {min(beta):g} in the table is not > 0")
+        raise ValueError(f"a factor of the table is {min(beta):g}: it must be above 0")
     fill = _size(len(a)) - len(a)
     return TableGeometry(
         a=_leaf([*a, *(a[-1] * (2.0 + i) for i in range(fill))]),
@@ -153,6 +168,10 @@ def shape_name(part: object) -> str:
         case TableGeometry():
             return f"{part.a.shape[-1]}"
     return ""
+
+
+def _first(leaf: Tensor) -> float:
+    return float(leaf.flatten()[0])
 
 
 def _pair(values: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,32 +197,34 @@ def _leaf(values: Sequence[Any]) -> Tensor:
 
 def _check_law(R: Sequence[float], growth: Sequence[float], dK: Sequence[Sequence[float]]) -> None:
     if not 1 <= len(R) < RATIOS:
-        raise ValueError(f"a table has 1 to {RATIOS - 1} load ratios R, not {len(R)}")
+        raise ValueError(f"R of the table has {len(R)} load ratios, not 1 to {RATIOS - 1}")
     _check_size("growth", len(growth), POINTS)
     if any(one >= two for one, two in pairwise(R)):
-        raise ValueError(f"the load ratios R of the table do not rise: {list(R)}")
+        raise ValueError(f"R of the table does not rise: {list(R)}")
     if R[-1] >= 1.0 or R[0] < -10.0:
-        raise ValueError(f"the load ratios R of the table are not within −10 … 1: {list(R)}")
+        raise ValueError(f"R of the table has to lie within −10 … 1, 1 excluded: {list(R)}")
     _check_rising("growth", growth)
     if len(dK) != len(growth):
         raise ValueError(
-            f"the table has {len(growth)} growths and {len(dK)} rows of dK: one row for each growth"
+            f"dK of the table has {len(dK)} rows: it must have one for each growth, {len(growth)}"
         )
     for i, row in enumerate(dK):
         if len(row) != len(R):
-            raise ValueError(f"row {i} of dK has {len(row)} numbers for {len(R)} load ratios R")
+            raise ValueError(
+                f"dK[{i}] is a row of {len(row)}: it must have one number for each of R, {len(R)}"
+            )
     for i, ratio in enumerate(R):
         _check_rising(f"dK at R = {ratio:g}", [row[i] for row in dK])
 
 
 def _check_size(name: str, n: int, most: int) -> None:
     if not 2 <= n <= most:
-        raise ValueError(f"a table has 2 to {most} points, and {name} has {n}")
+        raise ValueError(f"{name} of the table has {n} entries, not 2 to {most}")
 
 
 def _check_rising(name: str, values: Sequence[float]) -> None:
     if not values[0] > 0.0:
-        raise ValueError(f"{name} of the table begins with {values[0]:g}, which is not > 0")
+        raise ValueError(f"{name} of the table begins with {values[0]:g}: it must be above 0")
     for one, two in pairwise(values):
         if not math.log(two) > math.log(one):
             raise ValueError(f"{name} of the table does not rise: {two:g} comes after {one:g}")

@@ -19,7 +19,7 @@ from typing import Literal, Protocol, Self
 
 import iotcore
 
-from sensors.errors import BrokerError
+from sensors.errors import BrokerError, complaint
 
 HOST = "127.0.0.1"
 PATIENCE_S = 10.0
@@ -84,7 +84,7 @@ class EmbeddedBroker:
             try:
                 self._running = await asyncio.to_thread(self._started)
             except (OSError, RuntimeError) as exc:
-                reason = str(exc)
+                reason = complaint(exc)
             else:
                 return self
         raise BrokerError(f"{self.kind} does not start on {HOST}:{self.port}: {reason}")

@@ -7,9 +7,13 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+import os
+import re
+import ssl
+from typing import Final, Literal, cast, get_args
 
 Failure = Literal["unreachable", "lost", "unsteady", "refused", "taken_over"]
+_machine = re.compile(r"\[(?:Errno|SSL)[^\]]*\] ?| ?\(_ssl\.c:\d+\)").sub
 FAILURES: Final[tuple[Failure, ...]] = get_args(Failure)
 
 
@@ -40,3 +44,12 @@ class BrokerError(SensorError):
     def __init__(self, sentence: str, reason: Failure = "lost") -> None:
         super().__init__(sentence)
         self.reason: Failure = reason
+
+
+def complaint(exc: BaseException) -> str:
+    """What the operating system or TLS complains about, in words: no `[Errno 2]` around it."""
+    if isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError) and (exc.errno or 0) > 0:
+        words = os.strerror(cast(int, exc.errno))
+        text = words[:1].lower() + words[1:]
+        return text if exc.filename is None else f"{text}: {exc.filename}"
+    return _machine("", str(exc)).strip()

@@ -51,8 +51,8 @@ def _not_a_time(text: str, field: str) -> MalformedError:
     if _number(text):
         return malformed(
             "time",
-            f"{field} {shown(text)} is a number: a time is like 2026-11-20T10:00:00.25Z;"
-            " nanoseconds since 1970 go into t_ns, as a whole number",
+            f"{field} {shown(text)} is a number: a time is like 2026-11-20T10:00:00.25Z"
+            + ("; nanoseconds since 1970 go into t_ns, as a whole number" * (field == "time")),
         )
     return malformed(
         "time",

@@ -17,7 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensors.backoff import Patience, cancelled
-from sensors.errors import BrokerError, Failure
+from sensors.errors import BrokerError, Failure, complaint
 from sensors.mqtt_client import Client, closed, opened
 from sensors.mqtt_link import REFUSED, TAKEN_OVER
 from sensors.mqtt_packets import Message
@@ -182,7 +182,7 @@ class MqttSource:
             if code == TAKEN_OVER:
                 return taken_over(self._settings)
             why: Failure = "refused" if code >= REFUSED else "unreachable"
-            return BrokerError(f"{address}: no connection: {exc}", why)
+            return BrokerError(f"{address}: no connection: {complaint(exc)}", why)
         try:
             self.connections += 1
             self.connected, self._since = True, asyncio.get_running_loop().time()

@@ -23,6 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from sensors.errors import complaint
 from sensors.mqtt_packets import (
     PUBACK,
     PUBLISH,
@@ -254,7 +255,7 @@ class Client(aiomqtt.Client):
         try:
             self._client.loop_write()
         except OSError as exc:
-            self._broken(str(exc))
+            self._broken(complaint(exc))
 
     async def _misc_loop(self) -> None:
         # The broker's patience is one and a half times the keepalive.

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from sensors.errors import BrokerError, Failure
+from sensors.errors import BrokerError, Failure, complaint
 from sensors.mqtt_packets import CONNACK, DISCONNECT, PUBACK, PacketError, numbers, varint_at
 from sensors.mqtt_stream import Stream
 
@@ -60,7 +60,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._end(str(exc) if exc else self._reason)
+        self._end(complaint(exc) if exc else self._reason)
 
     def write(self, data: bytes) -> None:
         """Send, or forget it where nobody listens."""

@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 from paho.mqtt.packettypes import PacketTypes
 
 from sensors.backoff import Patience, cancelled
-from sensors.errors import BrokerError, Failure
+from sensors.errors import BrokerError, Failure, complaint
 from sensors.mqtt_link import (
     MAXIMUM_PACKET_SIZE,
     RECEIVE_MAXIMUM,
@@ -244,7 +244,7 @@ class Publisher:
         """What ended a connection, or kept it from being made, in words."""
         if isinstance(exc, BrokerError) and exc.reason == "taken_over":
             return taken_over(self._settings)
-        why = str(exc) or f"no answer within {PATIENCE_S:.0f} s"
+        why = complaint(exc) or f"no answer within {PATIENCE_S:.0f} s"
         reason: Failure = "lost" if self._since else "unreachable"
         if isinstance(exc, BrokerError) and exc.reason == "refused":
             reason = "refused"

@@ -8,7 +8,7 @@ a few dozen characters of what a stranger sent, and none repeats bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 import msgspec
@@ -20,6 +20,7 @@ from sensors.unreadable import why
 
 SENTENCE = 200  # longest sentence [character]
 _SHOWN = 48  # longest value in it [character]
+_FEW = 8  # most entries of a list that are shown
 _SMALL = 64  # longest MessagePack value that is decoded to be shown [byte]
 
 _PLACE = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL).fullmatch
@@ -43,14 +44,31 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def shown(value: object) -> str:
-    """A value for a sentence: printable, short, and bytes only by their number."""
+    """A value for a sentence, as JSON writes it: printable, short, long ones by their number."""
     if isinstance(value, bytes | bytearray | memoryview):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, list | tuple | dict):
-        return f"<{type(value).__name__} of {len(value)}>"
+        return counted(len(value), "byte")
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, list | tuple):
+        return _whole(value) or f"a list of {counted(len(value), 'entry', 'entries')}"
+    if isinstance(value, dict):
+        return "{}" if not value else f"a table of {counted(len(value), 'field')}"
     text = value[: _SHOWN + 1] if isinstance(value, str) else value
     quoted = ascii(text) if isinstance(value, str) and not value.isprintable() else repr(text)
     return quoted if len(quoted) <= _SHOWN + 2 else f"{quoted[:_SHOWN]}…"
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number of things in words: 1 entry, 2 entries."""
+    return f"{n} {one if n == 1 else many or f'{one}s'}"
+
+
+def _whole(values: Sequence[object]) -> str:
+    """A short list of plain values as JSON writes it; empty for others."""
+    if len(values) > _FEW or any(isinstance(value, list | tuple | dict) for value in values):
+        return ""
+    text = f"[{', '.join(map(shown, values))}]"
+    return text if len(text) <= _SHOWN else ""
 
 
 def malformed(reason: str, sentence: str) -> MalformedError:
@@ -119,4 +137,4 @@ def _verbatim(raw: bytes) -> str:
 
 
 def _decoded(raw: bytes) -> str:
-    return shown(msgspec.msgpack.decode(raw)) if len(raw) <= _SMALL else f"<{len(raw)} bytes>"
+    return shown(msgspec.msgpack.decode(raw)) if len(raw) <= _SMALL else f"{len(raw)} bytes"

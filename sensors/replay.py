@@ -79,6 +79,15 @@ class Replay(NamedTuple):
     rate_hz: float | None = None  # stated, or by the times; None where nothing was sampled
 
 
+_PLAIN = ReplayOptions()
+_OF_SOME: dict[str, tuple[Kind, ...]] = {  # what is silently of no effect in others
+    "gauge": ("strain",),
+    "swap_day_month": ("strain",),
+    "peak_stress": ("sequence",),
+    "repeats": ("sequence",),
+}
+
+
 def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Replay:
     """A file's components and messages, by the reader that fits it or the one that is named.
 
@@ -87,6 +96,10 @@ def opened(path: Path, options: ReplayOptions, kind: Kind | None = None) -> Repl
     found = kind or detected(path, options.columns)
     if options.rate_hz is not None and found not in ("strain", "sequence"):
         raise unreadable(path, 1, f"a {found} has no samples whose rate could be stated")
+    for name, kinds in _OF_SOME.items():
+        if found not in kinds and getattr(options, name) != getattr(_PLAIN, name):
+            what = f"{name} {getattr(options, name)} is for a {' or '.join(kinds)}"
+            raise unreadable(path, 1, f"{what}, and this file is a {found}: leave it out")
     fleet, messages = _READERS[found](path, options)
     return Replay(found, fleet, messages, _rate_hz(path, options, found))
 

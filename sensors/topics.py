@@ -28,7 +28,7 @@ class Topics:
     def __post_init__(self) -> None:
         if not _root(self.root):
             raise ValueError(
-                f"topic root {self.root!r} is not 1 to 8 levels of letters, digits, '.', '_', '-'"
+                f"topic root {shown(self.root)} is not 1 to 8 levels of letters, digits, . _ and -"
             )
 
     def subscription(self, kind: Kind) -> str:
@@ -47,7 +47,7 @@ class Topics:
 
     @property
     def beside(self) -> list[str]:
-        """Filters of what is meant for this root and misses it: another version of it, or none.
+        """Filters of what is meant for this root and misses it: another version, none, other case.
 
         Empty unless the root ends in a version, as the name before it may be anybody's.
         """
@@ -56,7 +56,9 @@ class Topics:
             return []
         others = [f"v{i}" for i in range(10) if f"v{i}" != version]
         others += [version.swapcase()]
+        cased = [f"{p}/{v}" for p in _cased(parent) for v in (version, version.swapcase())]
         return [
+            *(f"{root}/#" for root in cased),
             *(f"{parent}/{other}/#" for other in others),
             *(f"{parent}/+/+/{kind}" for kind in OBSERVED),
         ]
@@ -104,8 +106,9 @@ class Topics:
 
     def _meant(self, topic: str) -> str | None:
         """The topic below the root that one of another version, or of none, stands for."""
-        parent, _, _ = self.root.rpartition("/")
-        levels = topic.removeprefix(f"{parent}/").split("/")
+        parent = self.root.rpartition("/")[0] + "/"
+        is_below = topic.lower().startswith(parent.lower())
+        levels = (topic[len(parent) :] if is_below else topic).split("/")
         levels = levels[1:] if _version(levels[0].lower()) else levels
         if len(levels) == 3 and levels[2] in OBSERVED and _component("/".join(levels[:2])):
             return f"{self.root}/{'/'.join(levels)}"
@@ -136,6 +139,18 @@ class Topics:
     def event(self, component: str) -> str:
         """Where the twin publishes what happened."""
         return self.of(component, "event")
+
+
+def _cased(parent: str) -> list[str]:
+    """The ways to write some levels with other capitals: in all of them, or in one."""
+    levels = parent.split("/")
+    found = [parent.lower(), parent.upper(), "/".join(level.capitalize() for level in levels)]
+    found += [
+        "/".join([*levels[:i], other, *levels[i + 1 :]])
+        for i, level in enumerate(levels)
+        for other in (level.lower(), level.upper(), level.capitalize())
+    ]
+    return [other for other in dict.fromkeys(found) if other != parent]
 
 
 def _misnamed(what: str, text: str) -> MalformedError:

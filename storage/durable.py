@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.errors import UnavailableError
+from storage.errors import UnavailableError, complaint
 
 ASIDE = ".aside"  # the suffix of a file that is not yet complete
 
@@ -18,7 +18,7 @@ def disk() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise UnavailableError(f"the disk does not obey: {exc}") from exc
+        raise UnavailableError(f"the disk does not obey: {complaint(exc)}") from exc
 
 
 def make_directory(path: Path) -> None:

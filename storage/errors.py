@@ -2,6 +2,7 @@
 
 * StorageError
   + UnavailableError  the disk is full or does not obey: stop acknowledging, retry
+    - InUseError      another process has the store: stop it, or name another
   + CorruptError      bytes are not those that were written: report, rebuild from the journal
   + MissingError      there is no such thing: tell who asked
 """
@@ -23,3 +24,14 @@ class CorruptError(StorageError):
 
 class MissingError(StorageError):
     """There is no such checkpoint, image, array or dead letter."""
+
+
+class InUseError(UnavailableError):
+    """Another process has the store."""
+
+
+def complaint(exc: OSError) -> str:
+    """What the operating system complains about, as people say it: no `[Errno 28]` before it."""
+    if not exc.strerror:
+        return str(exc)
+    return exc.strerror if exc.filename is None else f"{exc.strerror}: {exc.filename}"

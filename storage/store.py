@@ -12,7 +12,7 @@ from typing import Self
 
 from storage.checkpoints import Checkpoints
 from storage.durable import disk, make_directory, sync_directory, write_whole
-from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.errors import CorruptError, InUseError, StorageError
 from storage.images import Images
 from storage.journal import Journal
 from storage.trajectories import Trajectories
@@ -152,7 +152,7 @@ def _locked(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:
         os.close(descriptor)
-        raise UnavailableError(f"another process uses {path.parent}") from exc
+        raise InUseError(f"another process uses {path.parent}") from exc
     return descriptor
 
 

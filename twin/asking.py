@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from sensors.errors import complaint
 from twin.errors import SettingsError, TwinError, UnknownError
 
 TIMEOUT_S = 30.0
@@ -27,7 +28,8 @@ def ask(
 ) -> Any:  # noqa: ANN401  whatever the service says
     """The JSON answer; raises UnknownError for 404, TwinError for other refusals.
 
-    Raises SettingsError for a URL that is none, ConnectionError if no service answers there.
+    Raises SettingsError for a URL that is none, a token that does not do and a question whose
+    arguments cannot be used; ConnectionError if no service answers there.
     """
     sent = {"Accept": "application/json"} | (headers or {})
     data = None if body is None else json.dumps(body).encode()
@@ -60,13 +62,17 @@ def page(
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return response.read(), response.headers
     except urllib.error.HTTPError as exc:
-        raise _refusal(path, exc) from exc
+        raise _refusal(path, exc, is_question=method == "GET") from exc
     except http.client.InvalidURL as exc:
         raise SettingsError(f"{url!r} cannot be asked for {path!r}: {exc}") from exc
     except urllib.error.URLError as exc:
-        raise ConnectionError(f"{url} does not answer: {exc.reason}") from exc
+        raise ConnectionError(f"{url} does not answer: {_why(exc.reason)}") from exc
     except (OSError, http.client.HTTPException, ValueError) as exc:  # of another kind of server
-        raise ConnectionError(f"{url} does not answer as the service does: {exc}") from exc
+        raise ConnectionError(f"{url} does not answer as the service does: {_why(exc)}") from exc
+
+
+def _why(reason: object) -> str:
+    return complaint(reason) if isinstance(reason, BaseException) else str(reason)
 
 
 def _check(url: str) -> None:
@@ -80,10 +86,15 @@ def _check(url: str) -> None:
         raise SettingsError(f"{url!r} is no URL of a service, such as http://127.0.0.1:8080")
 
 
-def _refusal(path: str, exc: urllib.error.HTTPError) -> TwinError:
+def _refusal(path: str, exc: urllib.error.HTTPError, *, is_question: bool) -> TwinError:
     detail = exc.read(10_000).decode(errors="replace")
     with suppress(json.JSONDecodeError, AttributeError):  # not a problem page: its text must do
         problem = json.loads(detail)
         detail = str(problem.get("detail") or problem.get("title"))
-    kind = UnknownError if exc.code == 404 else TwinError
+    if exc.code == 404:
+        kind: type[TwinError] = UnknownError
+    elif exc.code in (401, 403) or (is_question and exc.code in (400, 422)):
+        kind = SettingsError  # a token or an argument that cannot be used
+    else:
+        kind = TwinError
     return kind(f"{path}: {exc.code}: {detail}")

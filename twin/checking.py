@@ -6,15 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from storage.errors import CorruptError, UnavailableError
+from storage.errors import CorruptError, InUseError
 from storage.store import Store
 from twin.errors import SettingsError
 
 JOURNAL = "journal.sqlite"
-
-
-class InUseError(SettingsError):
-    """The data belong to a process that runs."""
 
 
 def checked(directory: Path) -> dict[str, Any]:
@@ -22,15 +18,10 @@ def checked(directory: Path) -> dict[str, Any]:
 
     Raises SettingsError where there are no data, InUseError while another process has them.
     """
-    if not directory.is_dir():
-        raise SettingsError(f"there is no data directory {directory}")
-    if not any((directory / name).exists() for name in (JOURNAL, "layout", "trajectories.zarr")):
-        raise SettingsError(f"{directory} holds no data of a twin: no {JOURNAL}")
+    check_data(directory)
     try:
         store = Store(directory)
-    except UnavailableError as exc:
-        if "another process" not in str(exc):
-            raise
+    except InUseError as exc:
         raise InUseError(
             f"{exc}, a service or a rebuild that runs: nothing was checked, and nothing is known "
             "to be wrong. Stop it and check again; while it runs, /readyz says how it is"
@@ -50,6 +41,14 @@ def checked(directory: Path) -> dict[str, Any]:
             "damaged": {place: len(problems) for place, problems in found.items() if problems},
             "problems": [problem for problems in found.values() for problem in problems],
         }
+
+
+def check_data(directory: Path) -> None:
+    """Raises SettingsError where there are no data of a twin: opening a store would begin one."""
+    if not directory.is_dir():
+        raise SettingsError(f"there is no data directory {directory}")
+    if not any((directory / name).exists() for name in (JOURNAL, "layout", "trajectories.zarr")):
+        raise SettingsError(f"{directory} holds no data of a twin: no {JOURNAL}")
 
 
 def _rows(store: Store) -> dict[str, int | None]:

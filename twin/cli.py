@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import sys
 from collections.abc import Coroutine
@@ -26,7 +27,7 @@ import typer
 from rich.console import Console
 
 from sensors.errors import BrokerError, SensorError
-from storage.errors import MissingError, StorageError
+from storage.errors import InUseError, MissingError, StorageError
 from twin import library_commands, logs, training_commands
 from twin.errors import SettingsError, TwinError, UnknownError
 from twin.settings import settings as read_settings
@@ -39,6 +40,7 @@ CODES: tuple[tuple[type[BaseException], int], ...] = (
     (BrokerError, UNREACHABLE),
     (ConnectionError, UNREACHABLE),
     (SensorError, UNUSABLE),
+    (InUseError, UNUSABLE),
     (StorageError, WRONG),
     (TwinError, WRONG),
     (OSError, UNUSABLE),
@@ -56,13 +58,35 @@ app.add_typer(library_commands.app, name="library")
 app.command()(training_commands.train)
 app.command()(training_commands.evaluate)
 
+
+def _finite(value: float | None) -> float | None:
+    """Bounds of an option let NaN and ∞ through."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and not 0.0 < value < math.inf:
+        raise typer.BadParameter(f"{value:g} is not a finite number above 0.")
+    return value
+
+
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (TOML).")]
-DataDir = Annotated[Path, typer.Option("--data-dir", "-d", help="Where the data are.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", "-d", help="Where the data are; twin-data if not given."),
+]
 Url = Annotated[str, typer.Option(help="Where the service answers.")]
 Token = Annotated[str | None, typer.Option(envvar="TWIN_TOKEN", help="Bearer token.")]
 Root = Annotated[str, typer.Option(help="First levels of the topics.")]
 AskTwin = Annotated[bool, typer.Option(help="Ask the service what it made of the messages.")]
 Broker = Annotated[str, typer.Option(help="Broker, host:port.")]
+Duration = Annotated[
+    float | None, typer.Option(callback=_positive, help="Stop after so many seconds.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the plant.")]
+Speed = Annotated[float, typer.Option(min=0.1, callback=_finite, help="Event seconds a second.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
@@ -134,15 +158,15 @@ def serve(config: Config = None) -> None:
 
 @app.command()
 def demo(
-    duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    duration: Duration = None,
     parts: Annotated[int, typer.Option(min=1, max=10_000, help="Parts of the plant.")] = 24,
-    speed: Annotated[float, typer.Option(min=0.1, help="Event seconds a second.")] = 60.0,
+    speed: Speed = 60.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of HTTP.")] = 8080,
     data_dir: Annotated[
         Path | None,
         typer.Option("--data-dir", help="Keep the data here; else in a temporary place."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the plant.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Run broker, simulated plant and service, all in one."""
     from twin.demo import DemoOptions
@@ -158,9 +182,9 @@ def simulate(
     url: Url = "http://127.0.0.1:8080",
     token: Token = None,
     parts: Annotated[int, typer.Option(min=1, max=10_000, help="Parts of the plant.")] = 24,
-    speed: Annotated[float, typer.Option(min=0.1, help="Event seconds a second.")] = 1.0,
-    duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the plant.")] = 0,
+    speed: Speed = 1.0,
+    duration: Duration = None,
+    seed: Seed = 0,
     register: Annotated[bool, typer.Option(help="Register the parts through HTTP.")] = True,
     ask: AskTwin = True,
     root: Root = "twin/v1",
@@ -179,7 +203,10 @@ def replay(
     broker: Broker = "127.0.0.1:1883",
     url: Url = "http://127.0.0.1:8080",
     token: Token = None,
-    speed: Annotated[float, typer.Option(min=0, help="Event seconds a second; 0: at once.")] = 0.0,
+    speed: Annotated[
+        float,
+        typer.Option(min=0, callback=_finite, help="Event seconds a second; 0: at once."),
+    ] = 0.0,
     kind: Annotated[str | None, typer.Option(help="Format; recognised if not given.")] = None,
     component: Annotated[
         str, typer.Option(help="Component, where the file names none.")
@@ -189,13 +216,18 @@ def replay(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="Samples a second [Hz]; that of the file's times, sequences at 10."),
+        typer.Option(
+            callback=_positive,
+            help="Samples a second [Hz]; that of the file's times, sequences at 10.",
+        ),
     ] = None,
-    peak_stress: Annotated[float, typer.Option(help="Stress at 1 of a sequence [Pa].")] = 100e6,
+    peak_stress: Annotated[
+        float, typer.Option(callback=_positive, help="Stress at 1 of a sequence [Pa].")
+    ] = 100e6,
     repeats: Annotated[int, typer.Option(min=1, help="Passes of a sequence.")] = 1,
     swap_day_month: Annotated[bool, typer.Option(help="Dates have day and month swapped.")] = False,
     limit_s: Annotated[
-        float | None, typer.Option(min=0, help="Stop after that event time [s].")
+        float | None, typer.Option(callback=_positive, help="Stop after that event time [s].")
     ] = None,
     boot: Annotated[int, typer.Option(min=0, help="Raise it to send a file once more.")] = 1,
     register: Annotated[bool, typer.Option(help="Register the components through HTTP.")] = True,
@@ -243,15 +275,14 @@ def _sent(report: dict[str, Any]) -> None:
 
 @app.command()
 def check(
-    data_dir: DataDir = Path("twin-data"),
+    data_dir: DataDir = None,
     config: Config = None,
     json_output: AsJson = False,
 ) -> None:
     """Verify everything on disk, with the service stopped; exit code 1 if something is damaged."""
     from twin.checking import checked, told
 
-    directory = read_settings(config).storage.directory if config else data_dir
-    report = checked(directory)
+    report = checked(_directory(config, data_dir))
     if json_output:
         _print(report)
     else:
@@ -263,7 +294,7 @@ def check(
 
 @app.command()
 def rebuild(
-    data_dir: DataDir = Path("twin-data"),
+    data_dir: DataDir = None,
     config: Config = None,
     out: Annotated[Path | None, typer.Option(help="New store; default: swap in place.")] = None,
 ) -> None:
@@ -272,8 +303,16 @@ def rebuild(
     from twin.serving import prepare
 
     prepare()
-    settings = read_settings(config)
-    _print(run(settings, settings.storage.directory if config else data_dir, out))
+    _print(run(read_settings(config), _directory(config, data_dir), out))
+
+
+def _directory(config: Path | None, data_dir: Path | None) -> Path:
+    """Where the data are; raises SettingsError where both say it."""
+    if config is None:
+        return data_dir or Path("twin-data")
+    if data_dir is not None:
+        raise SettingsError("--config and --data-dir both say where the data are: give one of them")
+    return read_settings(config).storage.directory
 
 
 @app.command()
@@ -304,21 +343,18 @@ def query(
     from twin.questions import Asker, Wish, listed
 
     asker = Asker(url, token)
+    if as_csv and as_json:
+        raise SettingsError("--csv and --json are two ways to print: choose one")
     if component is not None:
         if site is not None or status is not None:
             raise SettingsError("--site and --status choose what is listed: name no component")
-        if as_csv and as_json:
-            raise SettingsError("--csv and --json are two ways to print: choose one")
         wish = Wish(what, fields, t_from, t_to, every, limit, as_csv)
         sys.stdout.write(asker.answer(component, wish))
         return
     if t_from or t_to or every != 1:
         raise SettingsError("times and rows are those of the history of a component: name one")
     found = list(islice(asker.components(site=site, status=status), limit))
-    if as_json:
-        _print(found)
-        return
-    sys.stdout.write(listed(found, fields, as_csv=as_csv))
+    sys.stdout.write(listed(found, fields, form="json" if as_json else "csv" if as_csv else None))
     if not found:
         _say("twin: no component fits, or none is registered", style="yellow")
 

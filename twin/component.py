@@ -29,6 +29,7 @@ from models.retardation import RETARDATIONS, ZONES
 from models.tables import TableGeometry, TableLaw, table_geometry, table_law
 from sensors.calibration import Calibration
 from sensors.quality import NULL_CODES, Gauge
+from sensors.refusal import shown
 from twin.units import law_in_si, registration_in_si, sizes_in_si, stresses_in_si, table_in_si
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
@@ -42,7 +43,7 @@ def _number_or_off(value: Any) -> Any:  # noqa: ANN401  whatever was sent
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None or value == "off" or (is_number and 0.0 < value <= 1e12):
         return value
-    raise ValueError(f'{value!r} is neither a number above 0 and up to 1e12 nor "off"')
+    raise ValueError(f'{shown(value)} is neither a number above 0 and up to 1e12 nor "off"')
 
 
 Strength = Annotated[float | Literal["off"], BeforeValidator(_number_or_off)]
@@ -339,7 +340,7 @@ class GaugeParameters(BaseModel):
 
 def _known_material(name: str) -> str:
     if name not in MATERIALS:
-        raise ValueError(f"material {name!r} is not one of {', '.join(sorted(MATERIALS))}")
+        raise ValueError(f"material {shown(name)} is not one of {', '.join(sorted(MATERIALS))}")
     return name
 
 
@@ -431,10 +432,18 @@ class Registration(BaseModel):
             for name, size in self.geometry.sizes:
                 if not size > 0.0:
                     raise ValueError(f"geometry.{name} is {size:g}: a size has to be above 0")
-            raise ValueError(
-                f"crack_limit {self.crack_limit} m is beyond the geometry's {self.longest} m"
-            )
+            raise ValueError(self._too_long())
         return self
+
+    def _too_long(self) -> str:
+        """Why its geometry bears no crack of `crack_limit`."""
+        known = outside(self.geometry.built(GEOMETRIES), self.crack_limit)
+        if shape := [fault.what for fault in known if not fault.of_length]:
+            return f"geometry {self.geometry.kind}: {'; '.join(shape)}: no formula is meant for it"
+        return (
+            f"crack_limit is {self.crack_limit:.6g} m: a crack of geometry {self.geometry.kind} is "
+            f"at most {self.longest:.4g} m long"
+        )
 
     @property
     def _ever_longest(self) -> float:

@@ -9,7 +9,7 @@ like. Bounds are wide: they tell slips of units and signs, not good data from ba
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -18,8 +18,9 @@ from torch import Tensor
 
 from models.geometry import GEOMETRIES, outside
 from models.laws import LAWS
+from models.tables import table_law
 from twin.component import PlateParameters, Registration
-from twin.units import EXPONENTS, constant_unit
+from twin.units import EXPONENTS, GROWTHS, INTENSITIES, constant_unit
 
 MEANT = 'if it is meant, say so: "unusual": true'
 
@@ -50,6 +51,11 @@ _THRESHOLD_OF_METALS = Range(LEAST_THRESHOLD, 3e7, "Pa √m", _K)
 FASTER_BY = 1.2  # by which a table's ΔK may rise with R: scatter of measurements
 BETA = Range(0.0, 20.0, "", ((0.01, "per cent: give it itself"),))  # of the shortest crack
 K_OVER_STRESS = BETA._replace(slips=((0.03162, "one from K_over_stress in √mm: give it in √m"),))
+GAUGE: Mapping[str, Range] = {  # beyond which a gauge would set everything, or nothing, aside
+    "max_stress": Range(1e6, 1e15, "Pa", ((1e6, "MPa: give the value times 1e6"),)),
+    "spike": Range(1e3, 1e15, "Pa", ((1e6, "MPa: give the value times 1e6"),)),
+    "max_strain": Range(1e-5, 10.0, "m/m", ((1e-6, "µm/m: give the value times 1e-6"),)),
+}
 RAILS = (Range(1e-5, 0.1, "m/m"), Range(1e5, 1e10, "Pa"))
 
 LAW: Mapping[str, Range] = {
@@ -95,12 +101,14 @@ SLOWEST, FASTEST = 1e-12, 1e-5  # [m/cycle] at 10 MPa √m and R = 0, of what ca
 CREEPING = 1e-8  # [m/cycle] at 1 MPa √m: any year of 10 million cycles would add 0.1 m
 RUNNING = 1e-2  # [m/cycle] at 30 MPa √m, unless the toughness is below
 YEAR = 1e7  # cycles
+ORDINARY = (1e-10, 1e-6)  # [m/cycle] there, of most metals
 UNITS = (
     "MPa sqrt(m), m/cycle",
     "MPa sqrt(m), mm/cycle",
     "N/mm^1.5, mm/cycle",
     "ksi sqrt(in), in/cycle",
 )
+TOGETHER = (("MPa√m", "mm/cycle"), ("N/mm^1.5", "mm/cycle"), ("ksi√in", "in/cycle"))
 
 
 def credible(registration: Registration) -> None:
@@ -121,11 +129,12 @@ def _outside(registration: Registration) -> Iterator[str]:
     told = set()
     for name, a in lengths.items():
         for fault in outside(geometry, a):
-            kind = registration.geometry.kind
-            at = f" at {name} {a:g} m" if fault.startswith(("a", "2a", "c/W")) else ""
-            if fault.split(" is ")[0] not in told:
-                yield f"geometry {kind}: {fault}{at}, for which its formula is not meant"
-            told.add(fault.split(" is ")[0])
+            says_it = fault.what.startswith(f"{a:.4g} m ")
+            at = f"{name} " if says_it else f"{name} {a:g} m: " if fault.of_length else ""
+            if fault.bound not in told:
+                kind = registration.geometry.kind
+                yield f"geometry {kind}: {at}{fault.what}, for which it is not meant"
+            told.add(fault.bound)
 
 
 def _unusual(registration: Registration) -> Iterator[str]:
@@ -135,13 +144,14 @@ def _unusual(registration: Registration) -> Iterator[str]:
     if r.retardation is not None:
         yield from _beyond("retardation", r.retardation.model_dump(), RETARDATION)
     yield from _beyond("geometry", r.geometry.model_dump(), GEOMETRY)
+    yield from _beyond("gauge", r.gauge.model_dump(), GAUGE)
     yield from _odd(r)
     for name, within in STRENGTH.items():
         if isinstance(value := getattr(r, name), float):
             yield from _beyond_one(name, value, within)
     yield from _beyond_one("crack_length", r.crack_length, CRACK)
     yield from _beyond_one("crack_limit", r.crack_limit, CRACK)
-    yield from _beyond_one("calibration.gain", abs(r.calibration.gain), GAIN)
+    yield from _beyond_one("calibration.gain", r.calibration.gain, GAIN, either_sign=True)
     yield from _beyond_one("gate", r.gate, GATE)
     if r.calibration.youngs_modulus is not None:
         yield from _beyond_one(
@@ -181,11 +191,14 @@ def _beyond(part: str, constants: Mapping[str, Any], ranges: Mapping[str, Range]
             yield from _beyond_one(f"{part}.{name}", value, ranges[name])
 
 
-def _beyond_one(name: str, value: float, within: Range) -> Iterator[str]:
+def _beyond_one(
+    name: str, value: float, within: Range, *, either_sign: bool = False
+) -> Iterator[str]:
     low, high, unit, slips = within
-    if low <= value <= high:
+    if low <= (abs(value) if either_sign else value) <= high:
         return
-    told = f"{name} is {value:g}{unit and ' '}{unit}, not within {_number(low)} … {high:g}"
+    either = "±" if either_sign else ""
+    told = f"{name} is {value:g}{unit and ' '}{unit}, not within {either}{_number(low)} … {high:g}"
     likely = next((word for scale, word in slips if low <= value * scale <= high), None)
     yield told + (f": {value:g} looks like {likely}" if likely else "")
 
@@ -206,7 +219,15 @@ def _growing(parameters: Any) -> Iterator[str]:  # noqa: ANN401  of any law
     )
     if not SLOWEST <= growth <= FASTEST:
         within = f", not within {SLOWEST:g} … {FASTEST:g} m a cycle"
-        yield told + within + _looks_like(parameters, growth)
+        yield (
+            told
+            + within
+            + (
+                _table_looks_like(parameters)
+                if parameters.kind == "tabulated"
+                else _looks_like(parameters, growth)
+            )
+        )
         return
     slow, fast = (_grown(law, x * MPa_SQRT_M) for x in (1.0, 30.0))
     if slow > CREEPING and at > MPa_SQRT_M:
@@ -223,7 +244,7 @@ def _typical(law: Any) -> tuple[float | None, float]:  # noqa: ANN401  a law of 
     if 0.0 < (growth := _grown(law, 10.0 * MPa_SQRT_M)) < math.inf:
         return 10.0 * MPa_SQRT_M, growth
     tried = torch.logspace(5.0, 9.0, 81, dtype=torch.float64)
-    values = torch.stack([torch.as_tensor(_grown(law, float(k))) for k in tried])
+    values = law(tried, torch.zeros_like(tried)).reshape(-1)
     some = ((values > 0.0) & (values < math.inf)).nonzero()[:, 0]
     if not len(some):
         return None, 0.0
@@ -245,6 +266,47 @@ def _looks_like(law: Any, growth: float) -> str:  # noqa: ANN401  parameters of 
     for unit in UNITS:
         intensity, length = constant_unit(unit)
         scale = length / math.pow(intensity, getattr(law, exponent) + shift)
-        if 1e-10 <= growth * scale <= 1e-6:
+        if ORDINARY[0] <= growth * scale <= ORDINARY[1]:
             found.append(f'"{unit}"')
     return f": C {law.C:g} looks like one for {' or '.join(found)}: give C_unit" if found else ""
+
+
+def _table_looks_like(table: Any) -> str:  # noqa: ANN401  parameters of a tabulated law
+    """Which unit the table may have been given without, one or both, and which there are."""
+    read = f"dK {_span(table.dK)} Pa √m", f"growth {_span(table.growth)} m/cycle"
+    ways: list[list[tuple[str, str]]] = [
+        [(unit, "") for unit in INTENSITIES],
+        [("", per) for per in GROWTHS],
+        list(TOGETHER),
+    ]
+    for group in ways:
+        if likely := [way for way in group if _is_ordinary(table, *way)]:
+            named = ("dK_unit", INTENSITIES), ("growth_unit", GROWTHS)
+            told = [
+                f"{read[i]} looks like {_or(way[i] for way in likely)}: give {name}, one of "
+                f"{', '.join(units)}"
+                for i, (name, units) in enumerate(named)
+                if likely[0][i]
+            ]
+            return f": {'; '.join(told)}"
+    units = f"dK_unit may be {', '.join(INTENSITIES)}, growth_unit {', '.join(GROWTHS)}"
+    return f": it was read as {' and '.join(read)}; {units}"
+
+
+def _or(words: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(words))
+
+
+def _is_ordinary(table: Any, intensity: str, per: str) -> bool:  # noqa: ANN401  as above
+    """Whether a table grows cracks as metals do if it was in these units; empty: in SI."""
+    pascals, metres = INTENSITIES.get(intensity, 1.0), GROWTHS.get(per, 1.0)
+    rows = [[x * pascals for x in row] for row in table.dK]
+    at, growth = _typical(table_law(table.R, [x * metres for x in table.growth], rows))
+    if at is None or not LEAST_THRESHOLD <= rows[0][0] <= rows[-1][0] <= 1e9:
+        return False
+    return 1e6 <= at <= 1e8 and ORDINARY[0] <= growth <= ORDINARY[1]
+
+
+def _span(values: Any) -> str:  # noqa: ANN401  numbers, or rows of them
+    first, last = (x[0] if isinstance(x, tuple) else x for x in (values[0], values[-1]))
+    return f"{first:g} … {last:g}"

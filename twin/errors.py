@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 
 class TwinError(Exception):
     """Anything the hall raises on purpose."""
@@ -28,3 +30,12 @@ class ConflictError(TwinError):
 
 class OverloadedError(TwinError):
     """Too much is asked at once."""
+
+
+def unreadable(exc: Exception) -> str:
+    """Why a file of TOML cannot be read, in words, from what reading it raised."""
+    if isinstance(exc, UnicodeDecodeError):
+        return f"it is not UTF-8 text, at byte {exc.start}"
+    if isinstance(exc, tomllib.TOMLDecodeError):
+        return f"it is not TOML: {str(exc)[:1].lower()}{str(exc)[1:]}"
+    return (isinstance(exc, OSError) and exc.strerror) or str(exc)

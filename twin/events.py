@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+Value: TypeAlias = float | str | int | Sequence[str] | None  # of what is told
 
 
 class Event(NamedTuple):
@@ -15,7 +17,7 @@ class Event(NamedTuple):
     kind: str
     component: str
     t_ns: int
-    data: dict[str, float | str | int]
+    data: Mapping[str, Value]
 
 
 class Events:
@@ -36,9 +38,7 @@ class Events:
         """The number of the latest event."""
         return self._next - 1
 
-    def added(
-        self, happenings: Iterable[tuple[str, str, int, dict[str, float | str | int]]]
-    ) -> list[Event]:
+    def added(self, happenings: Iterable[tuple[str, str, int, Mapping[str, Value]]]) -> list[Event]:
         """Number and keep what happened, wake the listeners, and give the new events."""
         first = self._next
         new = [Event(first + i, *happening) for i, happening in enumerate(happenings)]
@@ -61,7 +61,13 @@ class Events:
         return kept, after_id + 1 < first
 
     async def stream(self, after_id: int) -> AsyncIterator[Event]:
-        """Every event after a number, for ever; one of kind `missed` where some are gone."""
+        """Every event after a number, for ever; one of kind `missed` where some are gone.
+
+        A number that no event has yet, of a clock that was ahead, counts as the last one's.
+        """
+        if after_id > self.last_id:
+            after_id = self.last_id
+            yield Event(after_id, "missed", "", 0, {})
         while not self._closed:
             news = self._news
             kept, missed = self.since(after_id)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sensors.refusal import shown
 from twin.component import NAME, Component, Registration
 from twin.credible import NotMeantError
-from twin.errors import SettingsError
+from twin.errors import SettingsError, unreadable
 from twin.sentences import sentence, unknown
 from twin.settings import Settings
 from twin.trial import trial
@@ -23,7 +23,7 @@ def fleet_file(path: Path) -> dict[str, Registration]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"fleet file {path}: {exc}") from exc
+        raise SettingsError(f"fleet file {path}: {unreadable(exc)}") from exc
     if others := [name for name in tables if name != "component"]:
         is_settings = others[0] in Settings.model_fields
         hint = ": is this a file of settings?" if is_settings else ", a table [[component]] each"

@@ -6,7 +6,7 @@ what makes a crash leave no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -42,6 +42,7 @@ from twin.cohort import (
     with_remaining,
 )
 from twin.component import Component
+from twin.events import Value
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
 from twin.surprise import Verdict, doubted, identity, timed, verdicts
@@ -75,15 +76,15 @@ class Note(NamedTuple):
     `ahead`: a source's clock is far ahead of the others', and is not believed; `backfill`:
     evidence of a component is so far behind that its history has to be caught up.
 
-    From outside of the fold: `state`: a crack length that moved; `retired`; `conflict`: keys that
-    came again with other content; `outside`: the law or the geometry is not known to hold for what
-    is seen.
+    From outside of the fold: `state`: a length, a status or a life that moved; `retired`;
+    `conflict`: keys that came again with other content; `outside`: the law or the geometry is not
+    known to hold for what is seen.
     """
 
     kind: str
     component: str
     t_ns: int
-    data: dict[str, float | str | int]
+    data: Mapping[str, Value]
 
 
 class Folded(NamedTuple):
@@ -314,7 +315,7 @@ def _tried(
             raise
         inlet.put_back(here, before)
         note = _note("implausible", cohort, reading)
-        notes.append(note._replace(data=note.data | {"why": f"{type(exc).__name__}: {exc}"}))
+        notes.append(note._replace(data={**note.data, "why": f"{type(exc).__name__}: {exc}"}))
         return cohort
 
 

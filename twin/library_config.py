@@ -20,7 +20,7 @@ from models.crack_library import CONFIGS, CrackLibrary, Loads
 from models.crack_library_image import Window
 from models.xfem.elasticity import Elastic
 from models.xfem.plate import Plate
-from twin.errors import SettingsError, UnknownError
+from twin.errors import SettingsError, UnknownError, unreadable
 from twin.sentences import sentence
 
 Size = Annotated[float, Field(gt=0, le=1e4)]
@@ -123,7 +123,7 @@ def configuration(name: str, file: Path | None = None) -> CrackLibrary:
     try:
         changes = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"configuration file {file}: {exc}") from exc
+        raise SettingsError(f"configuration file {file}: {unreadable(exc)}") from exc
     return _built(_merged(plain(CONFIGS[name]), changes), str(file))
 
 

@@ -2,55 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.cohort import Readings
 from twin.component import Component
+from twin.events import Value
 from twin.fleet import Fleet
 from twin.fold import Line, Note
+from twin.life import reason, remaining
 from twin.outside import outside, strayed
+from twin.status import Signs, Status, status
 
 RESOLUTION = 1e-5  # smallest change of the crack length that is told [m]
+LIFE_RESOLUTION = 0.05  # and of the remaining life, as a share of it
+
+
+class Sign(NamedTuple):
+    """What was told of a component's state last."""
+
+    length: float  # [m]
+    life: float  # [cycles]
+    status: Status
+    signs: Signs  # that it followed from
 
 
 class Told:
-    """The crack lengths that were told last, and what is new beyond the resolution.
+    """What was told last, and what is new beyond the resolutions: length, status or life.
 
-    Of a retired component the note is `retired`: what was retained of it is to be taken back.
+    The page that is told has the fields of the state over HTTP, and says the same. Of a retired
+    component the note is `retired`: what was retained of it is to be taken back.
     """
 
-    def __init__(self) -> None:
-        self._lengths: dict[str, float] = {}
+    def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
+        self._clock = clock
+        self._signs: dict[str, Sign] = {}
         self._outside: dict[str, tuple[int, bool, bool]] = {}  # revision, and how
 
     def states(self, fleet: Fleet, lines: Sequence[Line]) -> Iterator[Note]:
-        """A note for each component of `lines` whose length has moved, or that was retired."""
+        """A note for each component of `lines` whose state has moved, or that was retired."""
         changed = {line.component for line in lines if isinstance(line.what, Component)}
         for name in changed:
             if _is_retired(fleet, name):
-                self._lengths.pop(name, None)
+                self._signs.pop(name, None)
                 yield Note("retired", name, 0, {})
         observed = {n.component for n in lines if not isinstance(n.what, Component)}
-        yield from self.of(fleet, observed | (changed & self._lengths.keys()))
+        yield from self.of(fleet, observed | (changed & self._signs.keys()))
 
     def of(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
-        """A note for each of these whose length has moved by the resolution."""
+        """A note for each of these whose state has moved by a resolution."""
+        yield from self._moved(fleet, names)
+        yield from self._beyond(fleet, names & fleet.places.keys())
+
+    def at_start(self, fleet: Fleet) -> Iterator[Note]:
+        """The states of all that were observed: what was retained of them may be of before."""
+        yield from (note for note in self._moved(fleet, fleet.places.keys()) if note.t_ns)
+
+    def grown_stale(self, fleet: Fleet) -> Iterator[Note]:
+        """A note for each component whose status has changed by the clock alone."""
+        now_ns = self._clock()
+        known = list(self._signs.items())  # whoever steps may tell meanwhile
+        yield from self._moved(
+            fleet, {name for name, sign in known if status(sign.signs, now_ns) != sign.status}
+        )
+
+    def _moved(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
         views = {key: cohort.view() for key, cohort in fleet.cohorts.items()}
+        lives = {key: cohort.remaining.numpy() for key, cohort in fleet.cohorts.items()}
+        now_ns, moved = self._clock(), dict[str, Sign]()
         for name in fleet.places.keys() & names:
             if _is_retired(fleet, name):
                 continue  # it was on its way already
-            place = fleet.places[name]
-            view, row = views[place.cohort], place.row
-            length = float(view.crack_length[row])
-            if abs(length - self._lengths.get(name, -1.0)) < RESOLUTION:
-                continue
-            self._lengths[name] = length
-            data: dict[str, float | str | int] = {
-                "crack_length": length,
-                "growth_rate": float(view.growth_rate[row]),
-                "cycles": float(view.cycles[row]),
-            }
-            yield Note("state", name, int(view.t_ns[row]), data)
-        yield from self._beyond(fleet, names & fleet.places.keys())
+            key, row = fleet.places[name]
+            now = _sign(fleet.components[name], views[key], lives[key], row, now_ns)
+            before = self._signs.get(name)
+            if before is None or _differ(before, now):
+                self._signs[name] = moved[name] = now
+            else:
+                self._signs[name] = before._replace(signs=now.signs)
+        beyond = strayed(fleet, moved)
+        for name, sign in moved.items():
+            view = views[fleet.places[name].cohort]
+            yield _note(fleet, name, view, sign, is_outside=name in beyond)
 
     def _beyond(self, fleet: Fleet, names: Iterable[str]) -> Iterator[Note]:
         """A note for each component that has left what its law or geometry is for, told once.
@@ -66,6 +104,49 @@ class Told:
             state = fleet.cohorts[place.cohort].state
             what = "; ".join(outside(component, state, place.row))
             yield Note("outside", name, int(state.t_ns[place.row]), {"what": what})
+
+
+def _sign(
+    component: Component, view: Readings, lives: NDArray[np.float64], row: int, now_ns: int
+) -> Sign:
+    length = float(view.crack_length[row])
+    signs = Signs(
+        retired=False,
+        fractured=bool(view.fractured[row]),
+        at_limit=length >= component.registration.crack_limit,
+        t_ns=int(view.t_ns[row]),
+        stale_after_ns=round(component.registration.stale_after_s * 1e9),
+    )
+    return Sign(length, float(lives[row]), status(signs, now_ns), signs)
+
+
+def _differ(before: Sign, now: Sign) -> bool:
+    """Whether there is news, beyond the resolutions."""
+    if before.status != now.status or abs(now.length - before.length) >= RESOLUTION:
+        return True
+    if not (math.isfinite(before.life) and math.isfinite(now.life)):
+        return repr(before.life) != repr(now.life)  # NaN is not itself
+    return abs(now.life - before.life) > LIFE_RESOLUTION * before.life
+
+
+def _note(fleet: Fleet, name: str, view: Readings, now: Sign, *, is_outside: bool) -> Note:
+    """The page of a state, in the names and the words of HTTP."""
+    place = fleet.places[name]
+    cohort, i = fleet.cohorts[place.cohort], place.row
+    data: dict[str, Value] = {
+        "crack_length": now.length,
+        "growth_rate": float(view.growth_rate[i]),
+        "cycles": float(view.cycles[i]),
+        "crack_length_sd": float(view.crack_length_sd[i]),
+        "crack_limit": fleet.components[name].registration.crack_limit,
+        "open_growth": float(view.open_growth[i]),
+        "status": now.status,
+        "fractured": now.signs.fractured,
+        **remaining(now.life),
+        "reason": reason(cohort, i, at_limit=now.signs.fractured or now.signs.at_limit),
+        "outside": outside(fleet.components[name], cohort.state, i) if is_outside else [],
+    }
+    return Note("state", name, now.signs.t_ns, data)
 
 
 def _is_retired(fleet: Fleet, name: str) -> bool:

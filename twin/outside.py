@@ -8,9 +8,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from models.exposure import Exposure, load_ratios
+from models import tree
+from models.exposure import Exposure, exposed, exposure, load_ratios
 from models.geometry import GEOMETRIES
 from models.geometry import outside as not_meant
+from models.rainflow import Cycles, open_half_cycles
 from twin.cohort import AnyState
 from twin.component import Component, PlateParameters
 from twin.fleet import Fleet
@@ -27,14 +29,28 @@ def outside(component: Component, state: AnyState, row: int) -> list[str]:
     has a high ratio in every service. A length is outside after an inspection that found less
     than the formula is meant for, or if an older release registered the part.
     """
-    return [*_ratios(component, state, row), *_lengths(component, state, row)]
+    seen = _rows(state.exposure, torch.tensor([row]))
+    return [*_ratios(component, seen), *_lengths(component, state, row)]
 
 
-def _ratios(component: Component, state: AnyState, row: int) -> list[str]:
+def outside_ahead(
+    component: Component, state: AnyState, row: int, blocks: Cycles | None
+) -> list[str]:
+    """The same of a forecast: under `blocks`, or the load seen so far with what is open of it."""
+    if blocks is None:
+        one = tree.rows(state, torch.tensor([row]))
+        load = exposed(one.exposure, open_half_cycles(one.counter))
+    else:
+        load = exposed(exposure(1), blocks)
+    return [*_ratios(component, load), *_lengths(component, state, row)]
+
+
+def _ratios(component: Component, load: Exposure) -> list[str]:
+    """Of the only row of `load`."""
     lowest, highest = component.registration.load_ratios
     if (lowest, highest) == UNBOUNDED:
         return []
-    ratio, share = (leaf[0] for leaf in load_ratios(_rows(state.exposure, torch.tensor([row]))))
+    ratio, share = (leaf[0] for leaf in load_ratios(load))
     whose = "the material's" if component.registration.law is None else "the law's"
     bounds = f"{whose} {_number(lowest)} … {_number(highest)}"
     found = []
@@ -50,7 +66,7 @@ def _lengths(component: Component, state: AnyState, row: int) -> list[str]:
     if isinstance(geometry, PlateParameters) or a >= component.registration.shortest:
         return []
     faults = not_meant(geometry.built(GEOMETRIES), a)
-    return [f"geometry {geometry.kind}: {fault}" for fault in faults]
+    return [f"geometry {geometry.kind}: {fault.what}" for fault in faults]
 
 
 def strayed(fleet: Fleet, names: Iterable[str]) -> dict[str, tuple[bool, bool]]:

@@ -63,7 +63,11 @@ class Stage:
         if not host or not port.isdigit() or not 1 <= int(port) <= LARGEST_PORT:
             raise SettingsError(f"broker {broker!r} is not host:port")
         mqtt = MqttSettings(host=host, port=int(port), client_id=f"twin-play-{time.time_ns()}")
-        return cls(mqtt, Topics(root), url, token, registers)
+        try:
+            topics = Topics(root)
+        except ValueError as exc:
+            raise SettingsError(str(exc)) from exc
+        return cls(mqtt, topics, url, token, registers)
 
     @property
     def window(self) -> Window | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 from twin.asking import ask, page
@@ -46,6 +46,12 @@ class Wish:
             raise SettingsError(f"times, rows and CSV are those of the history, not of {self.kind}")
         if self.kind not in ("history", "state") and self.fields is not None:
             raise SettingsError(f"fields are those of the history or the state, not of {self.kind}")
+        _names(self.fields)
+        first, last = _moment(self.t_from), _moment(self.t_to)
+        if first is not None and last is not None and last <= first:
+            raise SettingsError(
+                f"--to {self.t_to} is not after --from {self.t_from}: nothing is between"
+            )
 
     @property
     def is_of_history(self) -> bool:
@@ -153,6 +159,11 @@ def _turn(query: dict[str, Any], following: str | None, rows: int) -> None:
 
 def instant(text: str | None) -> str | None:
     """A time as the service takes it: a date or a time, UTC unless it says its zone."""
+    moment = _moment(text)
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
@@ -161,14 +172,22 @@ def instant(text: str | None) -> str | None:
         raise SettingsError(
             f"{text!r} is not a time such as 2026-11-28, or 2026-11-28T10:00:00Z"
         ) from exc
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _chosen(answer: Any, fields: str | None) -> Any:  # noqa: ANN401  whatever the service says
+def _names(fields: str | None) -> list[str] | None:
+    """The fields that are wished; raises SettingsError for a name that is empty."""
     if fields is None:
-        return answer
-    names = [name.strip() for name in fields.split(",")]
+        return None
+    names = list(dict.fromkeys(name.strip() for name in fields.split(",")))
+    if "" in names:
+        raise SettingsError(f"--fields {fields!r} has a name that is empty")
+    return names
+
+
+def _chosen(answer: dict[str, Any], fields: str | None) -> dict[str, Any]:
+    """The fields that are wished of an answer, all if none are named."""
+    names = _names(fields) or list(answer)
     for name in names:
         if name not in answer:
             raise SettingsError(f"field {name!r} is not one of {', '.join(answer)}")
@@ -179,13 +198,19 @@ def _json(answer: object) -> str:
     return json.dumps(answer, indent=2) + "\n"
 
 
-def listed(components: Sequence[dict[str, Any]], fields: str | None, *, as_csv: bool) -> str:
-    """A table of components: CSV in SI units, or columns for a person."""
-    names = list(_LISTED) if fields is None else [name.strip() for name in fields.split(",")]
+def listed(
+    components: Sequence[dict[str, Any]], fields: str | None, form: Literal["csv", "json"] | None
+) -> str:
+    """Components: CSV in SI units, JSON, or columns for a person. Each says whose it is."""
+    wished = _names(fields)
+    names = list(_LISTED) if wished is None else list(dict.fromkeys(["component", *wished]))
     for name in names:
         if components and name not in components[0]:
             raise SettingsError(f"field {name!r} is not one of {', '.join(components[0])}")
-    if as_csv:
+    if form == "json":
+        chosen = components if wished is None else [{n: c[n] for n in names} for c in components]
+        return _json(chosen)
+    if form == "csv":
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(names)

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from storage.catalogue import Checkpoint
 from storage.entry import Entry
 from storage.store import Store
+from twin.checking import check_data
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError, TwinError
@@ -23,11 +24,10 @@ from twin.settings import Settings
 
 def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, Any]:
     """Rebuild `directory` into `out`, or in its place; the old store is kept beside it."""
-    if not directory.is_dir():
-        raise SettingsError(f"there is no data directory {directory}")
+    check_data(directory)
     target = out or directory.with_name(f"{directory.name}.rebuilding")
-    if target.exists() and any(target.iterdir()):
-        raise SettingsError(f"{target} exists and is not empty")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise SettingsError(f"{target} exists and is not an empty directory: name another (--out)")
     clock = clock_of(settings)
     with Store(directory) as store, Store(target) as new:
         if store.journal.start:

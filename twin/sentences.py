@@ -6,6 +6,7 @@ place for all of them: settings, the fleet file, libraries, and what comes over 
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -13,10 +14,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import BaseModel, ValidationError
 
-from sensors.refusal import shown
+from models.parameters import SYMBOLS
+from sensors.refusal import counted, shown
 
 MOST = 20  # faults that are told
 KNOWN = 24  # most names that are listed where none is near
+_subject = re.compile(r"(\w+)(?=(?:\[\d+\])* (?:is |at |of the table)| ?['\[])").match
 _SECRET = ("password", "token", "secret")
 
 
@@ -33,6 +36,7 @@ class Found(NamedTuple):
     steps: tuple[str | int, ...]
     known: tuple[str, ...]
     kinds: tuple[str, ...]  # that what is there may be of
+    inside: tuple[str, ...]  # the names of its own fields
 
 
 def sentence(exc: ValidationError, model: type[BaseModel]) -> str:
@@ -81,11 +85,14 @@ def located(loc: Sequence[str | int], model: object) -> Found:
             known = tuple(fields)
             kinds = _models(fields[step].annotation) if step in fields else []
     tags = (tag for kind in kinds for tag in _tags(kind)[:-1])
-    return Found(tuple(steps), known, tuple(map(str, tags)))
+    inside = tuple(name for kind in kinds for name in kind.model_fields)
+    return Found(tuple(steps), known, tuple(map(str, tags)), inside)
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that somebody may have meant."""
+    """The known name that somebody may have meant, who may write it as the literature does."""
+    if SYMBOLS.get(name) in known:
+        return SYMBOLS[name]
     folded = {one.lower(): one for one in known}
     near = get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
     return folded[near[0]] if near else None
@@ -112,25 +119,27 @@ def _sentence(where: str, error: Mapping[str, Any], found: Found) -> str:
         return f"{name} has no kind: it must be one of {', '.join(found.kinds)}"
     if kind == "union_tag_invalid":
         tags = ctx["expected_tags"].replace("'", "")
-        return (
-            f"{f'{where}.' if where else ''}kind is {shown(ctx['tag'])}: it must be one of {tags}"
-        )
+        tag = value.get("kind") if isinstance(value, dict) else ctx["tag"]
+        return f"{f'{where}.' if where else ''}kind is {shown(tag)}: it must be one of {tags}"
     if kind == "json_invalid":
         return f"the body is not JSON: {ctx.get('error', error['msg'])}"
     if kind in ("value_error", "assertion_error"):
-        said = str(ctx.get("error", error["msg"]))
-        last = str(found.steps[-1]) if found.steps else ""
-        return said if not where or said.startswith(last) else f"{where}: {said}"
+        return _placed(where, str(ctx.get("error", error["msg"])), found)
     what = _MUST[kind](ctx) if kind in _MUST else error["msg"][:1].lower() + error["msg"][1:]
+    if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
+        what = "it is too large"  # for any float
     hidden = any(word in where for word in _SECRET)
-    return f"{name}{'' if hidden else f' is {_value(value)}'}: {what}"
+    return f"{name}{'' if hidden else f' is {shown(value)}'}: {what}"
 
 
-def _value(value: object) -> str:
-    """As JSON and TOML write it."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return shown(value)
+def _placed(where: str, said: str, found: Found) -> str:
+    """A sentence of a model or a field about itself, with the place that it is about."""
+    if not where or said.startswith(str(found.steps[-1])):
+        return said
+    subject = _subject(said)
+    if subject is not None and subject[1] in found.inside:
+        return f"{where}.{said}"
+    return f"{where}: {said}"
 
 
 def _bound(words: str, key: str) -> Callable[[Mapping[str, Any]], str]:
@@ -145,20 +154,36 @@ def _said(words: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda _: words
 
 
+_FORMS = {  # of what is no name
+    "^[A-Za-z0-9/-]*$": "names are made of letters, digits, hyphens and a slash",
+    "^[0-9a-f]{64}$": "it must be 64 digits of 0-9a-f",
+    r"^[A-Za-z0-9._:-]{1,64}~[0-9]{1,16}~[0-9]{1,16}$": "it must be source~boot~seq, the `id` that"
+    " the inspection was answered with",
+}
+
+
 def _pattern(ctx: Mapping[str, Any]) -> str:
-    """For the names of sites and components, which have the only patterns that people meet."""
+    """For names of sites and components, and for what is made of characters of one kind."""
     pattern = ctx["pattern"]
     part = "1 to 63 lower-case letters, digits and hyphens, no hyphen first"
     if pattern.count("[a-z0-9][a-z0-9-]{0,62}") == 2:
         return f"it must be site/component, each {part}"
     if pattern.count("[a-z0-9][a-z0-9-]{0,62}") == 1:
         return f"it must be {part}"
-    return f"it does not have the form {pattern}"
+    return _FORMS.get(pattern, f"it does not have the form {pattern}")
 
 
 def _expected(ctx: Mapping[str, Any]) -> str:
     names = ctx["expected"].replace("'", "")
     return f"it must be {'one of ' if ',' in names else ''}{names}"
+
+
+def _few(key: str, one: str, many: str = "") -> Callable[[Mapping[str, Any]], str]:
+    return lambda ctx: f"it must have at least {counted(ctx[key], one, many)}"
+
+
+def _many(key: str, one: str, many: str = "") -> Callable[[Mapping[str, Any]], str]:
+    return lambda ctx: f"it must have at most {counted(ctx[key], one, many)}"
 
 
 _NUMBER, _WHOLE = _said("it must be a number"), _said("it must be a whole number")
@@ -188,12 +213,12 @@ _MUST: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "datetime_from_date_parsing": _TIME,
     "timezone_aware": _TIME,
     "path_type": _said("it must be the path of a file"),
-    "string_too_long": lambda ctx: f"it has more than {ctx['max_length']} characters",
-    "string_too_short": lambda ctx: f"it has less than {ctx['min_length']} characters",
+    "string_too_long": _many("max_length", "character"),
+    "string_too_short": _few("min_length", "character"),
     "string_pattern_mismatch": _pattern,
     "literal_error": _expected,
-    "too_short": lambda ctx: f"it has less than {ctx['min_length']} entries",
-    "too_long": lambda ctx: f"it has more than {ctx['max_length']} entries",
+    "too_short": _few("min_length", "entry", "entries"),
+    "too_long": _many("max_length", "entry", "entries"),
     "list_type": _LIST,
     "tuple_type": _LIST,
     "dict_type": _TABLE,

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import structlog
 
@@ -23,7 +23,7 @@ from twin.backfill import Backfill
 from twin.committer import Committer
 from twin.component import Component, Registration
 from twin.errors import ConflictError
-from twin.events import Events
+from twin.events import Event, Events
 from twin.fleet import EMPTY, Fleet, clock_of
 from twin.fleet_file import fleet_file, tried
 from twin.fold import Folded, Line, Note, folded, late
@@ -42,6 +42,7 @@ from twin.telling import Telling
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
+LOOK_S = 5.0  # how often states that change by the clock alone are looked for
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
 BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
 
@@ -126,8 +127,10 @@ class Service:
                 tasks.create_task(_watched(stepping), name="watch-step")
                 tasks.create_task(self._keep(), name="keep")
                 tasks.create_task(self._fold_log(), name="fold-log")
-                if self.outbox is not None:  # in case the broker was away when they were retired
+                if self.outbox is not None:  # in case the broker was away when they changed
                     self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
+                    states = self._told.at_start(self.fleet)
+                    self.outbox.add(Event(0, *note) for note in states)
                 tasks.create_task(self.backfill.run(), name="backfill")
                 await self._register_file()
                 self.ready.set()
@@ -290,7 +293,9 @@ class Service:
         self.metrics.implausible.inc(sum(note.kind == "implausible" for note in notes))
         for note in notes:
             if note.kind == "quality":
-                self.metrics.doubted(str(note.data["reason"]), int(note.data["set_aside"]))
+                self.metrics.doubted(
+                    str(note.data["reason"]), int(cast(int, note.data["set_aside"]))
+                )
             if note.kind == "surprise":
                 self.metrics.surprises.labels(str(note.data["outcome"])).inc()
             if note.kind == "ahead":
@@ -303,10 +308,14 @@ class Service:
             self.outbox.add(events)
 
     async def _keep(self) -> None:
+        looked = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
             await self.keeper.keep(self.fleet, self.clock, self._journal_thread)
             self._telling.sum_up(time.monotonic())
+            if time.monotonic() - looked >= LOOK_S:
+                looked = time.monotonic()
+                self.tell(list(self._told.grown_stale(self.fleet)))
 
     async def _fold_log(self) -> None:
         """Fold the journal's log into its file, so that no commit has to wait for that."""

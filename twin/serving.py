@@ -19,13 +19,14 @@ import uvicorn
 
 from models import exposure, rainflow
 from sensors import watch
-from sensors.errors import BrokerError
+from sensors.errors import BrokerError, complaint
 from sensors.mqtt import MqttSettings, MqttSource
+from sensors.mqtt_settings import tls_context
 from sensors.publisher import Publisher
 from sensors.topics import Topics
 from storage.store import Store
 from twin.api.application import application
-from twin.errors import SettingsError
+from twin.errors import SettingsError, unreadable
 from twin.outbox import Outbox
 from twin.service import Service
 from twin.settings import MqttTable, Settings
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 
 async def serve(settings: Settings, started: Callable[[str], None] = lambda _: None) -> None:
     """Run until SIGTERM or SIGINT; `started` gets the URL once HTTP answers."""
+    _check_files(settings)
     prepare()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -51,6 +53,19 @@ async def serve(settings: Settings, started: Callable[[str], None] = lambda _: N
             log.info("stopping")
     finally:
         store.close()
+
+
+def _check_files(settings: Settings) -> None:
+    """Raises SettingsError for files that would only be missed later, or again and again."""
+    directory = settings.storage.directory
+    if directory.exists() and not directory.is_dir():
+        raise SettingsError(f"storage.directory {directory} is a file: name a directory")
+    try:
+        tls_context(mqtt_settings(settings))
+    except OSError as exc:
+        t = settings.mqtt
+        files = [str(path) for path in (t.tls_ca, t.tls_cert, t.tls_key) if path is not None]
+        raise SettingsError(f"mqtt: TLS by {', '.join(files)}: {complaint(exc)}") from exc
 
 
 def prepare() -> None:
@@ -133,7 +148,10 @@ def _listener(settings: Settings) -> socket.socket:
     try:
         listener = socket.create_server(address, reuse_port=False, backlog=2048)
     except OSError as exc:
-        raise SettingsError(f"HTTP cannot listen on {address[0]}:{address[1]}: {exc}") from exc
+        raise SettingsError(
+            f"HTTP cannot listen on {address[0]}:{address[1]}: {complaint(exc)}: http.host and "
+            "http.port say where"
+        ) from exc
     # asyncio does this only for sockets that it made; without it a body may wait 40 ms for an ACK
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -216,5 +234,7 @@ def _password(table: MqttTable) -> str | None:
         return table.password.get_secret_value() if table.password else None
     try:
         return table.password_file.read_text(encoding="utf-8").strip()
-    except OSError as exc:
-        raise SettingsError(f"mqtt.password_file: {exc}") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(
+            f"mqtt.password_file {table.password_file} cannot be read: {unreadable(exc)}"
+        ) from exc

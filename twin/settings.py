@@ -13,7 +13,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,7 +29,8 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as EnvironmentSettingsError
 
-from twin.errors import SettingsError
+from sensors.topics import Topics
+from twin.errors import SettingsError, unreadable
 from twin.sentences import faults, nearest
 
 PREFIX, SEPARATOR = "TWIN_", "__"  # of environment variables
@@ -51,6 +60,12 @@ class MqttTable(_Table):
         True, description="Refuse aloud what is published to topics that match nothing."
     )
     publish_state: bool = Field(True, description="Publish `state` and `event` topics.")
+
+    @field_validator("root")
+    @classmethod
+    def _is_root(cls, root: str) -> str:
+        Topics(root)
+        return root
 
 
 class HttpTable(_Table):
@@ -162,7 +177,7 @@ def settings(path: Path | None = None, **tables: object) -> Settings:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"settings file {path}: {exc}") from exc
+        raise SettingsError(f"settings file {path}: {unreadable(exc)}") from exc
     _check_environment()
     try:
         result = Settings(**{**values, **tables})  # checked by pydantic

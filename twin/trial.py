@@ -32,20 +32,25 @@ def trial(registration: Registration) -> None:
     except ArithmeticError as exc:
         raise ValueError(str(exc)) from exc
     if not math.isfinite(grown) or grown < registration.crack_length:
-        raise ValueError(f"a cycle takes its crack length to {grown} m")
+        raise ValueError(f"a cycle takes its crack length to {grown:.6g} m")
     credible(registration)
 
 
 def _check_factors(registration: Registration) -> None:
     if registration.crack_length < SHORTEST:
-        raise ValueError(f"crack_length {registration.crack_length} m is below {SHORTEST} m")
+        raise ValueError(
+            f"crack_length is {registration.crack_length} m: no crack is below {SHORTEST} m"
+        )
     for size, value in registration.geometry.sizes:
         if not value > 0.0:
-            raise ValueError(f"geometry {size} {value} is not > 0")
+            raise ValueError(f"geometry.{size} is {value:g}: a size has to be above 0")
     lengths = torch.tensor([[registration.crack_length, registration.crack_limit]]).double()
     factors = registration.geometry.built(GEOMETRIES).F(lengths)
     if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
-        raise ValueError(f"the geometry factor is {factors.tolist()} at the two crack lengths")
+        raise ValueError(
+            f"the geometry factors at crack_length and crack_limit are {factors[0].tolist()}: "
+            "they must be above 0"
+        )
 
 
 def _check_growth(registration: Registration) -> None:
@@ -55,7 +60,10 @@ def _check_growth(registration: Registration) -> None:
         growth = law(DK, torch.full_like(DK, ratio), registration.crack_length)
         if not bool((growth >= 0.0).all()):  # NaN is not either
             worst = float(growth[~(growth >= 0.0)][0])
-            raise ValueError(f"the law gives a growth of {worst} m a cycle at R = {ratio}")
+            raise ValueError(
+                f"the law gives a growth of {worst:.3g} m a cycle at R = {ratio:g}: is one of its "
+                "constants below 0?"
+            )
 
 
 def _grown(registration: Registration) -> float:

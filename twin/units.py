@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.materials import INCH, KSI, GPa, MPa
+from sensors.refusal import shown
 
 LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "in": INCH, "cm": 1e-2}  # [m]
 STRESSES = {
@@ -39,6 +40,7 @@ EXPONENTS = {  # of a stress intensity in C: the constant that is it, and what i
     "nasgro": ("n", 0.0),
     "nasgro4": ("n", 0.0),
 }
+STEEPEST = 50.0  # exponent up to which a unit can be turned into another in floats
 _INTENSE = ("K_c", "dK_th", "dK_0", "dK_1", "K_th", "floor")
 _SIZES = ("W", "H", "t", "radius", "mouth", "path", "a")
 _ROOT = re.compile(r"sqrt\((\w+)\)|\b(mm|m|in)\^(?:0\.5|\(?1/2\)?)")
@@ -59,6 +61,8 @@ def law_in_si(law: dict[str, Any]) -> dict[str, Any]:
     found = _scaled(found, scales)
     if "C" in found and exponent in found:
         m = _number(exponent, found[exponent])
+        if not abs(m) <= STEEPEST:
+            raise ValueError(f"{exponent} is {shown(m)}: no law is that steep")
         found["C"] = _number("C", found["C"]) * growth / math.pow(intensity, m + shift)
     return found
 
@@ -69,8 +73,8 @@ def table_in_si(table: dict[str, Any]) -> dict[str, Any]:
     return _scaled(
         found,
         {
-            "dK": factor(table.get("dK_unit") or "Pa√m", INTENSITIES, "dK_unit"),
-            "growth": factor(table.get("growth_unit") or "m/cycle", GROWTHS, "growth_unit"),
+            "dK": factor(_given(table, "dK_unit", "Pa√m"), INTENSITIES, "dK_unit"),
+            "growth": factor(_given(table, "growth_unit", "m/cycle"), GROWTHS, "growth_unit"),
         },
     )
 
@@ -78,14 +82,14 @@ def table_in_si(table: dict[str, Any]) -> dict[str, Any]:
 def sizes_in_si(geometry: dict[str, Any]) -> dict[str, Any]:
     """A geometry with the `unit` of its lengths, in metres."""
     found = {k: v for k, v in geometry.items() if k != "unit"}
-    metres = factor(geometry.get("unit") or "m", LENGTHS, "unit")
+    metres = factor(_given(geometry, "unit", "m"), LENGTHS, "unit")
     return _scaled(found, dict.fromkeys(_SIZES, metres))
 
 
 def stresses_in_si(retardation: dict[str, Any]) -> dict[str, Any]:
     """A retardation whose `unit` is that of its stress, and of its intensities times √m."""
     found = {k: v for k, v in retardation.items() if k != "unit"}
-    unit = retardation.get("unit") or "Pa"
+    unit = _given(retardation, "unit", "Pa")
     pascals = factor(unit, STRESSES, "unit")
     root = INCH**0.5 if unit == "ksi" else 1.0
     return _scaled(found, {"yield_stress": pascals} | dict.fromkeys(_INTENSE, pascals * root))
@@ -93,7 +97,7 @@ def stresses_in_si(retardation: dict[str, Any]) -> dict[str, Any]:
 
 def registration_in_si(values: dict[str, Any]) -> dict[str, Any]:
     """A registration whose `unit` is that of its lengths, the geometry's too if that has none."""
-    unit = values.get("unit") or "m"
+    unit = _given(values, "unit", "m")
     metres = factor(unit, LENGTHS, "unit")
     found = {k: v for k, v in values.items() if k != "unit"}
     geometry = found.get("geometry")
@@ -104,10 +108,10 @@ def registration_in_si(values: dict[str, Any]) -> dict[str, Any]:
 
 def constant_unit(unit: object) -> tuple[float, float]:
     """Stress intensity [Pa √m] and growth [m/cycle] of a unit like "MPa√m, m/cycle"."""
-    intensity, comma, growth = str(unit).partition(",")
+    intensity, comma, growth = unit.partition(",") if isinstance(unit, str) else ("", "", "")
     if not comma:
         raise ValueError(
-            f"C_unit {unit!r} is not a stress intensity, a comma and a growth, like"
+            f"C_unit is {shown(unit)}: it must be a stress intensity, a comma and a growth, like"
             ' "MPa sqrt(m), m/cycle"'
         )
     return factor(intensity, INTENSITIES, "C_unit"), factor(growth, GROWTHS, "C_unit")
@@ -115,11 +119,19 @@ def constant_unit(unit: object) -> tuple[float, float]:
 
 def factor(unit: object, units: Mapping[str, float], name: str) -> float:
     """The size of a unit in SI; raises ValueError, naming those that there are."""
-    plain = _ROOT.sub(lambda m: "√" + (m[1] or m[2]), str(unit))
+    text = unit.strip() if isinstance(unit, str) else ""
+    plain = _ROOT.sub(lambda m: "√" + (m[1] or m[2]), text)
     plain = re.sub(r"[\s*·]", "", plain).replace("^(3/2)", "^1.5").replace("μ", "µ")
     if plain not in units:
-        raise ValueError(f"{name} {str(unit).strip()!r} is none of {', '.join(units)}")
+        value = shown(text if isinstance(unit, str) else unit)
+        raise ValueError(f"{name} is {value}: it must be one of {', '.join(units)}")
     return units[plain]
+
+
+def _given(values: Mapping[str, Any], name: str, default: str) -> Any:  # noqa: ANN401  as it came
+    """A unit as it was sent; the default where none or null was."""
+    unit = values.get(name)
+    return default if unit is None else unit
 
 
 def _scaled(values: dict[str, Any], scales: Mapping[str, float]) -> dict[str, Any]:
@@ -139,5 +151,8 @@ def _times(name: str, value: object, scale: float) -> Any:  # noqa: ANN401  as i
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{name} is {value!r}, not a number")
-    return float(value)
+        raise ValueError(f"{name} is {shown(value)}: it must be a number")
+    try:
+        return float(value)
+    except OverflowError:  # an integer of 309 digits and more
+        raise ValueError(f"{name} is {shown(value)}: it is too large") from None

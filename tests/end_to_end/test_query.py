@@ -49,14 +49,17 @@ async def test_parts_are_listed_found_by_name_and_told_by_time(
 def _lists(asker: Asker) -> None:
     found = list(asker.components())
     assert [c["component"] for c in found] == [*NAMES[:2]]
-    lines = listed(found, None, as_csv=False).splitlines()
+    lines = listed(found, None, None).splitlines()
     assert lines[0].split()[:2] == ["component", "status"]
     assert "2.000 mm" in lines[1]
-    rows = list(csv.DictReader(listed(found, "component,crack_length", as_csv=True).splitlines()))
+    rows = list(csv.DictReader(listed(found, "crack_length", "csv").splitlines()))
     assert rows[1]["component"] == NAMES[1]
     assert float(rows[1]["crack_length"]) == pytest.approx(0.002, rel=1e-4)
     with pytest.raises(SettingsError, match="field 'length' is not one of component"):
-        listed(found, "length", as_csv=False)
+        listed(found, "length", None)
+    chosen = json.loads(listed(found, "crack_length", "json"))
+    assert [list(c) for c in chosen] == [["component", "crack_length"]] * 2
+    assert listed(found, "crack_length", None).split()[:2] == ["component", "crack_length"]
     assert [c["component"] for c in asker.components(status="retired")] == [NAMES[2]]
 
 

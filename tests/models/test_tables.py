@@ -68,14 +68,20 @@ def test_tables_share_a_shape_by_their_sizes() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"R": [0.5, 0.0]}, "load ratios R of the table do not rise"),
-        ({"R": [0.0, 1.0]}, "not within −10 … 1"),
-        ({"R": [0.01 * i for i in range(RATIOS)]}, "1 to 15 load ratios R, not 16"),
+        ({"R": [0.5, 0.0]}, "R of the table does not rise"),
+        ({"R": [0.0, 1.0]}, "R of the table has to lie within −10 … 1"),
+        (
+            {"R": [0.01 * i for i in range(RATIOS)]},
+            "R of the table has 16 load ratios, not 1 to 15",
+        ),
         ({"growth": [1e-10, 1e-10, 1e-7]}, "growth of the table does not rise: 1e-10 comes after"),
         ({"growth": [-1e-10, 1e-8, 1e-7]}, "growth of the table begins with -1e-10"),
-        ({"growth": [1e-10]}, "2 to 128 points, and growth has 1"),
-        ({"dK": DK[:2]}, "3 growths and 2 rows of dK"),
-        ({"dK": [*DK[:2], [4e7]]}, "row 2 of dK has 1 numbers for 2 load ratios"),
+        ({"growth": [1e-10]}, "growth of the table has 1 entries, not 2 to 128"),
+        ({"dK": DK[:2]}, "2 rows: it must have one for each growth, 3"),
+        (
+            {"dK": [*DK[:2], [4e7]]},
+            "dK\\[2\\] is a row of 1: it must have one number for each of R, 2",
+        ),
         ({"dK": [*DK[:2], [4e7, 9e6]]}, "dK at R = 0.5 of the table does not rise: 9e.06 comes"),
         ({"dK": [[0.0, 1e6], *DK[1:]]}, "dK at R = 0 of the table begins with 0"),
     ],
@@ -113,11 +119,11 @@ def test_the_factors_of_a_table_rise_where_its_entries_do() -> None:
 @pytest.mark.parametrize(
     ("a", "beta", "words"),
     [
-        ([0.001], [1.0], "2 to 128 points, and a has 1"),
+        ([0.001], [1.0], "a of the table has 1 entries, not 2 to 128"),
         ([0.002, 0.001], [1.0, 1.1], "a of the table does not rise: 0.001 comes after 0.002"),
         ([0.0, 0.001], [1.0, 1.1], "a of the table begins with 0"),
-        ([0.001, 0.002], [1.0], "2 lengths a and 1 factors"),
-        ([0.001, 0.002], [1.0, -1.1], "a factor of -1.1 in the table is not > 0"),
+        ([0.001, 0.002], [1.0], "2 lengths: beta or K_over_stress must have as many, not 1"),
+        ([0.001, 0.002], [1.0, -1.1], "a factor of the table is -1.1: it must be above 0"),
     ],
 )
 def test_what_is_no_table_of_factors_is_refused(a: Any, beta: Any, words: str) -> None:

@@ -251,9 +251,7 @@ def test_a_wrong_field_is_refused_with_its_name_and_value(
 ) -> None:
     if form == "msgpack":
         # in Python's notation rather than JSON's
-        says = (
-            says.replace("null", "None").replace("true:", "True:").replace("[1, 0]", "<list of 2>")
-        )
+        says = says
         says = says.replace('"', "'") if "xxx" not in says else says.split(" is ")[0]
     assert refusal(lambda: read(fields | change, form))[0] == reason
     assert says in refusal(lambda: read(fields | change, form))[1]
@@ -435,14 +433,14 @@ def test_what_is_no_object_of_ours_is_refused(body: bytes, reason: str, says: st
         (b"\x81\xa7tension\xdd\xff\xff\xff\xff", "msgpack", "ends before the object does"),
         (b"\x81\xa6source\xdb\xff\xff\xff\xffa", "msgpack", "ends before the object does"),
         (b"\x81\x05\x06", "type", "a key must be a text, not a whole number"),
-        (b"\x81\xa6source\xc4\x02ab", "type", "source is <2 bytes>: must be a text, not bytes"),
-        (b"\x81\xa6source\xc5\x01\x00" + b"a" * 256, "type", "source is <259 bytes>"),
+        (b"\x81\xa6source\xc4\x02ab", "type", "source is 2 bytes: must be a text, not bytes"),
+        (b"\x81\xa6source\xc5\x01\x00" + b"a" * 256, "type", "source is 259 bytes"),
         (b"\x81\xa6source\xa1\xff", "msgpack", "not UTF-8"),
         (b"\x81\xa3seq\xd6\xff\x00\x00\x00\x00", "type", "not an extension type"),
         (
             b"\x81\xa7tension\xc4\x08" + b"\0" * 8,
             "type",
-            "tension is <8 bytes>: must be a list",
+            "tension is 8 bytes: must be a list",
         ),
         (b"\x80\x00", "field", "field source is missing"),
     ],

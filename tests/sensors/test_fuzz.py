@@ -130,8 +130,18 @@ def test_the_command_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_value_is_shown_short_printable_and_never_as_bytes() -> None:
     assert shown("MPa") == "'MPa'"
     assert shown("a\nb") == r"'a\nb'"
-    assert shown(b"\x89PNG") == "<4 bytes>"
-    assert shown([1.0] * 9) == "<list of 9>"
+    assert shown(b"\x89PNG") == "4 bytes"
+    assert shown([1.0] * 9) == "a list of 9 entries"
+    values: list[object] = [[], [[]], [1, None, True], {}, {"a": 1}, None, b"a"]
+    assert [shown(value) for value in values] == [
+        "[]",
+        "a list of 1 entry",
+        "[1, null, true]",
+        "{}",
+        "a table of 1 field",
+        "null",
+        "1 byte",
+    ]
     assert len(shown("x" * 10_000)) == 49
     assert len(shown(10**100)) == 49
 

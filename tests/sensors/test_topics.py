@@ -110,6 +110,14 @@ def test_a_root_that_no_topic_can_have_is_refused(root: str) -> None:
             "twin/plant-a/press-1/load",
             "is not below twin/v1: publish to twin/v1/plant-a/press-1/load",
         ),
+        (
+            "Twin/v1/plant-a/press-1/load",
+            "is not below twin/v1: publish to twin/v1/plant-a/press-1/load",
+        ),
+        (
+            "TWIN/V1/plant-a/press-1/load",
+            "is not below twin/v1: publish to twin/v1/plant-a/press-1/load",
+        ),
         ("twin/v2/whatever", "is not below twin/v1: publish to twin/v1/{site}/{component}/load"),
     ],
 )
@@ -146,3 +154,12 @@ def test_what_the_twin_says_itself_is_told_from_what_it_is_told(topic: str, outg
 
 def test_a_version_in_capitals_is_watched_too() -> None:
     assert "twin/V1/#" in Topics("twin/v1").beside
+
+
+def test_a_root_in_other_capitals_is_watched_too() -> None:
+    beside = Topics("twin/v1").beside
+    assert {"Twin/v1/#", "TWIN/v1/#", "Twin/V1/#", "TWIN/V1/#"} <= set(beside)
+    assert len(set(beside)) == len(beside)
+    deeper = Topics("acme/twin/v3").beside
+    assert {"Acme/Twin/v3/#", "ACME/TWIN/v3/#", "acme/Twin/v3/#", "ACME/twin/v3/#"} <= set(deeper)
+    assert not any(f.startswith("acme/twin/v3/") for f in deeper)

@@ -15,6 +15,7 @@ from storage.entry import DeadLetter
 from tests.twin.fakes import T0_NS, House, house
 from twin.api.readable import LARGEST, SHOWN, readable
 from twin.api.schema_service import Letters
+from twin.metrics import DEAD
 
 SECOND_NS = 10**9
 
@@ -73,6 +74,25 @@ async def test_letters_are_found_by_reason_component_and_time(home: House) -> No
     assert await sentences(home, f"{span}&order=asc&limit=1") == list("234")
     page = Letters.model_validate(await home.json("dead-letters?reason=unit&limit=1"))
     assert (page.total, page.counts) == (9, {"json": 4, "unit": 4, "topic": 1})
+
+
+async def test_filters_that_no_letter_can_match_are_refused(home: House) -> None:
+    refusals = {}
+    for query in ("reason=nope", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "before=0",
+                  "after=7&before=7"):  # fmt: skip
+        answer = await home.get(f"dead-letters?{query}")
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid"), query
+        refusals[query] = answer.json()["detail"]
+    assert refusals["reason=nope"].startswith("reason is 'nope': it must be one of ")
+    assert all(reason in refusals["reason=nope"] for reason in DEAD)
+    assert "is not after from 2026-01-02T00:00:00Z" in str(refusals)
+    for reason in DEAD:  # of which there are none, which is an answer
+        assert (await home.json(f"dead-letters?reason={reason}"))["items"] == []
+
+
+async def test_a_reason_of_an_older_release_is_found_all_the_same(home: House) -> None:
+    await refuse(home, letter(0, "of-old"))
+    assert await sentences(home, "reason=of-old") == ["0"]
 
 
 async def test_only_so_much_is_looked_through_for_a_page(

@@ -188,10 +188,53 @@ async def test_a_registration_that_cannot_be_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("components?name=%00", "names are made of letters, digits, hyphens and a slash"),
+        ("components?name=a*", "names are made of letters, digits, hyphens and a slash"),
+        (
+            f"components/{PRESS}/history?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+            "to 2026-01-01T00:00:00Z is not after from 2026-01-02T00:00:00Z: nothing is between",
+        ),
+        (f"components/{PRESS}/history?fields=crack_lenght", "is crack_length meant?"),
+        (f"components/{PRESS}/images/zz", "it must be 64 digits of 0-9a-f"),
+    ],
+)
+async def test_a_query_that_nothing_can_match_is_refused(
+    home: House, query: str, words: str
+) -> None:
+    assert words in refused(await home.get(query))
+
+
+async def test_the_time_may_be_named_among_the_fields_of_a_history(home: House) -> None:
+    page = await home.json(f"components/{PRESS}/history?fields=time,cycles")
+    assert list(page["columns"]) == ["time", "cycles"]
+
+
+@pytest.mark.parametrize("name", ["horizon_cycles", "points"])
+@pytest.mark.parametrize("value", [True, "4"])
+async def test_what_is_no_number_is_none_in_a_what_if(
+    home: House, name: str, value: object
+) -> None:
+    body = {"unit": "MPa", "cycles": [[100.0, 50.0, 1.0]], name: value}
+    answer = await home.http.post(f"/api/v1/components/{PRESS}/forecast", json=body)
+    assert f"{name} is" in refused(answer)
+
+
+async def test_a_list_is_not_blamed_for_its_entries(home: House) -> None:
+    plate = {"kind": "plate", "W": 0.1, "path": [[0.0, 0.0, 0.0], [0.002, "a"]]}
+    answer = await home.http.put("/api/v1/components/a/b", json=REGISTRATION | {"geometry": plate})
+    assert refused(answer) == (
+        "geometry.path[0] is [0.0, 0.0, 0.0]: it must have at most 2 entries; "
+        "geometry.path[1][1] is 'a': it must be a number"
+    )
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"", "the body is missing: send a JSON object"),
-        (b"[]", "what was sent is <list of 0>: it must be a table of fields"),
+        (b"[]", "what was sent is []: it must be a table of fields"),
         (b"{", "the body is not JSON: Expecting property name"),
         (b"NaN", "what was sent is nan"),
         (b"null", "what was sent is null: it must be a table of fields"),

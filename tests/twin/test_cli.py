@@ -153,12 +153,89 @@ def test_a_store_in_use_is_told_from_a_damaged_one(
     assert "nothing is known to be wrong" in said
 
 
+@pytest.mark.parametrize("command", ["check", "rebuild"])
 def test_a_directory_without_data_is_left_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, said = within(monkeypatch, capsys, "check", "--data-dir", str(tmp_path))
+    code, said = within(monkeypatch, capsys, command, "--data-dir", str(tmp_path))
     assert (code, list(tmp_path.iterdir())) == (UNUSABLE, [])
     assert f"{tmp_path} holds no data of a twin" in said
+
+
+@pytest.mark.parametrize("command", ["rebuild", "serve"])
+def test_a_store_in_use_is_unusable_to_whoever_wants_it(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = tmp_path / "twin.toml"
+    settings.write_text(f'[http]\nport = 0\n[storage]\ndirectory = "{tmp_path}/data"\n')
+    with Store(filled(tmp_path / "data")):
+        code, said = within(monkeypatch, capsys, command, "--config", str(settings))
+    assert code == UNUSABLE
+    assert "another process uses" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("demo --duration -1", "-1 is not a finite number above 0"),
+        ("demo --duration 0", "0 is not a finite number above 0"),
+        ("demo --duration nan", "nan is not a finite number above 0"),
+        ("demo --speed inf", "inf is not a finite number"),
+        ("demo --seed -1", "greater than or equal to 0"),
+        ("simulate --duration -1", "-1 is not a finite number above 0"),
+        ("simulate --seed -1", "greater than or equal to 0"),
+        ("simulate --root a,b --no-ask --no-register", "topic root 'a,b' is not 1 to 8 levels"),
+        ("replay load.txt --rate nan", "nan is not a finite number above 0"),
+        ("replay load.txt --peak-stress -5", "-5 is not a finite number above 0"),
+        ("replay load.txt --limit-s nan", "nan is not a finite number above 0"),
+        ("replay load.txt --speed inf", "inf is not a finite number"),
+        (
+            "replay load.txt --gauge g --no-ask --no-register",
+            "gauge g is for a strain, and this file is a sequence: leave it out",
+        ),
+        ("query --csv --json", "--csv and --json are two ways to print: choose one"),
+        ("query a/b --csv --json", "--csv and --json are two ways to print: choose one"),
+        (
+            "query a/b --from 2026-01-02 --to 2026-01-01",
+            "--to 2026-01-01 is not after --from 2026-01-02: nothing is between",
+        ),
+        ("query a/b --from 2026-01-01 --to 2026-01-01", "nothing is between"),
+        ("query a/b --fields crack_length,", "has a name that is empty"),
+        ("check --config twin.toml --data-dir x", "both say where the data are"),
+        ("rebuild --config twin.toml --data-dir x", "both say where the data are"),
+        ("token --scope nope", "scope 'nope' is not read or write"),
+        ("token --name=", "name '' is not 1 to 64 letters, digits"),
+        ("serve --config missing.toml", "settings file missing.toml: No such file or directory"),
+        ("serve --config root.toml", "topic root 'a b' is not 1 to 8 levels"),
+        ("serve --config file.toml", "storage.directory load.txt is a file: name a directory"),
+        ("serve --config tls.toml", "mqtt: TLS by absent.pem: no such file or directory"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused_before_anything_is_done(
+    arguments: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("load.txt").write_text("0\n1\n0\n1\n")
+    Path("twin.toml").write_text("")
+    Path("root.toml").write_text('[mqtt]\nroot = "a b"\n')
+    Path("file.toml").write_text('[storage]\ndirectory = "load.txt"\n')
+    Path("tls.toml").write_text('[mqtt]\ntls_ca = "absent.pem"\n')
+    before = sorted(tmp_path.iterdir())
+    code, said = within(monkeypatch, capsys, *arguments.split())
+    assert (code, words in said) == (UNUSABLE, True), said
+    assert "Errno" not in said
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize(

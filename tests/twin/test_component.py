@@ -115,7 +115,7 @@ def test_every_geometry_can_be_registered(kind: str) -> None:
         ({"geometry": {"kind": "edge_crack"}}, "W"),
         ({"crack_length": 0.0}, "greater than 0"),
         ({"crack_limit": 0.001}, "not beyond crack_length"),
-        ({"crack_limit": 0.03}, "beyond the geometry's"),
+        ({"crack_limit": 0.03}, "a crack of geometry edge_crack is at most"),
         ({"calibration": {"gain": 0.0}}, "gain is 0"),
         ({"law": None, "material": "unobtainium"}, "unobtainium"),
         ({"inspection": "believe"}, "replace"),

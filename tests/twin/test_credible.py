@@ -14,6 +14,7 @@ from sensors.plant import PlantSettings, fleet
 from sensors.recorded_series import sequence_fleet, strain_fleet
 from sensors.recorded_specimens import virkler_fleet
 from tests.twin.fleets import PARIS, component, registration
+from twin.api.problems import SENTENCE
 from twin.component import Registration
 from twin.credible import NotMeantError, credible
 from twin.demo import DemoOptions, _plates
@@ -22,6 +23,7 @@ from twin.fleet_file import fleet_file, registrations, tried
 from twin.lines import line, made
 from twin.lines import registration as entry
 from twin.trial import trial
+from twin.units import GROWTHS, INTENSITIES
 
 EDGE = {"kind": "edge_crack", "W": 0.1}
 WHEELER = {"kind": "wheeler", "gamma": 1.4, "yield_stress": 365e6, "zone": "plane_stress"}
@@ -70,11 +72,23 @@ def test_what_cannot_be_meant_is_refused_unless_it_is_said_to_be(
 @pytest.mark.parametrize(
     ("geometry", "words"),
     [
-        ({"kind": "surface_crack", "t": 0.05, "W": 1.0, "aspect": 3.0}, "a/c is 3, not within 0"),
-        ({"kind": "surface_crack", "t": 0.0105, "W": 1.0, "aspect": 0.1}, "crack_limit 0.0095 m"),
-        ({"kind": "compact_tension", "W": 0.05}, "a/W is 0.02, not within 0.2 … 0.95 at crack_len"),
-        ({"kind": "hole_crack", "W": 0.2, "radius": 0.085}, "R/W is 0.425, not within 0 … 0.4"),
-        ({"kind": "tabulated", "a": [0.002, 0.02], "beta": [1, 2]}, "a / the table's first is 0.5"),
+        (
+            {"kind": "surface_crack", "t": 0.05, "W": 1.0, "aspect": 3.0},
+            "aspect is 3, not within 0",
+        ),
+        ({"kind": "surface_crack", "t": 0.0105, "W": 1.0, "aspect": 0.1}, "crack_limit 0.0095 m: "),
+        (
+            {"kind": "compact_tension", "W": 0.05},
+            "crack_length 0.001 m: a/W is 0.02, not within 0.2",
+        ),
+        (
+            {"kind": "hole_crack", "W": 0.2, "radius": 0.085},
+            "radius/W is 0.425, not within 0 … 0.4",
+        ),
+        (
+            {"kind": "tabulated", "a": [0.002, 0.02], "beta": [1, 2]},
+            "crack_length 0.001 m is below the table's first a, 0.002 m",
+        ),
     ],
 )
 def test_what_a_formula_is_not_meant_for_is_refused_even_if_unusual(
@@ -178,18 +192,112 @@ def test_a_retardation_has_a_unit_of_stress() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"law": PARIS | {"C_unit": "psi, m/cycle"}}, "C_unit 'psi' is none of Pa√m, MPa√m"),
-        ({"law": PARIS | {"C_unit": "MPa√m"}}, "not a stress intensity, a comma and a growth"),
-        ({"law": PARIS | {"C_unit": "MPa√m, mile/cycle"}}, "'mile/cycle' is none of m/cycle"),
-        ({"law": PARIS | {"C": "1e-9"} | IN_MPA}, "C is '1e-9', not a number"),
-        ({"unit": "furlong"}, "unit 'furlong' is none of m, mm, um"),
-        ({"geometry": EDGE | {"unit": "Pa"}}, "unit 'Pa' is none of m, mm"),
-        ({"retardation": WHEELER | {"unit": "mm"}}, "unit 'mm' is none of Pa, kPa, MPa"),
+        (
+            {"law": PARIS | {"C_unit": "psi, m/cycle"}},
+            "C_unit is 'psi': it must be one of Pa√m, MPa√m",
+        ),
+        (
+            {"law": PARIS | {"C_unit": "MPa√m"}},
+            "it must be a stress intensity, a comma and a growth",
+        ),
+        (
+            {"law": PARIS | {"C_unit": "MPa√m, mile/cycle"}},
+            "'mile/cycle': it must be one of m/cycle",
+        ),
+        ({"law": PARIS | {"C": "1e-9"} | IN_MPA}, "C is '1e-9': it must be a number"),
+        ({"unit": "furlong"}, "unit is 'furlong': it must be one of m, mm, um"),
+        ({"geometry": EDGE | {"unit": "Pa"}}, "unit is 'Pa': it must be one of m, mm"),
+        (
+            {"retardation": WHEELER | {"unit": "mm"}},
+            "unit is 'mm': it must be one of Pa, kPa, MPa",
+        ),
     ],
 )
 def test_a_unit_that_is_none_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         registration(**changes)
+
+
+TABLE: dict[str, Any] = {
+    "kind": "tabulated",
+    "R": [0.0, 0.5],
+    "growth": [1e-7, 1e-5, 1e-4, 1e-2],  # mm/cycle
+    "dK": [[1.2, 1.1], [4.1, 3.6], [8.6, 6.3], [21.0, 11.5]],  # MPa √m
+}
+IN_MM_PER_CYCLE, IN_MPA_ROOT_M = {"growth_unit": "mm/cycle"}, {"dK_unit": "MPa sqrt(m)"}
+
+
+@pytest.mark.parametrize(
+    ("units", "named"),
+    [
+        (IN_MM_PER_CYCLE, ["dK 1.2 … 21 Pa √m looks like MPa√m", *INTENSITIES]),
+        (IN_MPA_ROOT_M, ["growth 1e-07 … 0.01 m/cycle looks like mm/cycle", *GROWTHS]),
+        ({}, ["looks like MPa√m", "give dK_unit", "looks like mm/cycle", "give growth_unit"]),
+    ],
+)
+def test_a_table_without_its_units_is_told_which_is_missing_and_which_there_are(
+    units: dict[str, str], named: list[str]
+) -> None:
+    with pytest.raises(NotMeantError) as refused:
+        trial(registration(law=TABLE | units))
+    assert all(word in str(refused.value) for word in named)
+    assert len(str(refused.value)) < SENTENCE
+    trial(registration(law=TABLE | IN_MM_PER_CYCLE | IN_MPA_ROOT_M))
+
+
+def test_a_table_that_looks_like_nothing_is_told_the_units_all_the_same() -> None:
+    with pytest.raises(NotMeantError) as refused:
+        trial(registration(law=TABLE | {"growth": [1.0, 2.0, 3.0, 4.0]}))
+    assert all(unit in str(refused.value) for unit in (*INTENSITIES, *GROWTHS))
+
+
+@pytest.mark.parametrize("name", ["dK_unit", "growth_unit"])
+@pytest.mark.parametrize("unit", [0, "", [], {}, False])
+def test_a_unit_that_is_empty_is_not_read_as_si(name: str, unit: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} is .*: it must be one of"):
+        registration(law=TABLE | {name: unit})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"C": 10**400}, "C is 1000.*: it is too large"),
+        ({"m": 1e300}, "m is 1e.300: no law is that steep"),
+        ({"m": -1e9}, "m is -1000000000.0: no law is that steep"),
+    ],
+)
+def test_constants_beyond_floats_are_a_sentence(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        registration(law=PARIS | IN_MPA | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"calibration": {"gain": -1e9}}, r"calibration.gain is -1e\+09, not within ±0.001 … 1000"),
+        ({"gauge": {"max_stress": 400.0}}, "gauge.max_stress is 400 Pa, .* looks like MPa"),
+        ({"gauge": {"spike": 50.0}}, "gauge.spike is 50 Pa, .* looks like MPa"),
+        ({"gauge": {"max_strain": 5000.0}}, "gauge.max_strain is 5000 m/m, .* looks like µm/m"),
+    ],
+)
+def test_what_is_told_is_what_was_sent(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(NotMeantError, match=words):
+        trial(registration(**changes))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "words"),
+    [
+        (
+            {"kind": "hole_crack", "radius": 0.3, "W": 0.5},
+            "geometry hole_crack: radius/W is 0.6, not within 0 … 0.4: no formula is meant for it",
+        ),
+        ({"kind": "tabulated", "a": [0.5, 1], "beta": [1, 2]}, "below the table's first a, 0.5 m"),
+    ],
+)
+def test_a_geometry_that_bears_no_crack_says_why(geometry: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        trial(registration(geometry=geometry))
 
 
 def test_the_fleets_of_recorded_files_are_meant(data: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xarray as xr
 
+from models.geometry import GEOMETRIES
 from tests.twin.fakes import house
 from twin import reference
 from twin.cli import app
@@ -30,6 +33,19 @@ def test_the_readme_names_every_command_and_no_other() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 300
+
+
+def test_the_readme_and_the_ranges_write_geometries_in_the_names_of_their_fields() -> None:
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`: (.*?) \| (.*?) \|", text, re.MULTILINE)
+    assert {kind for kind, *_ in rows} == GEOMETRIES.keys()
+    for kind, names, meant in rows:
+        law: Any = GEOMETRIES[kind]
+        fields = {field.name for field in dataclasses.fields(law)} - {"point"}
+        assert set(re.findall(r"`(\w+)`", names)) == fields
+        for bound in law.valid:
+            assert set(re.findall(r"[A-Za-z_]+", bound.ratio)) <= fields | {"a"}
+            assert bound.ratio in meant
 
 
 def test_every_metric_that_an_alert_reads_exists() -> None:

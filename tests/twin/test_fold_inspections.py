@@ -11,12 +11,13 @@ from tests.twin.fakes import PRESS, T0_NS, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from tests.twin.test_fold import state
 from tests.twin.test_plates import NAME, plate
+from twin.events import Value
 from twin.fold import Line, folded
 
 DAY_S = 86400.0
 
 
-def kinds(*lines: Line) -> list[tuple[str, float | str | int | None]]:
+def kinds(*lines: Line) -> list[tuple[str, Value]]:
     """What is told, and the length that it says was measured [m]."""
     notes = folded(fleet(component(), plate()), list(lines), CLOCK).notes
     return [(note.kind, note.data.get("measured")) for note in notes]

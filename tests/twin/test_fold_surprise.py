@@ -51,7 +51,7 @@ def believed(result: Folded, name: str) -> float:
 def fates(result: Folded) -> list[tuple[str, float]]:
     """What is told of inspections, and of what length [m]."""
     return [
-        (str(note.data.get("outcome", note.kind)), float(note.data["measured"]))
+        (str(note.data.get("outcome", note.kind)), float(str(note.data["measured"])))
         for note in result.notes
         if note.kind in ("surprise", "inspection", "late", "clipped")
     ]
@@ -320,6 +320,23 @@ async def test_what_does_not_wait_cannot_be_confirmed(tmp_path: Path) -> None:
     assert codes == [409, 409, 409, 404, 404]
     assert strange == [404, 422]
     assert (state["crack_length"], state["held"]) == (pytest.approx(0.0021), None)
+
+
+async def test_what_was_measured_before_the_part_broke_is_not_confirmed(tmp_path: Path) -> None:
+    """A part that broke since has another crack than the one that was measured."""
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, surprise_factor=5.0)
+        page = await jumped(home, 12.5, "mm")
+        await home.load(minute=1.0, count=1.0, span=1.6e9)
+        broken = await home.json(f"components/{PRESS}/state")
+        answer = await confirm(home, page["id"])
+        after = await home.json(f"components/{PRESS}/state")
+    assert (broken["status"], broken["held"]["id"]) == ("fractured", page["id"])
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/conflict")
+    assert answer.json()["detail"] == (
+        f"{PRESS} has broken since inspection {page['id']}: inspect it again"
+    )
+    assert after == broken
 
 
 async def test_what_waits_and_what_was_confirmed_outlive_a_restart(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.twin.fakes import PRESS, House, house
 from tests.twin.fleets import CLOCK, PARIS, component, fleet, inspection, series, spectrum
+from twin.api.schema import Forecast
 from twin.fleet import Fleet
 from twin.fold import Line, folded
 from twin.news import Told
@@ -105,7 +106,7 @@ async def test_a_store_of_an_older_release_opens_and_its_part_is_marked(tmp_path
     shutil.rmtree(tmp_path / "data" / "checkpoints")
     async with house(tmp_path / "data") as home:
         page = (await home.http.get(f"/api/v1/components/{PRESS}/state")).json()
-    assert page["outside"] == ["geometry surface_crack: a/c is 3, not within 0 … 2"]
+    assert page["outside"] == ["geometry surface_crack: aspect is 3, not within 0 … 2"]
     assert page["cycles"] == 10.0
 
 
@@ -122,3 +123,50 @@ async def _checked(home: House) -> None:
     await home.samples(PRESS, *([9e7, 1.2e8] * 40))
     (sentence,) = (await home.http.get(state)).json()["outside"]
     assert "beyond the material's -1 … 0.3" in sentence
+
+
+async def test_a_forecast_says_which_of_its_loads_the_law_is_not_known_for(tmp_path: Path) -> None:
+    """A what-if by what is asked, whatever was seen; the load seen as the state does."""
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, material="2024-t3-paris")
+        await home.load(count=10.0, span=8e7)  # at R 0
+        here = f"components/{PRESS}/forecast"
+        assert (await home.json(here))["outside"] == []
+        asked = {
+            0.2: [80.0, 60.0, 1000.0],
+            0.7: [30.0, 85.0, 1000.0],
+            -2.0: [90.0, -15.0, 1000.0],
+        }
+        told = {}
+        for ratio, row in asked.items():
+            body = {"unit": "MPa", "cycles": [row]}
+            page = (await home.http.post(f"/api/v1/{here}", json=body)).json()
+            told[ratio] = Forecast.model_validate(page).outside
+        assert told == {
+            0.2: [],
+            0.7: ["load ratio 0.7 beyond the material's -1 … 0.3, for 100% of the growth"],
+            -2.0: ["load ratio -2 beyond the material's -1 … 0.3, for 100% of the growth"],
+        }
+        await home.samples(PRESS, *([9e7, 1.2e8] * 40))
+        seen = (await home.json(here))["outside"]
+        assert seen == (await home.json(f"components/{PRESS}/state"))["outside"] != []
+
+
+async def test_a_forecast_of_a_load_that_is_open_is_marked_too(tmp_path: Path) -> None:
+    """Nothing has closed, so that the belief says nothing yet; what is ahead comes of it alone."""
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, material="2024-t3-paris")
+        await home.samples(PRESS, 1e8, 1.5e8, 1.1e8, 1.5e8)
+        (sentence,) = (await home.json(f"components/{PRESS}/forecast"))["outside"]
+        assert "beyond the material's -1 … 0.3" in sentence
+
+
+async def test_a_forecast_from_a_length_that_the_formula_is_not_meant_for_is_marked(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, **COMPACT, crack_limit=0.03)
+        await home.inspect(PRESS, length=0.0099)
+        body = {"unit": "MPa", "cycles": [[1.0, 1.0, 1.0]]}
+        page = (await home.http.post(f"/api/v1/components/{PRESS}/forecast", json=body)).json()
+        assert page["outside"] == ["geometry compact_tension: a/W is 0.198, not within 0.2 … 0.95"]

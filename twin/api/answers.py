@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -32,6 +32,15 @@ def instant_ns(text: str, field: str) -> int:
     return nanoseconds(text.replace(" ", "+"), field)
 
 
+def check_span(t_from_ns: int, t_to_ns: int) -> None:
+    """Raises ProblemError for a time `to` that does not come after `from`: nothing is between."""
+    if t_to_ns <= t_from_ns:
+        raise ProblemError(
+            "invalid",
+            f"to {rfc3339(t_to_ns)} is not after from {rfc3339(t_from_ns)}: nothing is between",
+        )
+
+
 def time_or_none(t_ns: int) -> str | None:
     """An instant as text, None for 0, which stands for never."""
     return rfc3339(t_ns) if t_ns else None
@@ -54,15 +63,6 @@ def times_or_none(t_ns: NDArray[np.int64]) -> list[str | None]:
     """Many instants, None for 0."""
     never = (t_ns == 0).tolist()
     return [None if n else text for n, text in zip(never, times(t_ns), strict=True)]
-
-
-def remaining(cycles: float) -> dict[str, Any]:
-    """Cycles left, as two fields, for JSON knows neither NaN nor ∞."""
-    if cycles != cycles:  # NaN
-        return {"remaining_cycles": None, "remaining_cycles_is": "unknown"}
-    if cycles == float("inf"):
-        return {"remaining_cycles": None, "remaining_cycles_is": "unbounded"}
-    return {"remaining_cycles": cycles, "remaining_cycles_is": "finite"}
 
 
 def chosen(accept: str | None, offered: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
-from twin.errors import SettingsError
+from twin.errors import SettingsError, unreadable
 
 Scope = Literal["read", "write"]  # writing includes reading
 SCOPES: tuple[Scope, ...] = ("read", "write")
@@ -50,7 +50,7 @@ def tokens_file(path: Path) -> Tokens:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"tokens file {path}: {exc}") from exc
+        raise SettingsError(f"tokens file {path}: {unreadable(exc)}") from exc
     entries = tables.get("tokens")
     if not isinstance(entries, dict) or not entries or len(tables) > 1:
         raise SettingsError(f"tokens file {path}: holds something else than [tokens.NAME] tables")
@@ -70,10 +70,10 @@ def _token(path: Path, name: str, table: Any) -> Token:  # noqa: ANN401  whateve
 
 def new_token(name: str = "reader", scope: str = "read") -> str:
     """A fresh token and the lines for the tokens file; raises SettingsError for a strange scope."""
-    if scope not in SCOPES or not _NAME.fullmatch(name):
-        raise SettingsError(
-            f"scope {scope!r} is not read or write, or name {name!r} is not 1 to 64 of A-Za-z0-9_-"
-        )
+    if scope not in SCOPES:
+        raise SettingsError(f"scope {scope!r} is not read or write")
+    if not _NAME.fullmatch(name):
+        raise SettingsError(f"name {name!r} is not 1 to 64 letters, digits, _ and -")
     secret = secrets.token_urlsafe(32)
     digest = hashlib.sha256(secret.encode()).hexdigest()
     return (

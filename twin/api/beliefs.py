@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any, NamedTuple
 
 from sensors.observation import Inspection
 from sensors.quality import REASONS
 from sensors.watch import DOUBT, HOLDS, IS_STUCK, SET_ASIDE, SINCE
-from twin.api.answers import remaining, time_or_none
+from twin.api.answers import time_or_none
 from twin.cohort import Cohort, Readings
 from twin.component import Component
 from twin.fleet import Fleet
+from twin.life import reason, remaining
 from twin.outside import outside
 from twin.overview import Views
 from twin.status import Signs, status
@@ -54,7 +54,7 @@ def state(
         "open_growth": float(r.open_growth[i]),
         "cycles": float(r.cycles[i]),
         **remaining(float(cohort.remaining[i])),
-        "reason": _reason(cohort, i, at_limit=fractured or length >= limit),
+        "reason": reason(cohort, i, at_limit=fractured or length >= limit),
         "fractured": fractured,
         "outside": outside(component, cohort.state, i),
         "inspection": _inspection(r, i),
@@ -70,20 +70,6 @@ def _history_is(fleet: Fleet, name: str, *, can_catch_up: bool) -> str:
     if name not in fleet.behind:
         return "complete"
     return "catching_up" if can_catch_up else "incomplete"
-
-
-def _reason(cohort: Cohort, i: int, *, at_limit: bool) -> str | None:
-    """Why there is no number of remaining cycles, or none left, in a sentence."""
-    left = float(cohort.remaining[i])
-    if left == 0.0 and not at_limit:
-        return "the largest load seen so far would break the part if it came again now"
-    if math.isfinite(left):
-        return None
-    if math.isinf(left):
-        return "the load seen so far does not grow the crack to its limit"
-    if not cohort.has_load(i):
-        return "no load cycle has been seen yet"
-    return "it could not be computed from the load seen so far: see the event life_unknown"
 
 
 def _inspection(r: Readings, i: int) -> dict[str, Any] | None:

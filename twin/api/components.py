@@ -69,7 +69,12 @@ def add_components(app: FastAPI, context: Context) -> None:
     async def list_components(
         site: Annotated[str | None, Query(pattern=f"^{PART}$")] = None,
         name: Annotated[
-            str | None, Query(max_length=127, description="Only names that hold this text.")
+            str | None,
+            Query(
+                max_length=127,
+                pattern="^[A-Za-z0-9/-]*$",
+                description="Only names that hold this text, in any case.",
+            ),
         ] = None,
         status: Annotated[Statuses | None, Query(description=_STATUS)] = None,
         sort: Annotated[Sort, Query(description=_SORT)] = "name",

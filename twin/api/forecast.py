@@ -19,6 +19,7 @@ from twin.api.schema import Forecast, Horizon, Points, WhatIf
 from twin.component import Component
 from twin.forecasts import Question, forecast
 from twin.forecasts import what_if as what_if_blocks
+from twin.outside import outside_ahead
 
 _KINDS = ("unknown-component", "invalid", "overloaded", "unavailable")
 
@@ -42,6 +43,7 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
                 "time": time_or_none(int(cohort.state.t_ns[place.row])),
                 "load": "seen" if question.blocks is None else "what-if",
                 "largest_range": _largest(question.blocks),
+                "outside": outside_ahead(component, cohort.state, place.row, question.blocks),
                 **made.page,
             }
         )

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import FastAPI, Path, Query, Response
 
 from sensors.instant import rfc3339
+from sensors.refusal import shown
 from storage.dead_letters import KeptLetter
 from storage.entry import DeadLetter
-from twin.api.answers import instant_ns, json_answer
+from twin.api.answers import check_span, instant_ns, json_answer
 from twin.api.context import PREFIX, Context
 from twin.api.listing import Direction
-from twin.api.problems import documented
+from twin.api.problems import ProblemError, documented
 from twin.api.readable import readable
 from twin.api.schema_service import Letters, Resubmitted
 from twin.api.states import Instant
 from twin.component import NAME
+from twin.metrics import DEAD
 from twin.service import Service
 
 LARGEST = 2**63 - 1
@@ -38,7 +41,14 @@ def add_letters(app: FastAPI, context: Context) -> None:
         responses={200: {"model": Letters}, **documented("invalid", "damaged")},
     )
     async def list_letters(
-        reason: Annotated[str | None, Query(max_length=64, description="Of this reason.")] = None,
+        reason: Annotated[
+            str | None,
+            Query(
+                max_length=64,
+                description="Of this reason.",
+                json_schema_extra={"enum": list(DEAD)},
+            ),
+        ] = None,
         component: Annotated[
             str | None,
             Query(pattern=f"^{NAME.pattern}$", description="To a topic of this component."),
@@ -65,8 +75,13 @@ def add_letters(app: FastAPI, context: Context) -> None:
             order == "desc",
             limit,
         )
-        found, following = await _found(service, wanted, _Span(after, before))
+        if to is not None:
+            check_span(wanted.t_from_ns, wanted.t_to_ns)
+        if before <= after:
+            raise ProblemError("invalid", f"before {before} is not above after {after}")
         counts = await service.journal(kept.reasons)
+        _check_reason(reason, counts)
+        found, following = await _found(service, wanted, _Span(after, before))
         census = kept.census
         return json_answer(
             {
@@ -91,6 +106,13 @@ def add_letters(app: FastAPI, context: Context) -> None:
         """Judge a message again, say after its component was registered."""
         outcome = await context.done(service.resubmit(number))
         return json_answer({"id": number, "outcome": outcome.value})
+
+
+def _check_reason(reason: str | None, counts: Collection[str]) -> None:
+    """Raises ProblemError for one that no letter can have; releases before may have had others."""
+    if reason is not None and reason not in DEAD and reason not in counts:
+        known = ", ".join(sorted({*DEAD, *counts}))
+        raise ProblemError("invalid", f"reason is {shown(reason)}: it must be one of {known}")
 
 
 class _Wanted(NamedTuple):

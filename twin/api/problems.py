@@ -145,7 +145,10 @@ async def _raised(_: Request, exc: Exception) -> Response:
 
 async def _invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # as installed
-    found = [fault for error in exc.errors()[:FAULTS] for fault in _told(request, error)]
+    by_part: dict[str, list[dict[str, Any]]] = {}
+    for error in exc.errors()[:FAULTS]:
+        by_part.setdefault(error["loc"][0], []).append(error)
+    found = [fault for part, errors in by_part.items() for fault in _told(request, part, errors)]
     told = [
         {"where": _printable(where), "what": _printable(what)}
         for where, what in dict(found).items()
@@ -153,17 +156,19 @@ async def _invalid(request: Request, exc: Exception) -> Response:
     return problem("invalid", "; ".join(fault["what"] for fault in told), faults=told)
 
 
-def _told(request: Request, error: dict[str, Any]) -> list[Fault]:
-    """A sentence for one error, and the place of the request that it is about."""
-    part, *steps = error["loc"]
-    if part == "body" and error["type"] == "json_invalid":
-        return [Fault("body", f"the body is not JSON: {error['ctx']['error']}, at {steps[0]}")]
-    if part == "body" and not steps and error["type"] == "missing":
+def _told(request: Request, part: str, errors: list[dict[str, Any]]) -> list[Fault]:
+    """A sentence for each error in one part of the request, with the place that it is about."""
+    first = errors[0]
+    if part == "body" and first["type"] == "json_invalid":
+        at = first["loc"][1]
+        return [Fault("body", f"the body is not JSON: {first['ctx']['error']}, at {at}")]
+    if part == "body" and len(first["loc"]) == 1 and first["type"] == "missing":
         return [Fault("body", "the body is missing: send a JSON object")]
-    if part != "body":
-        steps = steps[:1]  # whichever of several values it is
+    # of a query, whichever of several values it is; of a body all together: entries that are
+    # wrong make their list seem too short
+    steps = slice(1, None) if part == "body" else slice(1, 2)
     model = _body_model(request) if part == "body" else None
-    found = faults([{**error, "loc": tuple(steps)}], model)
+    found = faults([{**error, "loc": error["loc"][steps]} for error in errors], model)
     return [Fault(f"{part}.{fault.where}".rstrip("."), fault.what) for fault in found]
 
 

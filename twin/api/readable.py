@@ -54,7 +54,9 @@ def _unpacked(payload: bytes) -> str | None:
         value = msgspec.msgpack.decode(payload, strict=False)
         if not isinstance(value, dict | list):
             return None
-        return _cut(json.dumps(_named(value), ensure_ascii=False, default=shown))
+        return _cut(
+            json.dumps(_named(value), ensure_ascii=False, default=lambda x: f"<{shown(x)}>")
+        )
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
         return None
 

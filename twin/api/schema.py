@@ -315,6 +315,10 @@ class Forecast(Page):
     crack_limit: float = Field(description="[m]")
     remaining_cycles: Quantiles = Field(description="Cycles to `crack_limit`.")
     remaining_cycles_is: Literal["finite", "unbounded"] = Field(description="Of the median.")
+    outside: list[str] = Field(
+        description="Load ratios of this load that the law, and lengths that the geometry's "
+        "formula is not known to hold for, in sentences: nor is what is forecast then."
+    )
 
 
 # Strict in bodies, as MQTT is: true is no crack of 1 mm, and "4" no number.
@@ -354,10 +358,10 @@ class WhatIf(Page):
     shear_ratio: Annotated[
         float, Field(strict=True, ge=-1e3, le=1e3, description="Shear over tension.")
     ] = 0.0
-    horizon_cycles: Horizon | None = Field(
+    horizon_cycles: Annotated[Horizon, Field(strict=True)] | None = Field(
         None, description="How far to look; a little beyond the limit if absent."
     )
-    points: Points = 50
+    points: Annotated[Points, Field(strict=True)] = 50
 
     @model_validator(mode="before")
     @classmethod

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 from fastapi import FastAPI, Header, Query, Response
 
+from sensors.refusal import shown
 from storage.trajectories import Trajectories
-from twin.api.answers import JSON, chosen, instant_ns, json_answer, times, times_or_none
+from twin.api.answers import JSON, check_span, chosen, instant_ns, json_answer, times, times_or_none
 from twin.api.arrow import ARROW, arrow
 from twin.api.beliefs import recorded_state, state
 from twin.api.context import PATH, Context, Name, Site
@@ -20,6 +21,7 @@ from twin.api.problems import ProblemError, documented
 from twin.api.schema import History, State
 from twin.api.trajectory import NAMES, UNITS, Selection, Slice, history, last_row
 from twin.record import Row
+from twin.sentences import nearest
 
 CSV = "text/csv"
 ROWS = 100_000  # the most rows of a page
@@ -87,6 +89,7 @@ def add_states(app: FastAPI, context: Context) -> None:
             wanted = wanted._replace(t_from_ns=instant_ns(t_from, "from"))
         if to is not None:
             wanted = wanted._replace(t_to_ns=instant_ns(to, "to"))
+            check_span(wanted.t_from_ns, wanted.t_to_ns)
         page, following = await context.recorded(_page, wanted, media)
         return _answer(page, media, following)
 
@@ -96,9 +99,11 @@ def _fields(text: str | None) -> tuple[str, ...]:
         return NAMES
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
-        if name not in NAMES:
-            raise ProblemError("invalid", f"field {name!r} is not one of {', '.join(NAMES)}")
-    return names
+        if name not in NAMES and name != "time":
+            near = nearest(name, NAMES)
+            meant = f"is {near} meant? they are" if near else "it must be one of"
+            raise ProblemError("invalid", f"field {shown(name)}: {meant} {', '.join(NAMES)}")
+    return tuple(name for name in names if name != "time")  # it always comes
 
 
 def _page(
