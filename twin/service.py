@@ -42,6 +42,7 @@ from twin.telling import Telling
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
+REFRESH_S, REFRESHED = 0.5, 1_000  # how often retained states are made new, and how many at most
 LOOK_S = 5.0  # how often states that change by the clock alone are looked for
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
 BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
@@ -102,7 +103,6 @@ class Service:
         began = time.perf_counter()
         found = await self._on(self._stepping_thread, recovered, self.store, self.clock)
         self.fleet, self.damage = found.fleet, found.damage
-        self._telling.recovered(found.fleet)
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
         self.keeper = Keeper(self.settings.storage, self.store, found.recorder, self.metrics)
@@ -131,6 +131,7 @@ class Service:
                     self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
                     states = self._told.at_start(self.fleet)
                     self.outbox.add(Event(0, *note) for note in states)
+                    tasks.create_task(self._refresh(self.outbox), name="refresh")
                 tasks.create_task(self.backfill.run(), name="backfill")
                 await self._register_file()
                 self.ready.set()
@@ -256,8 +257,6 @@ class Service:
                 self.fleet = result.fleet
                 self.keeper.add(result.rows)
             self.tell(result.notes)
-            self._telling.notes(result.notes)
-            self._telling.fractures(result.fleet)
             self.images.add(snapshots)
             self.metrics.late.inc(behind)
             took = time.perf_counter() - began
@@ -303,6 +302,7 @@ class Service:
             if note.kind == "life_unknown":
                 self.metrics.lives_unknown.inc()
                 log.error("remaining_life_unknown", component=note.component, **note.data)
+        self._telling.notes(notes)
         events = self.events.added(notes)
         if self.outbox is not None:
             self.outbox.add(events)
@@ -316,6 +316,16 @@ class Service:
             if time.monotonic() - looked >= LOOK_S:
                 looked = time.monotonic()
                 self.tell(list(self._told.grown_stale(self.fleet)))
+
+    async def _refresh(self, outbox: Outbox) -> None:
+        """Let what is retained follow what moved too little to be news."""
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            async with self.folding:
+                pages = await self._on(
+                    self._stepping_thread, self._told.refreshed, self.fleet, REFRESHED
+                )
+            outbox.add(Event(0, *page) for page in pages)
 
     async def _fold_log(self) -> None:
         """Fold the journal's log into its file, so that no commit has to wait for that."""

@@ -15,13 +15,22 @@ from sensors.instant import rfc3339
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.errors import OverloadedError
-from twin.events import Event
+from twin.events import KINDS, Event
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0
 LISTENERS = 200  # each holds a connection for as long as it likes
 RETRY_MS = 2000
 LARGEST = 2**63 - 1
+
+_DESCRIPTION = "\n".join(
+    (
+        "What happens from now on, or from behind an event; `missed` where some are gone.",
+        "The kinds of events:",
+        "",
+        *(f"- `{kind}`: {text}" for kind, text in KINDS.items()),
+    )
+)
 
 Id = Annotated[int | None, Header(ge=0, le=LARGEST, description="Go on behind this event.")]
 
@@ -58,6 +67,7 @@ def add_stream(app: FastAPI, context: Context, heartbeat_s: float = HEARTBEAT_S)
     @app.get(
         f"{PREFIX}/events",
         tags=["events"],
+        description=_DESCRIPTION,
         responses={
             200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
             **documented("invalid", "overloaded"),
