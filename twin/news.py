@@ -82,9 +82,9 @@ class Told:
         """A note for each component whose status has changed by the clock alone."""
         now_ns = self._clock()
         known = list(self._signs.items())  # whoever steps may tell meanwhile
-        yield from self._moved(
-            fleet, {name for name, sign in known if status(sign.signs, now_ns) != sign.status}
-        )
+        changed = {name for name, sign in known if status(sign.signs, now_ns) != sign.status}
+        if changed:
+            yield from self._moved(fleet, changed)
 
     def _moved(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
         moved = dict[str, Sign]()

@@ -125,7 +125,7 @@ async def test_large_letters_are_read_a_few_at_a_time(home: House) -> None:
         ("order=new", "order is 'new': it must be asc or desc"),
         ("after=-1", "after is '-1': it must be at least 0"),
         (f"before={2**63}", "it must be at most"),
-        (f"reason={'x' * 65}", "more than 64 characters"),
+        (f"reason={'x' * 65}", "at most 64 characters"),
         ("cursor=1", "query parameter 'cursor' is unknown"),
     ],
 )

@@ -136,7 +136,7 @@ async def test_a_part_that_joins_or_goes_between_two_pages_moves_no_other(home: 
         ("order=up", "order is 'up': it must be asc or desc"),
         ("status=ok,banana", "status is 'banana': it must be one of"),
         ("status=ok,", "status is '': it must be one of"),
-        (f"name={'x' * 128}", "more than 127 characters"),
+        (f"name={'x' * 128}", "at most 127 characters"),
     ],
 )
 async def test_what_is_no_order_and_no_cursor_is_told(home: House, query: str, words: str) -> None:

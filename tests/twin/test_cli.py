@@ -21,7 +21,7 @@ from sensors.timed import Timed
 from storage.store import Store
 from tests.brokers import FakeBroker, free_port
 from tests.twin.fleets import T0, component, spectrum
-from twin import cli, playing
+from twin import cli, logs, playing, serving
 from twin.checking import checked, told
 from twin.lines import observed, registration
 from twin.rebuilding import rebuild
@@ -43,6 +43,8 @@ def within(
 ) -> tuple[int, str]:
     """The exit code of a command of this process, and what it said on stderr."""
     monkeypatch.setattr(sys, "argv", ["twin", *arguments])
+    monkeypatch.setattr(logs, "configure", lambda **_: None)  # for the whole process, and after
+    monkeypatch.setattr(serving, "prepare", lambda: None)  # this test: neither is undone
     with pytest.raises(SystemExit) as exit_:
         cli.main()
     return int(exit_.value.code or 0), capsys.readouterr().err.strip()

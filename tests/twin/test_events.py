@@ -59,3 +59,14 @@ async def test_closing_ends_a_waiting_listener() -> None:
     await asyncio.sleep(0)
     events.close()
     assert await asyncio.wait_for(listener, 5) == 0
+
+
+async def test_a_listener_from_a_clock_that_was_ahead_goes_on_from_now() -> None:
+    events = Events(first_id=1)
+    events.added(happened(2))
+    heard = events.stream(after_id=10**15)
+    missed = await anext(heard)
+    assert (missed.kind, missed.id) == ("missed", 2)
+    events.added(happened(1))
+    assert (await anext(heard)).id == 3
+    await heard.aclose()  # type: ignore[attr-defined]  # a generator

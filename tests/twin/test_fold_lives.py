@@ -13,7 +13,7 @@ from torch import Tensor
 from models.path_crack import PathStepper
 from models.path_intensity import default_intensities
 from models.path_plate import Plates, Tips
-from tests.twin.fakes import house
+from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import CLOCK, component, fleet, spectrum
 from tests.twin.test_fold import assert_same, assert_same_rows, state
 from tests.twin.test_plates import PLATE, loaded, plate
@@ -137,3 +137,27 @@ def test_memory_that_runs_out_is_the_machines_trouble_and_no_loads() -> None:
         torch.empty(10**14)
     assert out_of_memory(caught.value)
     assert not out_of_memory(RuntimeError("there is a wide plate"))
+
+
+async def test_a_part_that_its_own_past_would_break_has_nothing_left_and_says_why(
+    tmp_path: Path,
+) -> None:
+    """0.8 GPa at 2 mm is K 71 MPa√m, at 5 mm 113: beyond the toughness, were it to come again."""
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS, stale_after_s=1e9)
+        await home.load(count=1.0, span=8e8)
+        await home.load(minute=1.0, count=1000.0, span=1e8)
+        before = await home.json(f"components/{PRESS}/state")
+        await home.inspect(PRESS, minute=2.0, length=0.005)
+        state = await home.json(f"components/{PRESS}/state")
+        forecast = await home.json(f"components/{PRESS}/forecast")
+        body = {"unit": "MPa", "cycles": [[100.0, 50.0, 1.0]]}
+        answer = await home.http.post(f"/api/v1/components/{PRESS}/forecast", json=body)
+    assert (before["status"], before["reason"]) == ("ok", None)
+    assert before["remaining_cycles"] > 0.0
+    assert (state["status"], state["fractured"], state["remaining_cycles"]) == ("ok", False, 0.0)
+    assert (
+        state["reason"] == "the largest load seen so far would break the part if it came again now"
+    )
+    assert forecast["remaining_cycles"]["0.5"] == 0.0
+    assert answer.json()["remaining_cycles"]["0.5"] > 0.0  # without that load it goes on
