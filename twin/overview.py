@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensors.watch import DOUBT
 from twin.cohort import Cohort, Readings
 from twin.component import Component
 from twin.fleet import EMPTY, Fleet, Place
@@ -43,6 +44,7 @@ class Overview(NamedTuple):
     readings: Readings
     crack_limit: NDArray[np.float64]  # [m]
     remaining: NDArray[np.float64]  # [1], NaN: unknown, ∞: no growth
+    flags: NDArray[np.bool_]  # (n, FLAGS); none of what is retired
 
     def statuses(self, now_ns: int) -> NDArray[np.int64]:
         """The place in `STATUSES` of every component's status."""
@@ -105,6 +107,7 @@ class Views:
             _joined([self.readings(fleet, key) for key in fleet.cohorts], roll.at),
             _taken([cohort.state.a_limit.numpy() for cohort in cohorts], roll.at),
             _taken([cohort.remaining.numpy() for cohort in cohorts], roll.at),
+            _flags(fleet, roll),
         )
         self._overview = (fleet, made)
         return made
@@ -136,6 +139,21 @@ def _roll(fleet: Fleet) -> Roll:
         life_alert=np.array([_life_alert(c) for c in components], np.float64),
         retired=np.array([c.retired for c in components], np.bool_),
     )
+
+
+def _flags(fleet: Fleet, roll: Roll) -> NDArray[np.bool_]:
+    """Held, doubtful, behind, in the order of `status.FLAGS`."""
+    doubts = [cohort.watched.whole[:, DOUBT].numpy() != 0 for cohort in fleet.cohorts.values()]
+    doubtful = _taken(doubts, roll.at).astype(np.bool_)
+    flags = np.stack([_of(fleet.held, roll), doubtful, _of(fleet.behind, roll)], axis=1)
+    return flags & ~roll.retired[:, None]
+
+
+def _of(names: Iterable[str], roll: Roll) -> NDArray[np.bool_]:
+    """The rows of registered components."""
+    found = np.zeros(len(roll.names), np.bool_)
+    found[[bisect_left(roll.names, name) for name in names]] = True
+    return found
 
 
 def _life_alert(component: Component) -> float:

@@ -24,6 +24,7 @@ from twin.committer import Committer
 from twin.component import Component, Registration
 from twin.errors import ConflictError
 from twin.events import Event, Events
+from twin.filed import Filed, told_without
 from twin.fleet import EMPTY, Fleet, clock_of
 from twin.fleet_file import fleet_file, tried
 from twin.fold import Folded, Line, Note, folded, late
@@ -63,6 +64,7 @@ class Service:
         self.fleet: Fleet = EMPTY
         self.ready = asyncio.Event()  # set once what was believed is back
         self.damage: list[str] = []
+        self.filed = Filed()
         self.keeper: Keeper
         self.source: MqttSource | None = None
         self.outbox: Outbox | None = None
@@ -226,8 +228,11 @@ class Service:
         """Register what the fleet file names and nobody has changed through the API since."""
         path = self.settings.fleet
         if path is None:
+            told_without(self.fleet.components)
             return
         wanted = await asyncio.to_thread(fleet_file, path)
+        self.filed = Filed(wanted)
+        self.filed.tell(self.fleet.components, str(path))
         new = [
             c for n, r in wanted.items() if (c := _from_file(self.fleet.components.get(n), n, r))
         ]
@@ -377,7 +382,6 @@ def _from_file(now: Component | None, name: str, wanted: Registration) -> Compon
     if now.registration == wanted and not now.retired:
         return None
     if now.registered_by == "api":
-        log.warning("fleet_file_differs", component=name, revision=now.revision)
         return None
     return Component(
         name=name, revision=now.revision + 1, registered_by="file", registration=wanted

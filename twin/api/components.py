@@ -11,15 +11,17 @@ from fastapi import FastAPI, Header, Query, Response
 from pydantic import BeforeValidator
 
 from twin.api.answers import json_answer, times_or_none
-from twin.api.beliefs import state
+from twin.api.beliefs import held, history_is, quality, state
 from twin.api.context import PART, PATH, PREFIX, Context, Name, Site
 from twin.api.listing import Direction, Listed, Sort, Wanted, listed
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Described, Items
 from twin.component import Component, Registration
 from twin.credible import NotMeantError
+from twin.fleet import Fleet
+from twin.outside import outside, strayed
 from twin.overview import Overview
-from twin.status import STATUSES, Status
+from twin.status import STATUSES, Flag, Status
 from twin.trial import trial
 
 
@@ -29,7 +31,13 @@ def _separate(values: Any) -> Any:  # noqa: ANN401  whatever was sent
 
 
 Statuses = Annotated[list[Status], BeforeValidator(_separate)]
+Flags = Annotated[list[Flag], BeforeValidator(_separate)]
 _STATUS = "One or several, with commas between; all but the retired if absent."
+_FLAG = (
+    "Only those with any of these: `held`, an inspection that waits for confirmation; `doubtful`, "
+    "a last load with samples that no gauge can mean, or a stuck or clipped channel; `behind`, "
+    "evidence so late that the history is not complete."
+)
 _SORT = (
     "`status`: the worst first, and within it the least margin. `margin`: the share of the limit "
     "that is left, 1 − crack_length/crack_limit. Unknown lives come last."
@@ -55,6 +63,10 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     remaining_cycles_is: str
     last_evidence: str | None
     revision: int
+    outside: list[str]
+    held: dict[str, Any] | None
+    quality: dict[str, Any]
+    history_is: str
 
 
 def add_components(app: FastAPI, context: Context) -> None:
@@ -77,6 +89,7 @@ def add_components(app: FastAPI, context: Context) -> None:
             ),
         ] = None,
         status: Annotated[Statuses | None, Query(description=_STATUS)] = None,
+        flag: Annotated[Flags | None, Query(description=_FLAG)] = None,
         sort: Annotated[Sort, Query(description=_SORT)] = "name",
         order: Annotated[
             Direction, Query(description="Rising (a to z, worst first, least first) or falling.")
@@ -86,14 +99,17 @@ def add_components(app: FastAPI, context: Context) -> None:
             str | None, Query(max_length=500, description="`next` of the page before.")
         ] = None,
     ) -> Response:
-        """A page of components, with how many there are of each status.
+        """A page of components, with how many there are of each status and flag.
 
         The cursor belongs to its `sort` and `order`. Parts that change between two pages may move
         over the border between them; no other is left out or told twice.
         """
-        wanted = Wanted(site, name, tuple(status or ()), sort, order, cursor, limit)
-        overview = context.views.overview(service.fleet)
-        return json_answer(_page(overview, listed(overview, wanted, time.time_ns())))
+        statuses, flags = tuple(status or ()), tuple(flag or ())
+        wanted = Wanted(site, name, statuses, flags, sort, order, cursor, limit)
+        fleet, can_catch_up = service.fleet, service.backfill.is_possible
+        overview = context.views.overview(fleet)
+        found = listed(overview, wanted, time.time_ns())
+        return json_answer(_page(fleet, overview, found, can_catch_up=can_catch_up))
 
     @app.get(
         PATH,
@@ -206,6 +222,7 @@ def _described(context: Context, component: Component, status: int = 200) -> Res
         "revision": component.revision,
         "registered_by": component.registered_by,
         "retired": component.retired,
+        "fleet_file": context.service.filed.apart(component),
         "registration": msgspec.Raw(component.registration.model_dump_json().encode()),
         "state": state(
             fleet, context.views, component, can_catch_up=context.service.backfill.is_possible
@@ -214,12 +231,15 @@ def _described(context: Context, component: Component, status: int = 200) -> Res
     return json_answer(page, status, {"ETag": _etag(component)})
 
 
-def _page(overview: Overview, found: Listed) -> dict[str, Any]:
+def _page(fleet: Fleet, overview: Overview, found: Listed, *, can_catch_up: bool) -> dict[str, Any]:
     page = found.rows
+    names = [overview.roll.names[i] for i in page.tolist()]
+    places = [fleet.places[name] for name in names]
+    beyond = strayed(fleet, names)
     r, roll, remaining = overview.readings, overview.roll, overview.remaining[page]
     items = map(
         Item,
-        [roll.names[i] for i in page.tolist()],
+        names,
         [STATUSES[word] for word in found.words[page].tolist()],
         r.crack_length[page].tolist(),
         r.crack_length_sd[page].tolist(),
@@ -232,10 +252,20 @@ def _page(overview: Overview, found: Listed) -> dict[str, Any]:
         ).tolist(),
         times_or_none(r.t_ns[page]),
         roll.revision[page].tolist(),
+        [_outside(fleet, name) if name in beyond else [] for name in names],
+        [held(fleet.held.get(name)) for name in names],
+        [quality(fleet.cohorts[place.cohort], place.row) for place in places],
+        [history_is(fleet, name, can_catch_up=can_catch_up) for name in names],
     )
     return {
         "items": list(items),
         "next": found.next,
         "total": found.total,
         "counts": found.counts,
+        "flagged": found.flagged,
     }
+
+
+def _outside(fleet: Fleet, name: str) -> list[str]:
+    place = fleet.places[name]
+    return outside(fleet.components[name], fleet.cohorts[place.cohort].state, place.row)
