@@ -44,6 +44,7 @@ TICK_S = 0.02  # least time between two folds: under load a fold takes more line
 LINES_A_FOLD = 20_000
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
 REFRESH_S, REFRESHED = 0.5, 1_000  # how often retained states are made new, and how many at most
+REFRESHING = 0.05  # share of the time that this may take of stepping
 LOOK_S = 5.0  # how often states that change by the clock alone are looked for
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
 BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
@@ -324,12 +325,15 @@ class Service:
 
     async def _refresh(self, outbox: Outbox) -> None:
         """Let what is retained follow what moved too little to be news."""
+        took = 0.0
         while True:
-            await asyncio.sleep(REFRESH_S)
+            await asyncio.sleep(max(REFRESH_S, took / REFRESHING))
             async with self.folding:
+                began = time.perf_counter()
                 pages = await self._on(
                     self._stepping_thread, self._told.refreshed, self.fleet, REFRESHED
                 )
+                took = time.perf_counter() - began
             outbox.add(Event(0, *page) for page in pages)
 
     async def _fold_log(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from twin.events import KINDS
 from twin.fold import Line, Note, folded
 
-TOUGH = {"toughness": 1e8}  # [Pa √m]
+TOUGH: dict[str, Any] = {"toughness": 1e8}  # [Pa √m]
 HARMLESS, BREAKING = ((1e7, 5e6, 1.0),), ((1.9e9, 9.5e8, 1.0),)
 
 

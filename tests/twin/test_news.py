@@ -15,7 +15,7 @@ from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, inspection, s
 from twin.api.schema import State
 from twin.events import Event
 from twin.fleet import EMPTY, Fleet
-from twin.fold import Line, folded
+from twin.fold import Line, Note, folded
 from twin.metrics import Metrics
 from twin.news import Told
 from twin.outbox import Outbox
@@ -104,7 +104,7 @@ def test_one_that_is_registered_is_told_and_one_that_comes_back_again() -> None:
 
 def test_what_moves_too_little_to_be_news_is_refreshed_once() -> None:
     news, value = Told(Clock()), fleet(component())
-    told = []
+    told: list[Note] = []
     for seq in range(3):
         value = grown(value, spectrum(seq, seq))
         told += news.states(value, [spectrum(seq, seq)])
