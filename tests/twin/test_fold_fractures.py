@@ -11,6 +11,7 @@ import pytest
 import twin
 from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
+from twin.backfill import _passed
 from twin.events import KINDS
 from twin.fold import Line, Note, folded
 
@@ -78,3 +79,12 @@ def test_every_kind_of_event_is_documented_and_no_other() -> None:
     fold = source[source.index("happened = {") :]
     told |= set(re.findall(r'^ {8}"(\w+)": ', fold[: fold.index("    }")], re.MULTILINE))
     assert told == set(KINDS)
+
+
+def test_a_break_that_only_catching_up_brings_to_light_is_told() -> None:
+    sound = fleet(component(**TOUGH))
+    at_limit = folded(sound, [inspection(0, 0.0101)], CLOCK).fleet
+    broken = folded(at_limit, [spectrum(1, 1, cycles=BREAKING)], CLOCK).fleet
+    assert [note.kind for note in _passed(at_limit, broken)] == ["fractured"]
+    assert [note.kind for note in _passed(sound, broken)] == ["limit", "fractured"]
+    assert _passed(broken, broken) == []
