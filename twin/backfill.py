@@ -218,13 +218,19 @@ def _numbers(waiting: dict[str, int]) -> dict[str, int]:
 
 
 def _passed(before: Fleet, after: Fleet) -> list[Note]:
-    """Who is beyond the limit now, and was not by the lines in the order of arrival."""
+    """Who is beyond the limit or broken now, and was not by the lines in the order of arrival."""
     notes = []
     for name, place in after.places.items():
         old, cohort = before.places.get(name), after.cohorts[place.cohort]
-        was = old is None or bool(before.cohorts[old.cohort].limit_passed[old.row])
-        if bool(cohort.limit_passed[place.row]) and not was:
-            length = float(cohort.state.length[place.row].mean())
-            t_ns = int(cohort.state.t_ns[place.row])
-            notes.append(Note("limit", name, t_ns, {"crack_length": length}))
+        if old is None:
+            continue
+        was, then = before.cohorts[old.cohort], old.row
+        news = {
+            "limit": cohort.limit_passed[place.row] & ~was.limit_passed[then],
+            "fractured": cohort.state.fractured[place.row] & ~was.state.fractured[then],
+        }
+        length = float(cohort.state.length[place.row].mean())
+        t_ns = int(cohort.state.t_ns[place.row])
+        kinds = [kind for kind, is_new in news.items() if is_new]
+        notes += [Note(kind, name, t_ns, {"crack_length": length}) for kind in kinds]
     return notes

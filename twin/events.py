@@ -7,6 +7,26 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+KINDS = {
+    "registered": "A component was registered, changed, or brought back.",
+    "retired": "It was retired: what was retained of it over MQTT is taken back.",
+    "state": "Its length, status or remaining life moved; over MQTT the retained topic `state`.",
+    "inspection": "A measured length was believed.",
+    "late": "One older than the last, or than a break, was kept and not believed.",
+    "clipped": "One that no crack can have was believed as the nearest length that one can.",
+    "surprise": "One that jumps was held, confirmed, dropped or superseded (`outcome`).",
+    "limit": "The crack reached the alarm length, or the part broke: once, until it is repaired.",
+    "fractured": "The part broke: once for each break.",
+    "quality": "Samples that no gauge can mean were set aside, or a channel is stuck or clipped.",
+    "implausible": "An observation that could not be applied was left out.",
+    "life_unknown": "The remaining life could not be computed.",
+    "outside": "The law or the geometry is not known to hold for what is seen.",
+    "ahead": "A source's clock is far ahead of the others', and is not believed.",
+    "backfill": "Evidence is far behind, is being put in its place, or has been (`state`).",
+    "conflict": "A key (source, boot, seq) came again with other content.",
+    "missed": "The stream alone: events before this one are gone.",
+}
+
 Value: TypeAlias = float | str | int | Sequence[str] | None  # of what is told
 
 PAGE = 200  # events that a listener gets at a time

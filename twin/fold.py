@@ -66,20 +66,7 @@ class Line(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something worth telling that happened during a fold.
-
-    `registered`; `inspection`; `late`: one older than the last, or than a break, not believed;
-    `clipped`: one that no crack can have, believed as the nearest length that one can; `limit`:
-    reached; `implausible`: an observation left out; `life_unknown`: one could not be computed;
-    `surprise`: an inspection that jumps was held, confirmed, dropped or superseded;
-    `quality`: samples that no gauge can mean, set aside, or a channel that is stuck or clipped;
-    `ahead`: a source's clock is far ahead of the others', and is not believed; `backfill`:
-    evidence of a component is so far behind that its history has to be caught up.
-
-    From outside of the fold: `state`: a length, a status or a life that moved; `retired`;
-    `conflict`: keys that came again with other content; `outside`: the law or the geometry is not
-    known to hold for what is seen.
-    """
+    """Something worth telling that happened, in a fold or outside of it: see `events.KINDS`."""
 
     kind: str
     component: str
@@ -353,6 +340,7 @@ def _advanced(
         "late": load.inspected & ~counts,
         "clipped": counts & state.replace & off,
         "limit": passed,
+        "fractured": state.fractured & ~rows.fractured,
     }
     for kind, where in happened.items():
         told = (_believed(group, i, jumps) for i in torch.nonzero(where).flatten().tolist())
@@ -471,7 +459,7 @@ def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:
     data: dict[str, float | str | int] = {"crack_length": float(mean(state.length[row : row + 1]))}
     if kind == "inspection":
         data["innovation"] = float(state.innovation[row])
-    if isinstance(reading.observation, Inspection) and kind != "limit":
+    if isinstance(reading.observation, Inspection) and kind not in ("limit", "fractured"):
         data["measured"] = reading.observation.crack_length
     return Note(kind, cohort.members[row], reading.t_end_ns, data)
 

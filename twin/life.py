@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from twin.cohort import Cohort
+from twin.status import NEVER_NS
 
 
 def remaining(cycles: float) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def reason(cohort: Cohort, row: int, *, at_limit: bool) -> str | None:
         return None
     if math.isinf(left):
         return "the load seen so far does not grow the crack to its limit"
-    if not cohort.has_load(row):
+    never = int(cohort.state.t_ns[row]) == NEVER_NS  # far quicker to see than that there is no load
+    if never or not cohort.has_load(row):
         return "no load cycle has been seen yet"
     return "it could not be computed from the load seen so far: see the event life_unknown"

@@ -24,6 +24,7 @@ from storage.journal import Appended
 from storage.marks import Outcome
 from twin.cohort import KIND
 from twin.component import Component
+from twin.filed import HOW
 from twin.fold import Line
 from twin.surprise import Fate
 
@@ -212,6 +213,13 @@ class Metrics:
         self.damage = self._gauge(
             "twin_damage_found", "What the last start found damaged on disk; `/readyz` names it."
         )
+        self.apart = self._gauge(
+            "twin_fleet_file_apart",
+            "Parts that the fleet file, as it was read at the start, lacks or says otherwise.",
+            "how",
+        )
+        for how in HOW:
+            self.apart.labels(how)
         self.journal_end = self._gauge(
             "twin_journal_end", "Lines that the journal has ever held; never fewer than before."
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -35,24 +36,28 @@ class Sign(NamedTuple):
 class Told:
     """What was told last, and what is new beyond the resolutions: length, status or life.
 
-    The page that is told has the fields of the state over HTTP, and says the same. Of a retired
-    component the note is `retired`: what was retained of it is to be taken back.
+    The page that is told has the fields of the state over HTTP, and says the same. What is new
+    within the resolutions, cycles most of all, is no news; `refreshed` gives it for what is
+    retained. Of a retired component the note is `retired`: what was retained of it is to be taken
+    back.
     """
 
     def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
         self._clock = clock
         self._signs: dict[str, Sign] = {}
         self._outside: dict[str, tuple[int, bool, bool]] = {}  # revision, and how
+        self._stirred: dict[str, None] = {}  # who moved within the resolutions, the first first
 
     def states(self, fleet: Fleet, lines: Sequence[Line]) -> Iterator[Note]:
-        """A note for each component of `lines` whose state has moved, or that was retired."""
+        """A note for each component of `lines` that is new, has moved, or was retired."""
         changed = {line.component for line in lines if isinstance(line.what, Component)}
         for name in changed:
             if _is_retired(fleet, name):
                 self._signs.pop(name, None)
+                self._stirred.pop(name, None)
                 yield Note("retired", name, 0, {})
         observed = {n.component for n in lines if not isinstance(n.what, Component)}
-        yield from self.of(fleet, observed | (changed & self._signs.keys()))
+        yield from self.of(fleet, observed | changed)
 
     def of(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
         """A note for each of these whose state has moved by a resolution."""
@@ -60,8 +65,18 @@ class Told:
         yield from self._beyond(fleet, names & fleet.places.keys())
 
     def at_start(self, fleet: Fleet) -> Iterator[Note]:
-        """The states of all that were observed: what was retained of them may be of before."""
-        yield from (note for note in self._moved(fleet, fleet.places.keys()) if note.t_ns)
+        """The states of all: what was retained of them may be of before."""
+        yield from self._moved(fleet, fleet.places.keys())
+
+    def refreshed(self, fleet: Fleet, most: int) -> list[Note]:
+        """The states of those that moved within the resolutions, so many; they stay no news.
+
+        Nobody may fold meanwhile.
+        """
+        names = list(islice(self._stirred, most))
+        for name in names:
+            del self._stirred[name]
+        return list(self._pages(fleet, self._present(fleet, names)))
 
     def grown_stale(self, fleet: Fleet) -> Iterator[Note]:
         """A note for each component whose status has changed by the clock alone."""
@@ -72,21 +87,33 @@ class Told:
             yield from self._moved(fleet, changed)
 
     def _moved(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
-        views = {key: cohort.view() for key, cohort in fleet.cohorts.items()}
-        lives = {key: cohort.remaining.numpy() for key, cohort in fleet.cohorts.items()}
-        now_ns, moved = self._clock(), dict[str, Sign]()
-        for name in fleet.places.keys() & names:
-            if _is_retired(fleet, name):
-                continue  # it was on its way already
-            key, row = fleet.places[name]
-            now = _sign(fleet.components[name], views[key], lives[key], row, now_ns)
+        moved = dict[str, Sign]()
+        for name, now in self._present(fleet, names).items():
             before = self._signs.get(name)
             if before is None or _differ(before, now):
                 self._signs[name] = moved[name] = now
+                self._stirred.pop(name, None)
             else:
                 self._signs[name] = before._replace(signs=now.signs)
-        beyond = strayed(fleet, moved)
-        for name, sign in moved.items():
+                self._stirred[name] = None
+        yield from self._pages(fleet, moved)
+
+    def _present(self, fleet: Fleet, names: Collection[str]) -> dict[str, Sign]:
+        """How those of `names` are that are not retired: they were on their way already."""
+        views = {key: cohort.view() for key, cohort in fleet.cohorts.items()}
+        lives = {key: cohort.remaining.numpy() for key, cohort in fleet.cohorts.items()}
+        now_ns, present = self._clock(), dict[str, Sign]()
+        for name in names:
+            if name in fleet.places and not _is_retired(fleet, name):
+                key, row = fleet.places[name]
+                signed = _sign(fleet.components[name], views[key], lives[key], row, now_ns)
+                present[name] = signed
+        return present
+
+    def _pages(self, fleet: Fleet, signs: Mapping[str, Sign]) -> Iterator[Note]:
+        views = {key: cohort.view() for key, cohort in fleet.cohorts.items()}
+        beyond = strayed(fleet, signs)
+        for name, sign in signs.items():
             view = views[fleet.places[name].cohort]
             yield _note(fleet, name, view, sign, is_outside=name in beyond)
 

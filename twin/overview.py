@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +45,7 @@ class Overview(NamedTuple):
     channels: Standing
     crack_limit: NDArray[np.float64]  # [m]
     remaining: NDArray[np.float64]  # [1], NaN: unknown, ∞: no growth
+    flags: NDArray[np.bool_]  # (n, FLAGS); none of what is retired
 
     def statuses(self, now_ns: int) -> NDArray[np.int64]:
         """The place in `STATUSES` of every component's status."""
@@ -102,12 +103,14 @@ class Views:
         if kept is not None and kept[0] is fleet:
             return kept[1]
         roll, cohorts = self._current_roll(fleet), list(fleet.cohorts.values())
+        channels = _standing([cohort.watched.whole.numpy() for cohort in cohorts], roll.at)
         made = Overview(
             roll,
             _joined([self.readings(fleet, key) for key in fleet.cohorts], roll.at),
-            _standing([cohort.watched.whole.numpy() for cohort in cohorts], roll.at),
+            channels,
             _taken([cohort.state.a_limit.numpy() for cohort in cohorts], roll.at),
             _taken([cohort.remaining.numpy() for cohort in cohorts], roll.at),
+            _flags(fleet, roll, channels.doubtful),
         )
         self._overview = (fleet, made)
         return made
@@ -139,6 +142,19 @@ def _roll(fleet: Fleet) -> Roll:
         life_alert=np.array([_life_alert(c) for c in components], np.float64),
         retired=np.array([c.retired for c in components], np.bool_),
     )
+
+
+def _flags(fleet: Fleet, roll: Roll, doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Held, doubtful, behind, in the order of `status.FLAGS`."""
+    flags = np.stack([_of(fleet.held, roll), doubtful, _of(fleet.behind, roll)], axis=1)
+    return flags & ~roll.retired[:, None]
+
+
+def _of(names: Iterable[str], roll: Roll) -> NDArray[np.bool_]:
+    """The rows of registered components."""
+    found = np.zeros(len(roll.names), np.bool_)
+    found[[bisect_left(roll.names, name) for name in names]] = True
+    return found
 
 
 def _life_alert(component: Component) -> float:

@@ -1,4 +1,4 @@
-"""The reference page: every setting, metric, route and command, read off the code.
+"""The reference page: every setting, metric, route, command and event, read off the code.
 
 `python -m twin.reference` prints it; a test holds `docs/reference.md` against it.
 """
@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from storage.store import Store
 from twin.api.application import application
 from twin.cli import app
+from twin.events import KINDS
 from twin.exposition import components
 from twin.fleet import EMPTY
 from twin.metrics import Metrics
@@ -34,6 +35,7 @@ def page() -> str:
             *("## Metrics", "", *_metrics(), ""),
             *("## Routes", "", *_routes(), ""),
             *("## Commands", "", *_commands(), ""),
+            *("## Events", "", *_events(), ""),
         )
     )
 
@@ -77,6 +79,14 @@ def _routes() -> Iterator[str]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield f"| `{method.upper()} {path}` | {operation.get('summary', '')} |"
+
+
+def _events() -> Iterator[str]:
+    yield "Of `GET /api/v1/events`, and over MQTT on `{root}/{site}/{component}/event`."
+    yield ""
+    yield "| event | |"
+    yield "| --- | --- |"
+    yield from (f"| `{kind}` | {text} |" for kind, text in KINDS.items())
 
 
 def _commands() -> Iterator[str]:

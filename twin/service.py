@@ -28,6 +28,7 @@ from twin.committer import Committer, Parcel
 from twin.component import Component, Registration
 from twin.errors import ConflictError
 from twin.events import Event, Events
+from twin.filed import Filed, told_without
 from twin.fleet import EMPTY, Fleet, clock_of
 from twin.fleet_file import fleet_file, tried
 from twin.fold import Folded, Line, Note, folded, late
@@ -49,6 +50,8 @@ from twin.telling import Telling
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_A_FOLD = 20_000
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
+REFRESH_S, REFRESHED = 0.5, 1_000  # how often retained states are made new, and how many at most
+REFRESHING = 0.05  # share of the time that this may take of stepping
 LOOK_S = 5.0  # how often states that change by the clock alone are looked for
 HOLD_S = 1.0  # how often this host's clock is looked at again while it is in doubt
 FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
@@ -72,6 +75,7 @@ class Service:
         self.ready = asyncio.Event()  # set once what was believed is back
         self.is_stopping = False  # who computes for a client gives up
         self.damage: list[str] = []
+        self.filed = Filed()
         self.keeper: Keeper
         self.source: MqttSource | None = None
         self.outbox: Outbox | None = None
@@ -134,7 +138,6 @@ class Service:
         found = await self._recovered()
         self.fleet, self.damage = found.fleet, found.damage
         self.store.journal.damage = self.damage  # what is met later is told with it
-        self._telling.recovered(found.fleet)
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
         self.keeper = Keeper(self.settings.storage, self.store, found.recorder, self.metrics)
@@ -183,6 +186,7 @@ class Service:
                     self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
                     states = self._told.at_start(self.fleet)
                     self.outbox.add(Event(0, *note) for note in states)
+                    tasks.create_task(self._refresh(self.outbox), name="refresh")
                 tasks.create_task(self.backfill.run(), name="backfill")
                 if not self.committer.is_available:
                     self.ready.set()  # what is known can be asked for, whatever the disk takes
@@ -300,8 +304,11 @@ class Service:
         """Register what the fleet file names and nobody has changed through the API since."""
         path = self.settings.fleet
         if path is None:
+            told_without(self.fleet.components)
             return
         wanted = await asyncio.to_thread(fleet_file, path)
+        self.filed = Filed(wanted)
+        self.filed.tell(self.fleet.components, str(path))
         new = [
             c for n, r in wanted.items() if (c := _from_file(self.fleet.components.get(n), n, r))
         ]
@@ -364,8 +371,6 @@ class Service:
                 self._queue.done()
                 self.keeper.add(result.rows)
             self.tell(result.notes)
-            self._telling.notes(result.notes)
-            self._telling.fractures(result.fleet)
             self.images.add(snapshots)
             self.metrics.late.inc(behind)
             took = time.perf_counter() - began
@@ -411,6 +416,7 @@ class Service:
             if note.kind == "life_unknown":
                 self.metrics.lives_unknown.inc()
                 log.error("remaining_life_unknown", component=note.component, **note.data)
+        self._telling.notes(notes)
         events = self.events.added(notes)
         if self.outbox is not None:
             self.outbox.add(events)
@@ -424,6 +430,19 @@ class Service:
             if time.monotonic() - looked >= LOOK_S:
                 looked = time.monotonic()
                 self.tell(list(self._told.grown_stale(self.fleet)))
+
+    async def _refresh(self, outbox: Outbox) -> None:
+        """Let what is retained follow what moved too little to be news."""
+        took = 0.0
+        while True:
+            await asyncio.sleep(max(REFRESH_S, took / REFRESHING))
+            async with self.folding:
+                began = time.perf_counter()
+                pages = await self._on(
+                    self._stepping_thread, self._told.refreshed, self.fleet, REFRESHED
+                )
+                took = time.perf_counter() - began
+            outbox.add(Event(0, *page) for page in pages)
 
     async def _fold_log(self) -> None:
         """Fold the journal's log into its file, so that no commit has to wait for that."""
@@ -500,7 +519,6 @@ def _from_file(now: Component | None, name: str, wanted: Registration) -> Compon
     if now.registration == wanted and not now.retired:
         return None
     if now.registered_by == "api":
-        log.warning("fleet_file_differs", component=name, revision=now.revision)
         return None
     return Component(
         name=name, revision=now.revision + 1, registered_by="file", registration=wanted

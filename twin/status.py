@@ -11,6 +11,10 @@ Status = Literal["retired", "fractured", "limit", "new", "stale", "ok"]
 STATUSES: tuple[Status, ...] = get_args(Status)  # each hides those behind it
 WORST_FIRST: tuple[Status, ...] = ("fractured", "limit", "stale", "new", "ok", "retired")
 SEVERITY: NDArray[np.int64] = np.array([WORST_FIRST.index(one) for one in STATUSES])  # 0: worst
+# What a part has beside its status: an inspection that is held, a last load that was doubtful, a
+# history that is not complete.
+Flag = Literal["held", "doubtful", "behind"]
+FLAGS: tuple[Flag, ...] = get_args(Flag)
 NEVER_NS = 0  # the time of the last evidence before there is any
 
 

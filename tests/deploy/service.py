@@ -24,6 +24,7 @@ from tests.deploy.promises import (
     over,
     selector,
 )
+from twin.filed import HOW
 
 COUNTERS = [
     *counter("TwinSequenceGaps", "twin_sequence_gaps_total", wait=1, says="{}"),
@@ -316,6 +317,15 @@ GAUGES = [
         fires=Fires(says="1.2k"),
     ),
     *gauge("TwinDamageFound", {selector("twin_damage_found"): (0, 2)}, fires=Fires(says="2")),
+    *(
+        case
+        for how in HOW
+        for case in gauge(
+            "TwinFleetFileApart",
+            {selector("twin_fleet_file_apart", how=how): (0, 2)},
+            fires=Fires({"how": how}, "2"),
+        )
+    ),
     *gauge(
         "TwinDiskLow",
         {

@@ -1,5 +1,6 @@
 """A real broker takes the configuration, speaks TLS only, and keeps sites apart."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Self
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.client import topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -22,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from sensors.topics import OBSERVED, Topics
 from tests.brokers import Certificate, free_port, password_line
+from tests.end_to_end.test_strays import STRAYS, letters, service, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 USERS = ("twin", "plant-a", "plant-b", "viewer")
@@ -37,7 +40,7 @@ def configuration(directory: Path, port: int) -> str:
     for file in ("ca.crt", "server.crt"):
         text = text.replace(f"/etc/mosquitto/{file}", "/etc/mosquitto/broker.crt")
     text = text.replace("server.key", "broker.key").replace("/etc/mosquitto", str(directory))
-    text = text.replace("/var/lib/mosquitto", str(directory / "state"))
+    text = text.replace("/mosquitto/data", str(directory / "state"))
     text = text.replace("listener 8883", f"listener {port} 127.0.0.1")
     return text + ("user root\n" if os.geteuid() == 0 else "")
 
@@ -144,6 +147,12 @@ class Client:
         if is_awaited:
             sent.wait_for_publish(PATIENCE_S)
 
+    def outcome(self, topic: str, payload: str = "{}") -> str:
+        """What the broker answers to a publication."""
+        self._client.on_publish = lambda *a: self._answers.put(a[3])
+        self._client.publish(topic, payload, qos=1)
+        return str(self._answers.get(timeout=PATIENCE_S))
+
     def heard(self) -> str:
         return self.messages.get(timeout=PATIENCE_S).payload.decode()
 
@@ -178,6 +187,56 @@ def test_a_site_cannot_say_what_the_twin_believes(broker: Broker) -> None:
         with Client(broker, "twin") as twin:
             twin.publish(STATE_A, "own")
         assert viewer.heard() == "own"
+
+
+DENIED = (
+    "twin/v1/plant-b/press-1/load",
+    "twin/v1/plant-b/press-1/loads",
+    "twin/v1/plant-b",
+    "twin/v2/plant-b/press-1/load",
+    "twin/plant-b/press-1/load",
+    "twin/v1/plant-a/press-1/state",
+    "twin/v1/plant-a/press-1/event",
+    "twin/v2/plant-a/press-1/state",
+    "twin/v1/plant-a/press-1/vibration",
+    "elsewhere/load",
+)
+
+
+def test_what_is_denied_is_told_to_its_publisher(broker: Broker) -> None:
+    """And to nobody else: `deploy/README.md` says so."""
+    with Client(broker, "plant-a") as site:
+        assert site.outcome(LOAD_A) == "No matching subscribers"  # let through
+        for topic in DENIED:
+            assert site.outcome(topic) == "Not authorized", topic
+
+
+async def test_what_misses_its_topic_becomes_a_dead_letter_with_the_shipped_acl(
+    broker: Broker, tmp_path: Path
+) -> None:
+    strays = [*STRAYS, "twin/v1/plant-a/press-1/Load", "TWIN/v1/plant-a/press-1/image"]
+    access = {"username": "twin", "password": "twin-password"}
+    trust = {"tls_ca": broker.directory / "broker.crt"}
+    tables = {**access, **trust, "publish_state": False}  # the broker is that of other tests too
+    async with service(tmp_path / "data", broker.port, **tables) as it:
+        with Client(broker, "plant-a") as site:
+            for topic in (*strays, *DENIED):
+                await asyncio.to_thread(site.publish, topic, "{}")
+        known = {topic for topic in strays if topic != "twin/v1"}  # nobody's
+        await until(lambda: {topic for topic, _ in letters(it)} >= known)
+        assert {topic for topic, _ in letters(it)} == known
+        says = dict(letters(it))
+        assert "publish to twin/v1/plant-a/press-1/load" in says["twin/v1/plant-a/press-1/loads"]
+
+
+def test_the_twin_reads_what_sites_may_write_and_not_what_it_says() -> None:
+    text = (DEPLOY / "acl").read_text()
+    written = re.findall(r"^pattern write (\S+)$", text, re.MULTILINE)
+    twin = text.split("user twin")[1]
+    read = re.findall(r"^topic read (\S+)$", twin.split("user viewer")[0], re.MULTILINE)
+    assert read == [topic.replace("%u", "+") for topic in written]
+    for kind in ("state", "event"):
+        assert not [t for t in read if topic_matches_sub(t, f"twin/v1/plant-a/press-1/{kind}")]
 
 
 def test_a_viewer_sees_no_load(broker: Broker) -> None:

@@ -99,6 +99,19 @@ def test_the_broker_finds_each_file_that_its_configuration_names() -> None:
     assert set(named) <= set(mounts("mosquitto"))
 
 
+def test_the_broker_keeps_its_state_where_its_image_may_write() -> None:
+    """The image has /mosquitto/data, and gives what is below /mosquitto to its user at the start.
+
+    A volume anywhere else belongs to root: the broker would go on without persistence.
+    """
+    (place,) = re.findall(
+        r"^persistence_location (\S+)/$", (DEPLOY / "mosquitto.conf").read_text(), re.MULTILINE
+    )
+    assert place == "/mosquitto/data"
+    assert mounts("mosquitto")[place] in compose()["volumes"]
+    assert "user" not in compose()["services"]["mosquitto"]  # else nobody gives it the volume
+
+
 def test_the_twin_finds_each_file_that_its_settings_name() -> None:
     text = (DEPLOY / "twin.example.toml").read_text()
     named = re.findall(r'= "(/etc/twin/[^"]+)"', text)

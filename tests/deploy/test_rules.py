@@ -147,6 +147,7 @@ HELD = "and on (job, instance) (up == 0 or twin_ready == 0)"
             "(twin_journal_end offset 10m)",
         ),
         ("TwinDamageFound", "> 0", "> 2"),
+        ("TwinFleetFileApart", "> 0", "> 2"),
         ("TwinDiskLow", "< 0.1", "< 0.09"),
         ("TwinCheckpointMissing", "+ 300", "+ 305"),
         ("TwinCheckpointMissing", "> 3 *", ">= 3 *"),

@@ -44,6 +44,10 @@ def load(seq: int) -> Message:
     return message(LOAD, seq=seq, cycles=[[300.0, 200.0, 2000]])
 
 
+def cycles(found: dict[str, bytes]) -> list[float]:
+    return [json.loads(state)["cycles"] for state in found.values()]
+
+
 async def change(it: Service, *, retired: bool) -> None:
     now = it.fleet.components[PRESS]
     await it.register([now.model_copy(update={"revision": now.revision + 1, "retired": retired})])
@@ -54,14 +58,16 @@ async def test_a_retired_component_leaves_no_state_and_has_one_again_when_it_is_
 ) -> None:
     with Broker(tmp_path) as broker:
         async with service(tmp_path / "data", broker.port) as it:
+            await until_retained(broker.port, lambda found: cycles(found) == [0.0])
             await publish(broker.port, load(1))
-            await until_retained(broker.port, lambda found: len(found) == 1)
+            await until_retained(broker.port, lambda found: cycles(found) == [2000.0])
             (state,) = (await retained(broker.port)).values()
             assert json.loads(state)["crack_length"] > 0.002
+            await publish(broker.port, message(LOAD, seq=2, cycles=[[1.0, 1.0, 1]]))
+            await until_retained(broker.port, lambda found: cycles(found) == [2001.0])
             await change(it, retired=True)
             await until_retained(broker.port, lambda found: not found)
             await change(it, retired=False)
-            await publish(broker.port, message(LOAD, seq=2, cycles=[[1.0, 1.0, 1]]))
             await until_retained(broker.port, lambda found: len(found) == 1)
 
 

@@ -84,6 +84,56 @@ async def test_several_statuses_are_asked_for_at_once(home: House, query: str) -
     ]
 
 
+@pytest.fixture
+async def doubts(tmp_path: Path) -> AsyncIterator[House]:
+    """A part whose inspection is held, one whose gauge is doubtful, one with late evidence."""
+    async with house(tmp_path / "data", ingest={"backfill_behind_s": 60.0}) as opened:
+        await opened.register("lab/held", surprise_factor=5.0)
+        await opened.register("lab/doubtful", "lab/late", "lab/sound", "lab/gone")
+        await opened.register("lab/outside", material="2024-t3-paris", surprise_factor=5.0)
+        await opened.inspect("lab/held", length=0.08)
+        await opened.samples("lab/outside", *[1e8, 9.5e7] * 20)
+        for minute in (1.0, 2.0):
+            await opened.load("lab/sound", minute=minute)
+        await opened.load("lab/doubtful", minute=2.0, span=1e11)
+        await opened.load("lab/late", minute=-60.0)
+        await opened.load("lab/gone", minute=2.0, span=1e11)
+        path = "/api/v1/components/lab/gone"
+        assert (await opened.http.delete(path, headers={"If-Match": '"1"'})).status_code == 204
+        yield opened
+
+
+async def test_a_list_says_of_each_part_what_its_own_page_says(doubts: House) -> None:
+    for item in (await doubts.json("components"))["items"]:
+        state = await doubts.json(f"components/{item['component']}/state")
+        shared = item.keys() - {"revision", "last_evidence"}  # one number of decimals for all
+        assert {name: item[name] for name in shared} == {name: state[name] for name in shared}
+        assert {"held", "quality", "outside", "history_is"} <= shared
+        assert bool(item["outside"]) == (item["component"] == "lab/outside")
+
+
+async def test_what_is_held_or_doubtful_or_behind_is_counted_and_found(doubts: House) -> None:
+    for query, found in (
+        ("flag=held", ["lab/held"]),
+        ("flag=doubtful", ["lab/doubtful"]),
+        ("flag=behind", ["lab/late"]),
+        ("flag=held,doubtful&status=new,ok,stale", ["lab/doubtful", "lab/held"]),
+        ("flag=held&flag=behind", ["lab/held", "lab/late"]),
+        ("flag=held&status=limit", []),
+        ("flag=doubtful&status=retired", []),
+    ):
+        page = await doubts.json(f"components?{query}")
+        Items.model_validate(page)
+        assert (names(page["items"]), page["total"]) == (found, len(found)), query
+        assert page["flagged"] == {"held": 1, "doubtful": 1, "behind": 1}
+    (item,) = (await doubts.json("components?flag=held"))["items"]
+    assert (item["status"], item["held"]["crack_length"]) == ("new", 0.08)
+    (item,) = (await doubts.json("components?flag=doubtful"))["items"]
+    assert (item["quality"]["reasons"], item["quality"]["set_aside"]) == (["range"], 1)
+    page = await doubts.json("components?site=mill")
+    assert page["flagged"] == {"held": 0, "doubtful": 0, "behind": 0}
+
+
 async def test_the_worst_come_first(home: House) -> None:
     found = names(await pages(home, "sort=status"))
     assert found[:3] == ["mill/broken", "mill/limit", "mill/stale"]
@@ -136,6 +186,7 @@ async def test_a_part_that_joins_or_goes_between_two_pages_moves_no_other(home: 
         ("order=up", "order is 'up': it must be asc or desc"),
         ("status=ok,banana", "status is 'banana': it must be one of"),
         ("status=ok,", "status is '': it must be one of"),
+        ("flag=broken", "flag is 'broken': it must be one of held, doubtful or behind"),
         (f"name={'x' * 128}", "at most 127 characters"),
     ],
 )

@@ -31,7 +31,7 @@ from twin.api.schema import LOAD_UNITS, Crack, Images
 from twin.api.schema_service import Alive, Models, Ready, Resubmitted
 from twin.api.stream import Stream
 from twin.reading import default_reader
-from twin.status import WORST_FIRST
+from twin.status import FLAGS, WORST_FIRST
 
 HERE = f"components/{PRESS}"
 
@@ -234,6 +234,7 @@ def constant(page: str, name: str) -> list[str]:
 async def test_the_dashboard_knows_the_words_of_this_service(home: House) -> None:
     page = (await home.http.get("/")).text
     assert constant(page, "WORST_FIRST") == list(WORST_FIRST)
+    assert constant(page, "FLAGS") == list(FLAGS)
     assert set(constant(page, "UNITS")) <= set(LOAD_UNITS)
     offered = page[page.index('<select id="sort">') : page.index("</select>")]
     assert set(re.findall(r'value="(\w+)"', offered)) == set(SORTS)

@@ -58,11 +58,11 @@ def test_an_inspection_that_no_crack_can_have_is_told_as_clipped() -> None:
     assert kinds(inspection(0, 1e-9, name=NAME))[1] == ("clipped", 1e-9)
     assert kinds(inspection(0, 0.00018, name=NAME)) == [("inspection", 0.00018)]
     assert [kind for kind, _ in kinds(inspection(0, 0.02, name=NAME))] == [
-        "inspection",
-        "clipped",
-        "limit",
+        *("inspection", "clipped", "limit", "fractured"),
     ]
-    assert [kind for kind, _ in kinds(inspection(0, 1.0))] == ["inspection", "clipped", "limit"]
+    assert [kind for kind, _ in kinds(inspection(0, 1.0))] == [
+        *("inspection", "clipped", "limit", "fractured"),
+    ]
     recorded = fleet(plate(inspection="record"))
     assert [n.kind for n in folded(recorded, [inspection(0, 1e-9, name=NAME)], CLOCK).notes] == [
         "inspection"

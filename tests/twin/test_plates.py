@@ -161,7 +161,7 @@ def test_the_drawing_shows_the_path() -> None:
 def test_a_plate_that_is_broken_says_so_once_and_stays_so() -> None:
     many = [loaded(i, 20.0 * i, 0.5, 1e8) for i in range(3)]
     result = folded(plates(), many, CLOCK)
-    assert [note.kind for note in result.notes] == ["limit"]
+    assert [note.kind for note in result.notes] == ["limit", "fractured"]
     assert bool(state(result.fleet, NAME).fractured)
     assert path(result.fleet)[-1][0] == pytest.approx(0.01, abs=1e-12)
 

@@ -57,15 +57,16 @@ def state(
         "fractured": fractured,
         "outside": outside(component, cohort.state, i),
         "inspection": _inspection(r, i),
-        "held": _held(fleet.held.get(component.name)),
+        "held": held(fleet.held.get(component.name)),
         "quality": standing(cohort.watched.whole[i : i + 1].numpy()).pages()[0],
         "last_evidence": evidence,
-        "history_is": _history_is(fleet, component.name, can_catch_up=can_catch_up),
+        "history_is": history_is(fleet, component.name, can_catch_up=can_catch_up),
         "offset": fleet.offset,
     }
 
 
-def _history_is(fleet: Fleet, name: str, *, can_catch_up: bool) -> str:
+def history_is(fleet: Fleet, name: str, *, can_catch_up: bool) -> str:
+    """Whether the history of a component knows all its evidence, or will."""
     if name not in fleet.behind:
         return "complete"
     return "catching_up" if can_catch_up else "incomplete"
@@ -83,7 +84,8 @@ def _inspection(r: Readings, i: int) -> dict[str, Any] | None:
     }
 
 
-def _held(o: Inspection | None) -> dict[str, Any] | None:
+def held(o: Inspection | None) -> dict[str, Any] | None:
+    """An inspection that waits; see `schema.HeldInspection`."""
     if o is None:
         return None
     return {

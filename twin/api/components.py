@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from fastapi import FastAPI, Header, Query, Response
 from pydantic import BeforeValidator
 
 from twin.api.answers import json_answer, times_or_none
-from twin.api.beliefs import state
+from twin.api.beliefs import held, history_is, state
 from twin.api.context import PART, PATH, PREFIX, Context, Name, Site
 from twin.api.listing import Direction, Listed, Sort, Wanted, listed
 from twin.api.problems import ProblemError, documented
@@ -19,8 +20,9 @@ from twin.api.schema import Described, Items
 from twin.component import Component, Registration
 from twin.credible import NotMeantError
 from twin.fleet import Fleet
+from twin.outside import outside, strayed
 from twin.overview import Overview
-from twin.status import STATUSES, Status
+from twin.status import STATUSES, Flag, Status
 from twin.trial import trial
 
 
@@ -30,7 +32,13 @@ def _separate(values: Any) -> Any:  # noqa: ANN401  whatever was sent
 
 
 Statuses = Annotated[list[Status], BeforeValidator(_separate)]
+Flags = Annotated[list[Flag], BeforeValidator(_separate)]
 _STATUS = "One or several, with commas between; all but the retired if absent."
+_FLAG = (
+    "Only those with any of these: `held`, an inspection that waits for confirmation; `doubtful`, "
+    "a last load with samples that no gauge can mean, or a stuck or clipped channel; `behind`, "
+    "evidence so late that the history is not complete."
+)
 _SORT = (
     "`status`: the worst first, and within it the least margin. `margin`: the share of the limit "
     "that is left, 1 − crack_length/crack_limit. Unknown lives come last."
@@ -56,7 +64,10 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     remaining_cycles_is: str
     last_evidence: str | None
     revision: int
+    outside: list[str]
+    held: dict[str, Any] | None
     quality: dict[str, Any]
+    history_is: str
 
 
 def add_components(app: FastAPI, context: Context) -> None:
@@ -79,6 +90,7 @@ def add_components(app: FastAPI, context: Context) -> None:
             ),
         ] = None,
         status: Annotated[Statuses | None, Query(description=_STATUS)] = None,
+        flag: Annotated[Flags | None, Query(description=_FLAG)] = None,
         sort: Annotated[Sort, Query(description=_SORT)] = "name",
         order: Annotated[
             Direction, Query(description="Rising (a to z, worst first, least first) or falling.")
@@ -88,13 +100,16 @@ def add_components(app: FastAPI, context: Context) -> None:
             str | None, Query(max_length=500, description="`next` of the page before.")
         ] = None,
     ) -> Response:
-        """A page of components, with how many there are of each status.
+        """A page of components, with how many there are of each status and flag.
 
         The cursor belongs to its `sort` and `order`. Parts that change between two pages may move
         over the border between them; no other is left out or told twice.
         """
-        wanted = Wanted(site, name, tuple(status or ()), sort, order, cursor, limit)
-        return json_answer(await context.lists.ask(_made, context, service.fleet, wanted))
+        statuses, flags = tuple(status or ()), tuple(flag or ())
+        wanted = Wanted(site, name, statuses, flags, sort, order, cursor, limit)
+        can_catch_up = service.backfill.is_possible
+        made = partial(_made, context, service.fleet, wanted, can_catch_up=can_catch_up)
+        return json_answer(await context.lists.ask(made))
 
     @app.get(
         PATH,
@@ -207,6 +222,7 @@ def _described(context: Context, component: Component, status: int = 200) -> Res
         "revision": component.revision,
         "registered_by": component.registered_by,
         "retired": component.retired,
+        "fleet_file": context.service.filed.apart(component),
         "registration": msgspec.Raw(component.registration.model_dump_json().encode()),
         "state": state(
             fleet, context.views, component, can_catch_up=context.service.backfill.is_possible
@@ -215,18 +231,21 @@ def _described(context: Context, component: Component, status: int = 200) -> Res
     return json_answer(page, status, {"ETag": _etag(component)})
 
 
-def _made(context: Context, fleet: Fleet, wanted: Wanted) -> dict[str, Any]:
+def _made(context: Context, fleet: Fleet, wanted: Wanted, *, can_catch_up: bool) -> dict[str, Any]:
     """A page of the list, in a thread: of a hundred thousand parts it takes a while."""
     overview = context.views.overview(fleet)
-    return _page(overview, listed(overview, wanted, time.time_ns()))
+    found = listed(overview, wanted, time.time_ns())
+    return _page(fleet, overview, found, can_catch_up=can_catch_up)
 
 
-def _page(overview: Overview, found: Listed) -> dict[str, Any]:
+def _page(fleet: Fleet, overview: Overview, found: Listed, *, can_catch_up: bool) -> dict[str, Any]:
     page = found.rows
+    names = [overview.roll.names[i] for i in page.tolist()]
+    beyond = strayed(fleet, names)
     r, roll, remaining = overview.readings, overview.roll, overview.remaining[page]
     items = map(
         Item,
-        [roll.names[i] for i in page.tolist()],
+        names,
         [STATUSES[word] for word in found.words[page].tolist()],
         r.crack_length[page].tolist(),
         r.crack_length_sd[page].tolist(),
@@ -239,11 +258,20 @@ def _page(overview: Overview, found: Listed) -> dict[str, Any]:
         ).tolist(),
         times_or_none(r.t_ns[page]),
         roll.revision[page].tolist(),
+        [_outside(fleet, name) if name in beyond else [] for name in names],
+        [held(fleet.held.get(name)) for name in names],
         overview.channels.at(page).pages(),
+        [history_is(fleet, name, can_catch_up=can_catch_up) for name in names],
     )
     return {
         "items": list(items),
         "next": found.next,
         "total": found.total,
         "counts": found.counts,
+        "flagged": found.flagged,
     }
+
+
+def _outside(fleet: Fleet, name: str) -> list[str]:
+    place = fleet.places[name]
+    return outside(fleet.components[name], fleet.cohorts[place.cohort].state, place.row)

@@ -129,6 +129,8 @@ def _survey(service: Service) -> None:
     metrics.ready.set(readiness(service)["ready"])
     metrics.journal_end.set(service.committer.end)
     metrics.damage.set(len(service.damage))
+    for how, count in service.filed.counts(service.fleet.components.values()).items():
+        metrics.apart.labels(how).set(count)
     source = service.source
     metrics.broker.set(math.nan if source is None else source.connected)
     for queue, waiting in service.waiting().items():

@@ -18,7 +18,7 @@ from sensors.refusal import shown
 from twin.api.problems import ProblemError
 from twin.component import NAME
 from twin.overview import Overview
-from twin.status import SEVERITY, STATUSES, Status
+from twin.status import FLAGS, SEVERITY, STATUSES, Flag, Status
 
 Sort = Literal["name", "status", "remaining_cycles", "crack_length", "margin", "last_evidence"]
 Direction = Literal["asc", "desc"]
@@ -33,6 +33,7 @@ class Wanted(NamedTuple):
     site: str | None = None
     name: str | None = None  # a part of it
     status: tuple[Status, ...] = ()  # none: all but the retired
+    flag: tuple[Flag, ...] = ()  # any of them; none: with and without
     sort: Sort = "name"
     order: Direction = "asc"
     cursor: str | None = None
@@ -46,7 +47,8 @@ class Listed(NamedTuple):
     words: NDArray[np.int64]  # (n,) of all components: the places in STATUSES
     next: str | None  # where the next page begins
     total: int  # components on all pages
-    counts: dict[Status, int]  # of all that match but for their status
+    counts: dict[Status, int]  # of all that match but for their status and flags
+    flagged: dict[Flag, int]  # likewise
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -62,10 +64,14 @@ def listed(overview: Overview, wanted: Wanted, now_ns: int) -> Listed:
     rows = _named(overview, wanted)
     tally = np.bincount(words[rows], minlength=len(STATUSES)).tolist()
     counts = dict(zip(STATUSES, tally, strict=True))
+    flags = overview.flags[rows]
+    flagged = dict(zip(FLAGS, flags.sum(axis=0).tolist(), strict=True))
     chosen = np.array([STATUSES.index(s) for s in wanted.status or STATUSES], np.int64)
     kept = np.isin(words[rows], chosen)
     if not wanted.status:
         kept &= ~overview.roll.retired[rows]
+    if wanted.flag:
+        kept &= flags[:, [FLAGS.index(flag) for flag in wanted.flag]].any(axis=1)
     rows = rows[kept]
     columns = [column[rows] for column in _columns(overview, words, wanted)]
     total = len(rows)
@@ -82,7 +88,7 @@ def listed(overview: Overview, wanted: Wanted, now_ns: int) -> Listed:
         last = page[-1]
         values = [column[last].item() for column in columns]
         following = _written(wanted, values, overview.roll.names[rows[last]])
-    return Listed(rows[page], words, following, total, counts)
+    return Listed(rows[page], words, following, total, counts, flagged)
 
 
 def _named(overview: Overview, wanted: Wanted) -> NDArray[np.int64]:

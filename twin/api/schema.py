@@ -16,7 +16,8 @@ from sensors.limits import LARGEST, Limits
 from sensors.refusal import shown
 from sensors.units import LENGTH, STRAIN, STRESS, length_unit, load_unit
 from twin.component import NAME, Registration
-from twin.status import Status
+from twin.filed import Apart
+from twin.status import Flag, Status
 
 _LIMITS = Limits()
 LOAD_UNITS = (*STRESS, *STRAIN)
@@ -60,6 +61,11 @@ Quantiles = Annotated[
 ]
 Reason = Literal["null", "range", "rail", "spike", "clipping", "stuck"]
 Remaining = Literal["finite", "unbounded", "unknown"]
+HistoryIs = Literal["complete", "catching_up", "incomplete"]
+_HISTORY_IS = (
+    "catching_up: evidence came far behind, and the history of its times is made up for soon; "
+    "incomplete: it cannot be, as the journal has been cut off."
+)
 _REMAINING = (
     "finite; unbounded: no growth under that load; unknown: no load seen up to the last record tick"
 )
@@ -159,11 +165,7 @@ class State(Page):
     )
     quality: Quality | None = Field(description="Of the load; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
-    history_is: Literal["complete", "catching_up", "incomplete"] | None = Field(
-        description="catching_up: evidence came far behind, and the history of its times is made "
-        "up for soon; incomplete: it cannot be, as the journal has been cut off. Null for an "
-        "earlier time."
-    )
+    history_is: HistoryIs | None = Field(description=f"{_HISTORY_IS} Null for an earlier time.")
     offset: int | None = Field(
         description="Lines of the journal behind this; null for an earlier time."
     )
@@ -183,7 +185,12 @@ class Item(Page):
     remaining_cycles_is: Remaining = Field(description=_REMAINING)
     last_evidence: datetime | None
     revision: int
+    outside: list[str] = Field(
+        description="What the law, or the geometry's formula, is not known to hold for."
+    )
+    held: HeldInspection | None = Field(description="An inspection that waits.")
     quality: Quality
+    history_is: HistoryIs = Field(description=_HISTORY_IS)
 
 
 class Items(Page):
@@ -193,7 +200,10 @@ class Items(Page):
     next: str | None = Field(description="The cursor of the next page, null on the last.")
     total: int = Field(description="Components on all pages of this list.")
     counts: dict[Status, int] = Field(
-        description="Components of each status, whatever `status` asks for."
+        description="Components of each status, whatever `status` and `flag` ask for."
+    )
+    flagged: dict[Flag, int] = Field(
+        description="Components with each flag, likewise; none that is retired."
     )
 
 
@@ -204,6 +214,11 @@ class Described(Page):
     revision: int = Field(description="Counts changes of the registration; the ETag.")
     registered_by: Literal["file", "api"]
     retired: bool
+    fleet_file: Apart | None = Field(
+        description="How the fleet file, as it was read at the start, and this part are apart: "
+        "`missing`: the file registered it and does not name it any more, it lives on until it is "
+        "deleted; `differs`: it was changed or deleted over HTTP since, which goes before the file."
+    )
     registration: Registration
     state: State | None = Field(description="Null right after a registration.")
 

@@ -18,12 +18,21 @@ from twin.api.problems import documented, problem
 from twin.api.shares import Shares
 from twin.api.visit import visit_now
 from twin.errors import OverloadedError
-from twin.events import PAGE, Event
+from twin.events import KINDS, PAGE, Event
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0
 RETRY_MS = 2000
 LARGEST = 2**63 - 1
+
+_DESCRIPTION = "\n".join(
+    (
+        "What happens from now on, or from behind an event; `missed` where some are gone.",
+        "The kinds of events:",
+        "",
+        *(f"- `{kind}`: {text}" for kind, text in KINDS.items()),
+    )
+)
 
 Id = Annotated[int | None, Header(ge=0, le=LARGEST, description="Go on behind this event.")]
 
@@ -85,6 +94,7 @@ def add_stream(app: FastAPI, context: Context, heartbeat_s: float = HEARTBEAT_S)
     @app.get(
         f"{PREFIX}/events",
         tags=["events"],
+        description=_DESCRIPTION,
         responses={
             200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
             **documented("invalid", "overloaded"),
