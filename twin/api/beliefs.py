@@ -16,7 +16,7 @@ from twin.fleet import Fleet
 from twin.outside import outside
 from twin.overview import Views
 from twin.status import Signs, status
-from twin.surprise import identity
+from twin.surprise import identity, instrument
 
 
 class Row(NamedTuple):
@@ -107,7 +107,8 @@ def _held(o: Inspection | None) -> dict[str, Any] | None:
         "crack_length": o.crack_length,
         "crack_length_sd": o.crack_length_sd,
         "method": o.method,
-        "source": o.source,
+        "source": instrument(o),
+        "why": o.why or None,
     }
 
 
