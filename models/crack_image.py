@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from models.crack_image_network import CrackNetwork, probability
 from models.crack_image_trace import TRACING, Trace, Tracing, arc_length, trace
@@ -38,6 +39,10 @@ PLAIN_RIVAL = 0.7  # from which weight on another crack is told of
 TRIALS = (0.3, 0.5, 0.7)  # what is crack for certain, tried to see how much hangs on it
 _BEYOND = 0.35  # how far a line goes on from the middle of its last pixel, on frames of the library
 _EXACT_SD = 1.0  # of the length and the ends of a line that is drawn in two shades [pixel]
+WIDE = (8.0, 0.1)  # a drawn line is no wider than this [pixel], or this share of its length
+FEWEST = 8  # shades of a picture in which a crack can be told from the texture about it
+TWO = 0.8  # share of a picture that two shades have at most, if it is to have more than two
+_TOUCHING = np.ones((3, 3), dtype=bool)
 
 
 class Reading(NamedTuple):
@@ -79,7 +84,8 @@ class CrackReader:
             return self._exact(drawn)
         if float(small.std()) < 1e-6:
             return _nothing("the picture is of one shade")
-        return self._read(self.chances(small), factor, picture.shape)
+        shades = _few_shades(picture[::factor, ::factor])
+        return self._read(self.chances(small), factor, picture.shape, shades)
 
     def _exact(self, drawn: Floats) -> Reading:
         if drawn.sum() > MOST:
@@ -89,9 +95,12 @@ class CrackReader:
             return _nothing("no line is long enough to be a crack")
         path = _lengthened(found.path, _BEYOND)
         whole = found._replace(path=path, length=arc_length(path))
-        return _reading("", whole, (_EXACT_SD, _EXACT_SD), 1, drawn.shape)
+        doubt = _no_drawing(drawn, whole.length)
+        return _reading(doubt, whole, (_EXACT_SD, _EXACT_SD), 1, drawn.shape)
 
-    def _read(self, chances: Floats, factor: int, shape: tuple[int, ...]) -> Reading:
+    def _read(
+        self, chances: Floats, factor: int, shape: tuple[int, ...], shades: str = ""
+    ) -> Reading:
         likely = chances > self.tracing.weak * TRIALS[0] / self.tracing.strong
         if likely.sum() > MOST:
             return _nothing(f"what may be a crack covers {likely.mean():.0%} of the picture")
@@ -102,7 +111,7 @@ class CrackReader:
         lengths = [0.0 if t is None else t.length for t in tried]
         against = signs(found, float(np.std(lengths)))
         sd = length_sd(self.trust, against, found.length)
-        doubt = self._doubt(found, against, sd)
+        doubt = "; ".join(filter(None, (shades, self._doubt(found, against, sd))))
         sds = sd, tip_sd(self.trust, against, sd)
         return _reading(doubt, found, sds, factor, shape)._replace(against=against)
 
@@ -146,6 +155,30 @@ def _seen(found: Trace) -> list[str]:
     if found.bridged > 0.0:
         parts.append(f"{found.bridged:.0%} of it lies in gaps")
     return parts
+
+
+def _few_shades(picture: Picture) -> str:
+    """Why a picture is too coarse in its shades for its texture to be judged; empty if not."""
+    counts = np.sort(np.unique(picture, return_counts=True)[1])[::-1]
+    share = float(counts[:2].sum()) / picture.size
+    if len(counts) < FEWEST:
+        return f"the picture has {len(counts)} shades, and a photograph has {FEWEST} at least"
+    if share > TWO:
+        return f"{share:.0%} of the picture has one of two shades, as no photograph has"
+    return ""
+
+
+def _no_drawing(drawn: Floats, length: float) -> str:
+    """Why what is drawn in two shades is no line but texture, or a shape; empty if it is one."""
+    pieces, width = ndimage.label(drawn, _TOUCHING)[1], float(drawn.sum()) / length
+    if pieces > 1:
+        return (
+            f"the picture has two shades and {pieces} pieces: a drawing of a crack has one, and a"
+            " photograph needs more shades"
+        )
+    if width > max(WIDE[0], WIDE[1] * length):
+        return f"what is drawn is {width:.0f} pixels wide and {length:.0f} long: no line"
+    return ""
 
 
 def _at(how: Tracing, strong: float) -> Tracing:

@@ -1,9 +1,10 @@
 """Image files: what their headers say, read before anything is decoded, and their pixels.
 
-PNG (W3C, 3rd edition), JPEG (ITU-T T.81) and TIFF 6.0. Only the first image of a file counts, of a
-TIFF the first page. A TIFF's orientation is obeyed, as Pillow does; a JPEG and a PNG are taken as
-they are stored, whatever EXIF says of how to turn them: a path in pixels is that of the stored rows
-and columns. What the numbers mean as grey is the work of `sensors.grey`.
+PNG (W3C, 3rd edition), JPEG (ITU-T T.81) and TIFF 6.0. Of a PNG the first image counts. A TIFF has
+one page beside those that say of themselves that they are reduced ones. A TIFF's orientation is
+obeyed, as Pillow does; a JPEG and a PNG are taken as they are stored, whatever EXIF says of how to
+turn them: a path in pixels is that of the stored rows and columns. What the numbers mean as grey is
+the work of `sensors.grey`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -37,6 +38,8 @@ _ADVICE = "save it as grey with 8 or 16 bits"
 _SEGMENTS = 4096  # more than any camera writes before the frame header
 
 _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
+_NEW_SUBFILE, _SUBFILE = 254, 255
+_PAGES = 64  # of a TIFF that are looked at
 _TIFF_FORMATS = {1: "B", 3: "H", 4: "I"}  # BYTE, SHORT, LONG
 
 # What Pillow raises on damaged files, found by fuzzing its three plugins; all of it means the
@@ -99,8 +102,8 @@ def pixels(data: bytes, limits: Limits) -> NDArray[np.uint8] | NDArray[np.uint16
     scale = Scale()
     if kind == "tiff":
         order = _TIFF[bytes(data[:2])]
-        at = struct.unpack_from(f"{order}I", data, 4)[0]
-        data, scale = unfolded(data, order, _tiff_tags(data, at, order))
+        data, tags = _whole_page(data, order)
+        data, scale = unfolded(data, order, tags)
     try:
         with Image.open(io.BytesIO(data), formats=[kind.upper()]) as image:
             if image.size != (width, height):
@@ -182,7 +185,7 @@ def _jpeg_frame(data: bytes, at: int) -> Size:
 
 
 def _tiff_size(data: bytes) -> Size:
-    """Width and height among the tags of the first directory."""
+    """Width and height among the tags of the page that is no reduced one."""
     order = _TIFF[bytes(data[:2])]
     if len(data) < 8:
         raise _cut_short("tiff", data, "header does")
@@ -191,11 +194,55 @@ def _tiff_size(data: bytes) -> Size:
         raise malformed("image", "data: tiff is a BigTIFF (version 43), which is not read")
     if at + 2 > len(data):
         raise _cut_short("tiff", data, f"first directory at byte {at}")
-    tags = _tiff_tags(data, at, order)
+    _, tags = _tiff_page(data, order)
     if _WIDTH not in tags or _HEIGHT not in tags:
         raise malformed("image", "data: tiff does not state its width and height")
     width, height = tags[_WIDTH], tags[_HEIGHT]
     return (height, width) if tags.get(_ORIENTATION, 1) in (5, 6, 7, 8) else (width, height)
+
+
+def _tiff_page(data: bytes, order: str) -> tuple[int, dict[int, int]]:
+    """Where the directory of the only page is that is no reduced one, and its tags.
+
+    Nobody could say which of several `pixel_size` belongs to: MalformedError, reason `image`.
+    """
+    pages = list(_tiff_pages(data, order))
+    whole = [page for page in pages if not _is_reduced(page[1])]
+    if len(whole) == 1:
+        return whole[0]
+    if not whole:
+        raise malformed(
+            "image", f"data: tiff has {len(pages)} pages, all of reduced size: send the whole image"
+        )
+    sizes = ", ".join(f"{t.get(_WIDTH, '?')} × {t.get(_HEIGHT, '?')}" for _, t in whole[:3])
+    more = ", …" if len(whole) > 3 else ""
+    raise malformed(
+        "image",
+        f"data: tiff has {len(whole)} pages ({sizes}{more}): send the one with the crack alone, or"
+        " mark thumbnails as reduced (NewSubfileType 1)",
+    )
+
+
+def _tiff_pages(data: bytes, order: str) -> Iterator[tuple[int, dict[int, int]]]:
+    """Every directory: where it is, and its tags; the first `_PAGES` at most."""
+    at = struct.unpack_from(f"{order}I", data, 4)[0]
+    for _ in range(_PAGES):
+        yield at, _tiff_tags(data, at, order)
+        end = at + 2 + 12 * struct.unpack_from(f"{order}H", data, at)[0]
+        at = struct.unpack_from(f"{order}I", data, end)[0] if end + 4 <= len(data) else 0
+        if not 0 < at <= len(data) - 2:  # none follows, or what follows is damaged
+            return
+
+
+def _is_reduced(tags: dict[int, int]) -> bool:
+    """Whether a page is a smaller one, or a mask of what is transparent, of another."""
+    return bool(tags.get(_NEW_SUBFILE, 0) & 5) or tags.get(_SUBFILE, 1) == 2
+
+
+def _whole_page(data: bytes, order: str) -> tuple[bytes, dict[int, int]]:
+    """The same file with its only whole page as the first, and that page's tags."""
+    at, tags = _tiff_page(data, order)
+    return bytes(data[:4]) + struct.pack(f"{order}I", at) + bytes(data[8:]), tags
 
 
 def _tiff_tags(data: bytes, at: int, order: str) -> dict[int, int]:

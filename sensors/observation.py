@@ -50,6 +50,10 @@ class Inspection(
     crack_length: float  # [m]
     crack_length_sd: float  # [m], zero if not stated
     method: str
+    origin: str = ""  # the camera, where it was read from an image
+    sha256: str = ""  # of that image
+    at_least: bool = False  # the crack goes on beyond what was seen
+    why: str = ""  # a sentence: it is not believed for itself
 
 
 class Confirmation(

@@ -31,6 +31,7 @@ class Album:
         self._offset = 0
         self._found: dict[str, deque[Snapshot]] = {}
         self._read: dict[str, dict[tuple[str, int, int], Readout]] = {}
+        self._all: dict[str, set[int]] = {}  # the beginnings of the hashes of all their images
 
     def look(self) -> bool:
         """Look through the next slice, in any thread but one at a time; whether that was all."""
@@ -59,6 +60,11 @@ class Album:
                 del read[next(iter(read))]
         elif isinstance(what, Snapshot):
             self._found.setdefault(entry.component, deque(maxlen=KEPT)).append(what)
+            self._all.setdefault(entry.component, set()).add(_beginning(what.sha256))
+
+    def has(self, component: str, sha256: str) -> bool:
+        """Whether an image is one of the component's, as far as was looked."""
+        return _beginning(sha256) in self._all.get(component, ())
 
     def of(self, component: str) -> list[Picture]:
         """The newest images of a component, newest first."""
@@ -67,3 +73,8 @@ class Album:
             Picture(s, read.get((s.source, s.boot, s.seq)))
             for s in reversed(self._found.get(component, ()))
         ]
+
+
+def _beginning(sha256: str) -> int:
+    """64 bits of a hash: nobody meets another image of the service by them."""
+    return int(sha256[:16], 16)

@@ -68,6 +68,7 @@ class Reading(NamedTuple):
     gauge: Gauge
     surprise: float = math.inf  # factor off the belief beyond which an inspection is held
     t_ns: int | None = None  # of its last evidence, where its own clock is not believed
+    longest: float = math.inf  # no crack there is longer [m]
 
     @property
     def t_end_ns(self) -> int:

@@ -378,7 +378,8 @@ class Registration(BaseModel):
     surprise_factor: Annotated[float, Field(strict=True, gt=1, le=1e15)] | None = Field(
         5.0,
         description="An inspection further than this factor from the belief, or longer than a "
-        "crack can be, waits for confirmation; null: none does.",
+        "crack can be, waits for confirmation; null: none does, but for images that show a part of "
+        "a crack, or what cannot be.",
     )
     calibration: CalibrationParameters = CalibrationParameters()
     gauge: GaugeParameters = Field(

@@ -6,6 +6,7 @@ what makes a crash leave no trace.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -45,7 +46,7 @@ from twin.component import Component
 from twin.events import Value
 from twin.fleet import NEVER, Clock, Fleet, registered
 from twin.record import Row, row
-from twin.surprise import Verdict, doubted, identity, timed, verdicts
+from twin.surprise import Belief, Verdict, doubted, identity, timed, verdicts
 from twin.watermark import DERIVED, Watching
 
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
@@ -256,6 +257,8 @@ def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
         if place is not None:
             r = fleet.components[line.component].registration
             reading = Reading(place.row, o, r.calibrated, r.plausible, r.surprise, line.t_ns)
+            if isinstance(o, Inspection):
+                reading = reading._replace(longest=r.longest)
             readings.setdefault(place.cohort, []).append(reading)
     cohorts, held = dict(fleet.cohorts), dict(fleet.held)
     for key, group in readings.items():
@@ -360,8 +363,10 @@ def _verdicts(
     """What becomes of inspections, by their place in the round."""
     if not any(isinstance(r.observation, Inspection | Confirmation) for r in group):
         return {}
-    beliefs, counts = mean(rows.length).tolist(), timely(load, rows).tolist()
-    return verdicts(group, beliefs, counts, held, lambda r: cohort.members[r.row])
+    leaves = mean(rows.length), rows.a_limit, rows.fractured, rows.t_inspected_ns
+    known = zip(*(leaf.tolist() for leaf in (*leaves, timely(load, rows))), strict=True)
+    beliefs = [Belief(*each) for each in known]
+    return verdicts(group, beliefs, held, lambda r: cohort.members[r.row])
 
 
 def _with_believed(load: CrackLoad, jumps: dict[int, Verdict]) -> CrackLoad:
@@ -391,23 +396,18 @@ def _broken(
 ) -> bool:
     """Whether any inspection has broken its part with a length that no crack there has.
 
-    Nobody has confirmed it: its verdict becomes that of one that jumps.
+    Nobody has confirmed it, whatever agrees with it: its verdict becomes that of one that waits.
     """
     if not jumps:
         return False
     before, after = states
     off = (mean(after.length) - load.length).abs() > CLIPPED * load.length
     broke = (after.fractured & ~before.fractured & off & load.inspected).tolist()
-    impossible = [i for i, jump in jumps.items() if broke[i] and not _is_confirmed(jump)]
-    for i in impossible:
-        o = timed(group[i])
-        if isinstance(o, Inspection):
-            jumps[i] = doubted(o, held.get(cohort.members[group[i].row]))
-    return bool(impossible)
-
-
-def _is_confirmed(verdict: Verdict) -> bool:
-    return any(outcome == "confirmed" for outcome, _ in verdict.told)
+    impossible = [(i, timed(group[i])) for i in jumps if broke[i] and group[i].surprise < math.inf]
+    found = [(i, o) for i, o in impossible if isinstance(o, Inspection)]
+    for i, o in found:
+        jumps[i] = doubted(o, held.get(cohort.members[group[i].row]))
+    return bool(found)
 
 
 def _believed(group: list[Reading], i: int, jumps: dict[int, Verdict]) -> Reading:
@@ -434,6 +434,8 @@ def _surprises(
                 "crack_length": belief,  # before it
                 "method": o.method,
             }
+            if o.why:
+                data["why"] = o.why
             yield Note("surprise", name, o.t_ns, data)
         held.pop(name, None)
         if verdict.waiting is not None:

@@ -1,8 +1,9 @@
 """From what a picture shows to what is known of the component: the seam to `models.crack_image`.
 
 A crack that was read with trust becomes an inspection of the component, with the image's time.
-It does not where the picture cannot tell the length that the component is described by, or where
-what it tells cannot be: a picture is easily taken of a part of a crack only.
+Where the picture cannot tell the length that the component is described by, or where what it tells
+cannot be, the inspection says why, and is not believed for itself: a picture is easily taken of a
+part of a crack only. The fold lets it wait where it contradicts what is believed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import math
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,8 @@ POINTS = 256  # of a path that is kept
 APART = 3.0  # standard deviations that a crack may seem to have shrunk by
 
 _BY_BOTH_TIPS = {"centre_crack": 0.5, "surface_crack": 0.5}
+_BY_ONE_TIP = ("edge_crack", "plate")
+_AT_LEAST = {"tabulated": 0.5}  # of what is seen, wherever its lengths are measured from
 _NOT_SEEN = {
     "compact_tension": "a compact specimen's crack is measured from the load line",
     "tabulated": "a table of factors does not say from where its lengths are measured",
@@ -55,15 +59,19 @@ def derived(
     snapshot: Snapshot, reading: Reading, reader: str, component: Component, last: Measured
 ) -> tuple[Readout, Inspection | None]:
     """What is kept of a reading, and the inspection that it makes, if any."""
-    why = reading.why
-    if reading.outcome == "measured":
-        why = _unusable(snapshot, reading, component, last)
-    outcome = "unused" if why and reading.outcome == "measured" else reading.outcome
+    inspection, why, is_unused = None, reading.why, False
+    if reading.outcome == "measured" and component.retired:
+        why, is_unused = "the component is retired", True
+    elif reading.outcome == "measured":
+        partial = _partial(snapshot, reading, component)
+        why = partial or _impossible(snapshot, reading, component, last)
+        inspection, is_unused = _inspection(snapshot, reading, component), bool(why)
+        inspection = msgspec.structs.replace(inspection, at_least=bool(partial), why=why)
     readout = Readout(
         **_key(snapshot, 0),
         **_image(snapshot),
         reader=reader,
-        outcome=outcome,
+        outcome="unused" if is_unused else reading.outcome,
         why=why,
         length=reading.length,
         length_sd=reading.length_sd,
@@ -72,7 +80,7 @@ def derived(
         mouth_cut=reading.at_border[0],
         tip_cut=reading.at_border[1],
     )
-    return readout, _inspection(snapshot, reading, component) if outcome == "measured" else None
+    return readout, inspection
 
 
 def failed(snapshot: Snapshot, reader: str, why: str) -> Readout:
@@ -112,37 +120,38 @@ def _inspection(snapshot: Snapshot, reading: Reading, component: Component) -> I
         crack_length=reading.length * scale,
         crack_length_sd=reading.length_sd * scale,
         method=METHOD,
+        origin=snapshot.source,
+        sha256=snapshot.sha256,
     )
 
 
 def _scale(component: Component) -> float:
     """The length that describes the component, over the length that is seen."""
     geometry = component.registration.geometry
-    scale = _BY_BOTH_TIPS.get(geometry.kind, 1.0)
+    scale = (_BY_BOTH_TIPS | _AT_LEAST).get(geometry.kind, 1.0)
     return scale * geometry.aspect if geometry.kind == "surface_crack" else scale
 
 
-def _unusable(snapshot: Snapshot, reading: Reading, component: Component, last: Measured) -> str:
-    """Why a crack that is seen plainly is not the component's crack length; empty if it is."""
+def _partial(snapshot: Snapshot, reading: Reading, component: Component) -> str:
+    """Why what is seen plainly is a part at most of what the component is described by, if so."""
     kind = component.registration.geometry.kind
-    length, sd = (x * snapshot.pixel_size for x in (reading.length, reading.length_sd))
-    if component.retired:
-        return "the component is retired"
     if reading.tips == 0:
-        return f"it leaves the picture on both sides: it is longer than the {length:.4g} m seen"
+        seen = reading.length * snapshot.pixel_size
+        return f"it leaves the picture on both sides: it is longer than the {seen:.4g} m seen"
     if kind in _BY_BOTH_TIPS and reading.tips == 1:
         return f"it leaves the picture on one side: a {kind} is measured between both tips"
-    if kind in _NOT_SEEN:
-        return _NOT_SEEN[kind]
-    return _impossible(
-        length * _scale(component), sd * _scale(component), snapshot, component, last
-    )
+    if kind in _BY_ONE_TIP and reading.tips == 2:
+        return (
+            f"both of its ends lie inside the picture: a crack of the geometry {kind} comes in at"
+            " the border that is its mouth, and this may be another one"
+        )
+    return _NOT_SEEN.get(kind, "")
 
 
-def _impossible(
-    a: float, sd: float, snapshot: Snapshot, component: Component, last: Measured
-) -> str:
-    limit = component.registration.longest
+def _impossible(snapshot: Snapshot, reading: Reading, component: Component, last: Measured) -> str:
+    """Why the length that is seen cannot be the component's; empty if it can."""
+    scale, limit = _scale(component) * snapshot.pixel_size, component.registration.longest
+    a, sd = reading.length * scale, reading.length_sd * scale
     if a > limit:
         return f"a crack of {a:.4g} m is longer than the part, whose limit is {limit:.4g} m"
     if snapshot.t_ns < last.t_ns:

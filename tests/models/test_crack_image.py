@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from models.crack_image import SMALLEST, WORKING, CrackReader, reduced
 from models.crack_image_figures import figures, score
@@ -117,6 +118,47 @@ def test_what_is_no_picture_of_anything_is_told(shape: tuple[int, int], word: st
     assert word in read.why
     with pytest.raises(ValueError, match="two axes"):
         CrackReader(np.ones_like)(np.zeros((40, 40, 3)))
+
+
+@pytest.mark.parametrize("level", [70, 90, 110, 120, 130, 150, 170])
+def test_a_photograph_in_two_shades_is_not_measured(level: int) -> None:
+    rng = np.random.default_rng(1)
+    crack = ndimage.gaussian_filter(line((0, 60), (100, 50), 5.0), 1.0)
+    photograph = 160.0 - 90.0 * crack + ndimage.gaussian_filter(rng.normal(0, 100, crack.shape), 1)
+    picture = np.where(photograph > level, 255, 0).astype(np.uint8)
+    read = CrackReader(np.zeros_like)(picture)
+    assert read.outcome in ("untrusted", "nothing")
+    assert "two shades" in read.why or read.outcome == "nothing"
+
+
+def test_a_drawing_is_one_line() -> None:
+    crack = line((0, 60), (120, 50)) > 0
+    assert CrackReader(np.zeros_like)(crack).outcome == "measured"
+    crack[10, 10] = True
+    assert "2 pieces" in CrackReader(np.zeros_like)(crack).why
+    half = np.zeros((120, 160), dtype=bool)
+    half[:, :75] = True  # a shadow, or what lies beside the part
+    read = CrackReader(np.zeros_like)(half)
+    assert read.outcome == "untrusted"
+    assert "no line" in read.why
+
+
+@pytest.mark.parametrize(("count", "trusted"), [(3, False), (7, False), (8, True), (16, True)])
+def test_a_picture_of_few_shades_is_not_trusted(count: int, trusted: bool) -> None:
+    chances = line((0, 60), (120, 50))
+    picture = (np.arange(chances.size) % count).reshape(chances.shape).astype(np.uint8)
+    read = known(chances)(picture)
+    assert (read.outcome == "measured") is trusted
+    assert (f"{count} shades" in read.why) is not trusted
+
+
+def test_a_softened_picture_of_two_shades_is_not_trusted() -> None:
+    chances = line((0, 60), (120, 50))
+    picture = np.arange(chances.size).reshape(chances.shape) % 200
+    for share, trusted in ((0.79, True), (0.81, False)):
+        flat = picture.copy()
+        flat.ravel()[: int(share * flat.size)] = 255 * (np.arange(int(share * flat.size)) % 2)
+        assert (known(chances)(flat).outcome == "measured") is trusted
 
 
 def shades(chances: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from sensors.errors import MalformedError
 from sensors.images import is_image, pixels, probe
@@ -312,11 +314,67 @@ def test_a_photograph_is_read_as_it_is_stored_whatever_exif_says(name: str) -> N
     assert pixels(data, LIMITS).shape == (7, 11)
 
 
-@pytest.mark.parametrize("name", ["TIFF", "PNG"])
-def test_of_several_pages_the_first_counts(name: str) -> None:
+def test_of_an_animation_the_first_image_counts() -> None:
     others = [Image.fromarray(255 - GREY)]
-    data = saved(GREY, name, save_all=True, append_images=others)
+    data = saved(GREY, "PNG", save_all=True, append_images=others)
     np.testing.assert_array_equal(pixels(data, LIMITS), GREY)
+
+
+SMALL = GREY[:3, :4]
+
+
+def pages(*pictures: tuple[NDArray[np.uint8], int | None]) -> bytes:
+    """A TIFF of pages, each with what it says of its kind (NewSubfileType)."""
+    file = io.BytesIO()
+    with AppendingTiffWriter(file, True) as writer:
+        for picture, kind in pictures:
+            info = {} if kind is None else {254: kind}
+            Image.fromarray(picture).save(writer, "TIFF", tiffinfo=info)
+            writer.newFrame()
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pictures", "sizes"),
+    [
+        ([(SMALL, None), (GREY, None)], "2 pages (4 × 3, 11 × 7)"),  # a thumbnail that looks whole
+        ([(GREY, None), (SMALL, 0)], "2 pages (11 × 7, 4 × 3)"),
+        ([(GREY, 2)] * 5, "5 pages (11 × 7, 11 × 7, 11 × 7, …)"),
+        ([(SMALL, 1)], "1 pages, all of reduced size"),
+        ([(SMALL, 1), (SMALL, 4)], "2 pages, all of reduced size"),
+    ],
+)
+def test_a_tiff_of_several_pages_is_refused_as_nobody_knows_which_is_meant(
+    pictures: Any, sizes: str
+) -> None:
+    data = pages(*pictures)
+    assert sizes in refused(data)
+    with pytest.raises(MalformedError, match="tiff has"):
+        pixels(data, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        [(SMALL, 1), (GREY, 0)],
+        [(GREY, None), (SMALL, 1)],
+        [(SMALL, 1), (SMALL, 5), (GREY, None), (SMALL, 4)],
+    ],
+)
+def test_reduced_pages_of_a_tiff_are_passed_over(pictures: Any) -> None:
+    data = pages(*pictures)
+    assert probe(data, LIMITS) == ("image/tiff", 11, 7)
+    np.testing.assert_array_equal(pixels(data, LIMITS), GREY)
+
+
+def test_pages_that_lead_in_a_circle_end() -> None:
+    data = bytearray(saved(GREY, "TIFF"))
+    (at,) = struct.unpack_from("<I", data, 4)
+    (n,) = struct.unpack_from("<H", data, at)
+    struct.pack_into("<I", data, at + 2 + 12 * n, at)
+    assert "pages" in refused(bytes(data))
+    struct.pack_into("<I", data, at + 2 + 12 * n, 2**31)  # nothing is there
+    np.testing.assert_array_equal(pixels(bytes(data), LIMITS), GREY)
 
 
 # --- limits ---------------------------------------------------------------------------------

@@ -128,6 +128,22 @@ async def test_an_image_that_is_not_there_is_a_404_and_a_damaged_one_a_503(home:
     assert digest in answer.json()["detail"]
 
 
+async def test_the_image_of_another_part_is_a_404(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "plant-a/press-2"
+    await home.register(other)
+    digest = await snapshot(home, picture(1), 0)
+    answer = await home.get(f"components/{other}/images/{digest}")
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/missing")
+    assert f"{other} has no image" in answer.json()["detail"]
+    assert (await home.get(f"{HERE}/images/{digest}")).status_code == 200
+    monkeypatch.setattr("twin.api.images.SLICES", 0)  # the journal is long
+    fresh = await snapshot(home, picture(2), 1)
+    assert (await home.get(f"{HERE}/images/{fresh}")).status_code == 429
+    assert (await home.get(f"{HERE}/images/{digest}")).status_code == 200
+
+
 async def test_a_letter_is_taken_once_its_component_is_there(home: House) -> None:
     payload = json.dumps(
         {"source": "ndt", "boot": 1, "seq": 1, "time": "2026-01-01T00:00:00Z", "unit": "mm"}

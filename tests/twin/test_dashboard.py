@@ -89,7 +89,7 @@ async def test_an_inspection_that_is_held_and_a_doubtful_gauge_are_seen(
 @pytest.mark.parametrize(
     ("part", "what"),
     [
-        ("lab/doubtful", "The last load is doubtful: range. Set aside so far: 1 samples or rows."),
+        ("lab/doubtful", "1 samples set aside (1 range)."),
         ("lab/outside", "Not known to hold: load ratio 0.95 beyond the material's"),
     ],
 )

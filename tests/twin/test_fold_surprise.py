@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from sensors.observation import Inspection
 from storage.store import Store
 from tests.twin.fakes import PRESS, House, house
-from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
+from tests.twin.fleets import CLOCK, component, fleet, inspection, registration, spectrum
 from tests.twin.test_fold import assert_same, state
 from tests.twin.test_plates import NAME as PLATE
 from tests.twin.test_plates import plate
@@ -135,8 +136,178 @@ def test_the_same_measurement_sent_again_confirms_nothing(name: str) -> None:
     assert not bool(state(result.fleet, name).fractured)
 
 
+@BOTH
+@pytest.mark.parametrize(
+    ("source", "second", "later_s", "agrees"),
+    [
+        ("ndt", 0.0061, 1.0, False),  # who uses a wrong unit does so again
+        ("ndt", 0.0061, DAY_S - 1e-9, False),
+        ("ndt", 0.0061, DAY_S, True),
+        ("ndt", 0.006, 3 * DAY_S, False),  # a value that is stuck
+        ("other", 0.006, 1.0, True),
+        ("other", 0.006, 0.0, True),
+    ],
+)
+def test_an_instrument_confirms_itself_a_day_later_at_the_earliest(
+    name: str, source: str, second: float, later_s: float, agrees: bool
+) -> None:
+    result = after(
+        inspection(0, 0.006, 5.0, name), inspection(1, second, 5.0 + later_s, name, source)
+    )
+    assert believed(result, name) == pytest.approx(second if agrees else 0.001)
+    assert bool(result.fleet.held) is not agrees
+
+
+@BOTH
+def test_an_instrument_that_repeats_itself_within_a_day_never_confirms_itself(name: str) -> None:
+    lines = [inspection(k, 0.006 + 1e-5 * k, 5.0 + 0.4 * DAY_S * k, name) for k in range(8)]
+    result = after(*lines)
+    assert believed(result, name) == 0.001
+    assert result.fleet.held[name] == lines[-1].what
+
+
+@BOTH
+@pytest.mark.parametrize("source", ["ndt", "other"])
+def test_a_length_that_no_crack_can_have_is_believed_by_a_person_alone(
+    name: str, source: str
+) -> None:
+    first, second = inspection(0, 12.5, 5.0, name), inspection(1, 12.6, 2 * DAY_S, name, source)
+    result = after(first, second)
+    assert fates(result) == [("held", 12.5), ("superseded", 12.5), ("held", 12.6)]
+    assert believed(result, name) == 0.001
+    assert not bool(state(result.fleet, name).fractured)
+    assert bool(state(after(first, second, confirmed(second)).fleet, name).fractured)
+
+
+def test_a_length_just_possible_is_confirmed_and_one_beyond_confirms_nothing() -> None:
+    longest = registration().longest
+    for second, agrees in ((longest, True), (longest * 1.001, False)):
+        result = after(
+            inspection(0, 0.9 * longest, 5.0), inspection(0, second, 6.0, CRACK, "other")
+        )
+        assert ("confirmed" in [fate for fate, _ in fates(result)]) is agrees
+        swapped = after(
+            inspection(0, second, 5.0), inspection(0, 0.9 * longest, 6.0, CRACK, "other")
+        )
+        assert ("confirmed" in [fate for fate, _ in fates(swapped)]) is agrees
+
+
+def picture(
+    seq: int, length: float, at_s: float, name: str = CRACK, camera: str = "camera", **fields: Any
+) -> Line:
+    """What an image shows; of its own unless `sha256` says which."""
+    line = inspection(seq, length, at_s, name, "image")
+    known = {"origin": camera, "sha256": f"{seq:064}", "method": "image", **fields}
+    return Line(name, msgspec.structs.replace(line.what, **known))  # type: ignore[type-var]
+
+
+CUT: Any = {"at_least": True, "why": "it leaves the picture on both sides"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "agrees"),
+    [
+        ({"camera": "camera"}, False),
+        ({"camera": "other"}, True),
+        ({"camera": "other", "sha256": f"{0:064}"}, False),
+        ({"camera": "camera", "at_s": 2 * DAY_S}, True),
+        ({"camera": "camera", "at_s": 2 * DAY_S, "sha256": f"{0:064}"}, False),
+    ],
+)
+def test_a_camera_with_a_wrong_scale_does_not_confirm_itself(fields: Any, agrees: bool) -> None:
+    second = picture(1, **{"length": 0.0061, "at_s": 6.0, **fields})
+    result = after(picture(0, 0.006, 5.0), second)
+    assert believed(result, CRACK) == (0.0061 if agrees else 0.001)
+    assert fates(result)[0] == ("held", 0.006)
+
+
+@BOTH
+@pytest.mark.parametrize("how", [{}, {"surprise_factor": None}, {"inspection": "record"}])
+def test_a_part_of_a_crack_waits_where_it_is_longer_than_the_belief(name: str, how: Any) -> None:
+    sd = 1e-5
+    for length, waits in ((0.001 + 3 * sd, False), (0.001 + 3.1 * sd, True), (0.009, True)):
+        result = after(picture(0, length, 5.0, name, **CUT), **how)
+        assert fates(result) == ([("held", length)] if waits else [])
+        assert believed(result, name) == 0.001
+        assert (name in result.fleet.held) is waits
+    (note,) = result.notes
+    assert note.data["why"] == CUT["why"]
+
+
+def test_a_part_of_a_crack_that_is_at_the_limit_waits_however_uncertain_it_is() -> None:
+    known = inspection(0, 0.0099, 1.0)
+    for length, waits in ((0.00999, False), (0.01, True)):
+        unsure = picture(0, length, 5.0, crack_length_sd=0.002, **CUT)
+        assert bool(after(known, unsure, surprise_factor=None).fleet.held) is waits
+
+
+def test_a_picture_that_shows_less_of_a_crack_tells_nothing_and_a_shorter_crack_waits() -> None:
+    known, why = inspection(0, 0.004, 1.0), "a crack is shorter than measured before"
+    assert fates(after(known, picture(0, 0.003, 5.0, **CUT))) == [("inspection", 0.004)]
+    shorter = after(known, picture(0, 0.003, 5.0, why=why))
+    assert fates(shorter) == [("inspection", 0.004), ("held", 0.003)]
+    assert believed(shorter, CRACK) == 0.004
+    late = after(inspection(0, 0.004, 9.0), picture(0, 0.003, 5.0, why="a later one is known"))
+    assert fates(late) == [("inspection", 0.004)]  # it was shorter then
+
+
+def test_an_older_picture_of_a_longer_crack_waits_and_can_be_confirmed() -> None:
+    known, older = inspection(0, 0.004, 9.0), picture(0, 0.006, 5.0, why="a later one is known")
+    result = after(known, older)
+    assert fates(result) == [("inspection", 0.004), ("held", 0.006)]
+    held = result.fleet.held[CRACK]
+    assert held.t_ns == known.what.t_ns  # type: ignore[union-attr]
+    assert believed(after(known, older, Line(CRACK, confirmation(held))), CRACK) == 0.006
+
+
+def test_two_parts_of_a_crack_do_not_say_how_long_it_is_and_a_measurement_does() -> None:
+    one, two = (picture(k, 0.006, 5.0 + k, CRACK, f"camera-{k}", **CUT) for k in range(2))
+    result = after(one, two)
+    assert [fate for fate, _ in fates(result)] == ["held", "superseded"]
+    assert believed(result, CRACK) == 0.001
+    for length, agrees in ((0.0059, False), (0.00598, True), (0.0119, True), (0.0121, False)):
+        for lines in ([one, inspection(9, length, 7.0)], [inspection(9, length, 1.0), one]):
+            result = after(*lines)
+            assert believed(result, CRACK) == pytest.approx(length if agrees else 0.001), length
+
+
+def test_the_worst_that_waits_is_not_put_aside_by_a_picture() -> None:
+    worst = [inspection(0, 0.018, 1.0), picture(0, 0.0189, 1.0, **CUT)]
+    for first in worst:
+        for later in (
+            picture(1, 0.006, 5.0, **CUT),
+            picture(1, 0.0005, 5.0, why="it is shorter"),
+        ):
+            result = after(first, later)
+            assert result.fleet.held[CRACK] == first.what
+            assert [fate for fate, _ in fates(result)] == ["held", "superseded"]
+    longer = after(inspection(0, 0.0001, 1.0), picture(1, 0.006, 5.0, **CUT))
+    assert longer.fleet.held[CRACK].crack_length == 0.006
+
+
+def test_a_part_that_is_broken_waits_for_no_picture() -> None:
+    broken = spectrum(0, 0.0, cycles=[[4e8, 2.4e8, 1e7]])
+    assert after(broken, picture(0, 0.5, 5.0, why="longer than the part")).fleet.held == {}
+
+
+def test_a_part_of_a_crack_that_is_confirmed_shortens_nothing() -> None:
+    seen = picture(0, 0.002, 5.0, **CUT)
+    grown = inspection(0, 0.003, 4.0, source="other")
+    result = after(seen, grown, confirmed(seen))
+    assert believed(after(seen, confirmed(seen)), CRACK) == 0.002
+    assert believed(result, CRACK) == 0.003
+    assert result.fleet.held == {}
+
+
+def test_a_measurement_puts_a_part_of_a_crack_aside_where_nothing_is_ever_held() -> None:
+    seen, known = picture(0, 0.002, 5.0, **CUT), inspection(0, 0.9, 9.0)
+    result = after(seen, known, surprise_factor=None)
+    assert [fate for fate, _ in fates(result)] == ["held", "inspection", "clipped", "dropped"]
+    assert bool(state(result.fleet).fractured)
+
+
 def test_of_two_that_agree_the_newer_is_believed_though_it_came_first() -> None:
-    newer, older = inspection(0, 0.0062, 10.0), inspection(1, 0.006, 5.0)
+    newer, older = inspection(0, 0.0062, 10.0), inspection(1, 0.006, 5.0, CRACK, "other")
     result = after(newer, older)
     assert believed(result, CRACK) == 0.0062
     assert int(state(result.fleet).t_inspected_ns) == newer.what.t_ns  # type: ignore[union-attr]
@@ -233,6 +404,13 @@ LINES = [
     inspection(5, 0.5, 190.0),
     spectrum(1, 260.0),
     inspection(6, 0.0074, 300.0),
+    picture(0, 0.008, 310.0, **CUT),
+    picture(0, 0.3, 311.0, PLATE, why="longer than the part"),
+    picture(1, 0.0061, 320.0, why="shorter than measured before"),
+    inspection(7, 0.5, 330.0, PLATE, "other"),
+    inspection(8, 0.0063, 340.0, PLATE),
+    confirmed(picture(0, 0.008, 310.0)),
+    picture(2, 0.0079, 300.0, CRACK, "other", why="a later measurement is known"),
 ]
 
 
@@ -295,6 +473,7 @@ async def test_a_wrong_unit_is_held_and_shown_and_confirmed_over_http(tmp_path: 
         "crack_length_sd": 0.0,
         "method": "ruler",
         "source": "http",
+        "why": None,
     }
     assert "twin_inspections_held 1.0" in metrics
     assert 'twin_surprises_total{outcome="held"} 1.0' in metrics

@@ -167,6 +167,6 @@ async def test_a_forecast_from_a_length_that_the_formula_is_not_meant_for_is_mar
     async with house(tmp_path / "data") as home:
         await home.register(PRESS, **COMPACT, crack_limit=0.03)
         await home.inspect(PRESS, length=0.0099)
-        body = {"unit": "MPa", "cycles": [[1.0, 1.0, 1.0]]}
+        body = {"unit": "MPa", "cycles": [[1.0, 0.5, 1.0]]}
         page = (await home.http.post(f"/api/v1/components/{PRESS}/forecast", json=body)).json()
         assert page["outside"] == ["geometry compact_tension: a/W is 0.198, not within 0.2 … 0.95"]

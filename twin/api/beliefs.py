@@ -15,7 +15,7 @@ from twin.life import reason, remaining
 from twin.outside import outside
 from twin.overview import Views
 from twin.status import Signs, status
-from twin.surprise import identity
+from twin.surprise import identity, instrument
 
 
 class Row(NamedTuple):
@@ -94,7 +94,8 @@ def held(o: Inspection | None) -> dict[str, Any] | None:
         "crack_length": o.crack_length,
         "crack_length_sd": o.crack_length_sd,
         "method": o.method,
-        "source": o.source,
+        "source": instrument(o),
+        "why": o.why or None,
     }
 
 

@@ -12,7 +12,7 @@ from sensors.observation import Readout
 from twin.album import KEPT, Album, Picture
 from twin.api.answers import json_answer
 from twin.api.context import PATH, Context, Name, Site
-from twin.api.problems import documented
+from twin.api.problems import ProblemError, documented
 from twin.api.schema import Images
 from twin.readout import path_of
 
@@ -30,6 +30,14 @@ def add_images(app: FastAPI, context: Context) -> None:
     service = context.service
     album, looking = Album(service.store.journal), asyncio.Lock()
 
+    async def look() -> bool:
+        """Look through what is new in the journal; whether that was all."""
+        for _ in range(SLICES):
+            async with looking:
+                if await context.reads.ask(album.look):
+                    return True
+        return False
+
     @app.get(
         f"{PATH}/images",
         tags=["images"],
@@ -42,12 +50,8 @@ def add_images(app: FastAPI, context: Context) -> None:
         site: Site, component: Name, limit: Annotated[int, Query(ge=1, le=KEPT)] = 100
     ) -> Response:
         """The newest images of a component; ask again while `complete` is false."""
-        found, complete = context.component(site, component), False
-        for _ in range(SLICES):
-            async with looking:
-                complete = await context.reads.ask(album.look)
-            if complete:
-                break
+        found = context.component(site, component)
+        complete = await look()
         known = album.of(found.name)
         items = [_image(picture) for picture in known[:limit]]
         return json_answer({"items": items, "total": len(known), "complete": complete})
@@ -67,13 +71,25 @@ def add_images(app: FastAPI, context: Context) -> None:
         sha256: Annotated[str, Path(pattern=f"^{_SHA}$")],
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Response:
-        """The original file."""
-        context.component(site, component)
+        """The original file of an image of this component."""
+        name = context.component(site, component).name
+        if not album.has(name, sha256):
+            complete = await look()
+            if not album.has(name, sha256):
+                raise _absent(name, sha256, complete=complete)
         headers = {**_HEADERS, "ETag": f'"{sha256}"'}
         data = await context.reads.ask(service.store.images.get, sha256)
         if if_none_match is not None and f'"{sha256}"' in if_none_match:
             return Response(None, 304, headers)
         return Response(data, 200, headers, media_type=_media_type(data))
+
+
+def _absent(name: str, sha256: str, *, complete: bool) -> ProblemError:
+    if complete:
+        return ProblemError("missing", f"{name} has no image {sha256}")
+    return ProblemError(
+        "overloaded", f"the images of {name} are still being looked for in the journal: ask again"
+    )
 
 
 def _media_type(data: bytes) -> str:

@@ -104,14 +104,18 @@ class Innovation(Page):
 
 
 class HeldInspection(Page):
-    """An inspection that jumps from the belief: it moves nothing until it is confirmed."""
+    """An inspection that contradicts the belief: it moves nothing until it is confirmed."""
 
     id: str = Field(description="For `POST …/inspections/{id}/confirm`.")
     time: datetime
     crack_length: float = Field(description="Measured length [m].")
     crack_length_sd: float = Field(description="Its standard deviation [m], 0 if not stated.")
     method: str
-    source: str
+    source: str = Field(description="The instrument; of an image, the camera.")
+    why: str | None = Field(
+        description="Why it is not believed though it may be near: what an image shows is a part "
+        "of the crack, or cannot be. Null where it is too far from the belief."
+    )
 
 
 class Quality(Page):
@@ -161,7 +165,9 @@ class State(Page):
     )
     inspection: Innovation | None = Field(description="The last one; null for an earlier time.")
     held: HeldInspection | None = Field(
-        description="An inspection that waits: for another that agrees, or to be confirmed."
+        description="An inspection that waits to be confirmed: by another that agrees, of another "
+        "instrument or of the same one at least a day later with another content, or by `POST "
+        "…/inspections/{id}/confirm`. One that no crack there can have waits for that alone."
     )
     quality: Quality | None = Field(description="Of the load; null for an earlier time.")
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
@@ -270,7 +276,8 @@ class ImageRead(Page):
     """What was read from a crack image."""
 
     outcome: Literal["measured", "unused", "untrusted", "nothing", "failed"] = Field(
-        description="`measured`: it became an inspection of the component."
+        description="`measured`: it became an inspection of the component. `unused`: one that is "
+        "not believed for itself; where it contradicts the belief it waits, as `held` of the state."
     )
     trusted: bool = Field(description="Whether what is seen may be relied on.")
     why: str | None = Field(description="Why it is no measurement of the component.")
