@@ -15,6 +15,7 @@ from tests.twin.test_rebuild import chosen, fill
 from twin import recovery, refolding
 from twin.backfill import StoppedError
 from twin.fleet import clock_of
+from twin.fold import folded
 from twin.pace import GO_S, Pace
 from twin.recovery import recovered
 from twin.service import Service
@@ -26,7 +27,7 @@ async def test_a_stop_ends_a_recovery_before_the_store_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path / "data", list(range(LINES - 1)))
-    begun, folded, goes = threading.Event(), recovery.folded, []
+    begun, goes = threading.Event(), list[int]()
 
     def slow(*args: Any) -> Any:
         goes.append(len(args[1]))
@@ -52,9 +53,13 @@ def test_a_stop_ends_the_fold_of_another_order_as_well(
 ) -> None:
     fill(tmp_path / "data", list(range(LINES - 1)))
     monkeypatch.setattr(refolding, "LINES_A_FOLD", 1)
-    folds = []
-    folded = refolding.folded
-    monkeypatch.setattr(refolding, "folded", lambda *args: folds.append(1) or folded(*args))
+    folds = list[int]()
+
+    def counted(*args: Any) -> Any:
+        folds.append(1)
+        return folded(*args)
+
+    monkeypatch.setattr(refolding, "folded", counted)
     clock = clock_of(chosen())
     with Store(tmp_path / "data") as store:
         refold = refolding.Refold(store.journal, store.aside(1), clock)
