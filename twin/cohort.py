@@ -72,6 +72,10 @@ class Cohort:
         """Whether any cycle was seen, closed or open."""
         return bool(has_load(tree.rows(self.state, torch.tensor([row])))[0])
 
+    def is_over(self, row: int) -> bool:
+        """Whether the part is broken or at its limit, so that no life is left under any load."""
+        return bool(_over(tree.rows(self.state, torch.tensor([row])))[0])
+
     def view(self) -> Readings:
         """What can be read of every row, as arrays."""
         b = belief(self.state)
@@ -281,8 +285,11 @@ def _renewed(cohort: Cohort, index: Tensor, failures: dict[str, str]) -> Cohort:
         if out_of_memory(exc):
             raise
         if len(index) == 1:
-            failures[cohort.members[int(index)]] = f"{type(exc).__name__}: {exc}"
-            return replace(cohort, remaining=cohort.remaining.index_fill(0, index, torch.nan))
+            over = cohort.is_over(int(index))
+            if not over:
+                failures[cohort.members[int(index)]] = f"{type(exc).__name__}: {exc}"
+            left = 0.0 if over else torch.nan
+            return replace(cohort, remaining=cohort.remaining.index_fill(0, index, left))
     for half in index.tensor_split(2):
         cohort = _renewed(cohort, half, failures)
     return cohort
@@ -296,6 +303,10 @@ def _with_lives(cohort: Cohort, index: Tensor) -> Cohort:
     else:
         life = remaining(cast(CrackState, rows), LIFE_POINTS)
     life = torch.where(has_load(rows), mean(life), torch.nan)
-    over = rows.fractured | (mean(rows.length) >= rows.a_limit)
-    life = torch.where(over, 0.0, life)
+    life = torch.where(_over(rows), 0.0, life)
     return replace(cohort, state=state, remaining=cohort.remaining.index_copy(0, index, life))
+
+
+def _over(state: AnyState) -> Tensor:
+    """Which parts (n,) are broken or at their limits."""
+    return state.fractured | (mean(state.length) >= state.a_limit)

@@ -35,7 +35,8 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
         fleet = context.service.fleet
         place = fleet.places[component.name]
         cohort = fleet.cohorts[place.cohort]
-        if question.blocks is None and not cohort.has_load(place.row):
+        known = cohort.has_load(place.row) or cohort.is_over(place.row)
+        if question.blocks is None and not known:
             raise ProblemError(
                 "no-load", f"{component.name} has seen no cycles yet: POST a spectrum"
             )
