@@ -18,7 +18,9 @@ from twin.fleet import Clock, Fleet, Place
 from twin.watermark import FIRST, NEVER, Clocks
 
 # before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
+# before 5: turning points met no overload, classes of loads had no highest peak
 FORMAT = 5
+MEMORY = ".exposure."  # leaves that mean something together alone
 
 
 class OtherFormatError(ValueError):
@@ -148,14 +150,20 @@ def _cohort(
 ) -> Cohort:
     """The cohort with the leaves of a checkpoint, and those of `lacking` that it has not.
 
-    It has not what it has in another shape.
+    It has not what it has in another shape, and of the memory of loads all or nothing.
     """
     kept = {
         name.removeprefix(f"{key}/"): torch.from_numpy(np.array(array))
         for name, array in values.items()
         if name.startswith(f"{key}/")
     }
-    other = {n for n, leaf in lacking.items() if n in kept and kept[n].shape[1:] != leaf.shape[1:]}
+    other = {
+        name
+        for name, leaf in lacking.items()
+        if name not in kept or kept[name].shape[1:] != leaf.shape[1:]
+    }
+    if any(MEMORY in name for name in other):
+        other |= {name for name in lacking if MEMORY in name}
     own = lacking | {name: leaf for name, leaf in kept.items() if name not in other}
     state, feed, remaining, passed, evidence, watched = tree.filled(_content(fresh), own)
     if not isinstance(feed, Feed) or not isinstance(watched, Watched):

@@ -1,7 +1,7 @@
 """A store that retention has cut is gone on with by every later release: nothing else has its past.
 
-`cut-4` was written by `python -m tests.formats.test_cut DIRECTORY`, by the release whose
-checkpoints have format 4, and is never written again: a new format gets a new directory beside it.
+`cut-4` and `cut-5` were written by `python -m tests.formats.test_cut DIRECTORY`, by the releases whose
+checkpoints have format 4 and 5, and are never written again: a new format gets a new directory beside it.
 """
 
 from __future__ import annotations
