@@ -1,7 +1,8 @@
 """A store that retention has cut is gone on with by every later release: nothing else has its past.
 
-`cut-4` and `cut-5` were written by `python -m tests.formats.test_cut DIRECTORY`, by the releases whose
-checkpoints have format 4 and 5, and are never written again: a new format gets a new directory beside it.
+`cut-4` and `cut-5` were written by `python -m tests.formats.test_cut DIRECTORY`, by the releases
+whose checkpoints have format 4 and 5, and are never written again: a new format gets a new
+directory beside them.
 """
 
 from __future__ import annotations
