@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,12 @@ def observations(seq: int, store: Store) -> list[AnyObservation]:
         found.append(Spectrum(**_head(seq, NAMES[1], "daq"), quantity="stress", cycles=cycles))
     if seq % 60 == 50 and seq > CUT:
         sha256 = store.images.put(picture(seq // 60))
-        size = {"width": 48, "height": 32, "pixel_size": 1e-4, "media_type": "image/png"}
+        size: dict[str, Any] = {
+            "width": 48,
+            "height": 32,
+            "pixel_size": 1e-4,
+            "media_type": "image/png",
+        }
         kind: Any = "crack"
         found.append(Snapshot(**_head(seq, NAMES[1], "camera"), sha256=sha256, kind=kind, **size))
     return found
@@ -192,6 +198,10 @@ def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
 
 
+def _image(store: Store, name: str) -> str:
+    return _digest(store.images.get(name))
+
+
 def _told(work: Callable[[], Any]) -> Any:
     """What an answer is, or that there is none."""
     try:
@@ -207,14 +217,11 @@ def seen(service: Service) -> State:
     page = metadata(fleet_, service.clock)
     state: State = {"state": _digest((sorted(leaves.items()), fleet_.watermark_ns))}
     state["components"] = sorted(fleet_.components)
-    state["marks"] = [_told(lambda name=name: store.journal.marks_of(name)) for name in NAMES]
+    state["marks"] = [_told(partial(store.journal.marks_of, name)) for name in NAMES]
     state["letters"] = _told(lambda: [x.letter for x in store.journal.dead_letters.list(1000)])
-    state["images"] = {
-        name: _told(lambda name=name: _digest(store.images.get(name)))
-        for name in store.images.names()
-    }
+    state["images"] = {name: _told(partial(_image, store, name)) for name in store.images.names()}
     for name in NAMES:
-        state[f"history of {name}"] = _told(lambda name=name: _history(service, name))
+        state[f"history of {name}"] = _told(partial(_history, service, name))
     state["lines"] = _told(
         lambda: [e for _, part in store.journal.read(store.journal.start) for e in part]
     )
@@ -233,7 +240,7 @@ def differing(found: State, whole: State) -> tuple[set[str], set[str]]:
     """What is other than it was, and what is refused instead."""
     other, refused = set(), set()
     for key in whole.keys() | found.keys():
-        a, b = found.get(key), whole.get(key)
+        a, b = found.get(key), whole.get(key, {})
         if a == b:
             continue
         values = list(a.values()) if isinstance(a, dict) else a if isinstance(a, list) else [a]
@@ -407,7 +414,7 @@ class Table:
     def text(self) -> str:
         """For a reader."""
         heads = ("n", "found", "told", *VERDICTS, "check missed", "check wrote")
-        rows = [("", *heads)]
+        rows: list[tuple[str, ...]] = [("", *heads)]
         places = sorted({o.place for o in self.outcomes})
         for place in (*places, "all"):
             own = [o for o in self.outcomes if place in (o.place, "all")]

@@ -45,7 +45,8 @@ def write(directory: Path) -> None:
         result = folded(EMPTY, [Line(NAME, component()), *lines[: CUT + 1]], CLOCK)
         recorder = Recorder(store.trajectories, 0)
         recorder.add(result.rows)
-        _ = recorder.flush(), _kept(store, result.fleet)
+        recorder.flush()
+        _kept(store, result.fleet)
         assert store.journal.prune(CUT) > 0
         assert store.journal.start == CUT
 
