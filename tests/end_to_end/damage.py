@@ -198,6 +198,10 @@ def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
 
 
+def _image(store: Store, name: str) -> str:
+    return _digest(store.images.get(name))
+
+
 def _told(work: Callable[[], Any]) -> Any:
     """What an answer is, or that there is none."""
     try:
@@ -240,7 +244,7 @@ def differing(found: State, whole: State) -> tuple[set[str], set[str]]:
     """What is other than it was, and what is refused instead."""
     other, refused = set(), set()
     for key in whole.keys() | found.keys():
-        a, b = found.get(key), whole.get(key)
+        a, b = found.get(key), whole.get(key, {})
         if a == b:
             continue
         values = list(a.values()) if isinstance(a, dict) else a if isinstance(a, list) else [a]
