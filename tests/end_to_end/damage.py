@@ -198,10 +198,6 @@ def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
 
 
-def _image(store: Store, name: str) -> str:
-    return _digest(store.images.get(name))
-
-
 def _told(work: Callable[[], Any]) -> Any:
     """What an answer is, or that there is none."""
     try:
