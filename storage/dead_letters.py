@@ -35,6 +35,12 @@ class KeptLetter(NamedTuple):
         """Whether the payload is incomplete, so that it cannot be submitted again."""
         return self.payload_size > len(self.letter.payload)
 
+    @property
+    def as_it_came(self) -> DeadLetter:
+        """The letter for another store, which shall know what it lacks."""
+        size = self.payload_size if self.cut else 0
+        return msgspec.structs.replace(self.letter, cut_from=size)
+
 
 class Census(NamedTuple):
     """How much is kept."""
@@ -165,8 +171,8 @@ class DeadLetters:
 
 
 def _body(letter: DeadLetter) -> bytes:
-    size = len(letter.payload)
-    if size > PAYLOAD_BYTES:
+    size = max(len(letter.payload), letter.cut_from)
+    if len(letter.payload) > PAYLOAD_BYTES:
         letter = msgspec.structs.replace(letter, payload=letter.payload[:PAYLOAD_BYTES])
     return msgspec.msgpack.encode(_Body(letter, size))
 

@@ -9,17 +9,15 @@ from pathlib import Path
 from storage.durable import disk, make_directory, remove_leftovers, write_whole
 from storage.errors import CorruptError, MissingError
 
-LARGEST = 16 << 20  # [byte]
 _SHA = re.compile(r"[0-9a-f]{64}")
 
 
 class Images:
     """A directory of images: `ab/abcdef…`."""
 
-    def __init__(self, directory: Path, *, largest: int = LARGEST) -> None:
+    def __init__(self, directory: Path) -> None:
         """Create the directory if need be, remove what a crash left half-written."""
         self._directory = directory
-        self._largest = largest
         with disk():
             make_directory(directory)
             remove_leftovers(directory)
@@ -37,10 +35,8 @@ class Images:
     def put(self, data: bytes) -> str:
         """Keep an image durably; its SHA-256. Again with the same bytes, nothing happens.
 
-        Raises ValueError above the size limit, UnavailableError.
+        How large one may be is decided at the door. Raises UnavailableError.
         """
-        if len(data) > self._largest:
-            raise ValueError(f"an image of {len(data)} bytes is larger than {self._largest}")
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._path(sha256)
         with disk():

@@ -13,7 +13,7 @@ from storage.database import Database, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError
-from storage.marks import Judgement, Mark, Marks, Outcome, sealed
+from storage.marks import Judgement, Jump, Mark, Marks, Outcome, sealed
 from storage.repeats import Repeats
 
 PAGE_BYTES = 4 << 20  # how much `read` holds in memory, beside one row
@@ -29,6 +29,7 @@ class Appended(NamedTuple):
     missing: int  # sequence numbers newly noticed to be missing
     filled: int  # sequence numbers that had been missing and came after all
     kept: dict[int, Entry] = {}  # noqa: RUF012  never changed: what is here under the key of each conflict, if it still is
+    jumps: Sequence[Jump] = ()  # numbers far above the last of their streams
 
 
 class Journal:
@@ -105,7 +106,8 @@ class Journal:
         self._end += len(judgement.accepted)
         self._repeats.add(judgement.accepted)
         outcomes, kept = self._repeats.compared(entries, judgement.outcomes)
-        return Appended(first, outcomes, judgement.missing, judgement.filled, kept)
+        missing, filled, jumps = judgement.missing, judgement.filled, judgement.jumps
+        return Appended(first, outcomes, missing, filled, kept, jumps)
 
     def adopt(self, entries: Sequence[Entry], origin: Journal, *, now_ns: int) -> None:
         """Make entries of another journal durable, in the order given, with that one's marks.

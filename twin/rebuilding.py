@@ -16,9 +16,10 @@ from storage.store import Store
 from twin.checking import check_data
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
-from twin.errors import SettingsError, TwinError
+from twin.errors import SettingsError, TwinError, UnreadableError
 from twin.fleet import Clock, Fleet, clock_of
 from twin.refolding import Refold
+from twin.release import unreadable
 from twin.settings import Settings
 
 
@@ -35,7 +36,10 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
                 f"retention has dropped the journal before offset {store.journal.start}: "
                 "it cannot be folded from the beginning"
             )
-        fleet = rebuilt(store, new, clock)
+        try:
+            fleet = rebuilt(store, new, clock)
+        except UnreadableError as exc:
+            raise TwinError(unreadable(directory, str(exc))) from exc
     report = {"lines": fleet.offset, "rows": fleet.rows, "store": str(target)}
     if out is None:
         kept = directory.with_name(f"{directory.name}.before-{time.time_ns()}")
@@ -68,7 +72,7 @@ def _copy_rest(store: Store, new: Store) -> None:
         new.images.put(store.images.get(sha256))
     after = 0
     while letters := store.journal.dead_letters.list(1000, after):
-        new.journal.append((), [kept.letter for kept in letters], now_ns=time.time_ns())
+        new.journal.append((), [kept.as_it_came for kept in letters], now_ns=time.time_ns())
         after = letters[-1].id
 
 

@@ -13,11 +13,13 @@ from storage.journal import Journal
 from storage.store import Store
 from twin.checkpoint import OtherFormatError, restored
 from twin.cohort import KIND
+from twin.errors import TwinError, UnreadableError
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
 from twin.recorder import BLOCK, Recorder
 from twin.refolding import refolded
+from twin.release import mark, unreadable
 
 LINES_A_FOLD = 10_000
 FLUSH_ROWS = 4 * BLOCK  # rows that a long replay keeps in memory
@@ -39,8 +41,18 @@ def recovered(
 ) -> Recovered:
     """The fleet and the recorder as if nothing had happened.
 
-    Raises CorruptError where the journal is damaged behind the last good checkpoint.
+    Raises CorruptError where the journal is damaged behind the last good checkpoint, TwinError
+    for a line of a later release.
     """
+    try:
+        found = _recovered(store, clock, progress)
+    except UnreadableError as exc:
+        raise TwinError(unreadable(store.directory, str(exc))) from exc
+    mark(store.directory)
+    return found
+
+
+def _recovered(store: Store, clock: Clock, progress: Callable[[int, int], None]) -> Recovered:
     damage: list[str] = []
     fleet = _starting_point(store, damage)
     order = store.journal.catalogue.order()

@@ -33,6 +33,7 @@ from twin.settings import MqttTable, Settings
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 KEPT_BYTES = 256 << 20
+SMALLEST_PACKET, ROOM = 17 << 20, (1 << 20) - 16  # [byte] asked of the broker; beside a payload
 
 log = structlog.get_logger()
 
@@ -214,7 +215,8 @@ def _outgoing(mqtt: MqttSettings) -> MqttSettings:
 
 def mqtt_settings(settings: Settings) -> MqttSettings:
     """What the sensors room needs to know of the broker."""
-    t = settings.mqtt
+    t, ingest = settings.mqtt, settings.ingest
+    largest = max(ingest.max_image_bytes, ingest.max_message_bytes)
     return MqttSettings(
         host=t.host,
         port=t.port,
@@ -226,6 +228,7 @@ def mqtt_settings(settings: Settings) -> MqttSettings:
         tls_key=t.tls_key,
         session_expiry_s=t.session_expiry_s,
         max_inflight_bytes=settings.ingest.in_flight_bytes,
+        max_packet=max(SMALLEST_PACKET, largest + ROOM),
     )
 
 

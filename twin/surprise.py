@@ -19,13 +19,14 @@ import msgspec
 from sensors.limits import KEY_END
 from sensors.observation import AnyObservation, Confirmation, Inspection
 from twin.assimilate import Reading
+from twin.reserved import CONFIRMATION
 
 # Two lengths of one crack that are further apart than this factor are not of one crack: sizing
 # scatters by less than half of the length, and the closest units, inch and centimetre, lie 2.54
 # apart, so that a wrong unit is not confirmed by the right one.
 AGREE = 2.0
 YEAR_NS = 366 * 86_400 * 10**9
-SOURCE = "confirmation"  # of the stream that a confirmation is
+SOURCE = CONFIRMATION  # of the stream that a confirmation is
 _EXACT = 1.0 + 1e-9  # so that no rounding decides about the factor itself
 
 Fate = Literal["held", "confirmed", "dropped", "superseded"]

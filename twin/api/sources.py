@@ -11,8 +11,10 @@ from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import documented
 from twin.api.schema_service import Sources
+from twin.reserved import REGISTRATION, REGISTRATION_BEFORE
 
-REGISTRATIONS = ("twin", 0)  # source and boot of what is no sensor's
+# Source and boot of what is no sensor's.
+REGISTRATIONS = ((REGISTRATION, 0), (REGISTRATION_BEFORE, 0))
 
 
 def add_sources(app: FastAPI, context: Context) -> None:
@@ -33,7 +35,7 @@ def add_sources(app: FastAPI, context: Context) -> None:
                 "component": found.name,
                 "watermark": time_or_none(max(0, service.fleet.watermark_ns)),
                 "offset": service.committer.end,
-                "sources": [_source(*key, mark) for key, mark in marks if key != REGISTRATIONS],
+                "sources": [_source(*key, mark) for key, mark in marks if key not in REGISTRATIONS],
             }
         )
 
@@ -45,6 +47,6 @@ def _source(name: str, boot: int, mark: Mark) -> dict[str, Any]:
         "first": mark.first,
         "high": mark.high,
         "floor": mark.floor,
-        "missing": sum(b - max(a, mark.first) + 1 for a, b in mark.holes if b >= mark.first),
+        "missing": mark.missing,
         "holes": mark.holes,
     }
