@@ -27,12 +27,12 @@ from storage.store import Store
 from tests.twin.fakes import PRESS, REGISTRATION, T0_NS, house, wanted
 from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, series, spectrum
 from tests.twin.test_fold import assert_same, assert_same_rows
-from twin import news
 from twin.checking import checked
 from twin.component import Registration
 from twin.errors import SettingsError, TwinError
 from twin.fleet import EMPTY
 from twin.fold import Line, folded
+from twin.life import reason
 from twin.lines import COMPONENT, OBSERVATION, observed
 from twin.rebuilding import rebuild
 from twin.record import Row
@@ -118,7 +118,7 @@ def test_a_line_that_cannot_be_a_load_is_folded_past(name: str) -> None:
     assert_same_rows(result.rows, rows)
     if fault(o):
         without = folded(part, around, CLOCK)
-        one, other = (v.cohorts.popitem()[1] for v in (result.fleet, without.fleet))
+        one, other = (next(iter(v.cohorts.values())) for v in (result.fleet, without.fleet))
         assert torch.equal(one.state.length, other.state.length)
         assert result.fleet.watermark_ns == without.fleet.watermark_ns
         (note,) = (n for n in result.notes if n.kind == "implausible")
@@ -243,7 +243,6 @@ async def test_an_image_of_which_nothing_can_be_made_is_kept_as_failed(
 async def test_a_state_that_cannot_be_told_silences_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reason = news.reason
 
     def broken(cohort: Any, row: int, *, at_limit: bool) -> Any:
         if cohort.members[row] == PRESS:
