@@ -222,7 +222,15 @@ async def test_every_series_that_is_known_is_there_before_anything_happens(tmp_p
         "twin_model_info"  # there is no component
     }
     reasons = {s.labels["reason"] for s in families["twin_dead_letters"].samples}
-    assert reasons == {*REASONS, "component", "ahead", "calibration", "behind", "conflict"}
+    assert reasons == {
+        *REASONS,
+        "component",
+        "ahead",
+        "calibration",
+        "failed",
+        "behind",
+        "conflict",
+    }
     source = "".join(path.read_text() for path in Path(twin.__file__).parent.glob("*.py"))
     raised = re.findall(r'MalformedError\(\s*"(\w+)"', source)
     assert {"component", "ahead", "calibration"} <= set(raised) <= reasons
