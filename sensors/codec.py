@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from sensors.envelope import FORMS, event_time, too_large
 from sensors.errors import MalformedError
-from sensors.limits import LATEST_NS, Limits
+from sensors.limits import Limits
 from sensors.observation import AnyObservation, Inspection, Quantity, Series, Spectrum
 from sensors.quality import NULL_CODES, missing
 from sensors.refusal import UNREADABLE, malformed, refusal, shown
+from sensors.sound import ends_in_time
 from sensors.topics import Topics
 from sensors.units import Unit, length_unit, load_unit
 from sensors.unreadable import Form
@@ -128,15 +129,15 @@ def _series(component: str, wire: WireLoad, limits: Limits) -> Series:
 
 
 def _check_extent(t_ns: int, n: int, rate_hz: float, limits: Limits) -> None:
-    """Refuse a series that is empty, too long, too fast, or ends after the last instant."""
+    """Refuse a series that is empty, too long, too fast, or lasts beyond the last instant."""
     if n == 0:
         raise malformed("value", "tension is []: a series needs a sample")
     if n > limits.samples:
         raise malformed("size", f"tension has {n} samples, more than {limits.samples}")
     if rate_hz > limits.rate_hz:
         raise malformed("value", f"rate_hz {rate_hz} is over {limits.rate_hz:g}")
-    if t_ns + (n - 1) / rate_hz * 1e9 >= LATEST_NS:
-        raise malformed("value", f"rate_hz {rate_hz} puts the last of {n} samples after 2200")
+    if not ends_in_time(t_ns, n, rate_hz):
+        raise malformed("value", f"rate_hz {rate_hz} lets {n} samples last beyond 2200")
 
 
 class _Held(NamedTuple):

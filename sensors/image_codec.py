@@ -84,6 +84,8 @@ def _snapshot(component: str, wire: WireImage, data: bytes, limits: Limits) -> S
         raise malformed("value", f"kind {shown(wire.kind)} is not crack or microstructure")
     if wire.pixel_size > _LARGEST_PIXEL:
         raise too_large("pixel_size", wire.pixel_size, _LARGEST_PIXEL, "m")
+    if len(data) > limits.image:
+        raise malformed("size", f"data of {len(data)} bytes is over {limits.image}")
     t_ns = event_time(wire, limits)
     media_type, width, height = probe(data, limits)
     return Snapshot(

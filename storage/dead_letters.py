@@ -39,6 +39,12 @@ class KeptLetter(NamedTuple):
         """Whether the payload is incomplete, so that it cannot be submitted again."""
         return self.payload_size > len(self.letter.payload)
 
+    @property
+    def as_it_came(self) -> DeadLetter:
+        """The letter for another store, which shall know what it lacks."""
+        size = self.payload_size if self.cut else 0
+        return msgspec.structs.replace(self.letter, cut_from=size)
+
 
 class Census(NamedTuple):
     """How much is kept."""
@@ -211,8 +217,8 @@ def _kept_if_whole(row: Row) -> KeptLetter | None:
 
 def _body(letter: DeadLetter, most: int) -> bytes:
     """A letter as it is kept: all of it, or its beginning if that would take much of `most`."""
-    size, kept = len(letter.payload), min(PAYLOAD_BYTES, most // 4)
-    if size > kept:
+    size, kept = max(len(letter.payload), letter.cut_from), min(PAYLOAD_BYTES, most // 4)
+    if len(letter.payload) > kept:
         letter = msgspec.structs.replace(letter, payload=letter.payload[:kept])
     return msgspec.msgpack.encode(_Body(letter, size))
 

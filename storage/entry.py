@@ -27,3 +27,4 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     payload: bytes
     content_type: str = ""
     properties: dict[str, str] = {}
+    cut_from: int = 0  # bytes of the payload as it came, where `payload` is only its beginning

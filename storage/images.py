@@ -13,7 +13,6 @@ from storage.durable import disk, make_directory, remove_leftovers, write_whole
 from storage.errors import CorruptError, MissingError
 from storage.space import part
 
-LARGEST = 16 << 20  # [byte]
 DISK_PART = 2  # all images together take no more than half of the disk
 ANY = 1 << 62  # [byte]
 LENT = ".lent"  # suffix of a file beside an image: it is not settled whether that stays
@@ -32,10 +31,9 @@ class _Lent:
 class Images:
     """A directory of images: `ab/abcdef…`."""
 
-    def __init__(self, directory: Path, *, largest: int = LARGEST, is_look: bool = False) -> None:
+    def __init__(self, directory: Path, *, is_look: bool = False) -> None:
         """Create the directory if need be, remove what a crash left half-written."""
         self._directory = directory
-        self._largest = largest
         self._lock = threading.Lock()
         self._lent: dict[str, _Lent] = {}
         with disk():
@@ -115,10 +113,8 @@ class Images:
     def put(self, data: bytes) -> str:
         """Keep an image durably; its SHA-256. Again with the same bytes, nothing happens.
 
-        Raises ValueError above the size limit, UnavailableError.
+        How large one may be is decided at the door. Raises UnavailableError.
         """
-        if len(data) > self._largest:
-            raise ValueError(f"an image of {len(data)} bytes is larger than {self._largest}")
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._path(sha256)
         with disk():

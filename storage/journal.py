@@ -15,7 +15,7 @@ from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.log_mending import settled_log
-from storage.marks import Judgement, Key, Mark, Marks, Outcome, sealed, unsealed
+from storage.marks import Judgement, Jump, Key, Mark, Marks, Outcome, sealed, unsealed
 from storage.repeats import Repeats
 from storage.seal import SUFFIX, Seal, SealFile
 
@@ -32,6 +32,7 @@ class Appended(NamedTuple):
     missing: int  # sequence numbers newly noticed to be missing
     filled: int  # sequence numbers that had been missing and came after all
     kept: dict[int, Entry] = {}  # noqa: RUF012  never changed: what is here under the key of each conflict, if it still is
+    jumps: Sequence[Jump] = ()  # numbers far above the last of their streams
 
 
 class _Unsealed(NamedTuple):
@@ -151,7 +152,9 @@ class Journal:
         self._end += len(judgement.accepted)
         self._repeats.add(judgement.accepted)
         outcomes, kept = self._repeats.compared(entries, judgement.outcomes)
-        appended = Appended(first, outcomes, judgement.missing, judgement.filled, kept)
+        appended = Appended(
+            first, outcomes, judgement.missing, judgement.filled, kept, judgement.jumps
+        )
         if seal is not None:
             self._unsealed = _Unsealed(seal, entries, dead_letters, appended)
             self._sealed_before()

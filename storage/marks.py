@@ -4,6 +4,10 @@ A stream is one (component, source, boot), whose messages count up by one. Its m
 number seen and the intervals below it that are still missing. A number above the mark is new; one
 below it is new only inside a hole. A stream may begin in the middle and out of order, so that the
 `LEAD` numbers before its first message are admitted as well, without being counted as missing.
+
+A number that is more than `JUMP` above the last is a number gone wrong rather than so many messages
+lost: what it jumps over is a hole as any other, so that what comes after all is taken, but its
+numbers are counted neither as missing nor as filled.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from storage.entry import Entry
 from storage.errors import CorruptError
 
 HOLES = 64  # the most intervals that are remembered for a stream; the lowest is forgotten first
+JUMP = 1_000_000  # numbers that one message may leave out and have them counted as missing
 LEAD = 1024  # numbers before the first message of a stream that are still admitted
 
 Key = tuple[str, str, int]  # component, source, boot
@@ -40,6 +45,13 @@ class Mark(NamedTuple):
     high: int  # the highest number seen
     floor: int  # below it nothing is remembered
     holes: tuple[tuple[int, int], ...] = ()  # missing (from, to), both inclusive, ascending
+    jumped: tuple[tuple[int, int], ...] = ()  # parts of it that were jumped over, not counted
+
+    @property
+    def missing(self) -> int:
+        """How many numbers count as missing."""
+        spans = ((max(low, self.first), high) for low, high in self.holes)
+        return sum(b - a + 1 for a, b in spans if a <= b and not _within(self.jumped, a))
 
 
 class Verdict(NamedTuple):
@@ -49,6 +61,18 @@ class Verdict(NamedTuple):
     mark: Mark
     missing: int = 0  # numbers newly noticed to be missing
     filled: int = 0  # numbers that had been counted as missing and came after all
+    jumped: int = 0  # numbers left out at once, too many to be missing
+
+
+class Jump(NamedTuple):
+    """A number far above the last of its stream."""
+
+    component: str
+    source: str
+    boot: int
+    t_ns: int
+    last: int  # number before it
+    seq: int
 
 
 class Judgement(NamedTuple):
@@ -60,6 +84,7 @@ class Judgement(NamedTuple):
     last: dict[Key, int]  # the place of each stream's last entry among those accepted
     missing: int
     filled: int
+    jumps: Sequence[Jump] = ()
 
 
 def beginning(seq: int) -> Mark:
@@ -73,9 +98,18 @@ def verdict(mark: Mark, seq: int) -> Verdict:
     if seq == mark.high + 1:
         return Verdict(Outcome.ACCEPTED, mark._replace(high=seq))
     if seq > mark.high:
-        missed = _bounded(mark._replace(high=seq), (*mark.holes, (mark.high + 1, seq - 1)))
-        return Verdict(Outcome.ACCEPTED, missed, missing=seq - mark.high - 1)
+        hole, left_out = (mark.high + 1, seq - 1), seq - mark.high - 1
+        is_jump = left_out > JUMP
+        after = mark._replace(high=seq, jumped=(*mark.jumped, hole) if is_jump else mark.jumped)
+        missed = _bounded(after, (*mark.holes, hole))
+        if is_jump:
+            return Verdict(Outcome.ACCEPTED, missed, jumped=left_out)
+        return Verdict(Outcome.ACCEPTED, missed, missing=left_out)
     return _late(mark, seq)
+
+
+def _within(spans: tuple[tuple[int, int], ...], seq: int) -> bool:
+    return any(low <= seq <= high for low, high in spans)
 
 
 def _late(mark: Mark, seq: int) -> Verdict:
@@ -83,19 +117,23 @@ def _late(mark: Mark, seq: int) -> Verdict:
         if low <= seq <= high:
             rest = tuple(hole for hole in ((low, seq - 1), (seq + 1, high)) if hole[0] <= hole[1])
             filled = _bounded(mark, mark.holes[:i] + rest + mark.holes[i + 1 :])
-            return Verdict(Outcome.ACCEPTED, filled, filled=int(seq > mark.first))
+            counts = seq > mark.first and not _within(mark.jumped, seq)
+            return Verdict(Outcome.ACCEPTED, filled, filled=int(counts))
     return Verdict(Outcome.BEHIND if seq < mark.floor else Outcome.DUPLICATE, mark)
 
 
 def _bounded(mark: Mark, holes: tuple[tuple[int, int], ...]) -> Mark:
-    if len(holes) <= HOLES:
-        return mark._replace(holes=holes)
-    forgotten = holes[-HOLES - 1]
-    return mark._replace(holes=holes[-HOLES:], floor=forgotten[1] + 1)
+    floor = mark.floor if len(holes) <= HOLES else holes[-HOLES - 1][1] + 1
+    kept = holes[-HOLES:]
+    jumped = tuple(
+        (low, high) for low, high in mark.jumped if any(a <= high and low <= b for a, b in kept)
+    )
+    return mark._replace(holes=kept, floor=floor, jumped=jumped)
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(tuple[Mark, int])
+_FIELDS_BEFORE = 4  # of a mark: earlier releases read those, and know of no jumps
 
 
 def _seal(key: Key, body: bytes) -> bytes:
@@ -107,7 +145,7 @@ def sealed(key: Key, mark: Mark, last: int) -> bytes:
 
     They end with a checksum that also covers the key.
     """
-    body = _encode((mark, last))
+    body = _encode((mark if mark.jumped else mark[:_FIELDS_BEFORE], last))
     return body + _seal(key, body)
 
 
@@ -116,7 +154,11 @@ def unsealed(key: Key, data: bytes) -> tuple[Mark, int]:
     body = data[:-4]
     if data[-4:] != _seal(key, body):
         raise CorruptError(f"the mark of stream {key} does not match its checksum")
-    return _decoder.decode(body)
+    mark, last = _decoder.decode(body)
+    if not mark.jumped:  # an earlier release counted what was jumped over; nobody else shall pay
+        wide = tuple((low, high) for low, high in mark.holes if high - low >= JUMP)
+        mark = mark._replace(jumped=wide)
+    return mark, last
 
 
 class Marks:
@@ -151,6 +193,7 @@ class Marks:
         accepted: list[Entry] = []
         touched: dict[Key, Mark] = {}
         last: dict[Key, int] = {}
+        jumps: list[Jump] = []
         missing = filled = 0
         for entry in entries:
             key = (entry.component, entry.source, entry.boot)
@@ -166,7 +209,9 @@ class Marks:
                 touched[key] = found.mark
                 missing += found.missing
                 filled += found.filled
-        return Judgement(outcomes, accepted, touched, last, missing, filled)
+                if found.jumped and mark is not None:
+                    jumps.append(Jump(*key, entry.t_ns, mark.high, entry.seq))
+        return Judgement(outcomes, accepted, touched, last, missing, filled, jumps)
 
     def following(self, entries: Sequence[Entry]) -> Judgement:
         """All of them taken, as they were once, and the marks after them; changes nothing."""

@@ -29,7 +29,10 @@ PORTION = 256  # newcomers that are made at a time
 
 # What a step or a remaining life may raise. State and load follow from the journal: it would be
 # raised at every start again. Memory that runs out is not among them (`out_of_memory`).
-TROUBLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+TROUBLE = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
 
 AnyStepper = CrackStepper | PathStepper
 AnyState = CrackState | PathState

@@ -13,7 +13,7 @@ from storage.entry import DeadLetter, Entry
 from storage.errors import UnavailableError
 from storage.journal import Appended, Journal
 from storage.marks import Outcome
-from twin.conflicts import Refusal, conflicts, meant
+from twin.conflicts import Refusal, conflicts, jumps, meant
 from twin.fold import Line, Note
 from twin.metrics import Metrics
 from twin.obeying import Obeying
@@ -119,6 +119,8 @@ class Committer:
         if notes := conflicts(refused):
             self._metrics.conflicts.inc(sum(1 for r in refused if r.is_conflict))
             self.tell(notes)
+        if receipt.jumps:
+            self.tell(jumps(receipt.jumps))
         await self._deliver(parcels, receipt.outcomes)
 
     async def _appended(

@@ -11,7 +11,7 @@ from sensors.instant import rfc3339
 from sensors.observation import Series, Spectrum
 from storage.entry import Entry
 from storage.journal import Appended
-from storage.marks import Outcome
+from storage.marks import Jump, Outcome
 from twin.fold import Note
 
 
@@ -89,4 +89,17 @@ def conflicts(refused: Sequence[Refusal]) -> list[Note]:
             {"source": source, "boot": boot, "seq": entries[0].seq, "count": len(entries)},
         )
         for (component, source, boot), entries in found.items()
+    ]
+
+
+def jumps(found: Sequence[Jump]) -> list[Note]:
+    """One note for each number that is far above the last of its stream."""
+    return [
+        Note(
+            "jump",
+            jump.component,
+            jump.t_ns,
+            {"source": jump.source, "boot": jump.boot, "last": jump.last, "seq": jump.seq},
+        )
+        for jump in found
     ]

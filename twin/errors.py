@@ -4,6 +4,7 @@
   + SettingsError    a setting or a file cannot be used: say so and stop
   + UnknownError     there is no such component
   + ConflictError    somebody else changed it first
+  + UnreadableError  a line of the journal is of another release: say which, and stop
   + OverloadedError  too much is asked at once: come again later
 """
 
@@ -26,6 +27,10 @@ class UnknownError(TwinError):
 
 class ConflictError(TwinError):
     """Somebody else changed it first."""
+
+
+class UnreadableError(TwinError):
+    """A line of the journal that this release cannot read."""
 
 
 class OverloadedError(TwinError):

@@ -14,6 +14,7 @@ KINDS = {
     "inspection": "A measured length was believed.",
     "late": "One older than the last, or than a break, was kept and not believed.",
     "clipped": "One that no crack can have was believed as the nearest length that one can.",
+    "jump": "A sequence number far above the last of its stream.",
     "surprise": "One that jumps was held, confirmed, dropped or superseded (`outcome`).",
     "limit": "The crack reached the alarm length, or the part broke: once, until it is repaired.",
     "fractured": "The part broke: once for each break.",

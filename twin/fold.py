@@ -19,6 +19,7 @@ from models import tree
 from models.crack_load import CrackLoad, timely
 from models.crack_state import mean
 from sensors.errors import MalformedError
+from sensors.limits import LATEST_NS
 from sensors.observation import (
     AnyObservation,
     Confirmation,
@@ -29,6 +30,7 @@ from sensors.observation import (
     Spectrum,
 )  # fmt: skip
 from sensors.quality import ASIDE
+from sensors.sound import fault
 from sensors.watch import Watch
 from twin.assimilate import Finding, Inlet, Reading, Track, crack_load, rounds, t_end_ns
 from twin.cohort import (
@@ -117,7 +119,7 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:
     """How many of `lines` are evidence from behind the watermark."""
     observed = (line.what for line in lines if not isinstance(line.what, _NO_EVIDENCE))
-    return sum(t_end_ns(o) < fleet.watermark_ns for o in observed)
+    return sum(not fault(o) and t_end_ns(o) < fleet.watermark_ns for o in observed)
 
 
 def _watching(fleet: Fleet, clock: Clock) -> Watching:
@@ -148,6 +150,10 @@ def _segments(
     passed = clock.tick_ns(max(watching.watermark_ns, 0))
     for line in lines:
         if isinstance(line.what, Component):
+            ready.append(line)
+            continue
+        if why := fault(line.what):  # it has no time: it moves no clock, and is passed over below
+            notes.append(_unsound(line.component, line.what, why))
             ready.append(line)
             continue
         before, seen_ns = watching.watermark_ns, t_end_ns(line.what) - clock.lateness_ns
@@ -206,6 +212,12 @@ def _held(watching: Watching, line: Line, clock: Clock, notes: list[Note]) -> Li
     return line._replace(t_ns=now_ns)
 
 
+def _unsound(component: str, o: AnyObservation, why: str) -> Note:
+    """That an observation was left out which is nothing to be stepped by."""
+    data: dict[str, Value] = {"why": why, "source": o.source, "boot": o.boot, "seq": o.seq}
+    return Note("implausible", component, o.t_ns if 0 <= o.t_ns < LATEST_NS else 0, data)
+
+
 def _ticks(watching: Watching, before: int, passed: int, clock: Clock) -> list[int]:
     """The record ticks that the watermark has passed: one, or one for each step of a jump."""
     steps = watching.moves or [watching.watermark_ns]
@@ -240,11 +252,28 @@ def _applied(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
         part = list(run)
         if is_registration:
             components = [line.what for line in part if isinstance(line.what, Component)]
-            fleet = registered(fleet, components)
-            notes += [Note("registered", c.name, 0, {"revision": c.revision}) for c in components]
+            fleet = _registered(fleet, components, notes)
         else:
             fleet = _observed(fleet, part, notes)
     return replace(fleet, offset=fleet.offset + len(lines))
+
+
+def _registered(fleet: Fleet, components: Sequence[Component], notes: list[Note]) -> Fleet:
+    """The fleet after registrations; one that no stepper can be made of changes nothing."""
+    try:
+        fleet = registered(fleet, components)
+    except NO_LOAD as exc:
+        if out_of_memory(exc):
+            raise
+        if len(components) == 1:
+            why = f"revision {components[0].revision}: {type(exc).__name__}: {exc}"
+            notes.append(Note("implausible", components[0].name, 0, {"why": why}))
+            return fleet
+        for component in components:
+            fleet = _registered(fleet, [component], notes)
+        return fleet
+    notes += [Note("registered", c.name, 0, {"revision": c.revision}) for c in components]
+    return fleet
 
 
 def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
@@ -254,7 +283,7 @@ def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
         o, place = line.what, fleet.places.get(line.component)
         if isinstance(o, Component):
             raise TypeError(f"{line.component}: a registration is not an observation")
-        if place is not None:
+        if place is not None and not fault(o):
             r = fleet.components[line.component].registration
             reading = Reading(place.row, o, r.calibrated, r.plausible, r.surprise, line.t_ns)
             if isinstance(o, Inspection):

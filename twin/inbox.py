@@ -13,17 +13,21 @@ from sensors.image_codec import decode_image
 from sensors.limits import Limits
 from sensors.mqtt import Message
 from sensors.observation import AnyObservation, Series, Spectrum
+from sensors.refusal import malformed
+from sensors.sound import fault
 from sensors.topics import Topics
 from storage.entry import DeadLetter, Entry
 from storage.images import Images
 from storage.marks import Outcome
 from twin.assimilate import t_end_ns
+from twin.cohort import TROUBLE
 from twin.committer import Parcel
 from twin.component import Component
 from twin.conflicts import Refusal
 from twin.fold import Line
 from twin.lines import observed
 from twin.own_clock import OwnClock, Source
+from twin.reserved import check_source
 
 BESIDE = 1000  # topics beside the root that are told of
 STRAYS, COPY_S = 16, 1.0  # latest ones, and how soon a copy of one comes by another subscription
@@ -59,8 +63,9 @@ class Inbox:
     ) -> Parcel:
         """The parcel of a batch of messages; `done` is called once all of it is durable.
 
-        Nothing is written here; see `stored`. Raises HeldError, where the caller can wait and ask
-        again, if it is our own clock that some are ahead of.
+        Nothing is written here; see `stored`. Whatever is wrong with a message costs that message
+        alone. Raises HeldError, where the caller can wait and ask again, if it is our own clock
+        that some are ahead of.
         """
         entries: list[Entry] = []
         lines: list[Line] = []
@@ -68,7 +73,7 @@ class Inbox:
         origin: list[Message] = []
         images: dict[int, bytes] = {}
         waiting = 0  # bytes of images
-        latest = time.time_ns() + self.max_ahead_ns if self.max_ahead_ns is not None else None
+        latest = self._latest_ns()
         judged = [  # but not our own, where the broker shows us all
             (m, self._judged(m, latest)) for m in messages if not self.topics.is_outgoing(m.topic)
         ]
@@ -97,15 +102,33 @@ class Inbox:
             images=images,
         )
 
+    def judged(self, message: Message, *, ours: bool = False) -> AnyObservation:
+        """What one message says; raises MalformedError.
+
+        `ours` is what the service says in the words of a sensor, under a name of its own.
+        """
+        o, _ = self._judged(message, self._latest_ns(), ours=ours)
+        if isinstance(o, MalformedError):
+            raise o
+        return o
+
+    def _latest_ns(self) -> int | None:
+        return time.time_ns() + self.max_ahead_ns if self.max_ahead_ns is not None else None
+
     def _judged(
-        self, message: Message, latest_ns: int | None
+        self, message: Message, latest_ns: int | None, *, ours: bool = False
     ) -> tuple[AnyObservation | MalformedError, bytes | None]:
         """What a message says, or why it is refused, and the image that it brings."""
         try:
-            o, image = self._observation(message)
+            o, image = self._decoded(message)
+            if not ours:
+                check_source(o.source)
             self._check(o, latest_ns)
         except MalformedError as exc:
             return exc, None
+        except (*TROUBLE, MemoryError) as exc:  # or the broker would deliver it again for ever
+            why = f"judging it raised {type(exc).__name__}: {exc}"
+            return malformed("failed", f"{why}; please report it"), None
         return o, image
 
     def stored(self, parcel: Parcel) -> Parcel:
@@ -154,13 +177,13 @@ class Inbox:
         size = sum(len(message.payload) for message in messages)
         return size > HEAVY or any(message.topic.endswith("/image") for message in messages)
 
-    def _observation(self, message: Message) -> tuple[AnyObservation, bytes | None]:
-        """What a message says, and the image that it brings."""
+    def _decoded(self, message: Message) -> tuple[AnyObservation, bytes | None]:
+        """What a message says, and the image that it carries."""
         topic, payload = message.topic, message.payload
         kind, properties = message.content_type or None, message.properties
-        if not topic.endswith("/image"):
-            return decode(topic, payload, kind, properties, self.limits, self.topics), None
-        return decode_image(topic, payload, properties, kind, self.limits, self.topics)
+        if topic.endswith("/image"):
+            return decode_image(topic, payload, properties, kind, self.limits, self.topics)
+        return decode(topic, payload, kind, properties, self.limits, self.topics), None
 
     def _with_room(self, o: AnyObservation, waiting: int) -> AnyObservation | MalformedError:
         """The observation, or why its image is refused: images leave room on the disk for loads."""
@@ -176,6 +199,8 @@ class Inbox:
         component = self.component(o.component)
         if component is None or component.retired:
             raise MalformedError("component", f"component {o.component!r} is not registered")
+        if why := fault(o):
+            raise malformed("value", why)
         if latest_ns is not None and t_end_ns(o) > latest_ns:
             raise AheadError((o.component, o.source), t_end_ns(o))
         is_strain = isinstance(o, Series | Spectrum) and o.quantity == "strain"

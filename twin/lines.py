@@ -6,14 +6,17 @@ from collections.abc import Iterable
 
 import msgspec
 import structlog
+from pydantic import ValidationError
 
 from sensors.observation import AnyObservation, encoded, observation
 from storage.entry import Entry
 from storage.journal import Journal
 from storage.passing import Gap
 from twin.component import Component
-from twin.errors import TwinError
+from twin.errors import UnreadableError
 from twin.fold import Line
+from twin.reserved import REGISTRATION
+from twin.sentences import sentence
 
 log = structlog.get_logger()
 OBSERVATION, COMPONENT = "observation", "component"
@@ -30,7 +33,7 @@ def registration(component: Component, t_ns: int) -> Entry:
     When it was made stands in the entry, and nowhere twice.
     """
     body = component.model_dump_json(exclude={"registered_ns"}).encode()
-    return Entry(COMPONENT, component.name, "twin", 0, component.revision, t_ns, body)
+    return Entry(COMPONENT, component.name, REGISTRATION, 0, component.revision, t_ns, body)
 
 
 def made(component: Component, t_ns: int) -> Component:
@@ -39,14 +42,21 @@ def made(component: Component, t_ns: int) -> Component:
 
 
 def line(entry: Entry) -> Line:
-    """What an entry says; raises TwinError if this version cannot read it."""
+    """What an entry says; raises UnreadableError if this version cannot read it."""
     try:
         if entry.kind == COMPONENT:
             component = Component.model_validate_json(entry.body)
             return Line(entry.component, made(component, entry.t_ns))
         return Line(entry.component, observation(entry.body))
+    except ValidationError as exc:
+        raise UnreadableError(_of(entry, sentence(exc, Component))) from exc
     except (msgspec.DecodeError, ValueError) as exc:
-        raise TwinError(f"journal: {entry.component} seq {entry.seq}: {exc}") from exc
+        raise UnreadableError(_of(entry, str(exc))) from exc
+
+
+def _of(entry: Entry, why: str) -> str:
+    what = "registration" if entry.kind == COMPONENT else "line of the journal"
+    return f"a {what} of {entry.component} (source {entry.source}, seq {entry.seq}): {why}"
 
 
 def lines(entries: Iterable[Entry]) -> list[Line]:

@@ -39,14 +39,8 @@ _KINDS = {
 }
 
 BY_JOURNAL = (Outcome.BEHIND.value, Outcome.CONFLICT.value)  # what it does not take
-DEAD = (
-    *REASONS,
-    "component",
-    "ahead",
-    "calibration",
-    "room",
-    *BY_JOURNAL,
-)  # every reason of a dead letter
+# Every reason of a dead letter.
+DEAD = (*REASONS, "component", "ahead", "calibration", "room", "failed", *BY_JOURNAL)
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -107,6 +101,10 @@ class Metrics:
         )
         self.filled = self._counter(
             "twin_sequence_gaps_filled", "Missing sequence numbers that arrived late."
+        )
+        self.jumps = self._counter(
+            "twin_sequence_jumps",
+            "Sequence numbers too far above the last to count what lies between as missing.",
         )
         self.duplicates = self._counter("twin_duplicates", "Observations refused as duplicates.")
         self.conflicts = self._counter(
@@ -265,6 +263,7 @@ class Metrics:
         self.commit_seconds.observe(seconds)
         self.gaps.inc(receipt.missing)
         self.filled.inc(receipt.filled)
+        self.jumps.inc(len(receipt.jumps))
         pairs = zip((type(line.what) for line in lines), receipt.outcomes, strict=True)
         for (kind, outcome), count in counted(pairs).items():
             self.observations.labels(_KINDS[kind], outcome.name.lower()).inc(count)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
-from twin.cohort import Readings
+from twin.cohort import TROUBLE, Readings, out_of_memory
 from twin.component import Component
 from twin.events import Value
 from twin.fleet import Fleet
@@ -22,6 +24,8 @@ from twin.status import Signs, Status, status
 
 RESOLUTION = 1e-5  # smallest change of the crack length that is told [m]
 LIFE_RESOLUTION = 0.05  # and of the remaining life, as a share of it
+
+log = structlog.get_logger()
 
 
 class Sign(NamedTuple):
@@ -61,12 +65,12 @@ class Told:
 
     def of(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
         """A note for each of these whose state has moved by a resolution."""
-        yield from self._moved(fleet, names)
-        yield from self._beyond(fleet, names & fleet.places.keys())
+        yield from _each(partial(self._moved, fleet), names)
+        yield from _each(partial(self._beyond, fleet), names & fleet.places.keys())
 
     def at_start(self, fleet: Fleet) -> Iterator[Note]:
         """The states of all: what was retained of them may be of before."""
-        yield from self._moved(fleet, fleet.places.keys())
+        yield from _each(partial(self._moved, fleet), fleet.places.keys())
 
     def refreshed(self, fleet: Fleet, most: int) -> list[Note]:
         """The states of those that moved within the resolutions, so many; they stay no news.
@@ -76,7 +80,7 @@ class Told:
         names = list(islice(self._stirred, most))
         for name in names:
             del self._stirred[name]
-        return list(self._pages(fleet, self._present(fleet, names)))
+        return _each(lambda some: self._pages(fleet, self._present(fleet, some)), names)
 
     def grown_stale(self, fleet: Fleet) -> Iterator[Note]:
         """A note for each component whose status has changed by the clock alone."""
@@ -84,7 +88,7 @@ class Told:
         known = list(self._signs.items())  # whoever steps may tell meanwhile
         changed = {name for name, sign in known if status(sign.signs, now_ns) != sign.status}
         if changed:
-            yield from self._moved(fleet, changed)
+            yield from _each(partial(self._moved, fleet), changed)
 
     def _moved(self, fleet: Fleet, names: Collection[str]) -> Iterator[Note]:
         moved = dict[str, Sign]()
@@ -131,6 +135,19 @@ class Told:
             state = fleet.cohorts[place.cohort].state
             what = "; ".join(outside(component, state, place.row))
             yield Note("outside", name, int(state.t_ns[place.row]), {"what": what})
+
+
+def _each(told: Callable[[Collection[str]], Iterator[Note]], names: Collection[str]) -> list[Note]:
+    """What is told of all of them, or, if that fails, of each of which it can be told."""
+    try:
+        return list(told(names))
+    except TROUBLE as exc:
+        if out_of_memory(exc):
+            raise
+        if len(names) == 1:
+            log.error("state_not_told", component=next(iter(names)), reason=f"{exc!r}")
+            return []
+    return [note for name in names for note in _each(told, {name})]
 
 
 def _sign(

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 import structlog
 
@@ -24,11 +25,12 @@ from models.crack_image_network import CrackNetwork
 from sensors.errors import MalformedError
 from sensors.images import pixels
 from sensors.limits import Limits
-from sensors.observation import AnyObservation, Readout, Snapshot, observation
+from sensors.observation import AnyObservation, Inspection, Readout, Snapshot, observation
 from storage.errors import CorruptError, MissingError, UnavailableError
 from storage.journal import Journal
 from storage.passing import passing_over
 from storage.store import Store
+from twin.cohort import TROUBLE
 from twin.committer import Committer
 from twin.component import Component
 from twin.fleet import Fleet
@@ -45,8 +47,7 @@ RETRY_S = 5.0  # until a disk that did not obey is tried again
 
 # What numpy, scipy and torch raise over pictures: an image must never stop the service.
 _UNREADABLE = (
-    MalformedError, CorruptError, MissingError, ValueError, ArithmeticError, LookupError,
-    MemoryError, RuntimeError,
+    MalformedError, CorruptError, MissingError, MemoryError, *TROUBLE,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -166,7 +167,11 @@ class ImageReading:
             return
         offset, end = 0, self._committer.end
         while offset < end:
-            offset, unread = await self._hall.journal(_unread, self._store.journal, offset, end)
+            try:
+                offset, unread = await self._hall.journal(_unread, self._store.journal, offset, end)
+            except CorruptError as exc:  # those that come are read all the same
+                log.error("images_not_looked_for", offset=offset, reason=str(exc))
+                return
             for snapshot in unread:
                 await self._settle(snapshot, reader)
             await asyncio.sleep(PAUSE_S)
@@ -181,11 +186,7 @@ class ImageReading:
         began = time.perf_counter()
         found = await self._reading(snapshot, reader)
         known = self._hall.known(snapshot.component) or known
-        inspection = None
-        if isinstance(found, str):
-            readout = failed(snapshot, reader.name, found)
-        else:
-            readout, inspection = derived(snapshot, found, reader.name, *known)
+        readout, inspection = _made(snapshot, found, reader.name, known)
         await self._keep([readout] if inspection is None else [readout, inspection])
         self._tell(readout, time.perf_counter() - began)
 
@@ -225,6 +226,18 @@ class ImageReading:
         return await asyncio.get_running_loop().run_in_executor(self._thread, f, *args)
 
 
+def _made(
+    snapshot: Snapshot, found: Reading | str, reader: str, known: Known
+) -> tuple[Readout, Inspection | None]:
+    """What is kept of a reading, and the inspection that it makes, if any."""
+    if isinstance(found, str):
+        return failed(snapshot, reader, found), None
+    try:
+        return derived(snapshot, found, reader, *known)
+    except TROUBLE as exc:
+        return failed(snapshot, reader, f"judging it raised {type(exc).__name__}: {exc}"), None
+
+
 def _is_read(journal: Journal, snapshot: Snapshot) -> bool:
     return journal.mark(snapshot.component, SOURCE, boot_of(snapshot)) is not None
 
@@ -237,7 +250,10 @@ def _unread(journal: Journal, offset: int, end: int) -> tuple[int, list[Snapshot
     for _, entries in passing_over(journal, offset, stop, partial(told, journal)):
         for entry in entries:
             if entry.kind == OBSERVATION and b"snapshot" in entry.body[:16]:
-                what = observation(entry.body)
+                try:
+                    what = observation(entry.body)
+                except msgspec.DecodeError:  # whoever folds says what is wrong with it
+                    continue
                 if isinstance(what, Snapshot) and what.kind == "crack":
                     found.append(what)
     return max(stop, offset + 1), [s for s in found if not _is_read(journal, s)]

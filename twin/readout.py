@@ -20,8 +20,9 @@ from models.crack_image import Reading
 from sensors.limits import KEY_END
 from sensors.observation import Inspection, Readout, Snapshot
 from twin.component import Component
+from twin.reserved import IMAGE
 
-SOURCE = "image"  # of what is derived from images
+SOURCE = IMAGE  # of what is derived from images
 METHOD = "image"
 POINTS = 256  # of a path that is kept
 APART = 3.0  # standard deviations that a crack may seem to have shrunk by

@@ -17,10 +17,11 @@ from storage.store import Store
 from storage.swapping import beside, holds_store, settled, swap_in
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
-from twin.errors import SettingsError, TwinError
+from twin.errors import SettingsError, TwinError, UnreadableError
 from twin.fleet import Clock, Fleet, clock_of
 from twin.lodging import absent
 from twin.refolding import Refold
+from twin.release import unreadable
 from twin.remedies import remedied
 from twin.settings import Settings
 
@@ -46,6 +47,9 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
         try:
             with Store(target) as new:
                 fleet = rebuilt(store, new, clock)
+        except UnreadableError as exc:
+            shutil.rmtree(target, ignore_errors=True)
+            raise TwinError(unreadable(directory, str(exc))) from exc
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
@@ -93,7 +97,7 @@ def _copy_rest(store: Store, new: Store) -> None:
         new.images.put(store.images.get(sha256))
     after = 0
     while letters := store.journal.dead_letters.list(1000, after, most_bytes=LETTERS_BYTES):
-        new.journal.append((), [kept.letter for kept in letters], now_ns=time.time_ns())
+        new.journal.append((), [kept.as_it_came for kept in letters], now_ns=time.time_ns())
         after = letters[-1].id
 
 

@@ -14,6 +14,7 @@ from storage.journal import Journal
 from storage.store import Store
 from twin.checkpoint import OtherFormatError, restored
 from twin.cohort import KIND
+from twin.errors import TwinError, UnreadableError
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
@@ -21,6 +22,7 @@ from twin.mending import mended_trajectory, require_no_later_state, whole_states
 from twin.pace import Pace
 from twin.recorder import BLOCK, FLUSH_ROWS, Recorder
 from twin.refolding import refolded
+from twin.release import mark, unreadable
 from twin.remedies import dropped, remedied, with_remedy
 
 LINES_A_FOLD, BYTES_A_FOLD = 10_000, 4 << 20  # that are folded before a stop is looked for
@@ -44,9 +46,19 @@ def recovered(
 
     It writes what it must, and nothing where the disk does not obey. `progress` is told how many
     lines of how many are folded, and may raise to end it.
-    Raises CorruptError where the journal is damaged behind the last good checkpoint. Where the
-    history of a state that is whole is damaged, and cannot be made again, the state goes on.
+    Raises CorruptError where the journal is damaged behind the last good checkpoint, TwinError for
+    a line of a later release. Where the history of a state that is whole is damaged, and cannot be
+    made again, the state goes on.
     """
+    try:
+        found = _recovered(store, clock, progress)
+    except UnreadableError as exc:
+        raise TwinError(unreadable(store.directory, str(exc))) from exc
+    mark(store.directory)
+    return found
+
+
+def _recovered(store: Store, clock: Clock, progress: Callable[[int, int], None]) -> Recovered:
     progress(0, store.journal.end)
     if store.damage or not store.journal.end:
         with remedied(store.directory):

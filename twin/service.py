@@ -282,7 +282,14 @@ class Service:
 
         Raises MissingError, and MalformedError if it is refused again.
         """
-        kept = (await self.journal(self.store.journal.dead_letters.get, number)).letter
+        found = await self.journal(self.store.journal.dead_letters.get, number)
+        kept = found.letter
+        if found.cut:  # as it is it would take the key of what its sender still has
+            raise MalformedError(
+                "size",
+                f"of dead letter {number} only {len(kept.payload)} of {found.payload_size} bytes "
+                "are kept: let its sender send it again",
+            )
         message = Message(kept.topic, kept.payload, kept.content_type, kept.properties)
         parcel = await self.query(self.inbox.parcel, [message], lambda: None)
         if parcel.dead:

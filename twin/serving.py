@@ -42,6 +42,7 @@ ACCEPTED = 64  # connections that asyncio takes in one go, before the doors see 
 BACKLOG = 2048  # that the kernel lets wait
 BUFFER_BYTES = 256 << 10  # that the kernel holds for a connection, each way
 SWEEP_TICKS = 5  # of uvicorn's, 0.1 s each
+SMALLEST_PACKET, ROOM = 17 << 20, (1 << 20) - 16  # [byte] asked of the broker; beside a payload
 
 log = structlog.get_logger()
 
@@ -250,7 +251,8 @@ def _outgoing(mqtt: MqttSettings) -> MqttSettings:
 
 def mqtt_settings(settings: Settings) -> MqttSettings:
     """What the sensors room needs to know of the broker."""
-    t = settings.mqtt
+    t, ingest = settings.mqtt, settings.ingest
+    largest = max(ingest.max_image_bytes, ingest.max_message_bytes)
     return MqttSettings(
         host=t.host,
         port=t.port,
@@ -262,6 +264,7 @@ def mqtt_settings(settings: Settings) -> MqttSettings:
         tls_key=t.tls_key,
         session_expiry_s=t.session_expiry_s,
         max_inflight_bytes=settings.ingest.in_flight_bytes,
+        max_packet=max(SMALLEST_PACKET, largest + ROOM),
     )
 
 

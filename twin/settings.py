@@ -33,6 +33,7 @@ from sensors.topics import Topics
 from twin.errors import SettingsError, unreadable
 from twin.sentences import faults, nearest
 
+LARGEST_MESSAGE = 255 << 20  # [byte] what one packet of MQTT can carry, with room for its topic
 PREFIX, SEPARATOR = "TWIN_", "__"  # of environment variables
 
 
@@ -152,9 +153,16 @@ class IngestTable(_Table):
     backfill_every_s: float = Field(
         600.0, ge=0, description="Least time between two, and longest wait for quiet."
     )
-    max_message_bytes: int = Field(1_048_576, ge=1024, description="Largest load or inspection.")
+    max_message_bytes: int = Field(
+        1_048_576, ge=1024, le=LARGEST_MESSAGE, description="Largest load or inspection."
+    )
     max_samples: int = Field(100_000, ge=1, description="Most samples in a message.")
-    max_image_bytes: int = Field(16_777_216, ge=1024, description="Largest image.")
+    max_image_bytes: int = Field(
+        16_777_216,
+        ge=1024,
+        le=LARGEST_MESSAGE,
+        description="Largest image; the broker's limit on packets has to be 1 MiB above it.",
+    )
     max_image_pixels: int = Field(64_000_000, ge=1, description="Most pixels in an image.")
     read_images: bool = Field(True, description="Measure the crack on images of kind `crack`.")
     queue_observations: int = Field(

@@ -19,6 +19,7 @@ import msgspec
 from sensors.limits import KEY_END
 from sensors.observation import AnyObservation, Confirmation, Inspection
 from twin.assimilate import Reading
+from twin.reserved import CONFIRMATION
 
 # Two lengths of one crack that are further apart than this factor are not of one crack: sizing
 # scatters by less than half of the length, and the closest units, inch and centimetre, lie 2.54
@@ -27,7 +28,7 @@ AGREE = 2.0
 DAY_NS = 86_400 * 10**9  # after which an instrument may confirm what it said itself
 SURE = 3.0  # standard deviations by which a length has to differ to contradict another
 YEAR_NS = 366 * 86_400 * 10**9
-SOURCE = "confirmation"  # of the stream that a confirmation is
+SOURCE = CONFIRMATION  # of the stream that a confirmation is
 _EXACT = 1.0 + 1e-9  # so that no rounding decides about the factor itself
 
 Fate = Literal["held", "confirmed", "dropped", "superseded"]

@@ -12,10 +12,12 @@ from __future__ import annotations
 from heapq import nlargest
 from typing import NamedTuple
 
+from twin.reserved import IMAGE
+
 NEVER = -(2**63)
 MAX_JUMP_NS = 6 * 3600 * 10**9
 
-DERIVED = "image"  # the source of what is read from images, which has no clock of its own
+DERIVED = IMAGE  # the source of what is read from images, which has no clock of its own
 FEWEST = 2  # sources that confirm each other, whatever the number of those known
 NEXT_TO_ALL = 0.75  # of the sources known
 PATIENCE = 3  # messages of a source that nobody confirms and nobody denies

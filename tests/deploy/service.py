@@ -31,6 +31,7 @@ COUNTERS = [
     *counter("TwinDeadLetters", "twin_dead_letters_total", reason="unit"),
     *counter("TwinImplausible", "twin_implausible_total"),
     *counter("TwinKeyConflicts", "twin_key_conflicts_total"),
+    *counter("TwinSequenceJump", "twin_sequence_jumps_total"),
     *counter("TwinSamplesSetAside", "twin_samples_set_aside_total", reason="null"),
     *counter("TwinGaugeDoubtful", "twin_quality_findings_total", reason="stuck"),
     *counter("TwinBackfillFailed", "twin_backfills_total", outcome="outrun"),

@@ -92,7 +92,7 @@ def test_memory_is_bounded_while_the_disk_crawls_and_the_broker_floods(tmp_path:
         twin.until(lambda: kept(twin, COUNT), "keeps everything")
         assert twin.readiness() == 200
     assert most - before < GROWTH
-    assert depth <= WAITING + IN_FLIGHT / (8 * SAMPLES)
+    assert depth <= 2 * (WAITING + IN_FLIGHT / (8 * SAMPLES))  # as much is in hand, being stepped
 
 
 async def test_lines_wait_up_to_a_number_and_a_size() -> None:

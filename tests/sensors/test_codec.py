@@ -202,7 +202,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (SERIES, {"rate_hz": 0}, "value", "rate_hz is 0: must be above zero"),
     (SERIES, {"rate_hz": -1}, "value", "rate_hz is -1"),
     (SERIES, {"rate_hz": 1e6 + 1}, "value", "rate_hz 1000001.0 is over 1e+06"),
-    (SERIES, {"rate_hz": 1e-300}, "value", "rate_hz 1e-300 puts the last of 2 samples after 2200"),
+    (SERIES, {"rate_hz": 1e-300}, "value", "rate_hz 1e-300 lets 2 samples last beyond 2200"),
     (SERIES, {"tension": []}, "value", "tension is []"),
     (SERIES, {"tension": 1.0}, "type", "tension is 1.0: must be a list, not a number"),
     (SERIES, {"tension": [1, "2"]}, "type", 'tension[1] is "2": must be a number, not a text'),

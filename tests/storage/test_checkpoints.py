@@ -108,16 +108,6 @@ def test_an_image_is_kept_once_under_its_sum(tmp_path: Path) -> None:
     assert again.verify() == []
 
 
-@pytest.mark.parametrize(("size", "fits"), [(9, True), (10, True), (11, False)])
-def test_an_image_above_the_limit_is_refused(tmp_path: Path, size: int, fits: bool) -> None:
-    images = Images(tmp_path, largest=10)
-    if fits:
-        assert len(images.get(images.put(bytes(size)))) == size
-    else:
-        with pytest.raises(ValueError, match=f"{size} bytes"):
-            images.put(bytes(size))
-
-
 def test_a_damaged_image_is_never_served_and_healed_by_putting_it_again(tmp_path: Path) -> None:
     images = Images(tmp_path)
     sha256 = images.put(b"crack")

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import CorruptError
-from storage.marks import HOLES, LEAD, Mark, Marks, Outcome, beginning, sealed, unsealed, verdict
+from storage.marks import (
+    HOLES,
+    JUMP,
+    LEAD,
+    Mark,
+    Marks,
+    Outcome,
+    beginning,
+    sealed,
+    unsealed,
+    verdict,
+)
 from tests.storage.conftest import entry
 
 ACCEPTED, DUPLICATE, BEHIND = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.BEHIND
@@ -101,3 +113,43 @@ def test_a_mark_survives_its_bytes_and_a_flipped_bit_does_not() -> None:
             unsealed(key, bytes(damaged))
     with pytest.raises(CorruptError):
         unsealed(("plant/press", "daq", 2), data)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "missing"), [(JUMP - 1, JUMP - 1), (JUMP, JUMP), (JUMP + 1, 0)]
+)
+def test_a_number_far_above_the_last_is_a_jump_and_not_so_many_losses(
+    left_out: int, missing: int
+) -> None:
+    judgement = Marks().judgement([entry(5), entry(6 + left_out)])
+    assert judgement.outcomes == [ACCEPTED, ACCEPTED]
+    assert judgement.missing == missing
+    assert [(j.last, j.seq) for j in judgement.jumps] == ([] if missing else [(5, 6 + left_out)])
+    assert judgement.touched["plant/press", "daq", 1].missing == missing
+
+
+def test_real_losses_count_after_two_far_numbers_and_nobody_fills_them_for_others() -> None:
+    """They made 1.8e16 missing, to which a float cannot add ten."""
+    far = 2**53 - 1000
+    judgement = Marks().judgement([entry(seq) for seq in (0, far // 2, far, far + 11)])
+    assert (judgement.missing, len(judgement.jumps)) == (10, 2)
+    marks = Marks()
+    marks.advance(judgement.touched, marks.numbered(judgement.touched))
+    inside = [1, 2, 500_000, 3, 400_000, far - 1, far // 2 + 1]
+    after = marks.judgement([entry(seq) for seq in inside])
+    assert after.outcomes == [ACCEPTED] * len(inside), "what comes after all is taken"
+    assert (after.missing, after.filled) == (0, 0)
+    filled = marks.judgement([entry(far + 5)])
+    assert (filled.outcomes, filled.filled) == ([ACCEPTED], 1)
+
+
+def test_marks_know_their_jumps_again_and_those_of_earlier_releases() -> None:
+    key = ("plant/press", "daq", 1)
+    mark = verdict(verdict(beginning(0), 5 * JUMP).mark, 10).mark
+    assert mark.jumped == ((1, 5 * JUMP - 1),)
+    assert unsealed(key, sealed(key, mark, 7)) == (mark, 7)
+    far = verdict(beginning(0), 5 * JUMP).mark
+    before = sealed(key, far._replace(jumped=()), 7)
+    assert unsealed(key, before)[0].missing == 0
+    gap = verdict(beginning(0), 3).mark
+    assert msgspec.msgpack.decode(sealed(key, gap, 7)[:-4]) == [[0, 3, 0, [[1, 2]]], 7]

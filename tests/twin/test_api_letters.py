@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 from storage.entry import DeadLetter
-from tests.twin.fakes import T0_NS, House, house
+from tests.twin.fakes import PRESS, T0_NS, House, house, wanted
+from tests.twin.test_one_bad_line import image
 from twin.api.readable import LARGEST, SHOWN, readable
 from twin.api.schema_service import Letters
 from twin.metrics import DEAD
+from twin.rebuilding import rebuild
 
 SECOND_NS = 10**9
 
@@ -175,3 +177,40 @@ def test_whatever_a_payload_holds_it_is_shown_short_or_not_at_all(
         assert len(found.text) <= SHOWN
         assert found.text.replace("\n", "").isprintable()
         found.text.encode()
+
+
+async def test_what_is_not_whole_is_not_submitted_again_and_its_key_stays_free(
+    tmp_path: Path,
+) -> None:
+    """The cut image was recorded; the camera's own second try was a duplicate after that."""
+    data, whole = tmp_path / "data", image((1 << 20) + 1)
+    fits = image(1 << 20, seq="2")
+    async with house(data) as home:
+        dead = home.service.inbox.parcel([whole, fits], lambda: None).dead
+        assert [found.reason for found in dead] == ["component", "component"]
+        await refuse(home, *dead)
+    rebuild(wanted(data), data, None)  # which copies the letters
+    async with house(data) as home:
+        await home.register(PRESS)
+        answer = await home.http.post("/api/v1/dead-letters/1/resubmit")
+        assert answer.status_code == 422
+        assert "of dead letter 1 only 1048576 of 1048577 bytes are kept" in answer.text
+        items = (await home.json("dead-letters?order=asc"))["items"]
+        assert [(item["payload_bytes"], item["whole"]) for item in items] == [
+            (1048577, False),
+            (1048576, True),
+        ]
+        assert len(home.service.store.images) == 0
+        parcel = home.service.inbox.parcel([whole], lambda: None)
+        outcomes = await home.service.committer.outcomes(parcel.entries, parcel.lines)
+        assert [outcome.value for outcome in outcomes] == ["accepted"]
+        answer = await home.http.post("/api/v1/dead-letters/2/resubmit")
+        assert (answer.status_code, answer.json()["outcome"]) == (200, "accepted")
+
+
+async def test_a_stray_that_is_submitted_twice_is_refused_twice(home: House) -> None:
+    """The second time it was no news, and nothing was there to be judged."""
+    await refuse(home, DeadLetter(T0_NS, "twin/v1/a/b/lod", "topic", "sentence", b"{}"))
+    for _ in range(2):
+        answer = await home.http.post("/api/v1/dead-letters/1/resubmit")
+        assert answer.status_code == 422, answer.text

@@ -15,7 +15,7 @@ from nanoarrow.ipc import InputStream
 from tests.twin.fakes import PRESS, House, house
 from twin.api.arrow import ARROW
 from twin.api.schema import Described, History, Items, State
-from twin.status import STATUSES
+from twin.status import FLAGS, STATUSES
 
 HERE = f"components/{PRESS}"
 
@@ -301,6 +301,7 @@ async def test_an_empty_fleet_has_an_empty_list(tmp_path: Path) -> None:
             "next": None,
             "total": 0,
             "counts": dict.fromkeys(STATUSES, 0),
+            "flagged": dict.fromkeys(FLAGS, 0),
         }
         assert await home.json("components") == nobody
         assert await home.json("components?status=ok&sort=margin") == nobody

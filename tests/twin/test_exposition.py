@@ -222,7 +222,8 @@ async def test_every_series_that_is_known_is_there_before_anything_happens(tmp_p
         "twin_model_info"  # there is no component
     }
     reasons = {s.labels["reason"] for s in families["twin_dead_letters"].samples}
-    assert reasons == {*REASONS, "component", "ahead", "calibration", "room", "behind", "conflict"}
+    own = {"component", "ahead", "calibration", "room", "failed", "behind", "conflict"}
+    assert reasons == {*REASONS, *own}
     source = "".join(path.read_text() for path in Path(twin.__file__).parent.glob("*.py"))
     raised = re.findall(r'(?:MalformedError|super\(\).__init__)\(\s*"(\w+)"', source)
     assert {"component", "ahead", "calibration", "room"} <= set(raised) <= reasons

@@ -9,7 +9,6 @@ from typing import Annotated
 import msgspec
 from fastapi import FastAPI, Header, Path, Response
 
-from sensors.errors import MalformedError
 from sensors.limits import KEY_END
 from sensors.mqtt_packets import Message
 from sensors.observation import Inspection
@@ -20,10 +19,10 @@ from twin.api.beliefs import row
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Confirmed, Inspected, InspectionBody
+from twin.reserved import HTTP
 from twin.surprise import SOURCE as SOURCE_OF_CONFIRMATIONS
 from twin.surprise import confirmation, identity, stream_of
 
-SOURCE = "http"
 Identity = Annotated[
     str,
     Path(
@@ -136,13 +135,10 @@ async def _is_known(context: Context, name: str, source: str, boot: int, seq: in
 
 def _observation(context: Context, name: str, body: InspectionBody, key: str | None) -> Inspection:
     """The inspection as if it had come by MQTT, so that the same checks judge it."""
-    fields = {**body.model_dump(), "source": SOURCE, "boot": _boot(name, key), "seq": 0}
+    fields = {**body.model_dump(), "source": HTTP, "boot": _boot(name, key), "seq": 0}
     topic = Topics(context.service.settings.mqtt.root).inspection(name)
     message = Message(topic, msgspec.json.encode(fields), JSON, {})
-    parcel = context.service.inbox.parcel([message], lambda: None)
-    if parcel.dead:
-        raise MalformedError(parcel.dead[0].reason, parcel.dead[0].sentence)
-    observation = parcel.lines[0].what
+    observation = context.service.inbox.judged(message, ours=True)
     assert isinstance(observation, Inspection)  # by its topic
     return observation
 

@@ -222,6 +222,7 @@ def _letter(kept: KeptLetter) -> dict[str, Any]:
         },
         "payload": base64.b64encode(letter.payload[:SHOWN]).decode(),
         "payload_bytes": kept.payload_size,
+        "whole": not kept.cut,
         "decoded": decoded.text,
         "decoded_as": decoded.form,
     }

@@ -22,6 +22,7 @@ class Letter(Page):
     properties: dict[str, str]
     payload: str = Field(description="The payload's beginning in base 64.")
     payload_bytes: int
+    whole: bool = Field(description="False where it was cut: that is not submitted again.")
     decoded: str | None = Field(
         description="The payload's beginning as text: JSON as it came, MessagePack as JSON. Null "
         "for what is neither."

@@ -12,8 +12,10 @@ from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import documented
 from twin.api.schema_service import Sources
+from twin.reserved import REGISTRATION, REGISTRATION_BEFORE
 
-REGISTRATIONS = ("twin", 0)  # source and boot of what is no sensor's
+# Source and boot of what is no sensor's.
+REGISTRATIONS = ((REGISTRATION, 0), (REGISTRATION_BEFORE, 0))
 
 _PLACE = r"^[A-Za-z0-9._:-]{1,64}~[0-9]{1,19}$"
 _AFTER = "`next` of the page before: a source and its boot."
@@ -41,7 +43,7 @@ def add_sources(app: FastAPI, context: Context) -> None:
         found = context.component(site, component)
         marks_of = service.store.journal.marks_of
         known = await context.reads.ask(marks_of, found.name)  # at HTTP, each inspection is one
-        known = [(key, mark) for key, mark in known if key != REGISTRATIONS]
+        known = [(key, mark) for key, mark in known if key not in REGISTRATIONS]
         behind = known if after is None else known[bisect_right(known, _key(after), key=_first) :]
         marks = behind[:limit]
         return json_answer(
@@ -76,6 +78,6 @@ def _source(name: str, boot: int, mark: Mark) -> dict[str, Any]:
         "first": mark.first,
         "high": mark.high,
         "floor": mark.floor,
-        "missing": sum(b - max(a, mark.first) + 1 for a, b in mark.holes if b >= mark.first),
+        "missing": mark.missing,
         "holes": mark.holes,
     }
