@@ -291,6 +291,7 @@ class Service:
                 "are kept: let its sender send it again",
             )
         message = Message(kept.topic, kept.payload, kept.content_type, kept.properties)
+        await self.query(self.inbox.judged, message)  # a stray is told of once in a parcel
         parcel = await self.query(self.inbox.parcel, [message], lambda: None)
         if parcel.dead:
             raise MalformedError(parcel.dead[0].reason, parcel.dead[0].sentence)
