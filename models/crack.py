@@ -18,6 +18,7 @@ from models.crack_growth import (
 from models.crack_load import (
     CrackLoad,
     blocks,
+    broken_at,
     check,
     dated,
     forgotten,
@@ -115,6 +116,7 @@ class CrackStepper:
             measured_sd=zeros.clone(),
             innovation=zeros.clone(),
             t_inspected_ns=ticks,
+            t_broken_ns=ticks.clone(),
             t_ns=ticks.clone(),
         )
 
@@ -124,10 +126,12 @@ class CrackStepper:
         Raises ValueError for a load that is not finite, or not a load.
         """
         check(load, len(state.a))
-        state = loaded(self, state, load)
+        before, state = state, loaded(self, state, load)
+        state = state._replace(t_broken_ns=broken_at(before, state, load))
         if load.inspected.any():
             state = _inspected(state, load)
-        return state._replace(t_ns=dated(state.t_ns, load))
+        broken = broken_at(before, state, load)
+        return state._replace(t_broken_ns=broken, t_ns=dated(state.t_ns, load))
 
     def taken(self, state: CrackState, load: CrackLoad) -> CrackState:
         """The cracks after the samples and blocks; whether a peak breaks them is left open."""

@@ -200,9 +200,15 @@ class _Seen(Protocol):
     @property
     def t_inspected_ns(self) -> Tensor: ...
     @property
-    def t_ns(self) -> Tensor: ...
+    def t_broken_ns(self) -> Tensor: ...
     @property
     def fractured(self) -> Tensor: ...
+
+
+def broken_at(before: _Seen, after: _Seen, load: CrackLoad) -> Tensor:
+    """Time (n,) of what broke the cracks, that of `load` where it did."""
+    broke = after.fractured & ~before.fractured
+    return torch.where(broke, load.t_ns, after.t_broken_ns)
 
 
 def timely(load: CrackLoad, state: _Seen) -> Tensor:
@@ -210,7 +216,7 @@ def timely(load: CrackLoad, state: _Seen) -> Tensor:
 
     An older one has been overtaken: whoever looked later knows better, and nobody saw the break.
     """
-    before_break = state.fractured & (load.t_ns < state.t_ns)
+    before_break = state.fractured & (load.t_ns < state.t_broken_ns)
     return load.inspected & (load.t_ns >= state.t_inspected_ns) & ~before_break
 
 

@@ -41,6 +41,7 @@ class CrackState(NamedTuple):
     measured_sd: Tensor  # (n,) [m]
     innovation: Tensor  # (n,) measured − believed just before [m]
     t_inspected_ns: Tensor  # (n,) int64, 0: never
+    t_broken_ns: Tensor  # (n,) int64 of what broke it, 0: never
     t_ns: Tensor  # (n,) int64 last evidence
 
 

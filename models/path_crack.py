@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from models.crack_growth import tallied
-from models.crack_load import CrackLoad, check, counted_load, dated, forgotten, timely
+from models.crack_load import (
+    CrackLoad,
+    broken_at,
+    check,
+    counted_load,
+    dated,
+    forgotten,
+    timely,
+)
 from models.crack_peaks import loaded
 from models.crack_state import MOST_OPEN, columns
 from models.direction import equivalent
@@ -82,6 +90,7 @@ class PathState(NamedTuple):
     measured_sd: Tensor  # (n,) [m]
     innovation: Tensor  # (n,) measured − believed just before [m]
     t_inspected_ns: Tensor  # (n,) int64, 0: never
+    t_broken_ns: Tensor  # (n,) int64 of what broke it, 0: never
     t_ns: Tensor  # (n,) int64 last evidence
 
 
@@ -128,6 +137,7 @@ class PathStepper:
             measured_sd=zeros.clone(),
             innovation=zeros.clone(),
             t_inspected_ns=torch.zeros(n, dtype=torch.int64),
+            t_broken_ns=torch.zeros(n, dtype=torch.int64),
             t_ns=torch.zeros(n, dtype=torch.int64),
         )
 
@@ -137,13 +147,15 @@ class PathStepper:
         Raises ValueError for a load that is not finite, or not a load.
         """
         check(load, len(state.a))
-        state = loaded(self, state, load)
+        before, state = state, loaded(self, state, load)
+        state = state._replace(t_broken_ns=broken_at(before, state, load))
         if load.inspected.any():
             anew = _replaced(state, load) & state.fractured
             counter, memory = forgotten(anew, state.counter, state.exposure)
             state = state._replace(counter=counter, exposure=memory)
             state = _inspected(state, load, self._open_when_measured(state, load))
-        return state._replace(t_ns=dated(state.t_ns, load))
+        broken = broken_at(before, state, load)
+        return state._replace(t_broken_ns=broken, t_ns=dated(state.t_ns, load))
 
     def taken(self, state: PathState, load: CrackLoad) -> PathState:
         """The cracks after the samples and blocks; whether a peak breaks them is left open."""

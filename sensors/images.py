@@ -108,11 +108,23 @@ def pixels(data: bytes, limits: Limits) -> NDArray[np.uint8] | NDArray[np.uint16
         with Image.open(io.BytesIO(data), formats=[kind.upper()]) as image:
             if image.size != (width, height):
                 raise undecodable(kind, f"its header says {width} × {height}, not {image.size}")
+            if kind == "jpeg" and _has_larger(image):
+                raise undecodable(kind, "a larger picture follows the first: export that one alone")
             return grey(image, kind, scale)
     except UnidentifiedImageError as exc:  # its text is an address in memory
         raise undecodable(kind, f"it is damaged, or a rare kind of {kind}: {_ADVICE}") from exc
     except _UNDECODABLE as exc:
         raise undecodable(kind, f"its pixels are damaged or of a rare kind ({exc})") from exc
+
+
+def _has_larger(image: Image.Image) -> bool:
+    """Whether the first of several pictures in one file is a smaller one, as thumbnails are."""
+    sizes, first = [], image.size
+    for i in range(1, getattr(image, "n_frames", 1)):
+        image.seek(i)
+        sizes.append(image.size)
+    image.seek(0)
+    return any(w * h > first[0] * first[1] for w, h in sizes)
 
 
 def _format(data: bytes) -> str | None:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import structlog
 
 from storage.catalogue import Checkpoint, Order
@@ -166,7 +167,8 @@ class Backfill:
                 service.fleet = refold.fleet
         with suppress(UnavailableError):
             await service.journal(service.store.keep_checkpoints, 1)
-        service.told(_passed(before, refold.fleet), waiting)
+        moved = {*waiting, *_moved(before, refold.fleet)}
+        service.told(_passed(before, refold.fleet), moved)
         self._tell(waiting, "caught_up")
 
     async def _counted(self, order: Order, checkpoint: Checkpoint) -> None:
@@ -215,6 +217,20 @@ class Backfill:
 
 def _numbers(waiting: dict[str, int]) -> dict[str, int]:
     return {"components": len(waiting), "observations": sum(waiting.values())}
+
+
+def _moved(before: Fleet, after: Fleet) -> set[str]:
+    """Who is believed to be something else than by the lines in the order of arrival."""
+    names = set[str]()
+    for key, cohort in after.cohorts.items():
+        old = before.cohorts.get(key)
+        if old is None or old.members != cohort.members:
+            names.update(cohort.members)
+            continue
+        pairs = zip(old.view(), cohort.view(), strict=True)
+        differ = np.logical_or.reduce([one != other for one, other in pairs])
+        names.update(cohort.members[i] for i in np.flatnonzero(differ))
+    return names - {""}
 
 
 def _passed(before: Fleet, after: Fleet) -> list[Note]:

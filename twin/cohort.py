@@ -19,6 +19,7 @@ from models.crack_state import mean
 from models.forecast import has_load, remaining
 from models.path_crack import PathState, PathStepper
 from models.path_forecast import with_remaining as path_with_remaining
+from models.retardation import Overload
 from models.tables import shape_name
 from sensors.watch import Watch, anew, watch
 from twin.component import Component, PlateParameters
@@ -186,14 +187,19 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
     if returns(before, after):
         return replace(fresh, evidence=new, pending=new)
     history = tree.rows(old.state, index)
-    state = fresh.state
+    state, passed = fresh.state, fresh.limit_passed
     if type(history) is type(state) and _start(after) == _start(before):
         carried = {name: getattr(history, name) for name in (*_HISTORY, *_own(history))}
         gate = state.counter.gate
         state = state._replace(**carried)
         state = state._replace(counter=state.counter._replace(gate=gate))
         if isinstance(state, CrackState):
+            if _stressed(after) != _stressed(before):
+                none = Overload(state.length, torch.zeros_like(state.length))
+                state = state._replace(overload=none)
             state = remarked(state, new)
+        beyond = (mean(state.length) >= state.a_limit) | state.fractured
+        passed = old.limit_passed[index] & beyond
     watched = tree.rows(old.watched, index)
     if _channel(after) != _channel(before):
         watched = watched._replace(whole=torch.from_numpy(anew(watched.whole.numpy())))
@@ -202,6 +208,7 @@ def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohor
         state=state,
         feed=tree.rows(old.feed, index),
         watched=watched,
+        limit_passed=passed,
         evidence=new,
         pending=new,
     )
@@ -218,6 +225,11 @@ def _start(component: Component) -> tuple[object, ...]:
     if isinstance(r.geometry, PlateParameters):
         return r.crack_length, r.geometry
     return (r.crack_length,)
+
+
+def _stressed(component: Component) -> tuple[object, ...]:
+    """What the stress intensity of a load came from: another one leaves no zone to go by."""
+    return component.registration.geometry, component.registration.calibration
 
 
 def _own(state: AnyState) -> tuple[str, ...]:
@@ -238,6 +250,7 @@ _HISTORY = (
     "measured_sd",
     "innovation",
     "t_inspected_ns",
+    "t_broken_ns",
     "t_ns",
 )
 

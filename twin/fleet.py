@@ -81,6 +81,8 @@ def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
     for after in registrations:
         before = components.get(after.name)
         components[after.name] = _watched(before, after)
+        if after.retired:
+            held.pop(after.name, None)
         if before is None:
             fresh.setdefault(layout(after.registration.stepper()), []).append(after)
             places[after.name] = Place("", -1)

@@ -2,7 +2,8 @@
 
 A line's place is its event time; where its clock was not believed when it came, the watermark of
 then: so it stays among its contemporaries, who deny it again. First registrations come before
-everything, changes when they were made.
+everything, with their changes until anything was heard of the part; later changes when they were
+made.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class InTime:
         self._times: Ints = np.zeros(0, np.int64)  # of the lines that are not taken [ns]
         self._offsets: Ints = np.zeros(0, np.int64)
         self._sizes: Ints = np.zeros(0, np.int64)  # [byte]
+        self._heard = set[str]()  # components of which anything came yet
         self.known = 0  # lines whose places are known
 
     @property
@@ -76,7 +78,8 @@ class InTime:
 
     def _place(self, entry: Entry) -> int:
         if entry.kind == COMPONENT:
-            return -1 if entry.seq == 1 else entry.t_ns
+            return entry.t_ns if entry.component in self._heard else -1
+        self._heard.add(entry.component)
         watching, source = self._watching, (entry.component, entry.source)
         if entry.source == DERIVED:
             believed = watching.derived(entry.t_ns)

@@ -521,3 +521,16 @@ def test_pixels_that_end_too_early_are_refused() -> None:
             pixels(data[: len(data) - 300], LIMITS)
         assert caught.value.reason == "image"
         assert "0x7" not in str(caught.value), "no addresses of this process"
+
+
+def test_a_thumbnail_before_the_picture_is_no_picture() -> None:
+    """A multi-picture JPEG: the first of its pictures was taken, whatever its size."""
+    small, large = (Image.new("L", (side, side), 90) for side in (64, 384))
+    made = {}
+    for name, pages in {"first": (large, small), "last": (small, large)}.items():
+        buffer = io.BytesIO()
+        pages[0].save(buffer, "MPO", save_all=True, append_images=[pages[1]])
+        made[name] = buffer.getvalue()
+    assert pixels(made["first"], Limits()).shape == (384, 384)
+    with pytest.raises(MalformedError, match="a larger picture follows the first"):
+        pixels(made["last"], Limits())

@@ -256,3 +256,24 @@ async def test_a_first_message_of_2036_does_not_stop_a_single_sensor_for_ever(
         state = await at.json(f"components/{PRESS}/state")
         assert state["time"] == state["last_evidence"] == "2026-03-11T10:49:00Z"
         assert state["history_is"] == "complete"
+
+
+async def test_a_part_that_only_the_order_of_time_changes_is_told_of(tmp_path: Path) -> None:
+    """An inspection behind newer load moves it, when another part is caught up."""
+    async with house(tmp_path / "data", ingest=SOON) as at:
+        await at.register(PRESS, *OTHERS, surprise_factor=None)
+        await today(at)
+        await at.load(OTHERS[0], TODAY + 2.0, 100_000.0)
+        await at.inspect(OTHERS[0], TODAY + 1.0, 0.006)
+        page = await at.json(f"components/{OTHERS[0]}/state")
+        last = at.service.events.last_id
+        await old(at)
+        await until(lambda: outcomes(at) == 1)
+        moved = (await at.json(f"components/{OTHERS[0]}/state"))["crack_length"]
+        assert moved > page["crack_length"] + 1e-5
+        told = [
+            e.data["crack_length"]
+            for e in at.service.events.since(last)[0]
+            if (e.kind, e.component) == ("state", OTHERS[0])
+        ]
+        assert told == [pytest.approx(moved)]

@@ -82,6 +82,50 @@ def test_an_inspection_that_waits_is_not_of_the_part_that_returns() -> None:
     assert NAME not in folded(strict, change, CLOCK).fleet.held
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"geometry": {"kind": "edge_crack", "W": 0.03}, "crack_limit": 0.02}, {}),
+        ({"calibration": {"gain": 3.0}}, {"calibration": {"gain": 1.0}}),
+    ],
+    ids=["geometry", "calibration"],
+)
+def test_a_corrected_registration_keeps_no_zone_of_the_wrong_one(
+    first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    """60 MPa in a part said to be narrow, or under a gain of 3, stopped growth for good."""
+    wrong = component(**WIDE | {"crack_length": 0.018} | first)
+    right = component(revision=2, **WIDE | {"crack_length": 0.018} | then)
+    some, many = [spectrum(i, i, cycles=((6e7, 3e7, n),)) for i, n in ((1, 10.0), (2, 3000.0))]
+    value = folded(fleet(wrong), [some, Line(NAME, right), many], CLOCK).fleet
+    begun = believed(folded(fleet(wrong), [some], CLOCK).fleet)[0]
+    fresh = component(**WIDE | {"crack_length": begun} | then)
+    expected = believed(folded(fleet(fresh), [many], CLOCK).fleet)[0]
+    assert believed(value)[0] - begun == pytest.approx(expected - begun, rel=1e-3)
+
+
+def test_a_part_at_its_limit_is_told_of_once_whatever_is_changed() -> None:
+    value = folded(fleet(component(**WIDE)), [inspection(1, 0.051, 1.0)], CLOCK)
+    assert "limit" in {note.kind for note in value.notes}
+    on = [told(2, life_alert_cycles=10.0), spectrum(9, 9.0, cycles=((1e6, 6e5, 1.0),))]
+    assert "limit" not in {note.kind for note in folded(value.fleet, on, CLOCK).notes}
+
+
+def test_a_broken_part_can_be_inspected_though_its_gauge_goes_on() -> None:
+    broken = after(spectrum(1, 1.0, cycles=((9e8, 4.6e8, 1e6),)), spectrum(2, 50.0))
+    found = folded(broken, [inspection(1, 0.012, 30.0)], CLOCK).fleet
+    assert believed(found)[0] == pytest.approx(0.012)
+    before = folded(broken, [inspection(1, 0.012, 0.5)], CLOCK)
+    assert "late" in {note.kind for note in before.notes}
+
+
+def test_nothing_waits_for_a_part_that_is_retired() -> None:
+    strict = fleet(component(**WIDE | {"surprise_factor": 2.0}))
+    held = folded(strict, [inspection(1, 0.04, 1.0)], CLOCK).fleet
+    assert NAME in held.held
+    assert NAME not in folded(held, [told(2, retired=True, surprise_factor=2.0)], CLOCK).fleet.held
+
+
 def test_a_part_whose_limit_changes_remembers_everything() -> None:
     before = after(*LOADED)
     value = folded(before, [told(2, crack_limit=0.06)], CLOCK).fleet

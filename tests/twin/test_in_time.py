@@ -104,3 +104,24 @@ def test_steps_give_what_one_step_gives_where_nothing_old_comes_between() -> Non
         many.finish(N + 2)
         assert_same(one.fleet, many.fleet)
         assert one.recorder.rows == many.recorder.rows > 20
+
+
+def test_changes_before_anything_was_heard_belong_to_the_first_registration(
+    tmp_path: Path,
+) -> None:
+    """A length that was mistyped and put right at once lost every older load at a catch-up."""
+    name = "plant/press-1"
+
+    def put(revision: int, at_s: float) -> Entry:
+        return registration(component(name, revision), T0 + round(at_s * SECOND))
+
+    load = observed(spectrum(1, 50.0, name).what)  # type: ignore[arg-type]
+    with Store(tmp_path / "data") as store:
+        store.journal.append([put(1, 100.0), put(2, 200.0), load, put(3, 300.0)], now_ns=T0)
+        found = [e for portion in all_of(sorting(store), 4) for e in portion]
+    assert [(e.kind, e.seq) for e in found] == [
+        ("component", 1),
+        ("component", 2),
+        ("observation", 1),
+        ("component", 3),
+    ]

@@ -103,8 +103,9 @@ def add_confirmations(app: FastAPI, context: Context) -> None:
             raise await _not_held(context, found.name, id)
         if found.retired:
             raise ProblemError("conflict", f"{found.name} is retired")
-        r, _, i = row(context.service.fleet, context.views, found.name)
-        if bool(r.fractured[i]) and held.t_ns < int(r.t_ns[i]):
+        place = context.service.fleet.places[found.name]
+        state = context.service.fleet.cohorts[place.cohort].state
+        if bool(state.fractured[place.row]) and held.t_ns < int(state.t_broken_ns[place.row]):
             raise ProblemError(
                 "conflict", f"{found.name} has broken since inspection {id}: inspect it again"
             )
