@@ -260,6 +260,7 @@ def _applied(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
 
 def _registered(fleet: Fleet, components: Sequence[Component], notes: list[Note]) -> Fleet:
     """The fleet after registrations; one that no stepper can be made of changes nothing."""
+    changed = {c.name for c in components if c.name in fleet.components and not c.retired}
     try:
         fleet = registered(fleet, components)
     except NO_LOAD as exc:
@@ -273,7 +274,22 @@ def _registered(fleet: Fleet, components: Sequence[Component], notes: list[Note]
             fleet = _registered(fleet, [component], notes)
         return fleet
     notes += [Note("registered", c.name, 0, {"revision": c.revision}) for c in components]
-    return fleet
+    return _beyond(fleet, changed, notes)
+
+
+def _beyond(fleet: Fleet, changed: set[str], notes: list[Note]) -> Fleet:
+    """The fleet, with those told of whose limit a change has put below what is believed."""
+    cohorts = dict(fleet.cohorts)
+    for name in sorted(changed):
+        key, row = fleet.places[name]
+        cohort = cohorts[key]
+        length = float(mean(cohort.state.length[row : row + 1]))
+        is_beyond = length >= float(cohort.state.a_limit[row]) or bool(cohort.state.fractured[row])
+        if is_beyond and not bool(cohort.limit_passed[row]):
+            passed = cohort.limit_passed.index_fill(0, torch.tensor([row]), value=True)
+            cohorts[key] = replace(cohort, limit_passed=passed)
+            notes.append(Note("limit", name, int(cohort.state.t_ns[row]), {"crack_length": length}))
+    return replace(fleet, cohorts=cohorts)
 
 
 def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:

@@ -111,6 +111,14 @@ def test_a_part_at_its_limit_is_told_of_once_whatever_is_changed() -> None:
     assert "limit" not in {note.kind for note in folded(value.fleet, on, CLOCK).notes}
 
 
+def test_a_limit_below_the_belief_is_told_of_when_it_is_set() -> None:
+    result = folded(after(*LOADED), [told(2, crack_limit=0.02)], CLOCK)
+    (note,) = [note for note in result.notes if note.kind == "limit"]
+    assert note.data["crack_length"] == pytest.approx(0.03)
+    later = folded(result.fleet, [spectrum(9, 9.0, cycles=(SMALL,))], CLOCK)
+    assert "limit" not in {note.kind for note in later.notes}
+
+
 def test_a_broken_part_can_be_inspected_though_its_gauge_goes_on() -> None:
     broken = after(spectrum(1, 1.0, cycles=((9e8, 4.6e8, 1e6),)), spectrum(2, 50.0))
     found = folded(broken, [inspection(1, 0.012, 30.0)], CLOCK).fleet
