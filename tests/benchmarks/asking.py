@@ -25,7 +25,7 @@ from tests.brokers import free_port
 PAUSE_S = 0.002  # between two questions
 WARM_S = 0.3  # until a flood has filled every queue
 CAPACITY = 45_000.0  # messages a second, more than the service can take
-GAUGES = 8  # lines of a component on the metrics page
+GAUGES = 11  # lines of a component on the metrics page
 
 
 class Answers:
@@ -45,11 +45,13 @@ class Answers:
 
     def body(self, path: str) -> bytes:
         """The body of a GET; raises AssertionError for anything but 200."""
-        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: twin\r\n\r\n".encode())
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         while b"\r\n\r\n" not in self._rest:
             self._rest += self._received()
         head, _, body = self._rest.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200"), head[:200]
+        if b"transfer-encoding: chunked" in head.lower():
+            return self._chunks(body)
         size = int(head.lower().partition(b"content-length:")[2].partition(b"\r")[0])
         pieces, have = [body], len(body)
         while have < size:
@@ -58,6 +60,22 @@ class Answers:
         whole = b"".join(pieces)
         self._rest = whole[size:]
         return whole[:size]
+
+    def _chunks(self, rest: bytes) -> bytes:
+        """A body that comes piece by piece, each behind its size."""
+        found = list[bytes]()
+        while True:
+            while b"\r\n" not in rest:
+                rest += self._received()
+            size, _, rest = rest.partition(b"\r\n")
+            wanted = int(size, 16)
+            while len(rest) < wanted + 2:
+                rest += self._received()
+            found.append(rest[:wanted])
+            rest = rest[wanted + 2 :]
+            if not wanted:
+                self._rest = rest
+                return b"".join(found)
 
     def _received(self) -> bytes:
         piece = self._socket.recv(1 << 18)
