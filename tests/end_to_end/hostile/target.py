@@ -129,7 +129,7 @@ class Target:
                 thread.join()
 
     def _asks(self, watch: Watch, path: str, every_s: float, enough: threading.Event) -> None:
-        while not enough.wait(every_s) and self.twin.is_alive:
+        while self.twin.is_alive:  # once at least, however short the attack
             began = time.monotonic()
             try:
                 status, _ = self.ask(path, timeout_s=PATIENCE_S)
@@ -139,6 +139,8 @@ class Target:
                 watch.waits_s.append(time.monotonic() - began)
             else:
                 watch.failures += 1
+            if enough.wait(every_s):
+                return
 
     def _looks(self, watch: Watch, enough: threading.Event) -> None:
         while not enough.wait(POLL_S):
