@@ -42,7 +42,7 @@ def test_two_processes_cannot_share_a_directory(tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-        assert f"UnavailableError: another process uses {tmp_path}" in other.stderr
+        assert f"InUseError: another process uses {tmp_path}" in other.stderr
     Store(tmp_path).close()
 
 
