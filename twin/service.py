@@ -217,9 +217,8 @@ class Service:
         await asyncio.to_thread(self.images.close)
         for thread in (self._foresight, self._trials):
             await asyncio.to_thread(thread.shutdown, wait=True, cancel_futures=True)
-        for thread in (self._journal_thread, self._stepping_thread, self._queries):
-            thread.shutdown(wait=True)
-        for thread in (self._judging, self._upkeep):
+        others = (self._journal_thread, self._stepping_thread, self._queries)
+        for thread in (*others, self._judging, self._upkeep):
             thread.shutdown(wait=True)
         log.info("stopped", offset=self.fleet.offset)
 
@@ -326,7 +325,7 @@ class Service:
 
     async def _read(self, source: MqttSource) -> None:
         """Judge what comes, batch by batch; all of it waits while our own clock is in doubt."""
-        held: deque[list[Message]] = deque()
+        held: deque[tuple[list[Message], Parcel | None]] = deque()
         batches = aiter(source.batches())
         coming = asyncio.ensure_future(anext(batches, None))
         try:
@@ -336,11 +335,14 @@ class Service:
                     batch = coming.result()
                     if batch is None:
                         return
-                    held.append(batch)
                     coming = asyncio.ensure_future(anext(batches, None))
-                    if len(held) > 1:  # it may say that our clock is right
-                        await self._judged(source, batch)
-                while held and (parcel := await self._judged(source, held[0])) is not None:
+                    # behind others it may say that our clock is right; it is judged once for all
+                    held.append((batch, await self._judged(source, batch) if held else None))
+                while held:
+                    batch, parcel = held[0]
+                    parcel = parcel or await self._judged(source, batch)
+                    if parcel is None:
+                        break
                     held.popleft()
                     if parcel.images:
                         parcel = await self.storing.insist(

@@ -134,6 +134,27 @@ async def test_what_was_held_is_refused_once_somebody_agrees_with_this_clock(
         await ended(reading)
 
 
+async def test_a_stray_beside_who_agrees_with_this_clock_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came with the proof was judged twice: the second time its strays were no news."""
+    monkeypatch.setattr(services, "HOLD_S", 3600.0)
+    strays = [Message(f"twin/v1/plant/{name}/loads", b"{}", "") for name in ("s-1", "s-2")]
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        feed, now_ns = Feed(), time.time_ns()
+        reading = await fed(home, feed)
+        feed.send(*(message(i, now_ns + HOUR_NS) for i in range(3)))
+        await until(lambda: home.service.clock_trouble is not None)
+        for i in range(2):
+            await asyncio.sleep(0.6)
+            feed.send(message(i, time.time_ns(), source="other"), strays[i])
+        await until(lambda: len(feed.acknowledged) == 7)
+        reasons = [kept.letter.reason for kept in home.service.store.journal.dead_letters.list()]
+        assert sorted(reasons) == ["ahead", "ahead", "ahead", "topic", "topic"]
+        await ended(reading)
+
+
 @pytest.mark.parametrize(("sources", "is_held"), [(4, False), (5, True), (6, True)])
 def test_this_clock_is_in_doubt_where_more_than_half_are_ahead(
     sources: int, *, is_held: bool
