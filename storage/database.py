@@ -256,7 +256,7 @@ def inserted(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]
 def connection(path: Path) -> sqlite3.Connection:
     """A connection whose commits are on disk when they return."""
     opened = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-    try:
+    with _opening(opened, path):
         _identify(opened, path)  # before anything that might write
         opened.execute("PRAGMA journal_mode=WAL")
         opened.execute("PRAGMA synchronous=FULL")
@@ -266,30 +266,29 @@ def connection(path: Path) -> sqlite3.Connection:
         opened.execute("PRAGMA cell_size_check=ON")
         opened.execute("PRAGMA cache_size=-16000")  # KiB
         _inspect(opened, path)
-    except sqlite3.DatabaseError as exc:
-        opened.close()
-        # These statements are right: what is wrong with them is the file.
-        raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
-    except BaseException:
-        opened.close()
-        raise
     return opened
 
 
 def _looked_at(path: Path) -> sqlite3.Connection:
     """A connection that changes nothing."""
     opened: sqlite3.Connection = looking(path)
-    try:
+    with _opening(opened, path):
         _identify(opened, path)
         opened.execute("PRAGMA cell_size_check=ON")
         _inspect(opened, path)
-    except sqlite3.DatabaseError as exc:
-        opened.close()
-        raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
-    except BaseException:
-        opened.close()
-        raise
     return opened
+
+
+@contextmanager
+def _opening(opened: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Closes what cannot be used. Our statements are right: what is wrong is the file."""
+    try:
+        yield
+    except BaseException as exc:
+        opened.close()
+        if isinstance(exc, sqlite3.DatabaseError):
+            raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
+        raise
 
 
 def _folding(path: Path) -> sqlite3.Connection:

@@ -31,7 +31,18 @@ def make_directory(path: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path, os.O_DIRECTORY)
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Let a file that somebody else has written beside `path` take its place, durably."""
+    _sync(aside)
+    aside.replace(path)
+    sync_directory(path.parent)
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | flags)
     try:
         os.fsync(descriptor)
     finally:

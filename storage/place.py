@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from storage.durable import disk, sync_directory
+from storage.durable import disk, put_in_place
 from storage.errors import UnavailableError
 
 RESCUED = ".rescued"  # the suffix of a copy of what was removed
@@ -68,10 +68,4 @@ def _save(connection: sqlite3.Connection, to: Path) -> None:
         connection.backup(copy)
     finally:
         copy.close()
-    descriptor = os.open(aside, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    aside.replace(to)
-    sync_directory(to.parent)
+    put_in_place(aside, to)

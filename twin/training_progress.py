@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from models.training import Progress, packed, unpacked
-from storage.durable import ASIDE, sync_directory
+from storage.durable import ASIDE, put_in_place
 from twin.errors import ConflictError
 from twin.targets import written
 
@@ -32,13 +31,7 @@ def keep(path: Path, progress: Progress, identity: Identity, cpu_s: float) -> No
     page = {"run": json.dumps(identity), "cpu_s": str(cpu_s)}
     with written(path):
         save_file({name: leaf.contiguous() for name, leaf in leaves.items()}, aside, page)
-        descriptor = os.open(aside, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        aside.replace(path)
-        sync_directory(path.parent)
+        put_in_place(aside, path)
 
 
 def kept(path: Path, identity: Identity) -> tuple[Progress | None, float]:
