@@ -127,14 +127,19 @@ def test_a_full_disk_and_an_image_hold_acknowledgements_and_nothing_else(tmp_pat
     assert "Traceback" not in twin.log
 
 
+def loaded_and_ended(broker: Broker, twin: Twin, how: str) -> None:
+    """A service that has believed a load, and is `killed` or `stopped`."""
+    twin.start()
+    twin.until(lambda: subscribed(broker), "subscribes")
+    sent(broker.port, [load(1)])
+    twin.until(lambda: seen(twin, 1), "believes the load")
+    twin.kill() if how == "killed" else twin.stop()
+
+
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_a_service_starts_on_a_full_disk_answers_and_goes_on(tmp_path: Path, how: str) -> None:
     with stage(tmp_path, 24 * MIB) as (broker, twin):
-        twin.start()
-        twin.until(lambda: subscribed(broker), "subscribes")
-        sent(broker.port, [load(1)])
-        twin.until(lambda: seen(twin, 1), "believes the load")
-        twin.kill() if how == "killed" else twin.stop()
+        loaded_and_ended(broker, twin, how)
         trouble = NoRoom(tmp_path / "disk")
         trouble.begin(twin)
         twin.launch()
@@ -154,11 +159,7 @@ def test_a_service_starts_on_a_full_disk_answers_and_goes_on(tmp_path: Path, how
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_a_service_starts_on_a_read_only_disk(tmp_path: Path, how: str) -> None:
     with stage(tmp_path, 24 * MIB) as (broker, twin):
-        twin.start()
-        twin.until(lambda: subscribed(broker), "subscribes")
-        sent(broker.port, [load(1)])
-        twin.until(lambda: seen(twin, 1), "believes the load")
-        twin.kill() if how == "killed" else twin.stop()
+        loaded_and_ended(broker, twin, how)
         remounted(tmp_path / "disk", "ro")
         twin.launch()
         twin.until(lambda: twin.readiness() == 503 and ready(twin)["checks"]["recovered"], "starts")
