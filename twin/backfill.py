@@ -152,7 +152,7 @@ class Backfill:
     async def _swapped(self, refold: Refold, generation: int, waiting: dict[str, int]) -> None:
         """Let the new order count, while no line is folded and nothing is written."""
         service = self._service
-        async with service.folding, service.keeper.still():
+        async with service.stepping.still(), service.keeper.still():
             before = service.fleet
             await self._off_loop(refold.finish, before.offset)
             checkpoint = await self._off_loop(self._kept, refold.fleet, generation)
@@ -164,7 +164,7 @@ class Backfill:
                 )
                 service.keeper.exchange(recorder, refold.fleet.offset)
                 service.keeper.is_halted = False
-                service.fleet = refold.fleet
+                service.stepping.fleet = refold.fleet
         with suppress(UnavailableError):
             await service.journal(service.store.keep_checkpoints, 1)
         moved = {*waiting, *_moved(before, refold.fleet)}

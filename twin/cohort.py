@@ -21,12 +21,17 @@ from models.path_crack import PathState, PathStepper
 from models.path_forecast import with_remaining as path_with_remaining
 from models.retardation import Overload
 from models.tables import shape_name
+from sensors.observation import Series, Spectrum
 from sensors.watch import Watch, anew, watch
 from twin.component import Component, PlateParameters
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
 KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
 PORTION = 256  # newcomers that are made at a time
+
+# What it takes to step a component by itself, about: `python -m tests.benchmarks.laggards`
+PATH_S = 3e-3  # a load, along a path
+LOAD_S, CYCLE_S, RETARDED_S = 1e-3, 1e-7, 1e-3  # a load; each sample or cycle of it
 
 # What a step or a remaining life may raise. State and load follow from the journal: it would be
 # raised at every start again. Memory that runs out is not among them (`out_of_memory`).
@@ -111,6 +116,14 @@ def stepped(stepper: AnyStepper, state: AnyState, load: CrackLoad) -> AnyState:
     if isinstance(stepper, PathStepper):
         return stepper.step(cast(PathState, state), load)
     return stepper.step(cast(CrackState, state), load)
+
+
+def effort(stepper: AnyStepper, load: Series | Spectrum) -> float:
+    """About how long one component takes to be stepped by a load of its own [s]."""
+    if isinstance(stepper, PathStepper):
+        return PATH_S
+    many = len(load.tension) // 8 if isinstance(load, Series) else len(load.cycles) // 24
+    return LOAD_S + many * (RETARDED_S if stepper.retardation.interacts else CYCLE_S)
 
 
 def intensities(cohorts: Iterable[Cohort]) -> dict[str, int]:

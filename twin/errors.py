@@ -6,6 +6,7 @@
   + ConflictError    somebody else changed it first
   + UnreadableError  a line of the journal is of another release: say which, and stop
   + OverloadedError  too much is asked at once: come again later
+  + BelatedError     it is durable, and believed once what came before it is
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class UnreadableError(TwinError):
 
 class OverloadedError(TwinError):
     """Too much is asked at once."""
+
+
+class BelatedError(TwinError):
+    """It is durable, and believed once what came before it is."""
 
 
 def unreadable(exc: Exception) -> str:

@@ -120,11 +120,12 @@ def _join(
     cohorts: dict[str, Cohort], places: dict[str, Place], fresh: dict[str, list[Component]]
 ) -> None:
     for key, components in fresh.items():
-        _place(cohorts, places, key, newcomers(components))
+        placed(cohorts, places, key, newcomers(components))
     fresh.clear()
 
 
-def _place(cohorts: dict[str, Cohort], places: dict[str, Place], key: str, cohort: Cohort) -> None:
+def placed(cohorts: dict[str, Cohort], places: dict[str, Place], key: str, cohort: Cohort) -> None:
+    """Append a cohort's components to those of that layout."""
     old = cohorts.get(key)
     first = len(old.members) if old else 0
     cohorts[key] = together(old, cohort) if old else cohort
@@ -139,4 +140,4 @@ def _change(
     cohorts[place.cohort] = vacated(cohorts[place.cohort], place.row)
     if not any(cohorts[place.cohort].members):
         del cohorts[place.cohort]
-    _place(cohorts, places, layout(alone.stepper), alone)
+    placed(cohorts, places, layout(alone.stepper), alone)

@@ -7,7 +7,7 @@ what makes a crash leave no trace.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -19,16 +19,7 @@ from models import tree
 from models.crack_load import CrackLoad, timely
 from models.crack_state import mean
 from sensors.errors import MalformedError
-from sensors.limits import LATEST_NS
-from sensors.observation import (
-    AnyObservation,
-    Confirmation,
-    Inspection,
-    Readout,
-    Series,
-    Snapshot,
-    Spectrum,
-)  # fmt: skip
+from sensors.observation import Confirmation, Inspection, Readout, Series, Spectrum
 from sensors.quality import ASIDE
 from sensors.sound import fault
 from sensors.watch import Watch
@@ -45,11 +36,12 @@ from twin.cohort import (
     with_remaining,
 )
 from twin.component import Component
-from twin.events import Value
-from twin.fleet import NEVER, Clock, Fleet, registered
+from twin.fleet import Clock, Fleet, registered
 from twin.record import Row, row
+from twin.segments import Line, Note, Plan, Segment, planned
 from twin.surprise import Belief, Verdict, doubted, identity, timed, verdicts
-from twin.watermark import DERIVED, Watching
+
+__all__ = ["Folded", "Line", "Note", "concluded", "folded", "late", "walked"]
 
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
 # strain without a modulus. It is in the journal: what it raises would be raised at every start.
@@ -60,23 +52,6 @@ _NO_EVIDENCE = Component | Readout | Confirmation
 CLIPPED = 1e-9  # a belief so far off what was measured is another length [of the length]
 
 
-class Line(NamedTuple):
-    """One line of the journal, decoded."""
-
-    component: str
-    what: AnyObservation | Component
-    t_ns: int | None = None  # that it counts with, where its own clock is not believed
-
-
-class Note(NamedTuple):
-    """Something worth telling that happened, in a fold or outside of it: see `events.KINDS`."""
-
-    kind: str
-    component: str
-    t_ns: int
-    data: Mapping[str, Value]
-
-
 class Folded(NamedTuple):
     """What a fold gives: the new value, the rows to record, and what is worth telling."""
 
@@ -85,151 +60,44 @@ class Folded(NamedTuple):
     notes: list[Note]
 
 
-class Segment(NamedTuple):
-    """Lines between which nothing passes, and what goes before them."""
-
-    tick_ns: int | None  # the record tick that has passed
-    dates: Sequence[tuple[str, int]]  # components, and times of evidence that are believed now
-    lines: Sequence[Line]
-
-
 def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
     """The fleet after `lines`, in their order; depends on nothing else."""
+    plan = planned(fleet, lines, clock)
+    return concluded(plan, walked(fleet, plan.segments), len(lines))
+
+
+def walked(fleet: Fleet, segments: Iterable[Segment]) -> Folded:
+    """The components after segments of lines; of the clocks only the last tick is known."""
     rows: list[Row] = []
     notes: list[Note] = []
-    watching, behind = _watching(fleet, clock), dict(fleet.behind)
-    for tick, dates, segment in _segments(watching, lines, clock, notes, behind):
-        fleet = _dated(fleet, dates)
-        if tick is not None:
-            fleet = _renewed(fleet, tick, notes)
-            rows.append(row(fleet, tick))
-            fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=tick)
-        fleet = _applied(fleet, segment, notes)
+    for segment in segments:
+        notes += segment.notes
+        fleet = _dated(fleet, segment.dates)
+        if segment.tick_ns is not None:
+            fleet = _renewed(fleet, segment.tick_ns, notes)
+            rows.append(row(fleet, segment.tick_ns))
+            fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=segment.tick_ns)
+        fleet = _applied(fleet, segment.lines, notes)
     cohorts = {key: with_present_lives(cohort) for key, cohort in fleet.cohorts.items()}
+    return Folded(replace(fleet, cohorts=cohorts), rows, notes)
+
+
+def concluded(plan: Plan, result: Folded, lines: int) -> Folded:
+    """What a fold of so many `lines` gives, with the clocks of the plan that it went by."""
     fleet = replace(
-        fleet,
-        cohorts=cohorts,
-        watermark_ns=watching.watermark_ns,
-        clocks=watching.clocks(),
-        behind=behind,
+        result.fleet,
+        offset=result.fleet.offset + lines,
+        watermark_ns=plan.watermark_ns,
+        clocks=plan.clocks,
+        behind=plan.behind,
     )
-    return Folded(fleet, rows, notes)
+    return result._replace(fleet=fleet)
 
 
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:
     """How many of `lines` are evidence from behind the watermark."""
     observed = (line.what for line in lines if not isinstance(line.what, _NO_EVIDENCE))
     return sum(not fault(o) and t_end_ns(o) < fleet.watermark_ns for o in observed)
-
-
-def _watching(fleet: Fleet, clock: Clock) -> Watching:
-    return Watching(
-        fleet.watermark_ns,
-        fleet.clocks,
-        max_jump_ns=clock.max_jump_ns,
-        pace_ns=clock.record_every_ns,
-        is_recorded=fleet.recorded_ns != NEVER,
-    )
-
-
-def _segments(
-    watching: Watching,
-    lines: Sequence[Line],
-    clock: Clock,
-    notes: list[Note],
-    behind: dict[str, int],
-) -> Iterator[Segment]:
-    """The lines, cut before each one that moves the watermark past a record tick.
-
-    And before each one that confirms the times of others. A line whose clock is not believed
-    gets the time of the others' clocks. Those too far behind are counted in `behind`.
-    """
-    tick: int | None = None
-    dates: list[tuple[str, int]] = []
-    ready: list[Line] = []
-    passed = clock.tick_ns(max(watching.watermark_ns, 0))
-    for line in lines:
-        if isinstance(line.what, Component):
-            ready.append(line)
-            continue
-        if why := fault(line.what):  # it has no time: it moves no clock, and is passed over below
-            notes.append(_unsound(line.component, line.what, why))
-            ready.append(line)
-            continue
-        before, seen_ns = watching.watermark_ns, t_end_ns(line.what) - clock.lateness_ns
-        is_believed = _heard(watching, line.what, seen_ns)
-        kept = line if is_believed else _held(watching, line, clock, notes)
-        if before - seen_ns > clock.behind_ns:
-            _fallen_behind(line, before, behind, notes)
-        is_within = before <= watching.watermark_ns < passed + clock.record_every_ns
-        if not is_within or watching.moves or watching.released:
-            ticks = _ticks(watching, before, passed, clock)
-            passed = clock.tick_ns(max(watching.watermark_ns, 0))
-            if ticks or watching.released:
-                yield Segment(tick, dates, ready)
-                dates, ready = _released(watching, clock), []
-                for skipped in ticks[:-1]:
-                    yield Segment(skipped, dates, ())
-                    dates = []
-                tick = ticks[-1] if ticks else None
-                watching.is_recorded = watching.is_recorded or bool(ticks)
-        ready.append(kept)
-    yield Segment(tick, dates, ready)
-
-
-def _heard(watching: Watching, o: AnyObservation, seen_ns: int) -> bool:
-    """Whether the clock of an observation is believed."""
-    if isinstance(o, Readout) or o.source == DERIVED:
-        return watching.derived(seen_ns)
-    return watching.heard((o.component, o.source), seen_ns, evidence=not isinstance(o, Snapshot))
-
-
-def _fallen_behind(
-    line: Line, watermark_ns: int, behind: dict[str, int], notes: list[Note]
-) -> None:
-    """Count evidence that is far behind; the first of a component is told."""
-    if isinstance(line.what, Component | Readout | Snapshot):
-        return
-    if line.component not in behind:
-        t_ns = t_end_ns(line.what)
-        data: dict[str, float | str | int] = {
-            "state": "behind",
-            "behind_s": (watermark_ns - t_ns) / 1e9,
-        }
-        notes.append(Note("backfill", line.component, t_ns, data))
-    behind[line.component] = behind.get(line.component, 0) + 1
-
-
-def _held(watching: Watching, line: Line, clock: Clock, notes: list[Note]) -> Line:
-    """The line with the time of the others' clocks; told once for each source."""
-    o, now_ns = line.what, watching.watermark_ns + clock.lateness_ns
-    if isinstance(o, Component | Readout) or o.source == DERIVED:
-        return line._replace(t_ns=now_ns)
-    if watching.is_new((o.component, o.source)):
-        ahead_s = (t_end_ns(o) - now_ns) / 1e9
-        data: dict[str, float | str | int] = {"source": o.source, "ahead_s": ahead_s}
-        notes.append(Note("ahead", line.component, now_ns, data))
-    return line._replace(t_ns=now_ns)
-
-
-def _unsound(component: str, o: AnyObservation, why: str) -> Note:
-    """That an observation was left out which is nothing to be stepped by."""
-    data: dict[str, Value] = {"why": why, "source": o.source, "boot": o.boot, "seq": o.seq}
-    return Note("implausible", component, o.t_ns if 0 <= o.t_ns < LATEST_NS else 0, data)
-
-
-def _ticks(watching: Watching, before: int, passed: int, clock: Clock) -> list[int]:
-    """The record ticks that the watermark has passed: one, or one for each step of a jump."""
-    steps = watching.moves or [watching.watermark_ns]
-    watching.moves = []
-    ticks = sorted({clock.tick_ns(step) for step in steps if step > before})
-    return [tick for tick in ticks if tick > passed] if before != NEVER else []
-
-
-def _released(watching: Watching, clock: Clock) -> list[tuple[str, int]]:
-    dates = [(name, seen_ns + clock.lateness_ns) for name, seen_ns in watching.released]
-    watching.released = []
-    return dates
 
 
 def _dated(fleet: Fleet, dates: Sequence[tuple[str, int]]) -> Fleet:
@@ -255,7 +123,7 @@ def _applied(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
             fleet = _registered(fleet, components, notes)
         else:
             fleet = _observed(fleet, part, notes)
-    return replace(fleet, offset=fleet.offset + len(lines))
+    return fleet
 
 
 def _registered(fleet: Fleet, components: Sequence[Component], notes: list[Note]) -> Fleet:

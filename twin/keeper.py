@@ -110,20 +110,22 @@ class Keeper:
             self._room.clear()
             await self._room.wait()
 
-    async def keep(self, fleet: Fleet, clock: Clock, journal_thread: Executor) -> None:
-        """Flush or checkpoint if it is time to."""
+    async def keep(self, fleet: Fleet | None, clock: Clock, journal_thread: Executor) -> None:
+        """Flush or checkpoint if it is time to; without a fleet there is nothing to checkpoint."""
         now, s = time.monotonic(), self._settings
         waiting = len(self._recorder.tail)
         every_s = s.checkpoint_every_s if self.is_available else min(s.checkpoint_every_s, RETRY_S)
-        if now - self._checked_at >= every_s:
+        if fleet is not None and now - self._checked_at >= every_s:
             await self._guarded(self._checkpoint(fleet, clock, journal_thread))
         elif waiting >= s.flush_rows or (waiting and now - self._flushed_at >= s.flush_every_s):
             await self._guarded(self._flush(journal_thread))
 
-    async def close(self, fleet: Fleet, clock: Clock, journal_thread: Executor) -> None:
+    async def close(self, fleet: Fleet | None, clock: Clock, journal_thread: Executor) -> None:
         """Write everything once more, as far as the disk obeys."""
-        if not self.is_halted:
+        if not self.is_halted and fleet is not None:
             await self._guarded(self._checkpoint(fleet, clock, journal_thread))
+        elif not self.is_halted and self._recorder.tail:
+            await self._guarded(self._flush(journal_thread))
         self._thread.shutdown(wait=True)
 
     async def _guarded(self, work: Awaitable[None]) -> None:

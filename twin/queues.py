@@ -46,12 +46,14 @@ class LineQueue:
         """How long the oldest line that is not stepped has waited [s]."""
         return time.monotonic() - self._came[0][0] if self._came else 0.0
 
-    def done(self) -> None:
-        """What was taken last is stepped."""
-        while self._in_hand:
+    def done(self, count: int | None = None) -> None:
+        """What was taken last is stepped, or the first so many lines of it."""
+        left = self._in_hand if count is None else min(count, self._in_hand)
+        self._in_hand -= left
+        while left:
             since, lines = self._came.popleft()
-            taken = min(lines, self._in_hand)
-            self._in_hand -= taken
+            taken = min(lines, left)
+            left -= taken
             if lines > taken:
                 self._came.appendleft((since, lines - taken))
 
@@ -60,7 +62,7 @@ class LineQueue:
         async with self._changed:
             await self._changed.wait_for(lambda: not self._is_full)
             self._lines.extend(lines)
-            self._bytes += sum(map(_size, lines))
+            self._bytes += sum(map(size, lines))
             if lines:
                 self._came.append((time.monotonic(), len(lines)))
             self._changed.notify_all()
@@ -72,7 +74,7 @@ class LineQueue:
             self.done()
             taken, self._lines = self._lines[:limit], self._lines[limit:]
             self._in_hand = len(taken)
-            self._bytes -= sum(map(_size, taken))
+            self._bytes -= sum(map(size, taken))
             self._changed.notify_all()
             return taken
 
@@ -81,7 +83,7 @@ class LineQueue:
         return len(self._lines) >= self._capacity or self._bytes >= self._capacity_bytes
 
 
-def _size(line: Line) -> int:
+def size(line: Line) -> int:
     """The bytes of what may be long in a line."""
     what = line.what
     if isinstance(what, Series):

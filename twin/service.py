@@ -17,7 +17,7 @@ import structlog
 from sensors.errors import MalformedError
 from sensors.limits import Limits
 from sensors.mqtt import Message, MqttSource
-from sensors.observation import AnyObservation, Snapshot
+from sensors.observation import AnyObservation
 from sensors.quality import NULL_CODES
 from sensors.topics import Topics
 from storage.errors import UnavailableError
@@ -26,12 +26,12 @@ from storage.store import Store
 from twin.backfill import Backfill, StoppedError
 from twin.committer import Committer, Parcel
 from twin.component import Component, Registration
-from twin.errors import ConflictError
+from twin.errors import BelatedError, ConflictError
 from twin.events import Event, Events
 from twin.filed import Filed, told_without
-from twin.fleet import EMPTY, Fleet, clock_of
+from twin.fleet import Fleet, clock_of
 from twin.fleet_file import fleet_file, tried
-from twin.fold import Folded, Line, Note, folded, late
+from twin.fold import Line, Note
 from twin.inbox import Inbox
 from twin.keeper import Keeper
 from twin.lines import made, observed, registration
@@ -45,18 +45,18 @@ from twin.reading import Hall, ImageReading, known
 from twin.recovery import Recovered, recovered
 from twin.settings import Settings
 from twin.settling import settle_images
+from twin.stepping import Stepped, Stepping
 from twin.telling import Telling
 
-TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
-LINES_A_FOLD = 20_000
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
 REFRESH_S, REFRESHED = 0.5, 1_000  # how often retained states are made new, and how many at most
 REFRESHING = 0.05  # share of the time that this may take of stepping
 LOOK_S = 5.0  # how often states that change by the clock alone are looked for
 HOLD_S = 1.0  # how often this host's clock is looked at again while it is in doubt
-FAREWELL_S = 30.0  # for what was read to become durable and stepped, when the service stops
+FAREWELL_S = 30.0  # for what was read to become durable, when the service stops
+STEPPED_S = 2.0  # and stepped: what is not is in the journal, for the next start
+BELIEVED_S = 5.0  # after which who has written a thing is told that it is not believed yet
 QUERIES = 2  # threads in which what clients ask for is read
-BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -71,7 +71,6 @@ class Service:
         self.clock = clock_of(settings)
         self.metrics = Metrics()
         self.events = Events(first_id=time.time_ns() // 1000)
-        self.fleet: Fleet = EMPTY
         self.ready = asyncio.Event()  # set once what was believed is back
         self.is_stopping = False  # who computes for a client gives up
         self.damage: list[str] = []
@@ -79,9 +78,10 @@ class Service:
         self.keeper: Keeper
         self.source: MqttSource | None = None
         self.outbox: Outbox | None = None
-        self._queue = LineQueue(settings.ingest.queue_observations)
+        queue = LineQueue(settings.ingest.queue_observations)
+        self._told = Told()
+        self.stepping = Stepping(queue, self.clock, self._told, self._stepped)
         self._journal_thread = ThreadPoolExecutor(1, "journal")
-        self._stepping_thread = ThreadPoolExecutor(1, "stepping")
         self._judging = ThreadPoolExecutor(1, "judging")  # what comes in waits for no client
         self._upkeep = ThreadPoolExecutor(1, "upkeep")  # of the log, and the page of metrics
         self._queries = ThreadPoolExecutor(QUERIES, "queries")
@@ -90,7 +90,7 @@ class Service:
         self.committer = Committer(
             store.journal,
             self._journal_thread,
-            self._queue,
+            queue,
             self.metrics,
             Obeying("journal", store.directory),
         )
@@ -105,13 +105,15 @@ class Service:
         hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
         self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
         self.committer.tell = self.tell
-        self._advanced = asyncio.Condition()
-        self._told = Told()
-        self.folding = asyncio.Lock()  # held while lines are folded, or the fleet is exchanged
         self.swaps = 0  # odd while the trajectory is exchanged
         self.backfill = Backfill(self)
         self._telling = Telling()
         self.committer.on_letters = self._telling.letters
+
+    @property
+    def fleet(self) -> Fleet:
+        """What is believed of every component."""
+        return self.stepping.fleet
 
     @property
     def is_recovered(self) -> bool:
@@ -121,28 +123,24 @@ class Service:
     def waiting(self) -> dict[str, int]:
         """How much waits in each queue."""
         return {
-            "stepping": self._queue.unstepped,
+            "stepping": self.stepping.unstepped,
             "recording": len(self.keeper.tail) if self.is_recovered else 0,
             "reading": self.images.waiting,
             "outbox": 0 if self.outbox is None else self.outbox.waiting,
         }
 
-    @property
-    def unstepped_s(self) -> float:
-        """How long the oldest observation that is durable and not believed has waited [s]."""
-        return self._queue.waited_s
-
     async def recover(self) -> Recovered:
         """Bring back what was believed; then register what the fleet file adds."""
         began = time.perf_counter()
         found = await self._recovered()
-        self.fleet, self.damage = found.fleet, found.damage
+        self.stepping.fleet, self.damage = found.fleet, found.damage
         self.store.journal.damage = self.damage  # what is met later is told with it
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
         self.keeper = Keeper(self.settings.storage, self.store, found.recorder, self.metrics)
         kept = await self.journal(self.store.journal.catalogue.checkpoints)
         self.keeper.found(kept)
+        self.stepping.room = self.keeper.has_room
         log.info(
             "recovered",
             components=len(self.fleet.components),
@@ -161,7 +159,7 @@ class Service:
                 raise StoppedError
 
         folding = asyncio.ensure_future(
-            self._on(self._stepping_thread, recovered, self.store, self.clock, progress)
+            self._on(self.stepping.thread, recovered, self.store, self.clock, progress)
         )
         try:
             return await asyncio.shield(folding)
@@ -175,11 +173,13 @@ class Service:
         await self.recover()
         await self.committer.probe()
         committing = asyncio.create_task(self.committer.run(), name="commit")
-        stepping = asyncio.create_task(self._step(), name="step")
+        stepping = asyncio.create_task(self.stepping.run(), name="step")
+        lagging = asyncio.create_task(self.stepping.catch_up(), name="catch-up")
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_watched(committing), name="watch-commit")
                 tasks.create_task(_watched(stepping), name="watch-step")
+                tasks.create_task(_watched(lagging), name="watch-catch-up")
                 tasks.create_task(self._keep(), name="keep")
                 tasks.create_task(self._fold_log(), name="fold-log")
                 if self.outbox is not None:  # in case the broker was away when they changed
@@ -198,29 +198,34 @@ class Service:
                 if source is not None:
                     tasks.create_task(self._read(source), name="read")
         finally:
-            await self._finish(committing, stepping)
+            await self._finish(committing, (stepping, lagging))
 
-    async def _finish(self, committing: asyncio.Task[None], stepping: asyncio.Task[None]) -> None:
-        """Make durable what was read, step it, flush and checkpoint."""
+    async def _finish(
+        self, committing: asyncio.Task[None], stepping: Sequence[asyncio.Task[None]]
+    ) -> None:
+        """Make durable what was read, step what takes no time, flush and checkpoint."""
         self.ready.clear()  # from now on HTTP says 503
         self.is_stopping = True
         await self.backfill.close()
         if not committing.done() and self.committer.is_available:
-            await _done_by(committing, self.committer.drain())
-        if not stepping.done():
-            await _done_by(stepping, self.until(self.committer.end))
-            await self.keeper.close(self.fleet, self.clock, self._journal_thread)
-        for task in (committing, stepping):
+            await _done_by(committing, self.committer.drain(), FAREWELL_S)
+        is_sound = not any(task.done() for task in stepping)
+        if is_sound:
+            await _done_by(stepping[0], self.stepping.until(self.committer.end), STEPPED_S)
+        for task in (committing, *stepping):
             task.cancel()
-        await asyncio.gather(committing, stepping, return_exceptions=True)
+        await asyncio.gather(committing, *stepping, return_exceptions=True)
+        if is_sound:
+            await self.keeper.close(self._kept(), self.clock, self._journal_thread)
         self.events.close()
         await asyncio.to_thread(self.images.close)
         for thread in (self._foresight, self._trials):
             await asyncio.to_thread(thread.shutdown, wait=True, cancel_futures=True)
-        others = (self._journal_thread, self._stepping_thread, self._queries)
-        for thread in (*others, self._judging, self._upkeep):
+        await asyncio.to_thread(self.stepping.close)  # what is in hand is as good as nothing
+        for thread in (self._journal_thread, self._queries, self._judging, self._upkeep):
             thread.shutdown(wait=True)
-        log.info("stopped", offset=self.fleet.offset)
+        left = self.stepping.unstepped
+        log.info("stopped", offset=self.fleet.offset, left_to_the_next_start=left)
 
     async def query(self, function: Callable[..., T], *args: object) -> T:
         """Run a blocking question off the loop."""
@@ -257,10 +262,21 @@ class Service:
         return await self._on(self._journal_thread, function, *args)
 
     async def observe(self, observation: AnyObservation) -> Outcome:
-        """Make one observation durable and wait until it is stepped."""
+        """Make one observation durable and wait until it is stepped.
+
+        Raises BelatedError where what came before it takes long; it is in its turn all the same.
+        """
         line = Line(observation.component, observation)
         outcome = (await self.committer.outcomes([observed(observation)], [line]))[0]
-        await self.until(self.committer.end)
+        end, name = self.committer.end, observation.component
+        try:
+            await asyncio.wait_for(self.stepping.until(end, [name]), BELIEVED_S)
+        except TimeoutError:
+            if outcome is Outcome.ACCEPTED:
+                raise BelatedError(
+                    f"it is durable, and believed once {name} has been stepped by what came before "
+                    f"it, which takes more than {BELIEVED_S:g} s: do not send it again"
+                ) from None
         return outcome
 
     async def register(self, components: Sequence[Component]) -> None:
@@ -269,7 +285,7 @@ class Service:
         entries = [registration(component, now_ns) for component in components]
         lines = [Line(component.name, made(component, now_ns)) for component in components]
         outcomes = await self.committer.outcomes(entries, lines)
-        await self.until(self.committer.end)
+        await self.stepping.until(self.committer.end, ())
         beaten = [
             c.name for c, o in zip(components, outcomes, strict=True) if o != Outcome.ACCEPTED
         ]
@@ -303,9 +319,8 @@ class Service:
         return outcome
 
     async def until(self, offset: int) -> None:
-        """Wait until the fleet has folded the journal up to `offset`."""
-        async with self._advanced:
-            await self._advanced.wait_for(lambda: self.fleet.offset >= offset)
+        """Wait until every component knows the journal up to `offset`."""
+        await self.stepping.until(offset)
 
     async def _register_file(self) -> None:
         """Register what the fleet file names and nobody has changed through the API since."""
@@ -369,34 +384,18 @@ class Service:
         self.clock_trouble = None
         return parcel
 
-    async def _step(self) -> None:
-        while True:
-            lines = await self._queue.take(LINES_A_FOLD)
-            began = time.perf_counter()
-            async with self.folding:
-                result, behind, snapshots = await self._on(
-                    self._stepping_thread, self._stepped, self.fleet, lines
-                )
-                self.fleet = result.fleet
-                self._queue.done()
-                self.keeper.add(result.rows)
-            self.tell(result.notes)
-            self.images.add(snapshots)
-            self.metrics.late.inc(behind)
-            took = time.perf_counter() - began
-            latest_ns = result.fleet.watermark_ns + self.clock.lateness_ns
-            self.metrics.folded(took, time.time_ns(), latest_ns)
-            async with self._advanced:
-                self._advanced.notify_all()
-            await self.keeper.has_room(BYTES_WAITING)
-            await asyncio.sleep(max(0.0, TICK_S - took))
+    def _stepped(self, go: Stepped) -> None:
+        """Pass on what stepping has given."""
+        self.keeper.add(go.rows)
+        self.tell(go.notes)
+        self.images.add(go.snapshots)
+        self.metrics.late.inc(go.late)
+        latest_ns = self.fleet.watermark_ns + self.clock.lateness_ns
+        self.metrics.folded(go.seconds, time.time_ns(), latest_ns)
 
-    def _stepped(self, fleet: Fleet, lines: Sequence[Line]) -> tuple[Folded, int, list[Snapshot]]:
-        """The fold, with the states worth telling, how many lines were late, and the images."""
-        result = folded(fleet, lines, self.clock)
-        notes = [*result.notes, *self._told.states(result.fleet, lines)]
-        snapshots = [line.what for line in lines if isinstance(line.what, Snapshot)]
-        return result._replace(notes=notes), late(fleet, lines), snapshots
+    def _kept(self) -> Fleet | None:
+        """What a checkpoint may hold: none while anybody lags behind the others."""
+        return None if self.stepping.laggards else self.fleet
 
     @asynccontextmanager
     async def swapping(self) -> AsyncIterator[None]:
@@ -435,7 +434,7 @@ class Service:
         looked = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
-            await self.keeper.keep(self.fleet, self.clock, self._journal_thread)
+            await self.keeper.keep(self._kept(), self.clock, self._journal_thread)
             self._telling.sum_up(time.monotonic())
             if time.monotonic() - looked >= LOOK_S:
                 looked = time.monotonic()
@@ -446,10 +445,10 @@ class Service:
         took = 0.0
         while True:
             await asyncio.sleep(max(REFRESH_S, took / REFRESHING))
-            async with self.folding:
+            async with self.stepping.folding:
                 began = time.perf_counter()
                 pages = await self._on(
-                    self._stepping_thread, self._told.refreshed, self.fleet, REFRESHED
+                    self.stepping.thread, self._told.refreshed, self.fleet, REFRESHED
                 )
                 took = time.perf_counter() - began
             outbox.add(Event(0, *page) for page in pages)
@@ -515,10 +514,12 @@ async def _watched(task: asyncio.Task[None]) -> None:
     await asyncio.shield(task)
 
 
-async def _done_by(task: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
+async def _done_by(
+    task: asyncio.Task[None], work: Coroutine[None, None, None], limit_s: float
+) -> None:
     """Wait for what `task` does, while it lives and not for ever: what is missing comes again."""
     doing = asyncio.ensure_future(work)
-    await asyncio.wait({doing, task}, timeout=FAREWELL_S, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({doing, task}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
     doing.cancel()
 
 

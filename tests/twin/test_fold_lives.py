@@ -101,7 +101,7 @@ async def test_a_service_outlives_a_life_that_it_cannot_find_and_counts_it(tmp_p
     geometry = {"kind": "plate", "W": 0.012}
     async with house(tmp_path / "data") as home:
         await home.register(ODD, geometry=geometry, crack_length=0.001, crack_limit=0.008)
-        home.service.fleet = fearful(home.service.fleet)
+        home.service.stepping.fleet = fearful(home.service.fleet)
         for minute in range(3):
             await home.load(ODD, minute=minute)
         page = await home.json(f"components/{ODD}/state")

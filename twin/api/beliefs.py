@@ -33,9 +33,14 @@ def row(fleet: Fleet, views: Views, name: str) -> Row:
 
 
 def state(
-    fleet: Fleet, views: Views, component: Component, *, can_catch_up: bool
+    fleet: Fleet,
+    views: Views,
+    component: Component,
+    *,
+    can_catch_up: bool,
+    offset: int,
 ) -> dict[str, Any]:
-    """The belief now; see `schema.State`."""
+    """The belief now, of which lines up to `offset` are known; see `schema.State`."""
     r, cohort, i = row(fleet, views, component.name)
     length, limit = float(r.crack_length[i]), component.registration.crack_limit
     t_ns, fractured = int(r.t_ns[i]), bool(r.fractured[i])
@@ -61,7 +66,7 @@ def state(
         "quality": standing(cohort.watched.whole[i : i + 1].numpy()).pages()[0],
         "last_evidence": evidence,
         "history_is": history_is(fleet, component.name, can_catch_up=can_catch_up),
-        "offset": fleet.offset,
+        "offset": offset,
     }
 
 

@@ -216,16 +216,20 @@ def _etag(component: Component) -> str:
 
 
 def _described(context: Context, component: Component, status: int = 200) -> Response:
-    fleet = context.service.fleet
+    service = context.service
     page = {
         "component": component.name,
         "revision": component.revision,
         "registered_by": component.registered_by,
         "retired": component.retired,
-        "fleet_file": context.service.filed.apart(component),
+        "fleet_file": service.filed.apart(component),
         "registration": msgspec.Raw(component.registration.model_dump_json().encode()),
         "state": state(
-            fleet, context.views, component, can_catch_up=context.service.backfill.is_possible
+            service.fleet,
+            context.views,
+            component,
+            can_catch_up=service.backfill.is_possible,
+            offset=service.stepping.offset_of(component.name),
         ),
     }
     return json_answer(page, status, {"ETag": _etag(component)})

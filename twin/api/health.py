@@ -135,7 +135,7 @@ def _survey(service: Service) -> None:
     metrics.broker.set(math.nan if source is None else source.connected)
     for queue, waiting in service.waiting().items():
         metrics.queue_depth.labels(queue).set(waiting)
-    metrics.unstepped.set(service.unstepped_s)
+    metrics.unstepped.set(service.stepping.waited_s)
     metrics.components.set(sum(not c.retired for c in service.fleet.components.values()))
     metrics.held.set(len(service.fleet.held))
     metrics.ahead.set(len(service.fleet.clocks.held))

@@ -19,6 +19,7 @@ from twin.api.beliefs import row
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
 from twin.api.schema import Confirmed, Inspected, InspectionBody
+from twin.errors import BelatedError
 from twin.reserved import HTTP
 from twin.surprise import SOURCE as SOURCE_OF_CONFIRMATIONS
 from twin.surprise import confirmation, identity, stream_of
@@ -51,6 +52,7 @@ def add_inspections(app: FastAPI, context: Context) -> None:
         responses={
             200: {"model": Inspected, "description": "The key was used before: nothing is done."},
             201: {"model": Inspected},
+            202: {"model": Inspected, "description": "It is durable, and not believed yet."},
             **documented("unknown-component", "conflict", "invalid", "unavailable", "key-reused"),
             **documented("bad-request", "body-too-large", "unsupported-media-type"),
         },
@@ -63,7 +65,10 @@ def add_inspections(app: FastAPI, context: Context) -> None:
         if found.retired:
             raise ProblemError("conflict", f"{found.name} is retired")
         observation = _observation(context, found.name, body, idempotency_key)
-        outcome = await context.done(service.observe(observation))
+        try:
+            outcome = await context.done(service.observe(observation))
+        except BelatedError:
+            return _answer(context, observation, Outcome.ACCEPTED, believed=False)
         if outcome is Outcome.CONFLICT:
             raise ProblemError(
                 "key-reused",
@@ -152,19 +157,22 @@ def _boot(name: str, key: str | None) -> int:
     return int.from_bytes(digest[:8]) % KEY_END
 
 
-def _answer(context: Context, observation: Inspection, outcome: Outcome) -> Response:
+def _answer(
+    context: Context, observation: Inspection, outcome: Outcome, *, believed: bool = True
+) -> Response:
     is_new = outcome is Outcome.ACCEPTED
     r, _, i = row(context.service.fleet, context.views, observation.component)
     held = context.service.fleet.held.get(observation.component)
     waits = held is not None and identity(held) == identity(observation)
-    is_last = is_new and not waits and int(r.t_inspected_ns[i]) == observation.t_ns
+    is_last = is_new and believed and not waits and int(r.t_inspected_ns[i]) == observation.t_ns
     page = {
         "component": observation.component,
         "outcome": "accepted" if is_new else "duplicate",
         "time": time_or_none(observation.t_ns),
         "id": identity(observation),
         "held": waits,
+        "believed": believed,
         "crack_length": observation.crack_length,
         "innovation": float(r.innovation[i]) if is_last else None,
     }
-    return json_answer(page, 201 if is_new else 200)
+    return json_answer(page, 200 if not is_new else 201 if believed else 202)

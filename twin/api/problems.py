@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 from sensors.errors import MalformedError
 from sensors.refusal import shown
 from storage.errors import CorruptError, MissingError, UnavailableError
-from twin.errors import ConflictError, OverloadedError, UnknownError
+from twin.errors import BelatedError, ConflictError, OverloadedError, UnknownError
 from twin.sentences import Fault, faults, nearest
 
 MEDIA_TYPE = "application/problem+json"
@@ -56,6 +56,7 @@ ERRORS: dict[type[Exception], str] = {
     UnknownError: "unknown-component",
     ConflictError: "conflict",
     OverloadedError: "overloaded",
+    BelatedError: "unavailable",
     MissingError: "missing",
     MalformedError: "invalid",
     UnavailableError: "unavailable",

@@ -446,6 +446,10 @@ class Inspected(Page):
     held: bool = Field(
         description="It jumps from the belief, moves nothing, and waits for confirmation."
     )
+    believed: bool = Field(
+        description="False: it is durable, and in its turn behind loads that take long to step; "
+        "whether it is held is not known yet. It is not to be sent again."
+    )
     crack_length: float = Field(description="Measured length [m].")
     innovation: float | None = Field(
         description="Measured less believed length [m]; null for a duplicate, for one that is "

@@ -56,7 +56,10 @@ def add_states(app: FastAPI, context: Context) -> None:
         found = context.component(site, component)
         if at is None:
             can_catch_up = service.backfill.is_possible
-            page = state(service.fleet, context.views, found, can_catch_up=can_catch_up)
+            offset = service.stepping.offset_of(found.name)
+            page = state(
+                service.fleet, context.views, found, can_catch_up=can_catch_up, offset=offset
+            )
             return json_answer(page)
         columns = await context.recorded(last_row, found.name, instant_ns(at, "at"))
         if not columns:
