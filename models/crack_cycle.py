@@ -14,15 +14,9 @@ from numba import njit
 from models.integration import AHEAD, MAX_STRIDES, NEWTON_STEPS, SMALL, STRIDE
 from models.rainflow import Floats
 from models.scalar_geometry import units
-from models.scalar_laws import Tables
-from models.scalar_retardation import KNOBS, RETARDATION, equivalent, felt, retarded, smooth
+from models.scalar_laws import LIMIT, TOUGHNESS, YIELD, Kinds
+from models.scalar_retardation import equivalent, felt, retarded, smooth
 
-TOUGHNESS = RETARDATION + KNOBS  # K_c [Pa √m], ∞: not judged
-YIELD = TOUGHNESS + 1  # of the net section [Pa], ∞: not judged
-LIMIT = YIELD + 1  # of the geometry [m]
-CONSTANTS = LIMIT + 1
-
-Kinds = tuple[int, int, int]  # of law, geometry and retardation, see the `CODES` of each
 Cycle = tuple[float, float, float, float, float]  # as the first five columns of `rainflow.Cycles`
 Met = tuple[float, float, float, float]  # length [m], K_I, K_II of a unit stress [√m], what it felt
 
@@ -38,7 +32,7 @@ def peak_intensity(tension: float, shear: float, unit: float, unit_II: float) ->
 
 
 @njit(nogil=True, error_model="numpy")
-def one_cycle(kinds: Kinds, c: Floats, tables: Tables, cycle: Cycle, met: Met) -> float:
+def one_cycle(kinds: Kinds, c: Floats, cycle: Cycle, met: Met) -> float:
     """Growth [m] by one cycle; in mixed mode R makes the equivalent range K_max (1 − R)."""
     span, mean, _, shear, shear_mean = cycle
     a, unit, unit_II, feels = met
@@ -54,7 +48,7 @@ def one_cycle(kinds: Kinds, c: Floats, tables: Tables, cycle: Cycle, met: Met) -
         dK = equivalent(span * unit, shear * unit_II)
         if dK > 0.0 and K_max > 0.0:
             R = 1.0 - dK / K_max
-    return retarded(kinds[0], kinds[2], c, tables, K_max, R, a, feels)
+    return retarded(kinds, c, K_max, R, a, feels)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -69,39 +63,35 @@ def breaks(
 
 
 @njit(nogil=True, error_model="numpy")
-def speed(
-    kinds: Kinds, c: Floats, tables: Tables, cycle: Cycle, a_over: float, K_over: float, a: float
-) -> float:
+def speed(kinds: Kinds, c: Floats, cycle: Cycle, a_over: float, K_over: float, a: float) -> float:
     """da/dλ [m] of a block at the length `a` [m], ∞ where its peak breaks the part."""
     span, mean, count, shear, shear_mean = cycle
     peak = mean + 0.5 * span
     if not (count > 0.0 and peak > 0.0):
         return 0.0
-    unit, unit_II, bears = units(kinds[1], c, tables, a)
+    unit, unit_II, bears = units(kinds, c, a)
     if breaks(c, peak, shear_mean + 0.5 * shear, unit, unit_II, bears):
         return math.inf
-    met = (a, unit, unit_II, felt(kinds[2], c, a_over, K_over, a))
-    return count * one_cycle(kinds, c, tables, cycle, met)
+    met = (a, unit, unit_II, felt(kinds.retardation, c, a_over, K_over, a))
+    return count * one_cycle(kinds, c, cycle, met)
 
 
 @njit(nogil=True, error_model="numpy")
-def advance(
-    kinds: Kinds, c: Floats, tables: Tables, cycle: Cycle, a_over: float, K_over: float, a: float
-) -> float:
+def advance(kinds: Kinds, c: Floats, cycle: Cycle, a_over: float, K_over: float, a: float) -> float:
     """Growth [m] of a crack of length `a` [m] through a block; ∞: it breaks."""
-    start = speed(kinds, c, tables, cycle, a_over, K_over, a)
-    reach = min(STRIDE * a, smooth(kinds[2], c, a_over, K_over, a))
+    start = speed(kinds, c, cycle, a_over, K_over, a)
+    reach = min(STRIDE * a, smooth(kinds.retardation, c, a_over, K_over, a))
     if cycle[2] <= 1.0 or start <= SMALL * reach or start == math.inf:
         return start
     grown, left, slow = 0.0, 1.0, 1.0 / start
     for _ in range(MAX_STRIDES):
         at = a + grown
-        reach = min(STRIDE * at, smooth(kinds[2], c, a_over, K_over, at))
+        reach = min(STRIDE * at, smooth(kinds.retardation, c, a_over, K_over, at))
         span = min(min(reach, AHEAD * left / slow), c[LIMIT] - at)
-        ahead = speed(kinds, c, tables, cycle, a_over, K_over, at + 0.5 * span)
-        middle = min(1.0 / ahead, 1e6 * slow)
-        ahead = speed(kinds, c, tables, cycle, a_over, K_over, at + span)
-        end = min(1.0 / ahead, 1e6 * slow)
+        middle = end = slow
+        for share in (0.5, 1.0):
+            ahead = speed(kinds, c, cycle, a_over, K_over, at + share * span)
+            middle, end = end, min(1.0 / ahead, 1e6 * slow)
         taken = span * ((slow + 4.0 * middle + end) / 6.0)
         if taken >= left:
             return grown + span * part_of(slow, middle, end, left / span)

@@ -7,22 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
 
 from models import scalar_geometry, scalar_laws, scalar_retardation
-from models.crack_cycle import CONSTANTS, LIMIT, TOUGHNESS, YIELD, Kinds
 from models.crack_load import CrackLoad, check
 from models.crack_state import CrackState, limit_of
 from models.crack_walk import Cracks, Messages, walk
 from models.exposure import Exposure
 from models.rainflow import Bools, Floats, Turning
 from models.retardation import Overload
-from models.scalar_geometry import GEOMETRY
-from models.scalar_laws import LAW, Tables
-from models.scalar_retardation import RETARDATION
+from models.scalar_laws import GEOMETRY, LAW, LIMIT, RETARDATION, TABLES, TOUGHNESS, YIELD, Kinds
 from models.tables import TableGeometry, TableLaw
 from models.tree import leaves
 
@@ -57,7 +53,6 @@ def _compiled(stamp: int) -> Callable[..., None]:
     def walked(
         kinds: Kinds,
         constants: Floats,
-        tables: Tables,
         cracks: Cracks,
         counter: Turning,
         memory: Exposure,
@@ -66,9 +61,7 @@ def _compiled(stamp: int) -> Callable[..., None]:
         fractured: Bools,
     ) -> None:
         if stamp >= 0:  # what a function closes over is part of its key in the cache
-            walk(
-                kinds, constants, tables, cracks, counter, memory, load, length, fractured
-            )
+            walk(kinds, constants, cracks, counter, memory, load, length, fractured)
 
     return walked  # type: ignore[no-any-return]
 
@@ -105,11 +98,12 @@ def ran(state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Al
             ),
         )
     )
-    along = Along(state.a.new_empty(len(row), state.a.shape[1]), torch.empty(len(row), dtype=torch.bool))
+    along = Along(
+        state.a.new_empty(len(row), state.a.shape[1]), torch.empty(len(row), dtype=torch.bool)
+    )
     _walked(
         _kinds(state),
         _constants(state),
-        _tables(state),
         Cracks(*map(_array, written)),
         Turning(*map(_array, counter)),
         Exposure(*map(_array, memory)),
@@ -149,57 +143,68 @@ def _array(leaf: Tensor) -> Any:
 
 
 def _kinds(state: CrackState) -> Kinds:
-    """The codes of law, geometry and retardation; TypeError for one that is not compiled."""
-    kinds = (
-        scalar_laws.CODES.get(type(state.law)),
-        scalar_geometry.CODES.get(type(state.geometry)),
-        scalar_retardation.CODES.get(type(state.retardation)),
+    """What the parts of the cracks are; TypeError for one that is not compiled."""
+    law, geometry, retardation = (
+        _code(part, codes)
+        for part, codes in (
+            (state.law, scalar_laws.CODES),
+            (state.geometry, scalar_geometry.CODES),
+            (state.retardation, scalar_retardation.CODES),
+        )
     )
-    for part, kind in zip((state.law, state.geometry, state.retardation), kinds, strict=True):
-        if kind is None:
-            raise TypeError(f"{type(part).__name__} is none of what is compiled for stepping")
-    return kinds  # type: ignore[return-value]
+    ratios, growths = state.law.dK.shape[2:] if isinstance(state.law, TableLaw) else (0, 0)
+    lengths = state.geometry.a.shape[2] if isinstance(state.geometry, TableGeometry) else 0
+    return Kinds(law, geometry, retardation, ratios, growths, lengths)
+
+
+def _code(part: object, codes: dict[Any, int]) -> int:
+    if type(part) not in codes:
+        raise TypeError(f"{type(part).__name__} is none of what is compiled for steps")
+    return codes[type(part)]
 
 
 def _constants(state: CrackState) -> Floats:
-    """All constants of each particle (n, q, CONSTANTS); q is 1 where they are the same for all."""
-    parts: list[tuple[int, Tensor]] = []
+    """All constants of each particle (n, q, c); q is 1 where they are the same for all."""
+    parts: list[tuple[int, Tensor]] = [
+        (TOUGHNESS, state.strength.K_c),
+        (YIELD, state.strength.yield_stress),
+        (LIMIT, torch.as_tensor(state.geometry.limit)),
+    ]
     for begin, part in (
         (LAW, state.law),
         (GEOMETRY, state.geometry),
         (RETARDATION, state.retardation),
     ):
-        named = [] if isinstance(part, TableLaw | TableGeometry) else [*leaves(part)]
-        parts += [(begin + i, leaf) for i, (_, leaf) in enumerate(named)]
-    parts += [(TOUGHNESS, state.strength.K_c), (YIELD, state.strength.yield_stress)]
-    parts += [(LIMIT, torch.as_tensor(state.geometry.limit))]
+        if not isinstance(part, TableLaw | TableGeometry):
+            parts += [(begin + i, leaf) for i, (_, leaf) in enumerate(leaves(part))]
+    end = TABLES
+    for leaf in _tables(state):
+        parts.append((end, leaf.flatten(2)))
+        end += parts[-1][1].shape[2]
     q = max(leaf.shape[1] for _, leaf in parts)
-    packed = torch.zeros(len(state.a), q, CONSTANTS, dtype=torch.float64)
+    packed = torch.zeros(len(state.a), q, end, dtype=torch.float64)
     for i, leaf in parts:
-        packed[:, :, i] = leaf
+        wide = leaf if leaf.ndim > 2 else leaf[..., None]
+        packed[:, :, i : i + wide.shape[2]] = wide
     return packed.numpy()  # type: ignore[no-any-return]
 
 
-def _tables(state: CrackState) -> Tables:
-    """What is read from tables, (n, q, …); nothing where there are none."""
-    n, law, geometry = len(state.a), state.law, state.geometry
-    curve, surface = np.zeros((n, 1, 0)), np.zeros((n, 1, 0, 0))
-    R, growth, dK, a, beta = curve, curve, surface, curve, curve
-    if isinstance(law, TableLaw):
-        R, growth, dK = (_array(leaf) for leaf in (law.R, law.growth, law.dK))
-    if isinstance(geometry, TableGeometry):
-        a, beta = _array(geometry.a), _array(geometry.beta)
-    return Tables(R, growth, dK, a, beta)
+def _tables(state: CrackState) -> list[Tensor]:
+    """What is read from tables, in its order."""
+    law, geometry = state.law, state.geometry
+    tables = [law.R, law.growth, law.dK] if isinstance(law, TableLaw) else []
+    return tables + ([geometry.a, geometry.beta] if isinstance(geometry, TableGeometry) else [])
 
 
 def _messages(load: CrackLoad, row: Tensor) -> Messages:
-    series = (load.samples, load.companion)
+    columns = [leaf.to(torch.float64) for leaf in load.blocks[:5]]
     return Messages(
         _array(row),
         _array(load.t_ns),
-        *(_array(leaf.to(torch.float64)) for leaf in series),
+        _array(load.samples.to(torch.float64)),
+        _array(load.companion.to(torch.float64)),
         _array(load.sample_offset),
         _array(load.continues),
-        *(_array(leaf.to(torch.float64)) for leaf in load.blocks[:5]),
+        torch.stack(columns, 1).numpy(),
         _array(load.blocks.offset),
     )

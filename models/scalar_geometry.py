@@ -21,7 +21,7 @@ from models.geometry import (
 )
 from models.hole_factors import FINITE, INFINITE
 from models.rainflow import Floats
-from models.scalar_laws import MOST, Tables
+from models.scalar_laws import GEOMETRY, TABLES, Kinds
 from models.tables import TableGeometry
 
 EDGE, CENTRE, COMPACT, HOLE, SURFACE, TABULATED = range(6)
@@ -34,17 +34,14 @@ CODES: dict[type[Geometry], int] = {
     TableGeometry: TABULATED,
 }
 
-GEOMETRY = MOST  # where the constants of the geometry begin
-SIZES = 4  # constants of a geometry
-
 _SHEAR, _WIDE, _FINITE = np.array(SHEAR), np.array(INFINITE), np.array(FINITE)
 
 
 @njit(nogil=True, error_model="numpy")
-def units(geometry: int, c: Floats, tables: Tables, a: float) -> tuple[float, float, float]:
+def units(kinds: Kinds, c: Floats, a: float) -> tuple[float, float, float]:
     """K_I and K_II [√m] of a unit stress and the net section [1] at the length `a` [m]."""
     root = math.sqrt(math.pi * a)
-    g = GEOMETRY
+    g, geometry = GEOMETRY, kinds.geometry
     if geometry == EDGE:
         x = a / c[g]
         return _edge(x) * root, _edge_shear(x) * root, 1.0 - x
@@ -60,7 +57,7 @@ def units(geometry: int, c: Floats, tables: Tables, a: float) -> tuple[float, fl
         t, W, aspect, point = c[g], c[g + 1], c[g + 2], c[g + 3]
         bears = 1.0 - 0.5 * math.pi * (a / t) * (a / (aspect * W))
         return _surface(t, W, aspect, point, a) * root, 0.0, bears
-    return _read(tables.a, tables.beta, a) * root, 0.0, math.inf
+    return _read(kinds, c, a) * root, 0.0, math.inf
 
 
 @njit(nogil=True, error_model="numpy")
@@ -139,13 +136,15 @@ def _surface(t: float, W: float, q: float, point: float, a: float) -> float:
 
 
 @njit(nogil=True, error_model="numpy")
-def _read(known: Floats, beta: Floats, a: float) -> float:
-    before, upper = 0, len(known) - 1
+def _read(kinds: Kinds, c: Floats, a: float) -> float:
+    m = kinds.lengths
+    known = TABLES + kinds.ratios + kinds.growths * (1 + kinds.ratios)
+    before, upper = known, known + m - 1
     while upper - before > 1:
         middle = (before + upper) // 2
-        if known[middle] < a:
+        if c[middle] < a:
             before = middle
         else:
             upper = middle
-    share = min(max((a - known[before]) / (known[upper] - known[before]), 0.0), 1.0)
-    return beta[before] + share * (beta[upper] - beta[before])
+    share = min(max((a - c[before]) / (c[upper] - c[before]), 0.0), 1.0)
+    return c[before + m] + share * (c[upper + m] - c[before + m])

@@ -1,8 +1,9 @@
 """The laws of `models.laws` and `models.tables` for one cycle of one crack, in compiled code.
 
-Constants stand in a vector, those of the law in the order of its fields from `LAW` on. A batch of
-lanes goes faster through torch, a cycle after the other through this: there are two forms of each
-formula, and `tests/models/test_scalar.py` holds them together.
+Constants stand in a vector, those of the law in the order of its fields from `LAW` on, and behind
+all constants what is read from tables. A batch of lanes goes faster through torch, a cycle after
+the other through this: there are two forms of each formula, and `tests/models/test_scalar.py`
+holds them together.
 """
 
 from __future__ import annotations
@@ -30,21 +31,31 @@ LAW = 0  # where the constants of the law begin
 MOST = 11  # constants of a law
 
 
-class Tables(NamedTuple):
-    """What of a crack is read from tables; empty where there are none."""
+GEOMETRY = LAW + MOST  # where those of the geometry begin, four at most
+RETARDATION = GEOMETRY + 4  # those of the retardation, five at most
+TOUGHNESS = RETARDATION + 5  # K_c [Pa √m], ∞: not judged
+YIELD = TOUGHNESS + 1  # of the net section [Pa], ∞: not judged
+LIMIT = YIELD + 1  # of the geometry [m]
+TABLES = LIMIT + 1  # ratios, ln growth, ln ΔK by ratio; lengths, F
 
-    R: Floats  # (r,) load ratios of the law [1]
-    growth: Floats  # (k,) ln of growth [m/cycle]
-    dK: Floats  # (r, k) ln of ΔK [Pa √m]
-    a: Floats  # (m,) lengths of the geometry [m]
-    beta: Floats  # (m,) F there [1]
+
+class Kinds(NamedTuple):
+    """Of what types the parts of a crack are, and the shapes of their tables."""
+
+    law: int
+    geometry: int
+    retardation: int
+    ratios: int  # of the law's table
+    growths: int
+    lengths: int  # of the geometry's
 
 
 @njit(nogil=True, error_model="numpy")
-def law_growth(law: int, c: Floats, tables: Tables, dK: float, R: float, a: float) -> float:
+def law_growth(kinds: Kinds, c: Floats, dK: float, R: float, a: float) -> float:
     """Growth [m/cycle] at the range `dK` [Pa √m], the ratio `R` [1] and the length `a` [m]."""
+    law = kinds.law
     if law == TABLE:
-        return _tabulated(tables, dK, R)
+        return _tabulated(kinds, c, dK, R)
     if law == NASGRO or law == NASGRO_4:
         return _nasgro(law, c, dK, R, a)
     dK, R = dK / (1.0 - min(R, 0.0)), min(max(R, 0.0), 1.0)  # ASTM E647: ΔK = K_max for R < 0
@@ -103,28 +114,29 @@ def _threshold(law: int, c: Floats, R: float, a: float, f: float, A0: float) -> 
 
 
 @njit(nogil=True, error_model="numpy")
-def _tabulated(tables: Tables, dK: float, R: float) -> float:
+def _tabulated(kinds: Kinds, c: Floats, dK: float, R: float) -> float:
     """See `models.tables.TableLaw`."""
-    ratios, curves, growth = tables.R, tables.dK, tables.growth
-    if ratios[0] >= 0.0 and R < 0.0:
+    r, k, lowest = kinds.ratios, kinds.growths, c[TABLES]
+    if lowest >= 0.0 and R < 0.0:
         dK = dK / (1.0 - R)
-    R = max(R, ratios[0])
-    right = 1
-    while right < len(ratios) - 1 and ratios[right] <= R:
+    R = max(R, lowest)
+    right = TABLES + 1
+    while right < TABLES + r - 1 and c[right] <= R:
         right += 1
-    share = (R - ratios[right - 1]) / (ratios[right] - ratios[right - 1])
-    low, high = curves[right - 1], curves[right]
-    x = math.log(max(dK, 1e-30))
-    if not x > low[0] + share * (high[0] - low[0]):
+    share = (R - c[right - 1]) / (c[right] - c[right - 1])
+    y = TABLES + r
+    high = y + k * (1 + right - TABLES)  # ln ΔK of the curve at `right`
+    low, x = high - k, math.log(max(dK, 1e-30))
+    if not x > c[low] + share * (c[high] - c[low]):
         return 0.0
-    before, upper = 0, len(growth) - 1
+    before, upper = 0, k - 1
     while upper - before > 1:
         middle = (before + upper) // 2
-        if low[middle] + share * (high[middle] - low[middle]) < x:
+        if c[low + middle] + share * (c[high + middle] - c[low + middle]) < x:
             before = middle
         else:
             upper = middle
-    x0 = low[before] + share * (high[before] - low[before])
-    x1 = low[upper] + share * (high[upper] - low[upper])
-    y0, y1 = growth[before], growth[upper]
+    x0 = c[low + before] + share * (c[high + before] - c[low + before])
+    x1 = c[low + upper] + share * (c[high + upper] - c[low + upper])
+    y0, y1 = c[y + before], c[y + upper]
     return math.exp(y0 + (x - x0) / (x1 - x0) * (y1 - y0))

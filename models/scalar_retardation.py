@@ -18,8 +18,7 @@ from models.retardation import (
     Retardation,
     Wheeler,
 )
-from models.scalar_geometry import GEOMETRY, SIZES
-from models.scalar_laws import Tables, law_growth
+from models.scalar_laws import RETARDATION, Kinds, law_growth
 
 NONE, WHEELER, WILLENBORG = range(3)
 CODES: dict[type[Retardation], int] = {
@@ -27,9 +26,6 @@ CODES: dict[type[Retardation], int] = {
     Wheeler: WHEELER,
     GeneralisedWillenborg: WILLENBORG,
 }
-
-RETARDATION = GEOMETRY + SIZES  # where the constants of the model begin
-KNOBS = 5  # constants of a model
 
 
 @njit(nogil=True, error_model="numpy")
@@ -53,19 +49,10 @@ def felt(model: int, c: Floats, a_over: float, K_over: float, a: float) -> float
 
 
 @njit(nogil=True, error_model="numpy")
-def retarded(
-    law: int,
-    model: int,
-    c: Floats,
-    tables: Tables,
-    K_max: float,
-    R: float,
-    a: float,
-    feels: float,
-) -> float:
+def retarded(kinds: Kinds, c: Floats, K_max: float, R: float, a: float, feels: float) -> float:
     """Growth [m/cycle] of a cycle with `K_max` [Pa √m] and load ratio `R` [1] that `feels`."""
-    alone = law_growth(law, c, tables, K_max * (1.0 - R), R, a)
-    r = RETARDATION
+    alone = law_growth(kinds, c, K_max * (1.0 - R), R, a)
+    r, model = RETARDATION, kinds.retardation
     if model == NONE:
         return alone
     if model == WHEELER:
@@ -78,7 +65,7 @@ def retarded(
     top = max(K_max - K_red, 0.0)
     bottom = min(max(R * K_max - K_red, c[r + 4]), top)
     ratio = bottom / max(top, TINY) if top > 0.0 else 0.0
-    return law_growth(law, c, tables, top - bottom, ratio, a)
+    return law_growth(kinds, c, top - bottom, ratio, a)
 
 
 @njit(nogil=True, error_model="numpy")
