@@ -8,28 +8,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.crack_growth import (
-    grown,
-    open_growth,
-    remarked,
-    unit_intensities,
-    with_open_growth,
-)
+from models.crack_growth import open_growth, remarked, unit_intensities
 from models.crack_load import (
     CrackLoad,
     blocks,
     broken_at,
-    check,
     dated,
     forgotten,
     inspection_load,
     no_load,
-    passed_load,
     series_load,
     spectrum_load,
     timely,
 )
-from models.crack_peaks import loaded
+from models.crack_run import Along, ran
 from models.crack_state import (
     MOST_OPEN,
     CrackBelief,
@@ -40,16 +32,16 @@ from models.crack_state import (
     limit_of,
     mean,
 )
-from models.direction import equivalent
-from models.exposure import exposed, exposure
+from models.exposure import exposure
 from models.geometry import Geometry
 from models.laws import Law
 from models.rainflow import turning
 from models.retardation import Overload, Retardation
-from models.strength import known, strength
+from models.strength import strength
 from models.tree import chosen, mapped
 
 __all__ = [
+    "Along",
     "CrackBelief",
     "CrackLoad",
     "CrackState",
@@ -61,10 +53,6 @@ __all__ = [
     "series_load",
     "spectrum_load",
 ]
-
-
-FAR = 0.01  # growth in one series, relative to the crack, beyond which it is taken in parts
-FAR_IN_ZONES = 5e-4  # the same where loads interact: zones are small beside cracks
 
 
 @dataclass(frozen=True)
@@ -125,49 +113,20 @@ class CrackStepper:
 
         Raises ValueError for a load that is not finite, or not a load.
         """
-        check(load, len(state.a))
-        before, state = state, loaded(self, state, load)
-        state = state._replace(t_broken_ns=broken_at(before, state, load))
-        if load.inspected.any():
-            state = _inspected(state, load)
+        before, (state, _) = state, ran(state, load, torch.arange(len(state.a)))
+        if not load.inspected.any():
+            return state
+        state = _inspected(state, load)
         broken = broken_at(before, state, load)
         return state._replace(t_broken_ns=broken, t_ns=dated(state.t_ns, load))
 
-    def taken(self, state: CrackState, load: CrackLoad) -> CrackState:
-        """The cracks after the samples and blocks; whether a peak breaks them is left open."""
-        counter, passage = passed_load(state.counter, load, state.retardation.interacts)
-        exposure = exposed(state.exposure, passage.cycles)
-        after = grown(state, counter, passage)._replace(exposure=exposure)
-        return with_open_growth(after, state.length)
+    def run(self, state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Along]:
+        """The cracks after the messages of `load` (k,), each on its `row` (k,) int64, not falling.
 
-    def hurry(self, before: CrackState, after: CrackState) -> Tensor:
-        """In how many parts (n,) a load is to be taken, by how far it grows the cracks."""
-        far = FAR_IN_ZONES if before.retardation.interacts else FAR
-        return torch.ceil((after.length / before.length - 1.0).amax(1) / far)
-
-    def breaks(self, state: CrackState, tension: Tensor, shear: Tensor) -> Tensor:
-        """Whether (…, p) stresses (…, 1) [Pa] break cracks of the lengths that they have now."""
-        if not known(state.strength):
-            return torch.zeros(len(tension), state.a.shape[1], dtype=torch.bool)
-        unit, unit_II, bears = unit_intensities(state, state.length)
-        K = equivalent(tension * unit, shear * unit_II)
-        yields = tension >= state.strength.yield_stress * bears
-        return (tension > 0.0) & ((state.strength.K_c <= K) | yields)
-
-    def ended(self, state: CrackState) -> Tensor:
-        """Which cracks (n, p) are at the geometry's limit."""
-        return state.a >= limit_of(state).view_as(state.a)
-
-    def broken(self, state: CrackState, which: Tensor) -> CrackState:
-        """The cracks with those at `which` (n, p) run to the limit."""
-        limit = limit_of(state).view_as(state.a)
-        a = torch.where(which, torch.maximum(limit, state.a), state.a)
-        return state._replace(
-            a=a,
-            length=torch.where(which, a, state.length),
-            open_growth=torch.where(which, 0.0, state.open_growth),
-            fractured=(a >= limit).all(1),
-        )
+        To the bit what `step` gives message by message; without inspections. Raises ValueError
+        for what is no load.
+        """
+        return ran(state, load, row)
 
 
 def _inspected(state: CrackState, load: CrackLoad) -> CrackState:

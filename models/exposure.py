@@ -243,34 +243,49 @@ def _add(
     """Add the cycles of each row to the first three, one after the other."""
     for i in range(len(offset) - 1):
         for j in range(offset[i], offset[i + 1]):
-            if not count[j] > 0.0:
-                continue
-            peak, valley = mean[j] + 0.5 * span[j], mean[j] - 0.5 * span[j]
-            opening = max(peak, 0.0) - max(valley, 0.0)
-            wanted, at = _class(peak, valley, opening, shear[j]), 0
-            while at < SLOTS and key[i, at] < wanted:
-                at += 1
-            if at == SLOTS or key[i, at] != wanted:
-                at = _new_slot(key, sums, top, i, wanted)
-            best = top[i, at]
-            highest = best[MIDDLE] + 0.5 * best[SPAN]
-            if wanted == CLOSED or peak < highest:
-                _put(sums[i, at], count[j], span[j], mean[j], shear[j], shear_mean[j])
-            elif (
-                peak == highest
-                and span[j] == best[SPAN]
-                and mean[j] == best[MIDDLE]
-                and shear[j] == best[TURN]
-                and shear_mean[j] == best[TURN_MEAN]
-            ):
-                best[OFTEN] += count[j]
-            elif peak == highest and best[OFTEN] > 0.0:
-                _put(sums[i, at], count[j], span[j], mean[j], shear[j], shear_mean[j])
-            else:
-                if best[OFTEN] > 0.0:
-                    _put(sums[i, at], best[0], best[1], best[2], best[3], best[4])
-                best[OFTEN], best[SPAN], best[MIDDLE] = count[j], span[j], mean[j]
-                best[TURN], best[TURN_MEAN] = shear[j], shear_mean[j]
+            add(key[i], sums[i], top[i], span[j], mean[j], count[j], shear[j], shear_mean[j])
+
+
+@njit(cache=True, nogil=True)
+def add(
+    key: Ints,
+    sums: Floats,
+    top: Floats,
+    span: float,
+    mean: float,
+    count: float,
+    shear: float,
+    shear_mean: float,
+) -> None:
+    """Add equal cycles to the memory of one row: its first three."""
+    if not count > 0.0:
+        return
+    peak, valley = mean + 0.5 * span, mean - 0.5 * span
+    opening = max(peak, 0.0) - max(valley, 0.0)
+    wanted, at = _class(peak, valley, opening, shear), 0
+    while at < SLOTS and key[at] < wanted:
+        at += 1
+    if at == SLOTS or key[at] != wanted:
+        at = _new_slot(key, sums, top, wanted)
+    best = top[at]
+    highest = best[MIDDLE] + 0.5 * best[SPAN]
+    if wanted == CLOSED or peak < highest:
+        _put(sums[at], count, span, mean, shear, shear_mean)
+    elif (
+        peak == highest
+        and span == best[SPAN]
+        and mean == best[MIDDLE]
+        and shear == best[TURN]
+        and shear_mean == best[TURN_MEAN]
+    ):
+        best[OFTEN] += count
+    elif peak == highest and best[OFTEN] > 0.0:
+        _put(sums[at], count, span, mean, shear, shear_mean)
+    else:
+        if best[OFTEN] > 0.0:
+            _put(sums[at], best[0], best[1], best[2], best[3], best[4])
+        best[OFTEN], best[SPAN], best[MIDDLE] = count, span, mean
+        best[TURN], best[TURN_MEAN] = shear, shear_mean
 
 
 @njit(cache=True, nogil=True)
@@ -314,18 +329,18 @@ def _class(peak: float, valley: float, opening: float, shear: float) -> int:
 
 
 @njit(cache=True, nogil=True, inline="always")  # a call costs more than it does
-def _new_slot(key: Ints, sums: Floats, top: Floats, i: int, wanted: int) -> int:
+def _new_slot(key: Ints, sums: Floats, top: Floats, wanted: int) -> int:
     """An empty slot for a class that has none; if need be what matters least makes room."""
-    if key[i, SLOTS - 1] != FREE:
-        _make_room(key[i], sums[i], top[i])
+    if key[SLOTS - 1] != FREE:
+        _make_room(key, sums, top)
     at = 0
-    while key[i, at] != FREE:
+    while key[at] != FREE:
         at += 1
-    while at > 0 and key[i, at - 1] > wanted:
-        _move(key[i], sums[i], top[i], at - 1, at)
+    while at > 0 and key[at - 1] > wanted:
+        _move(key, sums, top, at - 1, at)
         at -= 1
-    key[i, at] = wanted
-    _clear(sums[i], top[i], at)
+    key[at] = wanted
+    _clear(sums, top, at)
     return at
 
 

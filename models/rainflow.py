@@ -265,39 +265,63 @@ def _count(
         points, others, marks, d = residue[i], companion[i], mark[i], depth[i]
         highest = d
         if not continues[i]:
-            m = _halved(points, others, marks, d, gate[i], out, m)
+            m = halved(points, others, marks, d, gate[i], out, m)
             d = 0
         for j in range(offset[i], offset[i + 1]):
-            x = samples[j]
-            if d < 2 or _unsettled(points, d, gate[i]):
-                d = _begun(points, others, marks, d, x, shears[j])
-                highest = max(highest, d)
-                m = _settled(points, others, marks, d, gate[i], out, m)
-                continue
-            top = points[d - 1]
-            if x == top:
-                continue
-            if (x > top) == (top > points[d - 2]):
-                points[d - 1], others[d - 1], marks[d - 1] = x, shears[j], 0.0
-            elif abs(x - top) >= gate[i]:
-                m = _newest(points, others, marks, d, out, m)
-                if d == len(points):
-                    m = _emitted(points, others, marks, 0, 0.5, out, m)
-                    d = _shifted(points, others, marks, d)
-                    overflows[i] += 1
-                points[d], others[d], marks[d] = x, shears[j], 0.0
-                d += 1
-                highest = max(highest, d)
-            else:
-                continue
-            d, m = _closed(points, others, marks, d, out, m)
-        if offset[i + 1] > offset[i]:
-            m = _newest(points, others, marks, d, out, m)
-        points[d:highest] = 0.0  # equal counters have equal bits, whatever they went through
-        others[d:highest] = 0.0
-        marks[d:highest] = 0.0
+            highest = max(highest, min(d + 1, len(points)))
+            d, m, lost = taken(points, others, marks, d, gate[i], samples[j], shears[j], out, m)
+            overflows[i] += lost
+        forget(points, others, marks, d, highest)
         depth[i] = d
         ends[i + 1] = m
+
+
+@njit(cache=True, nogil=True)
+def taken(
+    points: Floats,
+    others: Floats,
+    marks: Floats,
+    d: int,
+    gate: float,
+    x: float,
+    shear: float,
+    out: Floats,
+    m: int,
+) -> tuple[int, int, int]:
+    """The depth after one sample, the end of the columns, and how many half cycles closed early."""
+    if d < 2 or unsettled(points, d, gate):
+        return _begun(points, others, marks, d, x, shear), m, 0
+    top, lost = points[d - 1], 0
+    if x == top:
+        return d, m, 0
+    if (x > top) == (top > points[d - 2]):
+        points[d - 1], others[d - 1], marks[d - 1] = x, shear, 0.0
+    elif turns(points, d, gate, x):
+        if d == len(points):
+            m = emitted(points, others, marks, 0, 0.5, out, m)
+            d = _shifted(points, others, marks, d)
+            lost = 1
+        points[d], others[d], marks[d] = x, shear, 0.0
+        d += 1
+    else:
+        return d, m, 0
+    d, m = _closed(points, others, marks, d, out, m)
+    return d, m, lost
+
+
+@njit(cache=True, nogil=True)
+def turns(points: Floats, d: int, gate: float, x: float) -> bool:
+    """Whether a sample makes the newest of at least two points a turning point."""
+    top = points[d - 1]
+    return bool(x != top and (x > top) != (top > points[d - 2]) and abs(x - top) >= gate)
+
+
+@njit(cache=True, nogil=True)
+def forget(points: Floats, others: Floats, marks: Floats, d: int, highest: int) -> None:
+    """Equal counters have equal bits, whatever they went through."""
+    points[d:highest] = 0.0
+    others[d:highest] = 0.0
+    marks[d:highest] = 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -312,12 +336,12 @@ def _halve(
 ) -> None:
     m = 0
     for i in range(len(depth)):
-        m = _halved(residue[i], companion[i], mark[i], depth[i], gate[i], out, m)
+        m = halved(residue[i], companion[i], mark[i], depth[i], gate[i], out, m)
         ends[i + 1] = m
 
 
 @njit(cache=True, nogil=True)
-def _unsettled(points: Floats, d: int, gate: float) -> bool:
+def unsettled(points: Floats, d: int, gate: float) -> bool:
     """Whether the two extremes so far still lie within the gate, so that none is a turn."""
     return bool(d == 2 and abs(points[1] - points[0]) < gate)
 
@@ -345,7 +369,7 @@ def _closed(
 ) -> tuple[int, int]:
     """Take what has closed out of the residue, and into the columns from m on."""
     while d >= MIN_CAPACITY and _encloses(points, d):
-        m = _emitted(points, others, marks, d - 3, 1.0, out, m)
+        m = emitted(points, others, marks, d - 3, 1.0, out, m)
         points[d - 3], others[d - 3] = points[d - 1], others[d - 1]
         marks[d - 3] = marks[d - 1]
         d -= 2
@@ -370,19 +394,19 @@ def _shifted(points: Floats, others: Floats, marks: Floats, d: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _halved(
+def halved(
     points: Floats, others: Floats, marks: Floats, d: int, gate: float, out: Floats, m: int
 ) -> int:
     """Every range of the residue as a half cycle, oldest first."""
-    if _unsettled(points, d, gate):
+    if unsettled(points, d, gate):
         return m
     for i in range(d - 1):
-        m = _emitted(points, others, marks, i, 0.5, out, m)
+        m = emitted(points, others, marks, i, 0.5, out, m)
     return m
 
 
 @njit(cache=True, nogil=True)
-def _emitted(
+def emitted(
     points: Floats, others: Floats, marks: Floats, i: int, count: float, out: Floats, m: int
 ) -> int:
     """The cycle between points i and i+1 into column m."""
@@ -395,85 +419,4 @@ def _emitted(
     out[4, m] = 0.5 * (others[i] + others[i + 1])
     peak = i if p > q else i + 1
     out[MARK, m], out[FELT, m] = marks[peak, 0], marks[peak, 1]
-    if len(out) > PASSES:
-        out[PASSES, m], out[NUMBER, m] = 0.0, -1.0
-        if out[MARK, m] < 0.0 and not _grows_since(out, int(-out[MARK, m]), m):
-            out[MARK, m] = 0.0
     return m + 1
-
-
-@njit(cache=True, nogil=True)
-def _grows_since(out: Floats, first: int, m: int) -> bool:
-    """Whether a cycle has closed in columns `first` … m, so that the crack is another one."""
-    for k in range(m - 1, first - 1, -1):  # noqa: SIM110  compiled
-        if out[PASSES, k] == 0.0:
-            return True
-    return False
-
-
-@njit(cache=True, nogil=True)
-def _settled(
-    points: Floats, others: Floats, marks: Floats, d: int, gate: float, out: Floats, m: int
-) -> int:
-    """The higher of the first two points as a peak that passes, once they are turning points."""
-    if d < 2 or _unsettled(points, d, gate):
-        return m
-    return int(_peaked(points, others, marks, 0 if points[0] > points[1] else 1, out, m))
-
-
-@njit(cache=True, nogil=True)
-def _newest(points: Floats, others: Floats, marks: Floats, d: int, out: Floats, m: int) -> int:
-    """The newest point as a peak that passes, or the first where the series only falls."""
-    if d == 1 or (d == 2 and points[0] > points[1]):
-        return int(_peaked(points, others, marks, 0, out, m))
-    if d > 1 and points[d - 1] > points[d - 2]:
-        return int(_peaked(points, others, marks, d - 1, out, m))
-    return m
-
-
-@njit(cache=True, nogil=True)
-def _peaked(points: Floats, others: Floats, marks: Floats, i: int, out: Floats, m: int) -> int:
-    """Point i into column m as a peak that passes, where peaks are asked for, unless it has."""
-    if len(out) <= PASSES or marks[i, 0] > 0.0:
-        return m
-    out[:, m] = 0.0
-    out[1, m], out[4, m], out[PASSES, m], out[NUMBER, m] = points[i], others[i], 1.0, float(m)
-    marks[i, 0], marks[i, 1] = -1.0 - m, 0.0
-    return m + 1
-
-
-@njit(cache=True, nogil=True)
-def _join_equals(out: Floats, ends: Ints) -> None:
-    """Join equal cycles that only their own peaks part: the last of these is enough."""
-    m, first = 0, 0
-    for i in range(len(ends) - 1):
-        begun = m
-        for j in range(first, ends[i + 1]):
-            peaked = out[PASSES, j] > 0.0
-            if peaked and m > begun and out[PASSES, m - 1] > 0.0:
-                if _same_peak(out, m - 1, j):
-                    out[NUMBER, m - 1] = out[NUMBER, j]
-                    continue
-            elif not peaked and m > begun + 1 and _repeats(out, m, j):
-                out[2, m - 2] += out[2, j]
-                continue
-            out[:, m] = out[:, j]
-            m += 1
-        first, ends[i + 1] = ends[i + 1], m
-
-
-@njit(cache=True, nogil=True)
-def _repeats(out: Floats, m: int, j: int) -> bool:
-    """Whether column j is the cycle of column m − 2 again, and m − 1 is the peak of both."""
-    if out[PASSES, m - 1] == 0.0 or out[PASSES, m - 2] > 0.0:
-        return False
-    for k in (0, 1, 3, 4, MARK, FELT):
-        if out[k, m - 2] != out[k, j]:
-            return False
-    peak = out[1, j] + 0.5 * out[0, j]
-    return bool(abs(peak - out[1, m - 1]) <= ALIKE * abs(peak))
-
-
-@njit(cache=True, nogil=True)
-def _same_peak(out: Floats, m: int, j: int) -> bool:
-    return bool(out[1, m] == out[1, j] and out[4, m] == out[4, j])

@@ -14,14 +14,12 @@ import torch
 from torch import Tensor
 
 from models.crack import CrackState, CrackStepper, belief, blocks, series_load, spectrum_load
-from models.crack_growth import _groups
-from models.crack_load import inspection_load, passed_load
+from models.crack_load import inspection_load
 from models.forecast import remaining
 from models.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
 from models.laws import LAWS, ParisLaw
 from models.materials import material
 from models.path_crack import EdgePlate, PathStepper
-from models.rainflow import passed, turning
 from models.retardation import (
     ZONES,
     GeneralisedWillenborg,
@@ -190,15 +188,6 @@ def test_other_models_of_retardation_give_the_same_by_series_and_spectrum(
         assert told == pytest.approx(10.70866, abs=1e-4)
     else:
         assert told < 10.6
-
-
-def test_equal_cycles_between_their_own_peaks_are_one_entry() -> None:
-    samples = torch.tensor(OVERLOAD, dtype=torch.float64)
-    offset, on = torch.tensor([0, len(samples)]), torch.tensor([True])
-    _, passage = passed(turning(1, 0.0), samples, torch.zeros_like(samples), offset, on)
-    count, peak = passage.cycles.count, passage.cycles.mean + 0.5 * passage.cycles.range
-    assert count.tolist() == [0, 1000, 0, 0, 0, 4000, 0]
-    assert peak[passage.passes].tolist() == [60, 60, 150, 60, 60]
 
 
 def random_series(seed: int, n: int = 400) -> Any:
@@ -389,15 +378,3 @@ def test_a_tabulated_geometry_bears_series_of_a_part_whose_strength_is_known() -
     assert length(told) == pytest.approx(length(after_spectrum(by, (100, 50, 50))), rel=1e-6)
     assert length(told) > 10.0
     assert bool(after_series(by, [0, 350]).fractured[0])
-
-
-def test_random_loads_with_retardation_step_in_few_groups() -> None:
-    """What no overload parts acts together: else a minute of load takes as long to step."""
-    by = stepper("2024-t3-walker", WHEELER)
-    samples = torch.from_numpy(random_series(3, 2000)) * MPa
-    load = series_load(torch.ones(1, dtype=torch.int64), [samples])
-    state = by.init(1)
-    _, passage = passed_load(state.counter, load)
-    groups = int(_groups(state, passage).max()) + 1
-    assert len(passage.passes) > 1000
-    assert groups < 40

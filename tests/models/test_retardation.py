@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from models.retardation import (
     Retardation,
     Wheeler,
 )
+from models.tables import TableGeometry, table_geometry
 
 WALKER = WalkerLaw(si_coefficient(1.42e-11, 3.59), 3.59, 0.68)  # 2024-T3
 PLANE_STRESS = ZONES["plane_stress"]
@@ -26,20 +28,11 @@ WILLENBORG = GeneralisedWillenborg(365e6, PLANE_STRESS, S_ol=3.0, K_th=3e6)
 V_0, AFFECTED = 5.1438e-7, 2.8671e-3  # [m/cycle], [m]
 
 
-@dataclass(frozen=True)
-class Controlled:
+def controlled() -> TableGeometry:
     """A part whose K is the stress [Pa √m], whatever the length of its crack."""
-
-    limit: float | Tensor = 10.0
-
-    def F(self, a: Tensor) -> Tensor:
-        return 1.0 / torch.sqrt(math.pi * a)
-
-    def F_II(self, a: Tensor) -> Tensor:
-        return torch.zeros_like(a)
-
-    def net_section(self, a: Tensor) -> Tensor:
-        return torch.ones_like(a)
+    near, far = 0.1 + 1e-4 * np.arange(100), np.geomspace(0.12, 10.0, 28)
+    lengths = [*near, *far]
+    return table_geometry(lengths, [1.0 / math.sqrt(math.pi * a) for a in lengths])
 
 
 def t(*values: float) -> Tensor:
@@ -48,7 +41,7 @@ def t(*values: float) -> Tensor:
 
 def overloaded(retardation: Retardation) -> tuple[CrackStepper, CrackState]:
     """A crack just after one cycle up to K_max = 40 MPa √m, R = 0.1."""
-    stepper = CrackStepper(WALKER, Controlled(), retardation, a_0=0.1, a_limit=1.0)
+    stepper = CrackStepper(WALKER, controlled(), retardation, a_0=0.1, a_limit=1.0)
     return stepper, loaded(stepper, stepper.init(1), 40e6, 1.0)
 
 
@@ -192,7 +185,7 @@ def test_every_model_has_a_name() -> None:
 def test_the_order_of_loads_matters_where_they_interact_only() -> None:
     high, low = (36e6, 22e6, 1.0), (18e6, 11e6, 1000.0)
     for retardation, matters in ((WHEELER, True), (NoRetardation(), False)):
-        stepper = CrackStepper(ParisLaw(1e-30, 3.0), Controlled(), retardation, 0.1, 1.0)
+        stepper = CrackStepper(ParisLaw(1e-30, 3.0), controlled(), retardation, 0.1, 1.0)
         a, b = (
             stepper.step(stepper.init(1), spectrum_load(torch.tensor([1]), blocks([row]))).a
             for row in ([high, low], [low, high])

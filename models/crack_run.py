@@ -1,0 +1,210 @@
+"""Runs of loads: states and loads as arrays for compiled code, and back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from numba import njit
+from torch import Tensor
+
+from models import scalar_geometry, scalar_laws, scalar_retardation
+from models.crack_load import CrackLoad, check
+from models.crack_state import CrackState, limit_of
+from models.crack_walk import Cracks, Messages, walk
+from models.exposure import Exposure
+from models.rainflow import Bools, Floats, Turning
+from models.retardation import Overload
+from models.scalar_laws import GEOMETRY, LAW, LIMIT, RETARDATION, TABLES, TOUGHNESS, YIELD, Kinds
+from models.tables import TableGeometry, TableLaw
+from models.tree import leaves
+
+SOURCES = (
+    "crack_cycle",
+    "crack_walk",
+    "exposure",
+    "integration",
+    "rainflow",
+    "retardation",
+    "scalar_geometry",
+    "scalar_laws",
+    "scalar_retardation",
+)
+
+
+class Along(NamedTuple):
+    """What each message of a run has left; rows as the messages."""
+
+    length: Tensor  # (k, p) believed [m]
+    fractured: Tensor  # (k,) bool
+
+
+def _stamp() -> int:
+    """A number of the sources: numba's cache looks at the file of the function alone."""
+    texts = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in SOURCES)
+    return int.from_bytes(hashlib.sha256(b"".join(texts)).digest()[:7], "big")
+
+
+def _compiled(stamp: int) -> Callable[..., None]:
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def walked(
+        kinds: Kinds,
+        constants: Floats,
+        cracks: Cracks,
+        counter: Turning,
+        memory: Exposure,
+        load: Messages,
+        length: Floats,
+        fractured: Bools,
+    ) -> None:
+        if stamp >= 0:  # what a function closes over is part of its key in the cache
+            walk(kinds, constants, cracks, counter, memory, load, length, fractured)
+
+    return walked  # type: ignore[no-any-return]
+
+
+_walked = _compiled(_stamp())
+
+
+def ran(state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Along]:
+    """The cracks after the messages of `load` (k,), each on its `row` (k,), rising.
+
+    Inspections are left out. Raises ValueError for what is no load, and for rows that are none.
+    """
+    check(load, len(row))
+    _check_rows(row, len(state.a))
+    counter, memory = state.counter, state.exposure
+    if load.samples.numel() or not bool(load.continues.all()):
+        counter = Turning(*map(_copy, counter))
+        memory = Exposure(*map(_copy, memory))
+    elif load.blocks.range.numel():
+        memory = Exposure(*map(_copy, memory))
+    written = Cracks(
+        *map(
+            _copy,
+            (
+                state.a,
+                state.length,
+                state.open_growth,
+                state.rate,
+                *state.overload,
+                state.cycles,
+                state.fractured,
+                state.t_broken_ns,
+                state.t_ns,
+            ),
+        )
+    )
+    along = Along(
+        state.a.new_empty(len(row), state.a.shape[1]), torch.empty(len(row), dtype=torch.bool)
+    )
+    _walked(
+        _kinds(state),
+        _constants(state),
+        Cracks(*map(_array, written)),
+        Turning(*map(_array, counter)),
+        Exposure(*map(_array, memory)),
+        _messages(load, row),
+        *map(_array, along),
+    )
+    a, length, open_growth, rate, a_over, K_over, cycles, fractured, t_broken, t_ns = written
+    after = state._replace(
+        a=a,
+        length=length,
+        open_growth=open_growth,
+        rate=rate,
+        overload=Overload(a_over, K_over),
+        cycles=cycles,
+        fractured=fractured,
+        t_broken_ns=t_broken,
+        t_ns=t_ns,
+        counter=counter,
+        exposure=memory,
+    )
+    return after, along
+
+
+def _check_rows(row: Tensor, n: int) -> None:
+    if row.dtype != torch.int64 or row.ndim != 1:
+        raise ValueError(f"rows are {row.dtype} {[*row.shape]}, not int64 in one axis")
+    if len(row) and not (0 <= int(row.min()) and int(row.max()) < n and (row.diff() >= 0).all()):
+        raise ValueError(f"rows must rise within 0 … {n - 1}: {row.tolist()}")
+
+
+def _copy(leaf: Tensor) -> Tensor:
+    return leaf.clone(memory_format=torch.contiguous_format)
+
+
+def _array(leaf: Tensor) -> Any:
+    return leaf.contiguous().numpy()
+
+
+def _kinds(state: CrackState) -> Kinds:
+    """What the parts of the cracks are; TypeError for one that is not compiled."""
+    law, geometry, retardation = (
+        _code(part, codes)
+        for part, codes in (
+            (state.law, scalar_laws.CODES),
+            (state.geometry, scalar_geometry.CODES),
+            (state.retardation, scalar_retardation.CODES),
+        )
+    )
+    ratios, growths = state.law.dK.shape[2:] if isinstance(state.law, TableLaw) else (0, 0)
+    lengths = state.geometry.a.shape[2] if isinstance(state.geometry, TableGeometry) else 0
+    return Kinds(law, geometry, retardation, ratios, growths, lengths)
+
+
+def _code(part: object, codes: dict[Any, int]) -> int:
+    if type(part) not in codes:
+        raise TypeError(f"{type(part).__name__} is none of what is compiled for steps")
+    return codes[type(part)]
+
+
+def _constants(state: CrackState) -> Floats:
+    """All constants of each particle (n, q, c); q is 1 where they are the same for all."""
+    parts: list[tuple[int, Tensor]] = [
+        (TOUGHNESS, state.strength.K_c),
+        (YIELD, state.strength.yield_stress),
+        (LIMIT, torch.as_tensor(state.geometry.limit)),
+    ]
+    for begin, part in (
+        (LAW, state.law),
+        (GEOMETRY, state.geometry),
+        (RETARDATION, state.retardation),
+    ):
+        if not isinstance(part, TableLaw | TableGeometry):
+            parts += [(begin + i, leaf) for i, (_, leaf) in enumerate(leaves(part))]
+    end = TABLES
+    for leaf in _tables(state):
+        parts.append((end, leaf.flatten(2)))
+        end += parts[-1][1].shape[2]
+    q = max(leaf.shape[1] for _, leaf in parts)
+    packed = torch.zeros(len(state.a), q, end, dtype=torch.float64)
+    for i, leaf in parts:
+        wide = leaf if leaf.ndim > 2 else leaf[..., None]
+        packed[:, :, i : i + wide.shape[2]] = wide
+    return packed.numpy()  # type: ignore[no-any-return]
+
+
+def _tables(state: CrackState) -> list[Tensor]:
+    """What is read from tables, in its order."""
+    law, geometry = state.law, state.geometry
+    tables = [law.R, law.growth, law.dK] if isinstance(law, TableLaw) else []
+    return tables + ([geometry.a, geometry.beta] if isinstance(geometry, TableGeometry) else [])
+
+
+def _messages(load: CrackLoad, row: Tensor) -> Messages:
+    columns = [leaf.to(torch.float64) for leaf in load.blocks[:5]]
+    return Messages(
+        _array(row),
+        _array(load.t_ns),
+        _array(load.samples.to(torch.float64)),
+        _array(load.companion.to(torch.float64)),
+        _array(load.sample_offset),
+        _array(load.continues),
+        torch.stack(columns, 1).numpy(),
+        _array(load.blocks.offset),
+    )

@@ -1,0 +1,389 @@
+"""Cracks under their messages, one after the other, in compiled code.
+
+Sample by sample the series is counted, its peaks pass, and the cycles that close grow the crack;
+then each block does. A turning point is marked with the crack that its peak met, on which the cycle
+acts when it closes. Nothing hangs on what else is in the batch, nor on how messages are put
+together into runs: a run has the bits of its messages one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from models.crack_cycle import Cycle, advance, breaks, one_cycle, peak_intensity
+from models.exposure import Exposure, add
+from models.rainflow import (
+    COUNTED,
+    MARKS,
+    Bools,
+    Floats,
+    Ints,
+    Turning,
+    forget,
+    halved,
+    taken,
+    turns,
+    unsettled,
+)
+from models.scalar_geometry import units
+from models.scalar_laws import LIMIT, TOUGHNESS, YIELD, Kinds
+from models.scalar_retardation import NONE, felt, reaches_further
+
+# What is at hand of each particle while a message acts: its length and that at the start of the
+# message [m], its growth by the message [m], the overload's place [m] and K_max [Pa √m]; and, of
+# the length AT [m], K of a unit stress by mode [√m] and the net section [1].
+LENGTH, BEGUN, GROWN, A_OVER, K_OVER, AT, UNIT, UNIT_II, BEARS = range(9)
+NEVER = -1.0  # a length that no crack has
+
+
+class Cracks(NamedTuple):
+    """What of `CrackState` loads change, but for counter and exposure; all are written."""
+
+    a: Floats  # (n, p) [m]
+    length: Floats  # (n, p) [m]
+    open_growth: Floats  # (n, p) [m]
+    rate: Floats  # (n, p) [m/cycle]
+    a_over: Floats  # (n, p) [m]
+    K_over: Floats  # (n, p) [Pa √m]
+    cycles: Floats  # (n,) [1]
+    fractured: Bools  # (n,)
+    t_broken_ns: Ints  # (n,)
+    t_ns: Ints  # (n,)
+
+
+class Messages(NamedTuple):
+    """A run of loads: `CrackLoad` as arrays, each for one row of the state."""
+
+    row: Ints  # (k,)
+    t_ns: Ints  # (k,)
+    samples: Floats  # (m,) [Pa]
+    companion: Floats  # (m,) [Pa]
+    sample_offset: Ints  # (k+1,)
+    continues: Bools  # (k,)
+    blocks: Floats  # (b, 5) as the first columns of `Cycles`
+    offset: Ints  # (k+1,)
+
+
+@njit(nogil=True, error_model="numpy")
+def walk(
+    kinds: Kinds,
+    constants: Floats,
+    cracks: Cracks,
+    counter: Turning,
+    memory: Exposure,
+    load: Messages,
+    length: Floats,
+    fractured: Bools,
+) -> None:
+    """All messages; `length` (k, p) and `fractured` (k,) are what each has left."""
+    p, capacity = cracks.a.shape[1], counter.residue.shape[1]
+    w, out = np.empty((p, 9)), np.empty((COUNTED, 2 * capacity + 2))
+    met = np.empty((capacity if p > 1 else 0, p, MARKS))  # by peaks, of several particles
+    for j in range(len(load.row)):
+        i = load.row[j]
+        c, judged = constants[i], _judged(constants[i])
+        for k in range(p):
+            w[k, LENGTH] = w[k, BEGUN] = cracks.length[i, k]
+            w[k, GROWN], w[k, AT] = 0.0, NEVER
+            w[k, A_OVER], w[k, K_OVER] = cracks.a_over[i, k], cracks.K_over[i, k]
+        points, others, marks = counter.residue[i], counter.companion[i], counter.mark[i]
+        d, gate, total = counter.depth[i], counter.gate[i], 0.0
+        key, sums, top = memory.key[i], memory.sums[i], memory.top[i]
+        first, last = load.sample_offset[j], load.sample_offset[j + 1]
+        if last > first or not load.continues[j]:
+            highest = d
+            if not load.continues[j]:
+                m = halved(points, others, marks, d, gate, out, 0)
+                total += _closed(kinds, c, w, met, key, sums, top, out, m)
+                d = 0
+            for s in range(first, last):
+                x, shear = load.samples[s], load.companion[s]
+                if judged:
+                    _break(kinds, c, w, x, shear)
+                highest = max(highest, min(d + 1, len(points)))
+                fresh = d < 2 or unsettled(points, d, gate)
+                if not fresh and points[d - 1] > points[d - 2] and turns(points, d, gate, x):
+                    _pass(kinds, c, w, met, points, others, marks, d, d - 1)
+                d, m, lost = taken(points, others, marks, d, gate, x, shear, out, 0)
+                counter.overflows[i] += lost
+                if fresh and d == 2 and not unsettled(points, d, gate):
+                    peak = 0 if points[0] > points[1] else 1
+                    _pass(kinds, c, w, met, points, others, marks, d, peak)
+                if m > 0:
+                    total += _closed(kinds, c, w, met, key, sums, top, out, m)
+                    if judged:
+                        _break(kinds, c, w, x, shear)
+            if last > first:
+                _pass_newest(kinds, c, w, met, points, others, marks, d)
+            forget(points, others, marks, d, highest)
+            counter.depth[i] = d
+        for b in range(load.offset[j], load.offset[j + 1]):
+            block = load.blocks[b]
+            cycle = (block[0], block[1], block[2], block[3], block[4])
+            total += cycle[2]
+            add(key, sums, top, cycle[0], cycle[1], cycle[2], cycle[3], cycle[4])
+            _block(kinds, c, w, met, cycle)
+        if last > first:
+            _mark(kinds, c, w, met, marks, d)
+        known = total > 0.0 and not _ended(c, w)  # the jump of a fracture is no rate
+        m = halved(points, others, marks, d, gate, out, 0)
+        for k in range(p):
+            if known:
+                cracks.rate[i, k] = w[k, GROWN] / total
+            a, more = _opened(kinds, c, w, met, k, cracks.a[i, k] + w[k, GROWN], out, m)
+            if judged and last > first and more > 0.0:  # growth by the last sample counts
+                _break(kinds, c, w, load.samples[last - 1], load.companion[last - 1])
+                if not w[k, LENGTH] < _of(c, k)[LIMIT]:
+                    a, more = w[k, LENGTH], 0.0
+            cracks.a[i, k], cracks.length[i, k], cracks.open_growth[i, k] = a, w[k, LENGTH], more
+            cracks.a_over[i, k], cracks.K_over[i, k] = w[k, A_OVER], w[k, K_OVER]
+        cracks.cycles[i] += total
+        broken = _ended(c, w)
+        if broken and not cracks.fractured[i]:
+            cracks.t_broken_ns[i] = load.t_ns[j]
+        cracks.fractured[i] = broken
+        if last > first or load.offset[j + 1] > load.offset[j]:
+            cracks.t_ns[i] = max(cracks.t_ns[i], load.t_ns[j])
+        length[j], fractured[j] = cracks.length[i], broken
+
+
+@njit(nogil=True, error_model="numpy")
+def _of(c: Floats, k: int) -> Floats:
+    """The constants of particle `k`."""
+    return c[k if k < len(c) else 0]
+
+
+@njit(nogil=True, error_model="numpy")
+def _fit(kinds: Kinds, c: Floats, w: Floats, k: int) -> None:
+    """Have at hand what holds for particle `k`, of constants `c`, at the length it has now."""
+    a = w[k, LENGTH]
+    if w[k, AT] != a:
+        w[k, AT] = a
+        w[k, UNIT], w[k, UNIT_II], w[k, BEARS] = units(kinds, c, a)
+
+
+@njit(nogil=True, error_model="numpy")
+def _judged(c: Floats) -> bool:
+    """Whether anything is known of what breaks the part."""
+    for q in range(len(c)):
+        if c[q, TOUGHNESS] < math.inf or c[q, YIELD] < math.inf:
+            return True
+    return False
+
+
+@njit(nogil=True, error_model="numpy")
+def _ended(c: Floats, w: Floats) -> bool:
+    """Whether all particles are at the limit."""
+    for k in range(len(w)):
+        if w[k, LENGTH] < _of(c, k)[LIMIT]:
+            return False
+    return True
+
+
+@njit(nogil=True, error_model="numpy")
+def _break(kinds: Kinds, c: Floats, w: Floats, x: float, shear: float) -> None:
+    """Run those particles to the limit that a sample breaks."""
+    if not x > 0.0:
+        return
+    for k in range(len(w)):
+        own = _of(c, k)
+        if w[k, LENGTH] < own[LIMIT]:
+            _fit(kinds, own, w, k)
+            if breaks(own, x, shear, w[k, UNIT], w[k, UNIT_II], w[k, BEARS]):
+                w[k, LENGTH] = own[LIMIT]
+
+
+@njit(nogil=True, error_model="numpy")
+def _pass_newest(
+    kinds: Kinds,
+    c: Floats,
+    w: Floats,
+    met: Floats,
+    points: Floats,
+    others: Floats,
+    marks: Floats,
+    d: int,
+) -> None:
+    """Let the running peak pass at the end of a series: only if it rises further it does again."""
+    if d == 1 or (d == 2 and points[0] > points[1]):
+        _pass(kinds, c, w, met, points, others, marks, d, 0)
+    elif d > 1 and points[d - 1] > points[d - 2]:
+        _pass(kinds, c, w, met, points, others, marks, d, d - 1)
+
+
+@njit(nogil=True, error_model="numpy")
+def _pass(
+    kinds: Kinds,
+    c: Floats,
+    w: Floats,
+    met: Floats,
+    points: Floats,
+    others: Floats,
+    marks: Floats,
+    d: int,
+    i: int,
+) -> None:
+    """Let peak `i` pass, unless it has: it makes its zone, and is marked with what it meets."""
+    if marks[i, 0] != 0.0:
+        return
+    slot = _free(marks, d, len(met)) if len(met) else -1
+    for k in range(len(w)):
+        feels = 0.0
+        if kinds.retardation != NONE:
+            own = _of(c, k)
+            _zone(kinds, own, w, k, points[i], others[i])
+            feels = felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], w[k, LENGTH])
+        if slot < 0:
+            marks[i, 0], marks[i, 1] = w[k, LENGTH], feels
+        else:
+            met[slot, k, 0], met[slot, k, 1] = w[k, LENGTH], feels
+    if slot >= 0:
+        marks[i, 0] = -1.0 - slot
+
+
+@njit(nogil=True, error_model="numpy")
+def _free(marks: Floats, d: int, slots: int) -> int:
+    """A place for what a peak meets that no open point names."""
+    for slot in range(slots):
+        named = False
+        for i in range(d):
+            named = named or marks[i, 0] == -1.0 - slot
+        if not named:
+            return slot
+    return -1  # there are as many as points, and that which asks has none
+
+
+@njit(nogil=True, error_model="numpy")
+def _zone(kinds: Kinds, c: Floats, w: Floats, k: int, peak: float, shear: float) -> None:
+    """Remember a peak that passes, if its zone reaches furthest."""
+    _fit(kinds, c, w, k)
+    K_max, a = peak_intensity(peak, shear, w[k, UNIT], w[k, UNIT_II]), w[k, LENGTH]
+    if reaches_further(kinds.retardation, c, a, K_max, w[k, A_OVER], w[k, K_OVER]):
+        w[k, A_OVER], w[k, K_OVER] = a, K_max
+
+
+@njit(nogil=True, error_model="numpy")
+def _closed(
+    kinds: Kinds,
+    c: Floats,
+    w: Floats,
+    met: Floats,
+    key: Ints,
+    sums: Floats,
+    top: Floats,
+    out: Floats,
+    m: int,
+) -> float:
+    """Let the first `m` columns act, which have closed; how many cycles these are."""
+    total = 0.0
+    for j in range(m):
+        cycle = (out[0, j], out[1, j], out[2, j], out[3, j], out[4, j])
+        add(key, sums, top, cycle[0], cycle[1], cycle[2], cycle[3], cycle[4])
+        total += cycle[2]
+        _act(kinds, c, w, met, cycle, out[5, j], out[6, j])
+    return total
+
+
+@njit(nogil=True, error_model="numpy")
+def _block(kinds: Kinds, c: Floats, w: Floats, met: Floats, cycle: Cycle) -> None:
+    """Let a block act whose peaks pass while it does; after it, the last one has made its zone."""
+    if not cycle[2] > 0.0:
+        return
+    _act(kinds, c, w, met, cycle, 0.0, 0.0)
+    if kinds.retardation != NONE:
+        for k in range(len(w)):
+            _zone(kinds, _of(c, k), w, k, cycle[1] + 0.5 * cycle[0], cycle[4] + 0.5 * cycle[3])
+
+
+@njit(nogil=True, error_model="numpy")
+def _act(
+    kinds: Kinds, c: Floats, w: Floats, met: Floats, cycle: Cycle, mark: float, feels: float
+) -> None:
+    """Let all particles grow by a cycle; without a mark its peak passes now, and may break them."""
+    for k in range(len(w)):
+        own, a = _of(c, k), w[k, LENGTH]
+        if not a < own[LIMIT]:
+            continue
+        if mark == 0.0:
+            growth = advance(kinds, own, cycle, w[k, A_OVER], w[k, K_OVER], a)
+        else:
+            growth = _past(kinds, own, w, met, k, cycle, mark, feels)
+        if a + growth < own[LIMIT]:
+            w[k, LENGTH] = a + growth
+            w[k, GROWN] += growth
+        else:
+            w[k, LENGTH] = own[LIMIT]
+
+
+@njit(nogil=True, error_model="numpy")
+def _past(
+    kinds: Kinds,
+    c: Floats,
+    w: Floats,
+    met: Floats,
+    k: int,
+    cycle: Cycle,
+    mark: float,
+    feels: float,
+) -> float:
+    """Growth [m] by a cycle whose peak has passed: what it grew then. It breaks nothing now."""
+    a = mark
+    if mark < 0.0:
+        slot = int(-1.0 - mark)
+        a, feels = met[slot, k, 0], met[slot, k, 1]
+    if a == w[k, LENGTH]:
+        _fit(kinds, c, w, k)
+        unit, unit_II = w[k, UNIT], w[k, UNIT_II]
+    else:
+        unit, unit_II, _ = units(kinds, c, a)
+    growth = cycle[2] * one_cycle(kinds, c, cycle, (a, unit, unit_II, feels))
+    return growth if growth < math.inf else 0.0
+
+
+@njit(nogil=True, error_model="numpy")
+def _mark(kinds: Kinds, c: Floats, w: Floats, met: Floats, marks: Floats, d: int) -> None:
+    """Mark the open points that have none yet with what they meet; several particles, the mean."""
+    for i in range(d):
+        mark, length, feels = marks[i, 0], 0.0, 0.0
+        if mark > 0.0:
+            continue
+        for k in range(len(w)):
+            if mark < 0.0:
+                slot = int(-1.0 - mark)
+                length += met[slot, k, 0]
+                feels += met[slot, k, 1]
+            else:
+                a = w[k, LENGTH]
+                length += a
+                feels += felt(kinds.retardation, _of(c, k), w[k, A_OVER], w[k, K_OVER], a)
+        marks[i, 0], marks[i, 1] = length / len(w), feels / len(w)
+
+
+@njit(nogil=True, error_model="numpy")
+def _opened(
+    kinds: Kinds, c: Floats, w: Floats, met: Floats, k: int, a: float, out: Floats, m: int
+) -> tuple[float, float]:
+    """The length `a` [m] by the cycles, and what the `m` half cycles of the residue grow it [m].
+
+    They are evaluated, never consumed. What is believed never shrinks; a part that its open cycles
+    grow to its limit is broken.
+    """
+    own, long, more = _of(c, k), w[k, LENGTH], 0.0
+    if not long < own[LIMIT]:
+        return long, 0.0
+    for j in range(m):
+        cycle = (out[0, j], out[1, j], out[2, j], out[3, j], out[4, j])
+        mark, feels = out[5, j], out[6, j]
+        if not mark > 0.0:
+            mark, feels = long, felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], long)
+        more += _past(kinds, own, w, met, k, cycle, mark, feels)
+    more = max(min(more, own[LIMIT] - long), w[k, BEGUN] - a)
+    if not a + more < own[LIMIT]:
+        w[k, LENGTH] = own[LIMIT]
+        return own[LIMIT], 0.0
+    w[k, LENGTH] = a + more
+    return a, more
