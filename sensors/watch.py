@@ -145,17 +145,19 @@ def standing(whole: Ints) -> Standing:
     )
 
 
-def doubted(state: Watch, row: Ints, why: Ints, reason: Ints) -> None:
-    """Remember what is doubtful of loads without samples, of the watches `row` (m,).
+def doubted(state: Watch, row: Ints, of: Ints, reason: Ints) -> None:
+    """Remember what is doubtful of m loads without samples, on the watches `row` (m,).
 
-    Of the watch `why` (k,) a row of its spectrum is set aside for the `reason` (k,).
+    Those on one watch follow each other, in their order. Of the load `of` (k,) a row of its
+    spectrum is set aside for the `reason` (k,).
     """
     doubt: Ints = state.whole[:, DOUBT]  # a view, as those below
     doubt[row] = 0
-    np.bitwise_or.at(doubt, why, 1 << reason)
+    is_last = np.append(np.diff(row) != 0, True)[of]
+    np.bitwise_or.at(doubt, row[of[is_last]], 1 << reason[is_last])
     for k in range(len(REASONS)):
         found: Ints = state.whole[:, FOUND + k]
-        np.add.at(found, why[reason == k], 1)
+        np.add.at(found, row[of[reason == k]], 1)
 
 
 def anew(whole: Ints) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ from sensors.quality import (
     wire_unit,
 )  # fmt: skip
 from sensors.watch import Accepted, Samples, Watch, accepted, doubted
+
+TOGETHER = 1 << 20  # of samples or cycles of a row that are stepped together [byte]
 
 Values = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -102,17 +104,49 @@ def t_end_ns(observation: AnyObservation) -> int:
     return observation.t_ns + duration_ns(observation)
 
 
-def rounds(readings: Sequence[Reading]) -> list[list[Reading]]:
-    """The readings, at most one for each row in each round, each row's in their order."""
-    taken: dict[int, int] = {}
-    found: list[list[Reading]] = []
+class Round(NamedTuple):
+    """What rows have to go through at the same time."""
+
+    runs: list[Reading]  # loads of one kind, those of a row one after the other
+    others: list[Reading]  # at most one for each row, of which there is no run
+
+
+def rounds(readings: Sequence[Reading], *, together: bool = False) -> list[Round]:
+    """The readings, each row's in their order; consecutive loads of a row `together`, or each.
+
+    A run is of bounded size, and of one kind: what is remembered of the channel hangs on the order.
+    """
+    turns: dict[int, tuple[int, type | None, int]] = {}  # by row: which, of what, and bytes so far
+    found: list[dict[int, list[Reading]]] = []
     for reading in readings:
-        turn = taken.get(reading.row, 0)
-        taken[reading.row] = turn + 1
+        row, o = reading.row, reading.observation
+        kind, bytes_ = (type(o), _bytes(o)) if together else (None, 0)
+        turn, before, size = turns.get(row, (-1, None, 0))
+        if turn < 0 or kind not in (Series, Spectrum) or kind != before or size > TOGETHER:
+            turn, size = turn + 1, 0
+        turns[row] = turn, kind, size + bytes_
         if turn == len(found):
-            found.append([])
-        found[turn].append(reading)
-    return found
+            found.append({})
+        found[turn].setdefault(row, []).append(reading)
+    return [_round(turn.values(), together=together) for turn in found]
+
+
+def _round(turn: Iterable[list[Reading]], *, together: bool) -> Round:
+    runs, others = list[Reading](), list[Reading]()
+    for own in turn:
+        (runs if together and is_load(own[0].observation) else others).extend(own)
+    return Round(runs, others)
+
+
+def is_load(o: AnyObservation) -> bool:
+    """Whether it is samples or cycles."""
+    return isinstance(o, Series | Spectrum)
+
+
+def _bytes(o: AnyObservation) -> int:
+    if isinstance(o, Series):
+        return len(o.tension)
+    return len(o.cycles) if isinstance(o, Spectrum) else 0
 
 
 def is_next(track: Track, reading: Reading) -> bool:
@@ -135,9 +169,10 @@ def is_next(track: Track, reading: Reading) -> bool:
 
 
 def crack_load(readings: Sequence[Reading], inlet: Inlet) -> tuple[CrackLoad, list[Finding]]:
-    """The load of one round, a row for each reading, and what is set aside or doubtful of it.
+    """The load of readings, a row for each, and what is set aside or doubtful of it.
 
-    Samples and cycles are calibrated to stress [Pa], all of a round together. Moves `inlet` on.
+    Those of a row follow each other. Samples and cycles are calibrated to stress [Pa], all of them
+    together. Moves `inlet` on.
     """
     n = len(readings)
     findings: list[Finding] = []
@@ -234,7 +269,7 @@ def _blocks(n: int, spectra: Sequence[_Placed], watch: Watch, findings: list[Fin
     of = np.repeat(np.arange(len(spectra)), counts)
     why = judged(peaks, held._replace(which=held.which[of]))
     rows, bad = np.array([s.row for s in spectra], np.int64), why >= 0
-    doubted(watch, rows, rows[of[bad]], why[bad])
+    doubted(watch, rows, of[bad], why[bad])
     for k, reason in sorted({*zip(of[why >= 0].tolist(), why[why >= 0].tolist(), strict=True)}):
         these = np.flatnonzero((of == k) & (why == reason))
         worst = max(table[these[0], :2].tolist(), key=abs)

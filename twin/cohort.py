@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import tree
-from models.crack import CrackBelief, CrackState, CrackStepper, belief
+from models.crack import Along, CrackBelief, CrackState, CrackStepper, belief
 from models.crack_growth import remarked
 from models.crack_load import CrackLoad
 from models.crack_state import mean
@@ -116,6 +116,19 @@ def stepped(stepper: AnyStepper, state: AnyState, load: CrackLoad) -> AnyState:
     if isinstance(stepper, PathStepper):
         return stepper.step(cast(PathState, state), load)
     return stepper.step(cast(CrackState, state), load)
+
+
+def runs_together(stepper: AnyStepper) -> bool:
+    """Whether consecutive loads of a component can be stepped in one go, to the same bits."""
+    return isinstance(stepper, CrackStepper)
+
+
+def ran(
+    stepper: AnyStepper, state: AnyState, load: CrackLoad, row: Tensor
+) -> tuple[AnyState, Along]:
+    """The state after loads, each on its `row` (k,), and what each of them has left."""
+    assert isinstance(stepper, CrackStepper)  # as `runs_together` says
+    return stepper.run(cast(CrackState, state), load, row)
 
 
 def effort(stepper: AnyStepper, load: Series | Spectrum) -> float:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models import tree
 from models.crack_load import CrackLoad, timely
@@ -23,7 +24,7 @@ from sensors.observation import Confirmation, Inspection, Readout, Series, Spect
 from sensors.quality import ASIDE
 from sensors.sound import fault
 from sensors.watch import Watch
-from twin.assimilate import Finding, Inlet, Reading, Track, crack_load, rounds, t_end_ns
+from twin.assimilate import Finding, Inlet, Reading, Track, crack_load, is_load, rounds, t_end_ns
 from twin.cohort import (
     TROUBLE,
     AnyState,
@@ -31,6 +32,8 @@ from twin.cohort import (
     Feed,
     Watched,
     out_of_memory,
+    ran,
+    runs_together,
     stepped,
     with_present_lives,
     with_remaining,
@@ -185,15 +188,11 @@ def _stepped(
     """The cohort after readings, round by round."""
     track = Track(*(leaf.numpy().copy() for leaf in cohort.feed))
     inlet = Inlet(track, Watch(*(leaf.numpy().copy() for leaf in cohort.watched)))
-    for group in rounds(readings):
-        here = np.array([r.row for r in group])
-        before = inlet.rows(here)
-        try:
-            cohort = _advanced(cohort, group, inlet, held, notes)
-        except NO_LOAD:  # find out which
-            inlet.put_back(here, before)
-            for reading in group:
-                cohort = _tried(cohort, reading, inlet, held, notes)
+    for runs, others in rounds(readings, together=runs_together(cohort.stepper)):
+        if runs:
+            cohort = _tried(cohort, runs, inlet, held, notes)
+        if others:
+            cohort = _tried(cohort, others, inlet, held, notes)
     return replace(
         cohort,
         feed=Feed(*map(torch.from_numpy, inlet.track)),
@@ -203,23 +202,68 @@ def _stepped(
 
 def _tried(
     cohort: Cohort,
-    reading: Reading,
+    group: list[Reading],
     inlet: Inlet,
     held: dict[str, Inspection],
     notes: list[Note],
 ) -> Cohort:
-    """The cohort after one reading, or as it was, with a note, if that cannot be a load."""
-    here = np.array([reading.row])
+    """The cohort after readings; one that cannot be a load changes nothing, and is told."""
+    here = np.unique([r.row for r in group])
     before = inlet.rows(here)
     try:
-        return _advanced(cohort, [reading], inlet, held, notes)
+        if runs_together(cohort.stepper) and is_load(group[0].observation):
+            return _ran(cohort, group, inlet, notes)
+        return _advanced(cohort, group, inlet, held, notes)
     except NO_LOAD as exc:
-        if out_of_memory(exc):
-            raise
         inlet.put_back(here, before)
-        note = _note("implausible", cohort, reading)
-        notes.append(note._replace(data={**note.data, "why": f"{type(exc).__name__}: {exc}"}))
-        return cohort
+        if len(group) == 1:
+            if out_of_memory(exc):
+                raise
+            note = _note("implausible", cohort, group[0])
+            notes.append(note._replace(data={**note.data, "why": f"{type(exc).__name__}: {exc}"}))
+            return cohort
+    middle = len(group) // 2
+    for half in (group[:middle], group[middle:]):  # find out which
+        cohort = _tried(cohort, half, inlet, held, notes)
+    return cohort
+
+
+def _ran(cohort: Cohort, group: list[Reading], inlet: Inlet, notes: list[Note]) -> Cohort:
+    """The cohort after loads, those of a row one after the other."""
+    rows, first = np.unique([r.row for r in group], return_index=True)
+    order = np.argsort(first)
+    index = torch.from_numpy(rows[order])
+    which = torch.from_numpy(np.repeat(np.arange(len(rows)), np.diff([*first[order], len(group)])))
+    with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused as such
+        load, findings = crack_load(group, inlet)
+    before = tree.rows(cohort.state, index)
+    state, along = ran(cohort.stepper, before, load, which)
+    length = mean(along.length)
+    beyond = (length >= state.a_limit[which]) | along.fractured
+    last = torch.cat((which.diff() != 0, torch.ones(1, dtype=torch.bool)))
+    after = replace(
+        cohort,
+        state=tree.with_rows(cohort.state, index, state, before),
+        limit_passed=cohort.limit_passed.index_copy(0, index, beyond[last]),
+        evidence=cohort.evidence.index_fill(0, index, value=True),
+        pending=cohort.pending.index_fill(0, index, value=True),
+    )
+    happened = {
+        "limit": beyond & ~_preceding(beyond, cohort.limit_passed[index], which),
+        "fractured": along.fractured & ~_preceding(along.fractured, before.fractured, which),
+    }
+    for kind, where in happened.items():
+        for i in torch.nonzero(where).flatten().tolist():
+            note = _note(kind, after, group[i])
+            notes.append(note._replace(data={**note.data, "crack_length": float(length[i])}))
+    notes += [_doubt(after, group[f.reading], f) for f in findings]
+    return after
+
+
+def _preceding(values: Tensor, start: Tensor, which: Tensor) -> Tensor:
+    """What was before each of `values` (k,) in its run: the value before it, or that of `start`."""
+    is_first = torch.cat((torch.ones(1, dtype=torch.bool), which.diff() != 0))
+    return torch.where(is_first, start[which], values.roll(1))
 
 
 def _advanced(

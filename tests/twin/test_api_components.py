@@ -218,7 +218,7 @@ async def test_an_unknown_route_is_a_problem(home: House) -> None:
 async def test_a_bug_is_a_500_without_a_traceback(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(home.service, "fleet", None)
+    monkeypatch.setattr(home.service.stepping, "fleet", None)
     answer = await home.http.get(HERE)
     assert kind(answer) == (500, "internal")
     assert "Traceback" not in answer.text
