@@ -23,6 +23,7 @@ from models.rainflow import (
     Floats,
     Ints,
     Turning,
+    emitted,
     forget,
     halved,
     taken,
@@ -33,10 +34,10 @@ from models.scalar_geometry import units
 from models.scalar_laws import LIMIT, TOUGHNESS, YIELD, Kinds
 from models.scalar_retardation import NONE, felt, reaches_further
 
-# What is at hand of each particle while a message acts: its length and that at the start of the
-# message [m], its growth by the message [m], the overload's place [m] and K_max [Pa √m]; and, of
-# the length AT [m], K of a unit stress by mode [√m] and the net section [1].
-LENGTH, BEGUN, GROWN, A_OVER, K_OVER, AT, UNIT, UNIT_II, BEARS = range(9)
+# What is at hand of each particle while a message acts: its believed length [m], its length by the
+# cycles counted before [m], its growth by the message [m], the overload's place [m] and K_max
+# [Pa √m]; and, of the length AT [m], K of a unit stress by mode [√m] and the net section [1].
+LENGTH, COUNTED_A, GROWN, A_OVER, K_OVER, AT, UNIT, UNIT_II, BEARS = range(9)
 NEVER = -1.0  # a length that no crack has
 
 
@@ -83,11 +84,15 @@ def walk(
     p, capacity = cracks.a.shape[1], counter.residue.shape[1]
     w, out = np.empty((p, 9)), np.empty((COUNTED, 2 * capacity + 2))
     met = np.empty((capacity if p > 1 else 0, p, MARKS))  # by peaks, of several particles
+    opened = np.zeros((p, capacity))  # growth by the first ranges of the residue, if these closed
+    before, known = -1, 0  # the row of the last message, and how many ranges are known of it
     for j in range(len(load.row)):
         i = load.row[j]
         c, judged = constants[i], _judged(constants[i])
+        if i != before or p > 1:
+            before, known = i, 0
         for k in range(p):
-            w[k, LENGTH] = w[k, BEGUN] = cracks.length[i, k]
+            w[k, LENGTH], w[k, COUNTED_A] = cracks.length[i, k], cracks.a[i, k]
             w[k, GROWN], w[k, AT] = 0.0, NEVER
             w[k, A_OVER], w[k, K_OVER] = cracks.a_over[i, k], cracks.K_over[i, k]
         points, others, marks = counter.residue[i], counter.companion[i], counter.mark[i]
@@ -99,24 +104,30 @@ def walk(
             if not load.continues[j]:
                 m = halved(points, others, marks, d, gate, out, 0)
                 total += _closed(kinds, c, w, met, key, sums, top, out, m)
-                d = 0
+                d = known = 0
+                _reach(c, w, opened, 0)
             for s in range(first, last):
                 x, shear = load.samples[s], load.companion[s]
                 if judged:
                     _break(kinds, c, w, x, shear)
                 highest = max(highest, min(d + 1, len(points)))
                 fresh = d < 2 or unsettled(points, d, gate)
-                if not fresh and points[d - 1] > points[d - 2] and turns(points, d, gate, x):
-                    _pass(kinds, c, w, met, points, others, marks, d, d - 1)
+                if not fresh and turns(points, d, gate, x):
+                    if points[d - 1] > points[d - 2]:
+                        _pass(kinds, c, w, met, points, others, marks, d, d - 1)
+                    _open(kinds, c, w, met, opened, known, d - 1, points, others, marks, out)
+                    known = d - 1
+                    _reach(c, w, opened, known)
+                    if judged:  # growth by the peak itself counts
+                        _break(kinds, c, w, points[d - 1], others[d - 1])
                 d, m, lost = taken(points, others, marks, d, gate, x, shear, out, 0)
                 counter.overflows[i] += lost
+                known = 0 if lost or fresh else max(min(known, d - 2), 0)
                 if fresh and d == 2 and not unsettled(points, d, gate):
                     peak = 0 if points[0] > points[1] else 1
                     _pass(kinds, c, w, met, points, others, marks, d, peak)
                 if m > 0:
                     total += _closed(kinds, c, w, met, key, sums, top, out, m)
-                    if judged:
-                        _break(kinds, c, w, x, shear)
             if last > first:
                 _pass_newest(kinds, c, w, met, points, others, marks, d)
             forget(points, others, marks, d, highest)
@@ -127,20 +138,20 @@ def walk(
             total += cycle[2]
             add(key, sums, top, cycle[0], cycle[1], cycle[2], cycle[3], cycle[4])
             _block(kinds, c, w, met, cycle)
-        if last > first:
-            _mark(kinds, c, w, met, marks, d)
-        known = total > 0.0 and not _ended(c, w)  # the jump of a fracture is no rate
-        m = halved(points, others, marks, d, gate, out, 0)
-        for k in range(p):
-            if known:
+        if total > 0.0 and not _ended(c, w):  # the jump of a fracture is no rate
+            for k in range(p):
                 cracks.rate[i, k] = w[k, GROWN] / total
-            a, more = _opened(kinds, c, w, met, k, cracks.a[i, k] + w[k, GROWN], out, m)
-            if judged and last > first and more > 0.0:  # growth by the last sample counts
+        ranges = 0 if unsettled(points, d, gate) else max(d - 1, 0)
+        _open(kinds, c, w, met, opened, known, ranges, points, others, marks, out)
+        _reach(c, w, opened, ranges)
+        known = 0
+        if last > first:
+            if judged:
                 _break(kinds, c, w, load.samples[last - 1], load.companion[last - 1])
-                if not w[k, LENGTH] < _of(c, k)[LIMIT]:
-                    a, more = w[k, LENGTH], 0.0
-            cracks.a[i, k], cracks.length[i, k], cracks.open_growth[i, k] = a, w[k, LENGTH], more
-            cracks.a_over[i, k], cracks.K_over[i, k] = w[k, A_OVER], w[k, K_OVER]
+            _mark(kinds, c, w, met, marks, d)
+            known = max(ranges - 1, 0)  # the last one may still move
+        for k in range(p):
+            _believe(c, w, opened[k, ranges], cracks, i, k)
         cracks.cycles[i] += total
         broken = _ended(c, w)
         if broken and not cracks.fractured[i]:
@@ -303,15 +314,18 @@ def _block(kinds: Kinds, c: Floats, w: Floats, met: Floats, cycle: Cycle) -> Non
 def _act(
     kinds: Kinds, c: Floats, w: Floats, met: Floats, cycle: Cycle, mark: float, feels: float
 ) -> None:
-    """Let all particles grow by a cycle; without a mark its peak passes now, and may break them."""
+    """Let all particles grow by a cycle; without a mark its peak passes now, and may break them.
+
+    What a cycle grows whose peak has passed is believed already.
+    """
     for k in range(len(w)):
         own, a = _of(c, k), w[k, LENGTH]
         if not a < own[LIMIT]:
             continue
-        if mark == 0.0:
-            growth = advance(kinds, own, cycle, w[k, A_OVER], w[k, K_OVER], a)
-        else:
-            growth = _past(kinds, own, w, met, k, cycle, mark, feels)
+        if mark != 0.0:
+            w[k, GROWN] += _past(kinds, own, w, met, k, cycle, mark, feels)
+            continue
+        growth = advance(kinds, own, cycle, w[k, A_OVER], w[k, K_OVER], a)
         if a + growth < own[LIMIT]:
             w[k, LENGTH] = a + growth
             w[k, GROWN] += growth
@@ -364,26 +378,54 @@ def _mark(kinds: Kinds, c: Floats, w: Floats, met: Floats, marks: Floats, d: int
 
 
 @njit(nogil=True, error_model="numpy")
-def _opened(
-    kinds: Kinds, c: Floats, w: Floats, met: Floats, k: int, a: float, out: Floats, m: int
-) -> tuple[float, float]:
-    """The length `a` [m] by the cycles, and what the `m` half cycles of the residue grow it [m].
+def _open(
+    kinds: Kinds,
+    c: Floats,
+    w: Floats,
+    met: Floats,
+    opened: Floats,
+    known: int,
+    ranges: int,
+    points: Floats,
+    others: Floats,
+    marks: Floats,
+    out: Floats,
+) -> None:
+    """Have in `opened` what the first `ranges` of the residue would grow as half cycles [m].
 
-    They are evaluated, never consumed. What is believed never shrinks; a part that its open cycles
-    grow to its limit is broken.
+    It is evaluated, never consumed: `known` of them are there already.
     """
-    own, long, more = _of(c, k), w[k, LENGTH], 0.0
-    if not long < own[LIMIT]:
-        return long, 0.0
-    for j in range(m):
-        cycle = (out[0, j], out[1, j], out[2, j], out[3, j], out[4, j])
-        mark, feels = out[5, j], out[6, j]
-        if not mark > 0.0:
-            mark, feels = long, felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], long)
-        more += _past(kinds, own, w, met, k, cycle, mark, feels)
-    more = max(min(more, own[LIMIT] - long), w[k, BEGUN] - a)
-    if not a + more < own[LIMIT]:
-        w[k, LENGTH] = own[LIMIT]
-        return own[LIMIT], 0.0
-    w[k, LENGTH] = a + more
-    return a, more
+    for r in range(known, ranges):
+        emitted(points, others, marks, r, 0.5, out, 0)
+        cycle = (out[0, 0], out[1, 0], out[2, 0], out[3, 0], out[4, 0])
+        for k in range(len(w)):
+            own, mark, feels = _of(c, k), out[5, 0], out[6, 0]
+            if mark == 0.0:
+                mark = w[k, LENGTH]
+                feels = felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], mark)
+            more = _past(kinds, own, w, met, k, cycle, mark, feels)
+            opened[k, r + 1] = opened[k, r] + more
+
+
+@njit(nogil=True, error_model="numpy")
+def _reach(c: Floats, w: Floats, opened: Floats, ranges: int) -> None:
+    """Believe what the first `ranges` of the residue have grown; what is believed never shrinks.
+
+    A part that its open cycles grow to its limit is broken.
+    """
+    for k in range(len(w)):
+        limit, long = _of(c, k)[LIMIT], w[k, COUNTED_A] + w[k, GROWN] + opened[k, ranges]
+        if w[k, LENGTH] < limit:
+            w[k, LENGTH] = min(max(w[k, LENGTH], long), limit)
+
+
+@njit(nogil=True, error_model="numpy")
+def _believe(c: Floats, w: Floats, more: float, cracks: Cracks, i: int, k: int) -> None:
+    """What is told of particle `k` after a message, with the growth `more` [m] of the residue."""
+    a, long = w[k, COUNTED_A] + w[k, GROWN], w[k, LENGTH]
+    if not long < _of(c, k)[LIMIT]:
+        a, more = long, 0.0
+    elif a + more < long:
+        more = long - a
+    cracks.a[i, k], cracks.length[i, k], cracks.open_growth[i, k] = a, long, more
+    cracks.a_over[i, k], cracks.K_over[i, k] = w[k, A_OVER], w[k, K_OVER]
