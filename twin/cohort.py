@@ -29,9 +29,9 @@ LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for
 KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
 PORTION = 256  # newcomers that are made at a time
 
-# What it takes to step a component by itself, about: `python -m tests.benchmarks.laggards`
-PATH_S = 3e-3  # a load, along a path
-LOAD_S, CYCLE_S, RETARDED_S = 1e-3, 1e-7, 1e-3  # a load; each sample or cycle of it
+# What it takes to step a component by itself, about; see `tests/twin/test_stepping.py`
+PATH_S = 8e-3  # a load, along a path
+LOAD_S, CYCLE_S, RETARDED_S = 4e-5, 1e-6, 2e-6  # a load; each sample or cycle of it
 
 # What a step or a remaining life may raise. State and load follow from the journal: it would be
 # raised at every start again. Memory that runs out is not among them (`out_of_memory`).

@@ -76,8 +76,8 @@ async def test_a_break_is_an_event_once_and_not_again_after_a_restart(tmp_path: 
 def test_every_kind_of_event_is_documented_and_no_other() -> None:
     source = "".join(path.read_text() for path in Path(twin.__file__).parent.glob("*.py"))
     told = set(re.findall(r'(?:Note|_note|Event)\(\s*(?:after_id, )?"(\w+)"', source))
-    fold = source[source.index("happened = {") :]
-    told |= set(re.findall(r'^ {8}"(\w+)": ', fold[: fold.index("    }")], re.MULTILINE))
+    for happened in re.findall(r"happened = {(.*?)^    }", source, re.MULTILINE | re.DOTALL):
+        told |= set(re.findall(r'^ {8}"(\w+)": ', happened, re.MULTILINE))
     assert told == set(KINDS)
 
 

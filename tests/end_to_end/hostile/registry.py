@@ -13,6 +13,7 @@ from tests.end_to_end.hostile import (
     idle,
     letters,
     listeners,
+    one_part,
     readers,
     strangers,
 )
@@ -35,6 +36,7 @@ ATTACKS: dict[str, Attack] = {
     "listeners": Attack(listeners.attack, listeners.__doc__),
     "readers": Attack(readers.attack, readers.__doc__, parts=2),
     "forecasts": Attack(forecasts.attack, forecasts.__doc__),
+    "one-part": Attack(one_part.attack, one_part.__doc__),
     "letters": Attack(letters.attack, letters.__doc__),
     "strangers": Attack(strangers.attack, strangers.__doc__),
 }
