@@ -178,6 +178,10 @@ class Metrics:
             "twin_unstepped_age_seconds",
             "How long the oldest observation that is kept and not yet believed has waited.",
         )
+        self.overtaken = self._gauge(
+            "twin_components_overtaken",
+            "Components whose loads take long to step: those of others do not wait for them.",
+        )
         self.checkpoint_time = self._gauge(
             "twin_checkpoint_last_success_timestamp_seconds",
             "When the last checkpoint was durable.",

@@ -10,7 +10,15 @@ import pytest
 
 from tests.brokers import Broker
 from tests.end_to_end.harness import Arrangement, Twin, subscribed
-from tests.end_to_end.hostile import half_open, headers, idle, letters, listeners, strangers
+from tests.end_to_end.hostile import (
+    half_open,
+    headers,
+    idle,
+    letters,
+    listeners,
+    one_part,
+    strangers,
+)
 from tests.end_to_end.hostile.registry import ATTACKS
 from tests.end_to_end.hostile.target import Seen, Target, Watch
 from tests.end_to_end.traffic import fleet
@@ -28,7 +36,7 @@ def target(tmp_path_factory: pytest.TempPathFactory, mosquitto: str) -> Iterator
     arrangement = Arrangement(web=SHORT, descriptors=idle.DESCRIPTORS)
     with (
         Broker(directory / "broker") as broker,
-        Twin(directory / "twin", broker.port, fleet(1), arrangement) as twin,
+        Twin(directory / "twin", broker.port, fleet(4), arrangement) as twin,
     ):
         twin.start(START_S)
         twin.until(lambda: subscribed(broker), "subscribes")
@@ -63,6 +71,10 @@ def test_no_page_of_somebody_else_changes_anything(target: Target) -> None:
 
 def test_a_page_of_large_letters_is_small(target: Target) -> None:
     holds(letters.attack(target, count=40))
+
+
+def test_loads_of_one_part_that_take_long_keep_no_other_waiting(target: Target) -> None:
+    holds(one_part.attack(target, size=0.05))
 
 
 def test_every_attack_is_in_the_table() -> None:

@@ -175,6 +175,8 @@ async def test_no_checkpoint_is_written_while_one_lags_behind_and_a_stop_does_no
         await home.load(other, minute=1.0)
         assert await asyncio.to_thread(held.begun.wait, 30)
         assert home.service._kept() is None
+        assert (await home.http.get("/readyz")).json()["overtaken"] == {SLOW: 1}
+        assert "twin_components_overtaken 1.0" in (await home.http.get("/metrics")).text
         page = await home.json(f"components/{SLOW}/state")
         assert (page["cycles"], page["offset"]) == (0.0, 2)
         page = await home.json(f"components/{other}/state")

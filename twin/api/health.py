@@ -102,6 +102,7 @@ def readiness(service: Service) -> dict[str, Any]:
         "disk_trouble": disk_trouble(service),
         "clock_trouble": service.clock_trouble,
         "damage": service.damage,
+        "overtaken": {name: one.lines for name, one in service.stepping.laggards.items()},
     }
 
 
@@ -120,6 +121,7 @@ def _for_strangers(page: dict[str, Any]) -> dict[str, Any]:
     return told | {
         "broker_trouble": None if page["broker_trouble"] is None else hidden,
         "damage": [hidden for _ in page["damage"]],
+        "overtaken": {},
     }
 
 
@@ -136,6 +138,7 @@ def _survey(service: Service) -> None:
     for queue, waiting in service.waiting().items():
         metrics.queue_depth.labels(queue).set(waiting)
     metrics.unstepped.set(service.stepping.waited_s)
+    metrics.overtaken.set(len(service.stepping.laggards))
     metrics.components.set(sum(not c.retired for c in service.fleet.components.values()))
     metrics.held.set(len(service.fleet.held))
     metrics.ahead.set(len(service.fleet.clocks.held))

@@ -157,3 +157,7 @@ class Ready(Page):
         description="Why this host's clock is not believed, while nothing is acknowledged for it."
     )
     damage: list[str] = Field(description="What was found damaged, at the start and since.")
+    overtaken: dict[str, int] = Field(
+        description="Components whose loads take long to step, with how many of their observations "
+        "wait: those of others overtake them. Empty for who sends no token where one is needed."
+    )
