@@ -162,6 +162,18 @@ async def test_others_are_believed_while_one_takes_long(monkeypatch: pytest.Monk
         assert not value.laggards
 
 
+async def test_lines_of_laggards_alone_make_no_go_of_the_others_smaller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow_for(monkeypatch, SLOW)
+    lines = [spectrum(i, float(i)) for i in range(50)]
+    lines += [spectrum(i, 50.0, "plant/press-2") for i in range(200)]
+    both = fleet(component(), component("plant/press-2"))
+    async with stepped(both, lines, [50]) as (value, goes):
+        await asyncio.wait_for(value.until(252), 60)
+        assert [len(go.lines) for go in goes if go.lines] == [50, 200]
+
+
 async def test_no_checkpoint_is_written_while_one_lags_behind_and_a_stop_does_not_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
