@@ -137,7 +137,7 @@ def walk(
             cycle = (block[0], block[1], block[2], block[3], block[4])
             total += cycle[2]
             add(key, sums, top, cycle[0], cycle[1], cycle[2], cycle[3], cycle[4])
-            _block(kinds, c, w, met, cycle)
+            _block(kinds, c, w, cycle)
         if total > 0.0 and not _ended(c, w):  # the jump of a fracture is no rate
             for k in range(p):
                 cracks.rate[i, k] = w[k, GROWN] / total
@@ -246,7 +246,7 @@ def _pass(
         feels = 0.0
         if kinds.retardation != NONE:
             own = _of(c, k)
-            _zone(kinds, own, w, k, points[i], others[i])
+            _zone(kinds, own, w, k, _intensity(kinds, own, w, k, points[i], others[i]))
             feels = felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], w[k, LENGTH])
         if slot < 0:
             marks[i, 0], marks[i, 1] = w[k, LENGTH], feels
@@ -269,12 +269,17 @@ def _free(marks: Floats, d: int, slots: int) -> int:
 
 
 @njit(nogil=True, error_model="numpy")
-def _zone(kinds: Kinds, c: Floats, w: Floats, k: int, peak: float, shear: float) -> None:
-    """Remember a peak that passes, if its zone reaches furthest."""
+def _intensity(kinds: Kinds, c: Floats, w: Floats, k: int, peak: float, shear: float) -> float:
+    """K_max [Pa √m] of a peak at the length that particle `k` has now."""
     _fit(kinds, c, w, k)
-    K_max, a = peak_intensity(peak, shear, w[k, UNIT], w[k, UNIT_II]), w[k, LENGTH]
-    if reaches_further(kinds.retardation, c, a, K_max, w[k, A_OVER], w[k, K_OVER]):
-        w[k, A_OVER], w[k, K_OVER] = a, K_max
+    return peak_intensity(peak, shear, w[k, UNIT], w[k, UNIT_II])
+
+
+@njit(nogil=True, error_model="numpy")
+def _zone(kinds: Kinds, c: Floats, w: Floats, k: int, K_max: float) -> None:
+    """Remember a peak that particle `k` has met, if its zone reaches furthest."""
+    if reaches_further(kinds.retardation, c, w[k, LENGTH], K_max, w[k, A_OVER], w[k, K_OVER]):
+        w[k, A_OVER], w[k, K_OVER] = w[k, LENGTH], K_max
 
 
 @njit(nogil=True, error_model="numpy")
@@ -300,37 +305,48 @@ def _closed(
 
 
 @njit(nogil=True, error_model="numpy")
-def _block(kinds: Kinds, c: Floats, w: Floats, met: Floats, cycle: Cycle) -> None:
-    """Let a block act whose peaks pass while it does; after it, the last one has made its zone."""
+def _block(kinds: Kinds, c: Floats, w: Floats, cycle: Cycle) -> None:
+    """Let a block act whose peaks pass while it does, and leave the zone of the last at the tip."""
     if not cycle[2] > 0.0:
         return
-    _act(kinds, c, w, met, cycle, 0.0, 0.0)
-    if kinds.retardation != NONE:
-        for k in range(len(w)):
-            _zone(kinds, _of(c, k), w, k, cycle[1] + 0.5 * cycle[0], cycle[4] + 0.5 * cycle[3])
+    peak, shear = cycle[1] + 0.5 * cycle[0], cycle[4] + 0.5 * cycle[3]
+    for k in range(len(w)):
+        own, K_max = _of(c, k), 0.0
+        if not w[k, LENGTH] < own[LIMIT]:
+            continue
+        if kinds.retardation != NONE and cycle[2] <= 1.0:
+            K_max = _intensity(kinds, own, w, k, peak, shear)
+        _grow(kinds, own, w, k, cycle)
+        if kinds.retardation != NONE:
+            if cycle[2] > 1.0:
+                K_max = _intensity(kinds, own, w, k, peak, shear)
+            _zone(kinds, own, w, k, K_max)
 
 
 @njit(nogil=True, error_model="numpy")
 def _act(
     kinds: Kinds, c: Floats, w: Floats, met: Floats, cycle: Cycle, mark: float, feels: float
 ) -> None:
-    """Let all particles grow by a cycle; without a mark its peak passes now, and may break them.
-
-    What a cycle grows whose peak has passed is believed already.
-    """
+    """Let a cycle act that has closed; what it grows is believed since its peak has passed."""
     for k in range(len(w)):
-        own, a = _of(c, k), w[k, LENGTH]
-        if not a < own[LIMIT]:
-            continue
-        if mark != 0.0:
-            w[k, GROWN] += _past(kinds, own, w, met, k, cycle, mark, feels)
-            continue
-        growth = advance(kinds, own, cycle, w[k, A_OVER], w[k, K_OVER], a)
-        if a + growth < own[LIMIT]:
-            w[k, LENGTH] = a + growth
-            w[k, GROWN] += growth
-        else:
-            w[k, LENGTH] = own[LIMIT]
+        own = _of(c, k)
+        if w[k, LENGTH] < own[LIMIT]:
+            if mark == 0.0:  # it has not passed
+                _grow(kinds, own, w, k, cycle)
+            else:
+                w[k, GROWN] += _past(kinds, own, w, met, k, cycle, mark, feels)
+
+
+@njit(nogil=True, error_model="numpy")
+def _grow(kinds: Kinds, c: Floats, w: Floats, k: int, cycle: Cycle) -> None:
+    """Let particle `k` grow by cycles whose peaks pass now, and may break it."""
+    a = w[k, LENGTH]
+    growth = advance(kinds, c, cycle, w[k, A_OVER], w[k, K_OVER], a)
+    if a + growth < c[LIMIT]:
+        w[k, LENGTH] = a + growth
+        w[k, GROWN] += growth
+    else:
+        w[k, LENGTH] = c[LIMIT]
 
 
 @njit(nogil=True, error_model="numpy")
