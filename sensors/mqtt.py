@@ -149,7 +149,7 @@ class MqttSource:
             for token in (message.token for message in messages)
             if token & 3 and token >> 18 == generation
         ]
-        self._window.release(len(messages), sum(len(message.payload) for message in messages))
+        self._window.release(len(messages), sum(message.held for message in messages))
         if self._client is not None:
             self._client.acknowledge(mids)
             self._client.resume()

@@ -186,7 +186,7 @@ class Client(aiomqtt.Client):
                     continue
                 window.queue.append(arrived)
                 window.messages += 1
-                window.bytes += len(arrived.payload)
+                window.bytes += arrived.held
             else:
                 packet, stream.at = stream.data[stream.at : stop], stop
                 self._hand_over(packet)

@@ -8,10 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from queue import Queue
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import paho.mqtt.client as mqtt
@@ -35,30 +35,37 @@ PATIENCE_S = 20.0
 ATTEMPTS = 500  # of 10 ms each
 
 
-def configuration(directory: Path, port: int) -> str:
-    """The shipped file with the places and the port of this test."""
+def configuration(
+    directory: Path, port: int, changes: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The shipped file with the places and the port of this test, and with other values."""
     text = (DEPLOY / "mosquitto.conf").read_text()
     for file in ("ca.crt", "server.crt"):
         text = text.replace(f"/etc/mosquitto/{file}", "/etc/mosquitto/broker.crt")
     text = text.replace("server.key", "broker.key").replace("/etc/mosquitto", str(directory))
     text = text.replace("/mosquitto/data", str(directory / "state"))
     text = text.replace("listener 8883", f"listener {port} 127.0.0.1")
+    for key, value in changes.items():
+        text, found = re.subn(rf"^{key} .*$", f"{key} {value}", text, flags=re.MULTILINE)
+        assert found == 1, key
     return text + ("user root\n" if os.geteuid() == 0 else "")
 
 
 class Broker:
     """A mosquitto with the shipped configuration."""
 
-    def __init__(self, program: str, directory: Path) -> None:
+    def __init__(
+        self, program: str, directory: Path, changes: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.directory, self.port = directory, free_port()
-        self._program, self._log = program, directory / "log"
+        self._program, self.log = program, directory / "log"
         (directory / "state").mkdir(exist_ok=True)
-        (directory / "mosquitto.conf").write_text(configuration(directory, self.port))
+        (directory / "mosquitto.conf").write_text(configuration(directory, self.port, changes))
         self.process = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
         """The process, once it listens; fails with its last words if it does not."""
-        with self._log.open("wb") as log:
+        with self.log.open("wb") as log:
             process = subprocess.Popen(
                 [self._program, "-c", str(self.directory / "mosquitto.conf")],
                 stdout=log,
@@ -73,7 +80,7 @@ class Broker:
                 break
         process.kill()
         process.wait()
-        pytest.fail(f"the broker does not listen: {self._log.read_text()}")
+        pytest.fail(f"the broker does not listen: {self.log.read_text()}")
 
     def restart(self) -> None:
         self.stop()
@@ -86,8 +93,11 @@ class Broker:
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificates, users and access list."""
-    directory = tmp_path_factory.mktemp("broker")
+    return prepared(tmp_path_factory.mktemp("broker"))
+
+
+def prepared(directory: Path) -> Path:
+    """The same directory, with certificates, users and access list."""
     Certificate(directory)
     lines = (password_line(user, f"{user}-password") for user in USERS)
     (directory / "passwords").write_text("".join(lines))
