@@ -21,7 +21,8 @@ from sensors.errors import BrokerError, Failure, complaint
 from sensors.mqtt_client import Client, closed, opened
 from sensors.mqtt_link import REFUSED, TAKEN_OVER
 from sensors.mqtt_packets import Message
-from sensors.mqtt_settings import MqttSettings, taken_over, tls_context, unsteady
+from sensors.mqtt_session import UPTIME, Session, Unwatched, uptime
+from sensors.mqtt_settings import BRIEF, MqttSettings, taken_over, tls_context, unsteady
 from sensors.mqtt_window import Window
 
 __all__ = ["Message", "MqttSettings", "MqttSource"]
@@ -42,6 +43,8 @@ class MqttSource:
     It is used where the broker grants it, and `filters` where not, or where it hangs up on it.
     `beside` are filters of topics that nobody should publish to, at QoS 0; whether they are
     granted does not matter.
+
+    `session` is told what became of the session that the broker keeps for us.
     """
 
     def __init__(
@@ -52,8 +55,11 @@ class MqttSource:
         wide: str | None = None,
         beside: Sequence[str] = (),
         on_change: Callable[[BrokerError | None], None] = lambda _: None,
+        session: Session | None = None,
     ) -> None:
         self._settings, self._filters, self._on_change = settings, tuple(filters), on_change
+        self._session: Session = session or Unwatched()
+        self._is_sign_fatal = False  # some brokers hang up on who asks for what is theirs
         self._wide, self._beside = wide, tuple(beside)
         self._is_wide_fatal = False  # some brokers hang up on who asks for too much
         self._window = Window(settings.max_inflight_messages, settings.max_inflight_bytes)
@@ -107,8 +113,17 @@ class MqttSource:
     @property
     def trouble(self) -> str | None:
         """What went wrong last, until a connection has stood for a while since."""
+        return str(self._trouble) if self._trouble and not self._has_lasted else None
+
+    @property
+    def steady(self) -> bool:
+        """False while connections are lost again and again, soon after they were made."""
+        return self._patience.brief < BRIEF or self._has_lasted
+
+    @property
+    def _has_lasted(self) -> bool:
         lasted_s = asyncio.get_running_loop().time() - self._since if self.connected else 0.0
-        return str(self._trouble) if self._trouble and lasted_s < self._patience.steady_s else None
+        return lasted_s >= self._patience.steady_s
 
     async def ready(self) -> None:
         """Wait until a broker has confirmed the subscriptions."""
@@ -134,7 +149,7 @@ class MqttSource:
             for token in (message.token for message in messages)
             if token & 3 and token >> 18 == generation
         ]
-        self._window.release(len(messages), sum(len(message.payload) for message in messages))
+        self._window.release(len(messages), sum(message.held for message in messages))
         if self._client is not None:
             self._client.acknowledge(mids)
             self._client.resume()
@@ -186,6 +201,7 @@ class MqttSource:
         try:
             self.connections += 1
             self.connected, self._since = True, asyncio.get_running_loop().time()
+            self._session.connected(is_kept=client.is_kept, expiry_s=client.expiry_s)
             self._on_change(None)
             await self._subscription(client)
             return BrokerError(f"{address}: the broker ended the connection")
@@ -196,6 +212,8 @@ class MqttSource:
         except BrokerError as exc:
             return exc
         finally:
+            if self.connected:
+                self._session.ended()
             self.connected = False
             self._client = None
             self._ready.clear()
@@ -203,7 +221,18 @@ class MqttSource:
 
     async def _new_client(self) -> Client:
         context = await asyncio.to_thread(tls_context, self._settings)
-        return Client(self._settings, context, self._window, self._generation, self._arrived.set)
+        return Client(
+            self._settings,
+            context,
+            self._window,
+            self._generation,
+            self._arrived.set,
+            self._signed,
+        )
+
+    def _signed(self, message: Message, is_retained: bool) -> None:
+        if (up_s := uptime(message.topic, message.payload)) is not None:
+            self._session.signed(up_s, is_new=is_retained)
 
     async def _subscription(self, client: Client) -> None:
         """Subscribe, and hold until the connection ends.
@@ -213,16 +242,21 @@ class MqttSource:
         """
         subscribing = asyncio.ensure_future(self._subscribed(client))
         lost = asyncio.ensure_future(client.lost())
+        signing: asyncio.Future[None] | None = None
         try:
             await asyncio.wait({subscribing, lost}, return_when=asyncio.FIRST_COMPLETED)
             if subscribing.done():
                 subscribing.result()
                 self._ready.set()
+                signing = asyncio.ensure_future(self._sign(client))
             await lost
         finally:
-            subscribing.cancel()
-            lost.cancel()
-            await asyncio.wait({subscribing, lost})
+            tasks = {subscribing, lost, *([signing] if signing else [])}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            if signing is not None and not signing.cancelled():
+                signing.exception()  # seen: it is the connection's, and told as that
 
     async def _subscribed(self, client: Client) -> None:
         """Subscribe to all that there is if we may, else to what is meant for us."""
@@ -238,6 +272,16 @@ class MqttSource:
         narrow = [(f, SubscribeOptions(qos=1, retainHandling=_IF_NEW)) for f in self._filters]
         self._check(await client.subscribe(narrow, timeout=math.inf))
         self._is_wide_fatal = False  # it may have been chance: the next connection tries again
+
+    async def _sign(self, client: Client) -> None:
+        """Subscribe to what shows whether our subscriptions were kept."""
+        is_signed = False
+        if not self._is_sign_fatal:
+            self._is_sign_fatal = True  # should this connection end before the answer
+            sign = [(UPTIME, SubscribeOptions(qos=0, retainHandling=_IF_NEW))]
+            is_signed = _code((await client.subscribe(sign, timeout=math.inf))[0]) < REFUSED
+        self._is_sign_fatal = False  # or it was chance: the next connection tries again
+        self._session.subscribed(is_signed=is_signed)
 
     def _check(self, reasons: Sequence[object]) -> None:
         for topic, reason in zip(self._filters, reasons, strict=True):

@@ -27,15 +27,18 @@ from sensors.errors import complaint
 from sensors.mqtt_packets import (
     PUBACK,
     PUBLISH,
+    Message,
     PacketError,
     acknowledgements,
     message,
 )
+from sensors.mqtt_session import SYSTEM
 from sensors.mqtt_settings import MqttSettings
 from sensors.mqtt_stream import Stream
 from sensors.mqtt_window import Window
 
 PIECE = 262_144  # bytes read from the socket at once
+RETAIN = 0x01  # of a PUBLISH packet's first byte: it was retained before we subscribed (3.3.1.3)
 TURN = 256  # packets handled before the loop gets its turn
 
 
@@ -66,6 +69,7 @@ class Client(aiomqtt.Client):
         window: Window,
         generation: int,
         arrived: Callable[[], None],
+        system: Callable[[Message, bool], None] = lambda message, is_retained: None,
     ) -> None:
         if context is not None:
             context.sslsocket_class = QuietSocket
@@ -83,6 +87,9 @@ class Client(aiomqtt.Client):
             logger=_QUIET,
         )
         self._window, self._generation, self._arrived = window, generation, arrived
+        self._system = system  # what the broker says of itself, and whether that is retained
+        self.is_kept = False  # whether the broker had our session already
+        self.expiry_s = settings.session_expiry_s  # how long it keeps that, once we are gone
         self._stream = Stream(settings.max_packet)
         self._paused = self._closed = False
         self._again: asyncio.Handle | None = None
@@ -173,10 +180,13 @@ class Client(aiomqtt.Client):
             first, (body, stop) = stream.data[stream.at], where
             if first & 0xF0 == PUBLISH:
                 arrived = message(stream.data, first, body, stop, generation)
+                stream.at = stop
+                if arrived.topic[:1] == SYSTEM:
+                    self._system(arrived, bool(first & RETAIN))
+                    continue
                 window.queue.append(arrived)
                 window.messages += 1
-                window.bytes += len(arrived.payload)
-                stream.at = stop
+                window.bytes += arrived.held
             else:
                 packet, stream.at = stream.data[stream.at : stop], stop
                 self._hand_over(packet)
@@ -213,6 +223,20 @@ class Client(aiomqtt.Client):
         if not waited_for.done():
             waited_for.set_exception(aiomqtt.MqttError(reason))
         self._client._sock_close()
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        userdata: Any,  # noqa: ANN401  paho's signature
+        flags: paho.ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if not self._connected.done():
+            self.is_kept = bool(flags.session_present)
+            # The broker's word goes before ours (3.2.2.3.2).
+            self.expiry_s = getattr(properties, "SessionExpiryInterval", self.expiry_s)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(
         self,

@@ -5,10 +5,13 @@ OASIS, MQTT Version 5.0 (2019): section 1.5 data types, 2.1 fixed header, 3.x th
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from struct import Struct
 from types import MappingProxyType
+from typing import Self
 
 import msgspec
 
@@ -18,6 +21,11 @@ LARGEST = 268_435_455  # bytes after the fixed header (1.5.5)
 
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 
+# What a message may say beside its topic and payload: nobody needs more, and all of it is held.
+MOST_PROPERTIES, MOST_PROPERTY_BYTES = 64, 16_384  # user properties; all properties [bytes]
+_GLIMPSE, _GLIMPSED = 4096, 256  # bytes of more that are looked at; characters kept of a text there
+
+_PAIR = 128  # bytes that a pair of texts takes beside their characters
 _REMEMBERED = 128  # longest property block worth remembering [bytes]
 _ACK = Struct("!BBH")
 _U16 = Struct("!H")
@@ -48,6 +56,15 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     content_type: str = ""  # empty if none was stated
     properties: Mapping[str, str] = NO_PROPERTIES  # the user properties; do not change
     token: int = 0
+    excess: int = 0  # bytes of its properties if they are too many: only some are here then
+
+    @property
+    def held(self) -> int:
+        """About what it takes while it waits [bytes]."""
+        held = len(self.payload) + len(self.topic) + len(self.content_type)
+        for key, value in self.properties.items():
+            held += len(key) + len(value) + _PAIR
+        return held
 
 
 def varint(value: int) -> bytes:
@@ -87,32 +104,61 @@ def _utf8(data: bytes) -> str:
 
 def numbers(block: bytes) -> dict[int, int]:
     """The numeric properties of a property block, by identifier."""
-    return _scanned(block)[0]
+    return _Properties().scanned(block).numbers
 
 
-def _scanned(block: bytes) -> tuple[dict[int, int], str, dict[str, str]]:
-    found: dict[int, int] = {}
-    content_type, user, at = "", {}, 0
-    while at < len(block):
-        kind, at = block[at], at + 1
-        if kind in _FIXED:
-            found[kind] = int.from_bytes(block[at : at + _FIXED[kind]], "big")
-            at += _FIXED[kind]
-        elif kind == _VARINT:
-            found[kind], at = varint_at(block, at)
-        else:  # text, binary data, or a pair of texts
-            value, at = _text(block, at)
-            if kind == _CONTENT_TYPE:
-                content_type = _utf8(value)
-            elif kind == _USER:
-                second, at = _text(block, at)
-                user[_utf8(value)] = _utf8(second)
-    return found, content_type, user
+class _Properties:
+    """What a property block says, as far as it was read."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}
+        self.content_type = ""
+        self.user: dict[str, str] = {}
+        self.has_room = True  # False where there are more user properties
+
+    def scanned(self, block: bytes) -> Self:
+        """Read on through a block; raises PacketError, IndexError or struct.error."""
+        at = pairs = 0
+        while at < len(block):
+            kind, at = block[at], at + 1
+            if kind in _FIXED:
+                self.numbers[kind] = int.from_bytes(block[at : at + _FIXED[kind]], "big")
+                at += _FIXED[kind]
+            elif kind == _VARINT:
+                self.numbers[kind], at = varint_at(block, at)
+            else:  # text, binary data, or a pair of texts
+                value, at = _text(block, at)
+                if kind == _CONTENT_TYPE:
+                    self.content_type = _utf8(value)
+                elif kind == _USER:
+                    if pairs == MOST_PROPERTIES:
+                        self.has_room = False
+                        return self
+                    second, at = _text(block, at)
+                    self.user[_utf8(value)] = _utf8(second)
+                    pairs += 1
+        return self
+
+    def shortened(self) -> tuple[str, Mapping[str, str]]:
+        """Content type and user properties, each text cut."""
+        user = {key[:_GLIMPSED]: value[:_GLIMPSED] for key, value in self.user.items()}
+        return self.content_type[:_GLIMPSED], MappingProxyType(user)
 
 
-def _described(block: bytes) -> tuple[str, Mapping[str, str]]:
-    _, content_type, user = _scanned(block)
-    return content_type, MappingProxyType(user) if user else NO_PROPERTIES
+def _described(block: bytes) -> tuple[str, Mapping[str, str], int]:
+    """Content type, user properties, and the bytes of all of them where they are too many."""
+    found = _Properties().scanned(block)
+    if not found.has_room:
+        return *found.shortened(), len(block)
+    return found.content_type, MappingProxyType(found.user) if found.user else NO_PROPERTIES, 0
+
+
+def _glimpsed(beginning: bytes, length: int) -> tuple[str, Mapping[str, str], int]:
+    """The same of a block that is too long to be read: what its beginning says."""
+    found = _Properties()
+    with suppress(PacketError, IndexError, struct.error):  # it ends in the middle of something
+        found.scanned(beginning)
+    return *found.shortened(), length
 
 
 _remembered = lru_cache(maxsize=1024)(_described)
@@ -132,7 +178,7 @@ def message(data: bytes, first: int, body: int, stop: int, generation: int) -> M
         at += 2
     elif qos:
         raise PacketError(f"a message of quality {qos} where at most 1 was subscribed")
-    length = data[at]
+    length, excess = data[at], 0
     if length == 0:
         payload_at, content_type, properties = at + 1, "", NO_PROPERTIES
     else:
@@ -141,12 +187,15 @@ def message(data: bytes, first: int, body: int, stop: int, generation: int) -> M
         else:
             at += 1
         payload_at = at + length
-        block = data[at:payload_at]
-        known = _remembered if length <= _REMEMBERED else _described
-        content_type, properties = known(block)
+        if length > MOST_PROPERTY_BYTES:
+            beginning = data[at : at + _GLIMPSE]
+            content_type, properties, excess = _glimpsed(beginning, length)
+        else:
+            known = _remembered if length <= _REMEMBERED else _described
+            content_type, properties, excess = known(data[at:payload_at])
     if payload_at > stop:
         raise PacketError(f"a header of {payload_at - body} bytes in {stop - body}")
-    return Message(topic, data[payload_at:stop], content_type, properties, delivery)
+    return Message(topic, data[payload_at:stop], content_type, properties, delivery, excess)
 
 
 def acknowledgements(mids: Iterable[int]) -> bytes:

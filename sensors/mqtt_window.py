@@ -14,7 +14,7 @@ class Window:
     max_messages: int
     max_bytes: int
     messages: int = 0
-    bytes: int = 0  # of payloads
+    bytes: int = 0  # of payloads, and of what comes with them
     queue: list[Message] = field(default_factory=list)  # read, not yet handed out
 
     @property

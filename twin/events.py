@@ -25,6 +25,8 @@ KINDS = {
     "ahead": "A source's clock is far ahead of the others', and is not believed.",
     "backfill": "Evidence is far behind, is being put in its place, or has been (`state`).",
     "conflict": "A key (source, boot, seq) came again with other content.",
+    "session": "The broker has not kept what it held for the service (`why`); of no component, and "
+    "not over MQTT.",
     "missed": "The stream alone: events before this one are gone.",
 }
 

@@ -12,6 +12,7 @@ from sensors.errors import MalformedError
 from sensors.image_codec import decode_image
 from sensors.limits import Limits
 from sensors.mqtt import Message
+from sensors.mqtt_packets import MOST_PROPERTIES, MOST_PROPERTY_BYTES
 from sensors.observation import AnyObservation, Series, Spectrum
 from sensors.refusal import malformed
 from sensors.sound import fault
@@ -29,6 +30,7 @@ from twin.lines import observed
 from twin.own_clock import OwnClock, Source
 from twin.reserved import check_source
 
+LONGEST_TOPIC = 1024  # characters of a topic that are kept; ours have 650 at most
 BESIDE = 1000  # topics beside the root that are told of
 STRAYS, COPY_S = 16, 1.0  # latest ones, and how soon a copy of one comes by another subscription
 TAKEN = (Outcome.ACCEPTED, Outcome.DUPLICATE)  # the journal refers to what such a message brings
@@ -56,7 +58,7 @@ class Inbox:
     end: Callable[[], int] = lambda: 0  # of the journal
     own_clock: OwnClock | None = None  # none where nothing can be ahead
     beside: set[str] = field(default_factory=set)  # topics of others that were told of
-    strays: deque[tuple[str, bytes, float]] = field(default_factory=lambda: deque(maxlen=STRAYS))
+    strays: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=STRAYS))
 
     def parcel(
         self, messages: Sequence[Message], done: Callable[[], None], *, may_hold: bool = False
@@ -120,6 +122,9 @@ class Inbox:
     ) -> tuple[AnyObservation | MalformedError, bytes | None]:
         """What a message says, or why it is refused, and the image that it brings."""
         try:
+            if message.excess:
+                self.topics.parsed(message.topic)  # of a stray that is told instead
+                raise _overloaded(message)
             o, image = self._decoded(message)
             if not ours:
                 check_source(o.source)
@@ -158,13 +163,10 @@ class Inbox:
         Each is once, though several subscriptions may show it. Beside the root may be another
         twin, whose messages are none of ours: of these the first of a topic.
         """
-        now_s = time.monotonic()
-        if any(
-            (topic, payload) == (stray.topic, stray.payload) and now_s - at_s < COPY_S
-            for topic, payload, at_s in self.strays
-        ):
+        now_s, what = time.monotonic(), hash((stray.topic, stray.payload))
+        if any(known == what and now_s - at_s < COPY_S for known, at_s in self.strays):
             return False
-        self.strays.append((stray.topic, stray.payload, now_s))
+        self.strays.append((what, now_s))
         if self.topics.is_below(stray.topic):
             return True
         is_new = stray.topic not in self.beside and len(self.beside) < BESIDE
@@ -222,16 +224,26 @@ def _weigh(judged: Sequence[AnyObservation | MalformedError], own_clock: OwnCloc
         own_clock.require_believed(max(o.t_ns for o in ahead))
 
 
+def _overloaded(message: Message) -> MalformedError:
+    return malformed(
+        "size",
+        f"its MQTT properties take {message.excess:,} bytes: they may be {MOST_PROPERTY_BYTES:,} "
+        f"bytes, and {MOST_PROPERTIES} user properties, at most",
+    )
+
+
 def letter(message: Message, reason: str, sentence: str) -> DeadLetter:
-    """The dead letter of a message."""
+    """The dead letter of a message; one whose properties or topic are cut is not whole."""
+    cut = message.excess + len(message.topic[LONGEST_TOPIC:])
     return DeadLetter(
         t_ns=time.time_ns(),
-        topic=message.topic,
+        topic=message.topic[:LONGEST_TOPIC],
         reason=reason,
         sentence=sentence,
         payload=bytes(message.payload),
         content_type=message.content_type,
         properties=dict(message.properties),
+        cut_from=len(message.payload) + cut if cut else 0,
     )
 
 

@@ -22,6 +22,7 @@ from sensors.quality import REASONS as FINDINGS
 from storage.entry import DeadLetter
 from storage.journal import Appended
 from storage.marks import Outcome
+from twin.broker_session import WHYS
 from twin.cohort import KIND
 from twin.component import Component
 from twin.filed import HOW
@@ -200,6 +201,17 @@ class Metrics:
         for connection in ("in", "out"):  # from the start, so that the first one is an increase
             for reason in FAILURES:
                 self.broker_failures.labels(connection, reason)
+        self.sessions_gone = self._counter(
+            "twin_broker_sessions_gone",
+            "Times that the broker had not kept our session, with what waited in it, by why.",
+            "why",
+        )
+        for why in WHYS:
+            self.sessions_gone.labels(why)
+        self.broker_steady = self._gauge(
+            "twin_broker_steady",
+            "0 while the broker ends connection after connection, soon after they were made.",
+        )
         self.intensities = Intensities()
         self.registry.register(self.intensities)
         self.components = self._gauge("twin_components", "Registered components.")

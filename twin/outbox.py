@@ -34,6 +34,8 @@ class Outbox:
     def add(self, events: Iterable[Event]) -> None:
         """Queue what others should hear of."""
         for event in events:
+            if not event.component:
+                continue  # there is no topic for what is about the service
             if event.kind == "retired":
                 self.take_back([event.component])
             body = msgspec.json.encode({"kind": event.kind, "t_ns": event.t_ns, **event.data})

@@ -15,6 +15,7 @@ from storage.catalogue import Checkpoint
 from storage.entry import Entry
 from storage.store import Store
 from storage.swapping import beside, holds_store, settled, swap_in
+from twin.broker_session import FILE as SESSION
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError, TwinError, UnreadableError
@@ -92,9 +93,12 @@ def rebuilt(store: Store, new: Store, clock: Clock) -> Fleet:
 
 
 def _copy_rest(store: Store, new: Store) -> None:
-    """Images and dead letters, which do not depend on any order."""
+    """What does not depend on any order: images, dead letters, the mark of the broker's session."""
     for sha256 in store.images.names():
         new.images.put(store.images.get(sha256))
+    session = store.directory / SESSION  # what the broker holds for us is held for the new one
+    if session.exists():
+        shutil.copy(session, new.directory)
     after = 0
     while letters := store.journal.dead_letters.list(1000, after, most_bytes=LETTERS_BYTES):
         new.journal.append((), [kept.as_it_came for kept in letters], now_ns=time.time_ns())

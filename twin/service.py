@@ -24,6 +24,7 @@ from storage.errors import UnavailableError
 from storage.marks import Outcome
 from storage.store import Store
 from twin.backfill import Backfill, StoppedError
+from twin.broker_session import BrokerSession, Gone
 from twin.committer import Committer, Parcel
 from twin.component import Component, Registration
 from twin.errors import BelatedError, ConflictError
@@ -77,6 +78,7 @@ class Service:
         self.filed = Filed()
         self.keeper: Keeper
         self.source: MqttSource | None = None
+        self.session: BrokerSession | None = None  # what became of it, at the broker
         self.outbox: Outbox | None = None
         queue = LineQueue(settings.ingest.queue_observations)
         self._told = Told()
@@ -429,6 +431,14 @@ class Service:
         events = self.events.added(notes)
         if self.outbox is not None:
             self.outbox.add(events)
+
+    def forgotten(self, gone: Gone) -> None:
+        """Count, log and tell that the broker has not kept our session."""
+        self.metrics.sessions_gone.labels(gone.why).inc()
+        say = log.warning if gone.why == "expired" else log.error
+        say("broker_session_gone", why=gone.why, reason=gone.sentence)
+        data = {"why": gone.why, "away_s": round(gone.away_s), "reason": gone.sentence}
+        self.tell([Note("session", "", time.time_ns(), data)])
 
     async def _keep(self) -> None:
         looked = time.monotonic()

@@ -13,10 +13,12 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import structlog
 import torch
 import uvicorn
+from pydantic import SecretStr
 
 from models import exposure, rainflow
 from sensors import watch
@@ -29,12 +31,13 @@ from storage.store import Store
 from twin.api.application import application
 from twin.api.doors import Doors, bounds
 from twin.api.guarded import guarded
+from twin.broker_session import BrokerSession
 from twin.errors import SettingsError, unreadable
 from twin.lodging import opened
 from twin.outbox import Outbox
 from twin.remedies import remedied
 from twin.service import Service
-from twin.settings import MqttTable, Settings
+from twin.settings import Settings
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 KEPT_BYTES = 256 << 20
@@ -73,6 +76,7 @@ def _check_files(settings: Settings) -> None:
         raise SettingsError(f"storage.directory {directory} is a file: name a directory")
     try:
         tls_context(mqtt_settings(settings))
+        outgoing_settings(settings)  # its password can be read
     except OSError as exc:
         t = settings.mqtt
         files = [str(path) for path in (t.tls_ca, t.tls_cert, t.tls_key) if path is not None]
@@ -201,6 +205,10 @@ async def _work(service: Service, *, with_broker: bool) -> None:
     topics = Topics(service.settings.mqtt.root)
     mqtt = mqtt_settings(service.settings)
     async with AsyncExitStack() as stack:
+        session = service.session = BrokerSession(mqtt, service.store.directory, service.forgotten)
+        stack.callback(session.save)  # the source has left by then
+        watching = asyncio.create_task(session.run(), name="session")
+        stack.callback(watching.cancel)
         source = await stack.enter_async_context(
             MqttSource(
                 mqtt,
@@ -208,13 +216,14 @@ async def _work(service: Service, *, with_broker: bool) -> None:
                 wide=topics.everything if service.settings.mqtt.watch_topics else None,
                 beside=topics.beside if service.settings.mqtt.watch_topics else (),
                 on_change=_reporter(service),
+                session=session,
             )
         )
         service.source = source
         if service.settings.mqtt.publish_state:
             service.outbox = Outbox(topics, service.metrics)
             publisher = await stack.enter_async_context(
-                Publisher(_outgoing(mqtt), on_change=_out_reporter(service))
+                Publisher(outgoing_settings(service.settings), on_change=_out_reporter(service))
             )
             outgoing = asyncio.create_task(service.outbox.run(publisher), name="outbox")
             stack.callback(outgoing.cancel)
@@ -244,9 +253,14 @@ def _out_reporter(service: Service) -> Callable[[BrokerError | None], None]:
     return report
 
 
-def _outgoing(mqtt: MqttSettings) -> MqttSettings:
-    """The same broker, under a name of its own."""
-    return dataclasses.replace(mqtt, client_id=f"{mqtt.client_id}-out")
+def outgoing_settings(settings: Settings) -> MqttSettings:
+    """The same broker, under a client id of its own, and as a user of its own where one is set."""
+    table, mqtt = settings.mqtt, mqtt_settings(settings)
+    own = dataclasses.replace(mqtt, client_id=f"{mqtt.client_id}-out")
+    if table.out_username is None:
+        return own
+    password = _password("out_password", table.out_password_file, table.out_password)
+    return dataclasses.replace(own, username=table.out_username, password=password)
 
 
 def mqtt_settings(settings: Settings) -> MqttSettings:
@@ -258,7 +272,7 @@ def mqtt_settings(settings: Settings) -> MqttSettings:
         port=t.port,
         client_id=t.client_id,
         username=t.username,
-        password=_password(t),
+        password=_password("password", t.password_file, t.password),
         tls_ca=t.tls_ca,
         tls_cert=t.tls_cert,
         tls_key=t.tls_key,
@@ -268,12 +282,10 @@ def mqtt_settings(settings: Settings) -> MqttSettings:
     )
 
 
-def _password(table: MqttTable) -> str | None:
-    if table.password_file is None:
-        return table.password.get_secret_value() if table.password else None
+def _password(key: str, file: Path | None, given: SecretStr | None) -> str | None:
+    if file is None:
+        return given.get_secret_value() if given else None
     try:
-        return table.password_file.read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(
-            f"mqtt.password_file {table.password_file} cannot be read: {unreadable(exc)}"
-        ) from exc
+        raise SettingsError(f"mqtt.{key}_file {file} cannot be read: {unreadable(exc)}") from exc

@@ -51,6 +51,15 @@ class MqttTable(_Table):
     username: str | None = Field(None, description="User name for the broker.")
     password: SecretStr | None = Field(None, description="Password; prefer `password_file`.")
     password_file: Path | None = Field(None, description="File that holds the password.")
+    out_username: str | None = Field(
+        None,
+        description="User that publishes states and events, where the broker gives each user one "
+        "client id; that of the rest if not set.",
+    )
+    out_password: SecretStr | None = Field(
+        None, description="Its password; prefer `out_password_file`."
+    )
+    out_password_file: Path | None = Field(None, description="File that holds its password.")
     tls_ca: Path | None = Field(None, description="CA certificate; switches TLS on.")
     tls_cert: Path | None = Field(None, description="Client certificate.")
     tls_key: Path | None = Field(None, description="Client key.")

@@ -38,6 +38,7 @@ COUNTERS = [
     *counter(
         "TwinBrokerTakenOver", "twin_broker_failures_total", connection="in", reason="taken_over"
     ),
+    *counter("TwinSessionLost", "twin_broker_sessions_gone_total", why="lost"),
     *counter("TwinRemainingLifeUnknown", "twin_lives_unknown_total"),
     *counter("TwinLateData", "twin_late_total"),
     *counter("TwinImagesUnread", "twin_images_read_total", outcome="failed"),
@@ -306,6 +307,7 @@ HISTORY = [
 ]
 
 GAUGES = [
+    *gauge("TwinBrokerCutsOff", {selector("twin_broker_steady"): (1, 0)}, wait=1),
     *gauge("TwinNotReady", {selector("twin_ready"): (1, 0)}, wait=1),
     *gauge(
         "TwinInspectionHeld", {selector("twin_inspections_held"): (0, 1)}, fires=Fires(says="1")

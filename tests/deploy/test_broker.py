@@ -8,10 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from queue import Queue
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import paho.mqtt.client as mqtt
@@ -22,42 +22,50 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from sensors.mqtt_session import UPTIME
 from sensors.topics import OBSERVED, Topics
 from tests.brokers import Certificate, free_port, password_line
 from tests.end_to_end.test_strays import STRAYS, letters, service, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-USERS = ("twin", "plant-a", "plant-b", "viewer")
+USERS = ("twin", "twin-out", "plant-a", "plant-b", "viewer")
 LOAD_A = Topics().load("plant-a/press-1")
 STATE_A = Topics().state("plant-a/press-1")
 PATIENCE_S = 20.0
 ATTEMPTS = 500  # of 10 ms each
 
 
-def configuration(directory: Path, port: int) -> str:
-    """The shipped file with the places and the port of this test."""
+def configuration(
+    directory: Path, port: int, changes: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The shipped file with the places and the port of this test, and with other values."""
     text = (DEPLOY / "mosquitto.conf").read_text()
     for file in ("ca.crt", "server.crt"):
         text = text.replace(f"/etc/mosquitto/{file}", "/etc/mosquitto/broker.crt")
     text = text.replace("server.key", "broker.key").replace("/etc/mosquitto", str(directory))
     text = text.replace("/mosquitto/data", str(directory / "state"))
     text = text.replace("listener 8883", f"listener {port} 127.0.0.1")
+    for key, value in changes.items():
+        text, found = re.subn(rf"^{key} .*$", f"{key} {value}", text, flags=re.MULTILINE)
+        assert found == 1, key
     return text + ("user root\n" if os.geteuid() == 0 else "")
 
 
 class Broker:
     """A mosquitto with the shipped configuration."""
 
-    def __init__(self, program: str, directory: Path) -> None:
+    def __init__(
+        self, program: str, directory: Path, changes: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.directory, self.port = directory, free_port()
-        self._program, self._log = program, directory / "log"
+        self._program, self.log = program, directory / "log"
         (directory / "state").mkdir(exist_ok=True)
-        (directory / "mosquitto.conf").write_text(configuration(directory, self.port))
+        (directory / "mosquitto.conf").write_text(configuration(directory, self.port, changes))
         self.process = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
         """The process, once it listens; fails with its last words if it does not."""
-        with self._log.open("wb") as log:
+        with self.log.open("wb") as log:
             process = subprocess.Popen(
                 [self._program, "-c", str(self.directory / "mosquitto.conf")],
                 stdout=log,
@@ -72,7 +80,7 @@ class Broker:
                 break
         process.kill()
         process.wait()
-        pytest.fail(f"the broker does not listen: {self._log.read_text()}")
+        pytest.fail(f"the broker does not listen: {self.log.read_text()}")
 
     def restart(self) -> None:
         self.stop()
@@ -85,8 +93,11 @@ class Broker:
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificates, users and access list."""
-    directory = tmp_path_factory.mktemp("broker")
+    return prepared(tmp_path_factory.mktemp("broker"))
+
+
+def prepared(directory: Path) -> Path:
+    """The same directory, with certificates, users and access list."""
     Certificate(directory)
     lines = (password_line(user, f"{user}-password") for user in USERS)
     (directory / "passwords").write_text("".join(lines))
@@ -105,12 +116,18 @@ class Client:
     """A user of the broker; every wait has an end."""
 
     def __init__(
-        self, broker: Broker, user: str, *, password: str | None = None, is_kept: bool = False
+        self,
+        broker: Broker,
+        user: str,
+        *,
+        client_id: str | None = None,
+        password: str | None = None,
+        is_kept: bool = False,
     ) -> None:
         self.messages: Queue[mqtt.MQTTMessage] = Queue()
         self._answers: Queue[ReasonCode] = Queue()
         self._client = client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"test-{user}", protocol=mqtt.MQTTv5
+            CallbackAPIVersion.VERSION2, client_id=client_id or f"test-{user}", protocol=mqtt.MQTTv5
         )
         client.username_pw_set(user, password or f"{user}-password")
         client.tls_set(str(broker.directory / "broker.crt"))
@@ -164,8 +181,10 @@ def test_a_site_reaches_the_twin_and_the_twin_reaches_the_site(broker: Broker) -
             site.publish(Topics().of("plant-a/press-1", kind), kind)
             assert twin.heard() == kind
         site.subscribe(STATE_A)
-        twin.publish(STATE_A, "state")
+        with Client(broker, "twin-out") as out:
+            out.publish(STATE_A, "state")
         assert site.heard() == "state"
+        assert twin.outcome(STATE_A) == "Not authorized"  # it listens, the other speaks
 
 
 def test_a_site_cannot_speak_for_another(broker: Broker) -> None:
@@ -184,7 +203,7 @@ def test_a_site_cannot_say_what_the_twin_believes(broker: Broker) -> None:
     with Client(broker, "viewer") as viewer, Client(broker, "plant-a") as site:
         viewer.subscribe(Topics().subscription("state"))
         site.publish(STATE_A, "forged")
-        with Client(broker, "twin") as twin:
+        with Client(broker, "twin-out") as twin:
             twin.publish(STATE_A, "own")
         assert viewer.heard() == "own"
 
@@ -232,9 +251,8 @@ async def test_what_misses_its_topic_becomes_a_dead_letter_with_the_shipped_acl(
 def test_the_twin_reads_what_sites_may_write_and_not_what_it_says() -> None:
     text = (DEPLOY / "acl").read_text()
     written = re.findall(r"^pattern write (\S+)$", text, re.MULTILINE)
-    twin = text.split("user twin")[1]
-    read = re.findall(r"^topic read (\S+)$", twin.split("user viewer")[0], re.MULTILINE)
-    assert read == [topic.replace("%u", "+") for topic in written]
+    read = re.findall(r"^topic read (\S+)$", text.split("user twin")[1], re.MULTILINE)
+    assert read == [*(topic.replace("%u", "+") for topic in written), UPTIME]
     for kind in ("state", "event"):
         assert not [t for t in read if topic_matches_sub(t, f"twin/v1/plant-a/press-1/{kind}")]
 
@@ -244,7 +262,7 @@ def test_a_viewer_sees_no_load(broker: Broker) -> None:
         viewer.subscribe(Topics().subscription("load"))
         viewer.subscribe(Topics().subscription("state"))
         site.publish(LOAD_A, "load")
-        with Client(broker, "twin") as twin:
+        with Client(broker, "twin-out") as twin:
             twin.publish(STATE_A, "state")
         assert viewer.heard() == "state"
 
@@ -267,7 +285,7 @@ def test_nobody_comes_in_without_tls(broker: Broker) -> None:
 
 
 def test_what_was_retained_survives_a_restart(broker: Broker) -> None:
-    with Client(broker, "twin") as twin:
+    with Client(broker, "twin-out") as twin:
         twin.publish(STATE_A, "kept", retain=True)
     broker.restart()
     with Client(broker, "viewer") as viewer:
@@ -284,6 +302,23 @@ def test_thousands_of_messages_wait_for_a_twin_that_is_away(broker: Broker) -> N
             site.publish(LOAD_A, str(n), is_awaited=n == 2499)
     with Client(broker, "twin", is_kept=True) as twin:
         assert [twin.heard() for _ in range(2500)] == [str(n) for n in range(2500)]
+
+
+def test_the_credentials_of_a_sensor_do_not_reach_the_session_of_the_twin(broker: Broker) -> None:
+    """Under the twin's client id they could begin it anew: what waits in it would be gone."""
+    with Client(broker, "twin", client_id="twin", is_kept=True) as twin:
+        twin.subscribe(Topics().subscription("load"))
+    with Client(broker, "plant-a") as site:
+        for n in range(100):
+            site.publish(LOAD_A, str(n))
+    for name in ("twin", "test-twin"):
+        with Client(broker, "plant-b", client_id=name) as stranger:
+            assert stranger.connected == "Success"
+    with Client(broker, "twin", client_id="twin", is_kept=True) as twin:
+        assert [twin.heard() for _ in range(100)] == [str(n) for n in range(100)]
+        with Client(broker, "plant-b", client_id="twin"), Client(broker, "plant-a") as site:
+            site.publish(LOAD_A, "still here")  # nor is it thrown out
+            assert twin.heard() == "still here"
 
 
 def test_the_limits_are_stated() -> None:

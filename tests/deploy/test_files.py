@@ -115,7 +115,7 @@ def test_the_broker_keeps_its_state_where_its_image_may_write() -> None:
 def test_the_twin_finds_each_file_that_its_settings_name() -> None:
     text = (DEPLOY / "twin.example.toml").read_text()
     named = re.findall(r'= "(/etc/twin/[^"]+)"', text)
-    assert len(named) == 4
+    assert len(named) == 5
     assert set(named) <= set(mounts("twin"))
 
 

@@ -38,7 +38,7 @@ def add_health(app: FastAPI, context: Context) -> None:
         responses={200: {"model": Ready}, 503: {"model": Ready, "description": "No."}},
     )
     async def get_readiness() -> Response:
-        """Whether the service can do its work; the broker is told and does not count."""
+        """Whether the service can do its work; a broker that is away is told and does not count."""
         page = readiness(service)
         told = page if is_known() else _for_strangers(page)
         return json_answer(told, 200 if page["ready"] else 503)
@@ -91,10 +91,13 @@ def readiness(service: Service) -> dict[str, Any]:
         "images": service.storing.is_available,
         "clock": service.clock_trouble is None,
         "broker": None if service.source is None else service.source.connected,
+        "steady": None if service.source is None else service.source.steady,
     }
     works = ("journal", "archive", "images", "clock")
-    ready = recovered and all(checks[name] for name in works)
+    ready = recovered and all(checks[name] for name in works) and checks["steady"] is not False
     trouble = None if service.source is None else service.source.trouble
+    if trouble is None and service.session is not None:
+        trouble = service.session.trouble
     return {
         "ready": ready,
         "checks": checks,
@@ -135,6 +138,7 @@ def _survey(service: Service) -> None:
         metrics.apart.labels(how).set(count)
     source = service.source
     metrics.broker.set(math.nan if source is None else source.connected)
+    metrics.broker_steady.set(math.nan if source is None else source.steady)
     for queue, waiting in service.waiting().items():
         metrics.queue_depth.labels(queue).set(waiting)
     metrics.unstepped.set(service.stepping.waited_s)

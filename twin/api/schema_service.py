@@ -132,7 +132,7 @@ class Alive(Page):
 
 
 class Checks(Page):
-    """What readiness follows from; the broker is told and does not count."""
+    """What readiness follows from; a broker that is away is told and does not count."""
 
     recovered: bool
     journal: bool
@@ -140,6 +140,10 @@ class Checks(Page):
     images: bool
     clock: bool = Field(description="Whether this host's clock is believed.")
     broker: bool | None = Field(description="Null where there is none.")
+    steady: bool | None = Field(
+        description="False while the broker ends connection after connection, soon after they were "
+        "made: nothing gets on then. True again once one has lasted a minute."
+    )
 
 
 class Ready(Page):
@@ -148,7 +152,8 @@ class Ready(Page):
     ready: bool
     checks: Checks
     broker_trouble: str | None = Field(
-        description="What went wrong last with the broker, until a connection has lasted a minute."
+        description="What went wrong last with the broker, until a connection has lasted a minute, "
+        "or for an hour that it had not kept our session."
     )
     disk_trouble: list[str] = Field(
         description="Why something cannot be written, and what to do; empty if all is well."
