@@ -263,8 +263,7 @@ class Journal:
                     for key, mark in judgement.touched.items()
                 ],
             )
-            for component in components:
-                self.catalogue.put_component(connection, component)
+            self.catalogue.put_components(connection, components)
             census = self.dead_letters.insert(connection, letters) if letters else None
             if self._seal is not None and self._seal.number and not self._is_sealed:
                 self.catalogue.put_sealed(connection)  # there is one by now

@@ -61,39 +61,39 @@ def doubtful(registrations: Sequence[Registration]) -> set[int]:
     for group in groups.values():
         for first in range(0, len(group), TOGETHER):
             some = group[first : first + TOGETHER]
-            lengths = [registrations[i].crack_length for i, _ in some]
-            limits = [registrations[i].crack_limit for i, _ in some]
-            bad = _failing([stepper for _, stepper in some], lengths, limits)
+            known = [registrations[i] for i, _ in some]
+            ends = torch.tensor([[r.crack_length, r.crack_limit] for r in known], dtype=DK.dtype)
+            bad = _failing([stepper for _, stepper in some], ends)
             found |= {some[place][0] for place in bad}
     return found
 
 
-def _failing(
-    steppers: Sequence[AnyStepper], lengths: Sequence[float], limits: Sequence[float]
-) -> Iterator[int]:
-    """The places of those that fail, or that the trial of all of them was broken by."""
+def _failing(steppers: Sequence[AnyStepper], ends: Tensor) -> Iterator[int]:
+    """The places of those that fail, or that the trial of all of them was broken by.
+
+    `ends` (n, 2) are their `crack_length` and `crack_limit` [m].
+    """
     try:
-        good = _pass(steppers, torch.tensor(lengths).double(), torch.tensor(limits).double())
+        good = _pass(steppers, ends)
         yield from torch.nonzero(~good).flatten().tolist()
     except TROUBLE as exc:
-        if isinstance(exc, Exception) and out_of_memory(exc):
+        if out_of_memory(exc):
             raise
         if len(steppers) == 1:
             yield 0
             return
         half = len(steppers) // 2
-        yield from _failing(steppers[:half], lengths[:half], limits[:half])
-        rest = _failing(steppers[half:], lengths[half:], limits[half:])
-        yield from (half + place for place in rest)
+        yield from _failing(steppers[:half], ends[:half])
+        yield from (half + place for place in _failing(steppers[half:], ends[half:]))
 
 
-def _pass(steppers: Sequence[AnyStepper], lengths: Tensor, limits: Tensor) -> Tensor:
+def _pass(steppers: Sequence[AnyStepper], ends: Tensor) -> Tensor:
     """Which of steppers of one layout pass (n,), as `trial` has it."""
-    good = torch.ones(len(steppers), dtype=torch.bool)
+    good, lengths = torch.ones(len(steppers), dtype=torch.bool), ends[:, 0]
     cracks = [s for s in steppers if isinstance(s, CrackStepper)]
     if len(cracks) == len(steppers):
         one = joint(cracks)
-        factors = one.geometry.F(torch.stack((lengths, limits), 1))
+        factors = one.geometry.F(ends)
         good &= (torch.isfinite(factors) & (factors > 0.0)).all(1)
         for growth in _growths(one.law, lengths[:, None]):
             good &= (growth >= 0.0).all(1)
@@ -116,8 +116,8 @@ def _check_sizes(registration: Registration) -> None:
 
 
 def _check_factors(registration: Registration) -> None:
-    lengths = torch.tensor([[registration.crack_length, registration.crack_limit]]).double()
-    factors = registration.geometry.built(GEOMETRIES).F(lengths)
+    ends = [[registration.crack_length, registration.crack_limit]]
+    factors = registration.geometry.built(GEOMETRIES).F(torch.tensor(ends, dtype=DK.dtype))
     if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
         raise ValueError(
             f"the geometry factors at crack_length and crack_limit are {factors[0].tolist()}: "
