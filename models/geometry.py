@@ -84,7 +84,10 @@ def outside(geometry: Formula, a: float) -> list[Outside]:
     """What of `geometry` with floats and of the length `a` [m] the formula is not meant for."""
     found = []
     for bound in geometry.valid:
-        value = bound.of(geometry, a)
+        try:
+            value = bound.of(geometry, a)
+        except ZeroDivisionError:  # nothing is left of the section
+            value = math.inf
         if not bound.low * (1.0 - 1e-9) <= value <= bound.high * (1.0 + 1e-9):
             ratio = f"{bound.ratio} is {value:.4g}, not within {bound.low:g} … {bound.high:g}"
             what = ratio if bound.words is None else bound.words(geometry, a)

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import msgspec
 
-from storage.database import Database, Row, typed
+from storage.database import Database, Row, inserted, typed
 from storage.errors import CorruptError, MissingError
 
 
@@ -96,14 +96,18 @@ class Catalogue:
         """The latest registrations of all components, by name."""
         return list(self._all("component", Component).values())
 
-    def put_component(self, connection: sqlite3.Connection, component: Component) -> None:
-        """Remember a registration, within the transaction that appends it."""
-        self._put(connection, "component", component.name, component)
+    def put_components(
+        self, connection: sqlite3.Connection, components: Sequence[Component]
+    ) -> None:
+        """Remember registrations, within the transaction that appends them."""
+        latest = {component.name: component for component in components}
+        rows = [_row("component", name, component) for name, component in latest.items()]
+        inserted(connection, "REPLACE INTO catalogue VALUES", rows)
 
     def keep_component(self, component: Component) -> None:
         """Remember a registration whose line is not in the journal any more."""
         with self._database.transaction() as connection:
-            self.put_component(connection, component)
+            self.put_components(connection, [component])
 
     def checkpoint(self, name: str) -> Checkpoint:
         """A checkpoint by its name; raises MissingError."""
@@ -194,9 +198,7 @@ class Catalogue:
     def _put(
         self, connection: sqlite3.Connection, kind: str, name: str, value: msgspec.Struct
     ) -> None:
-        body = msgspec.msgpack.encode(value)
-        row = (kind, name, _crc(kind, name, body), body)
-        connection.execute("REPLACE INTO catalogue VALUES (?, ?, ?, ?)", row)
+        connection.execute("REPLACE INTO catalogue VALUES (?, ?, ?, ?)", _row(kind, name, value))
 
     def _remove(self, kind: str, name: str) -> None:
         with self._database.transaction() as connection:
@@ -219,6 +221,11 @@ class Catalogue:
             "SELECT name, crc32, body FROM catalogue WHERE kind = ? ORDER BY name", (kind,)
         )
         return {name: _decoded(kind, name, (crc, body), form) for name, crc, body in rows}
+
+
+def _row(kind: str, name: str, value: msgspec.Struct) -> Row:
+    body = msgspec.msgpack.encode(value)
+    return kind, name, _crc(kind, name, body), body
 
 
 def _crc(kind: str, name: str, body: bytes) -> int:

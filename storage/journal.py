@@ -14,6 +14,7 @@ from storage.database import Database, Reader, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
+from storage.forgetting import group_of
 from storage.log_mending import settled_log
 from storage.marks import Judgement, Jump, Key, Mark, Marks, Outcome, sealed, unsealed
 from storage.repeats import Repeats
@@ -33,6 +34,7 @@ class Appended(NamedTuple):
     filled: int  # sequence numbers that had been missing and came after all
     kept: dict[int, Entry] = {}  # noqa: RUF012  never changed: what is here under the key of each conflict, if it still is
     jumps: Sequence[Jump] = ()  # numbers far above the last of their streams
+    forgotten: int = 0  # streams that are not remembered any more
 
 
 class _Unsealed(NamedTuple):
@@ -122,6 +124,12 @@ class Journal:
         """What is known of a stream, or None."""
         return self._marks.get((component, source, boot))
 
+    def forgotten(self, key: Key) -> tuple[Key, Mark] | None:
+        """What stands for the forgotten streams that one is counted with, if there are any."""
+        group = group_of(key)
+        mark = None if group is None else self._marks.get(group)
+        return None if group is None or mark is None else (group, mark)
+
     def marks_of(self, component: str) -> list[tuple[tuple[str, int], Mark]]:
         """Source, boot and mark of every stream of a component, in their order."""
         return self._marks.of(component)
@@ -153,7 +161,13 @@ class Journal:
         self._repeats.add(judgement.accepted)
         outcomes, kept = self._repeats.compared(entries, judgement.outcomes)
         appended = Appended(
-            first, outcomes, judgement.missing, judgement.filled, kept, judgement.jumps
+            first,
+            outcomes,
+            judgement.missing,
+            judgement.filled,
+            kept,
+            judgement.jumps,
+            len(judgement.gone),
         )
         if seal is not None:
             self._unsealed = _Unsealed(seal, entries, dead_letters, appended)
@@ -167,6 +181,11 @@ class Journal:
         `origin` does not know.
         """
         last = {(e.component, e.source, e.boot): i for i, e in enumerate(entries)}
+        for key, i in list(last.items()):  # what stands for those that are forgotten
+            if (group := origin.forgotten(key)) is not None:
+                last[group[0]] = max(i, last.get(group[0], 0))
+                if origin.mark(*key) is None:
+                    del last[key]
         touched = {key: mark for key in last if (mark := origin.mark(*key)) is not None}
         if unknown := last.keys() - touched.keys():
             raise MissingError(f"{origin._database.path} has no stream {min(unknown)}")
@@ -245,14 +264,14 @@ class Journal:
 
     def _commit(self, judgement: Judgement, letters: Sequence[DeadLetter], now_ns: int) -> Seal:
         """Commit, and say how the journal is to be sealed."""
-        numbers = self._marks.numbered(judgement.touched)
+        numbers = self._marks.numbered(judgement.touched, judgement.gone)
         rows = list(commit_rows(judgement.accepted, self._end, now_ns))
         components = _components(judgement.accepted, self._end)
         with self._database.transaction() as connection:
             inserted(connection, "INSERT INTO commits VALUES", rows)
             inserted(
                 connection,
-                "INSERT INTO streams VALUES",
+                "REPLACE INTO streams VALUES",
                 [(number, *key) for key, number in numbers.items() if self._marks.get(key) is None],
             )
             inserted(
@@ -263,13 +282,12 @@ class Journal:
                     for key, mark in judgement.touched.items()
                 ],
             )
-            for component in components:
-                self.catalogue.put_component(connection, component)
+            self.catalogue.put_components(connection, components)
             census = self.dead_letters.insert(connection, letters) if letters else None
             if self._seal is not None and self._seal.number and not self._is_sealed:
                 self.catalogue.put_sealed(connection)  # there is one by now
         self._unfolded += sum(len(row[4]) for row in rows) + sum(len(x.payload) for x in letters)
-        self._marks.advance(judgement.touched, numbers)
+        self._marks.advance(judgement.touched, numbers, judgement)
         self._is_sealed = self._is_sealed or bool(self._seal and self._seal.number)
         if census is not None:
             self.dead_letters.census = census
@@ -404,6 +422,8 @@ class Journal:
         return problems
 
     def _contradiction(self, entry: Entry) -> str | None:
+        if self._marks.may_have(entry):
+            return None
         mark = self._marks.get((entry.component, entry.source, entry.boot))
         known = mark is not None and entry.seq <= mark.high
         if mark is None or not known or any(a <= entry.seq <= b for a, b in mark.holes):

@@ -8,11 +8,13 @@ below it is new only inside a hole. A stream may begin in the middle and out of 
 A number that is more than `JUMP` above the last is a number gone wrong rather than so many messages
 lost: what it jumps over is a hole as any other, so that what comes after all is taken, but its
 numbers are counted neither as missing nor as filled.
+
+Where a component has very many streams some are forgotten: see `storage.forgetting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 from zlib import crc32
@@ -21,12 +23,11 @@ import msgspec
 
 from storage.entry import Entry
 from storage.errors import CorruptError
+from storage.forgetting import FORGOTTEN, Births, Crowds, Key, group_of
 
 HOLES = 64  # the most intervals that are remembered for a stream; the lowest is forgotten first
 JUMP = 1_000_000  # numbers that one message may leave out and have them counted as missing
 LEAD = 1024  # numbers before the first message of a stream that are still admitted
-
-Key = tuple[str, str, int]  # component, source, boot
 
 
 class Outcome(StrEnum):
@@ -46,6 +47,8 @@ class Mark(NamedTuple):
     floor: int  # below it nothing is remembered
     holes: tuple[tuple[int, int], ...] = ()  # missing (from, to), both inclusive, ascending
     jumped: tuple[tuple[int, int], ...] = ()  # parts of it that were jumped over, not counted
+    latest_ns: int = 0  # event time of its latest message, where it may be forgotten
+    since_ns: int = 0  # what is not later may have come before the stream was forgotten
 
     @property
     def missing(self) -> int:
@@ -85,6 +88,8 @@ class Judgement(NamedTuple):
     missing: int
     filled: int
     jumps: Sequence[Jump] = ()
+    births: Births | None = None
+    gone: frozenset[Key] = frozenset()  # streams that are forgotten
 
 
 def beginning(seq: int) -> Mark:
@@ -133,7 +138,7 @@ def _bounded(mark: Mark, holes: tuple[tuple[int, int], ...]) -> Mark:
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(tuple[Mark, int])
-_FIELDS_BEFORE = 4  # of a mark: earlier releases read those, and know of no jumps
+_FIELDS_BEFORE = 4  # of a mark: earlier releases read those, and know of no jumps, nor forget
 
 
 def _seal(key: Key, body: bytes) -> bytes:
@@ -145,7 +150,8 @@ def sealed(key: Key, mark: Mark, last: int) -> bytes:
 
     They end with a checksum that also covers the key.
     """
-    body = _encode((mark if mark.jumped else mark[:_FIELDS_BEFORE], last))
+    fields = mark if any(mark[_FIELDS_BEFORE:]) else mark[:_FIELDS_BEFORE]
+    body = _encode((fields, last))
     return body + _seal(key, body)
 
 
@@ -174,6 +180,7 @@ class Marks:
             self._marks[key], last = unsealed(key, data)
             self.end = max(self.end, last + 1)
             self._streams[key] = stream
+        self._crowds: Crowds | None = None  # counted when the first stream is new
 
     def __len__(self) -> int:
         return len(self._marks)
@@ -185,33 +192,27 @@ class Marks:
     def of(self, component: str) -> list[tuple[tuple[str, int], Mark]]:
         """Source, boot and mark of every stream of a component, in their order; in any thread."""
         known = list(self._marks.items())  # at once: another thread adds to them
-        return sorted((key[1:], mark) for key, mark in known if key[0] == component)
+        return sorted(
+            (key[1:], mark)
+            for key, mark in known
+            if key[0] == component and not key[1].startswith(FORGOTTEN)
+        )
+
+    def may_have(self, entry: Entry) -> bool:
+        """Whether an entry may be of a stream that is forgotten, or was once."""
+        key = (entry.component, entry.source, entry.boot)
+        mark, group = self._marks.get(key), group_of(key)
+        before = self._marks.get(group) if mark is None and group is not None else None
+        return entry.t_ns <= max(mark.since_ns if mark else 0, before.latest_ns if before else 0)
 
     def judgement(self, entries: Sequence[Entry]) -> Judgement:
         """Who is new, first come, first served; changes nothing."""
-        outcomes: list[Outcome] = []
-        accepted: list[Entry] = []
-        touched: dict[Key, Mark] = {}
-        last: dict[Key, int] = {}
-        jumps: list[Jump] = []
-        missing = filled = 0
-        for entry in entries:
-            key = (entry.component, entry.source, entry.boot)
-            mark = touched.get(key) or self._marks.get(key)
-            if mark is None:
-                found = Verdict(Outcome.ACCEPTED, beginning(entry.seq))
-            else:
-                found = verdict(mark, entry.seq)
-            outcomes.append(found.outcome)
-            if found.outcome is Outcome.ACCEPTED:
-                last[key] = len(accepted)
-                accepted.append(entry)
-                touched[key] = found.mark
-                missing += found.missing
-                filled += found.filled
-                if found.jumped and mark is not None:
-                    jumps.append(Jump(*key, entry.t_ns, mark.high, entry.seq))
-        return Judgement(outcomes, accepted, touched, last, missing, filled, jumps)
+        return _Judge(self._marks, self._counted()).judgement(entries)
+
+    def _counted(self) -> Crowds:
+        if self._crowds is None:
+            self._crowds = Crowds(self._marks, lambda key: self._marks[key].latest_ns)
+        return self._crowds
 
     def following(self, entries: Sequence[Entry]) -> Judgement:
         """All of them taken, as they were once, and the marks after them; changes nothing."""
@@ -225,18 +226,121 @@ class Marks:
         outcomes = [Outcome.ACCEPTED] * len(entries)
         return Judgement(outcomes, list(entries), touched, last, 0, 0)
 
-    def numbered(self, touched: Iterable[Key]) -> dict[Key, int]:
-        """The row of each stream; new streams get the next ones. Changes nothing."""
+    def numbered(
+        self, touched: Iterable[Key], gone: frozenset[Key] = frozenset()
+    ) -> dict[Key, int]:
+        """The row of each stream; new ones get those of the `gone`, then the next ones.
+
+        Changes nothing.
+        """
         numbers: dict[Key, int] = {}
+        free = sorted((self._streams[key] for key in gone), reverse=True)
         fresh = len(self._streams) + 1
         for key in touched:
             number = self._streams.get(key)
-            if number is None:
+            if number is None and free:
+                number = free.pop()
+            elif number is None:
                 number, fresh = fresh, fresh + 1
             numbers[key] = number
         return numbers
 
-    def advance(self, touched: dict[Key, Mark], numbers: dict[Key, int]) -> None:
+    def advance(
+        self, touched: dict[Key, Mark], numbers: dict[Key, int], judgement: Judgement | None = None
+    ) -> None:
         """Take over what was committed."""
+        for key in judgement.gone if judgement is not None else ():
+            del self._marks[key], self._streams[key]
         self._marks.update(touched)
         self._streams.update(numbers)
+        if judgement is None or judgement.births is None:
+            self._crowds = None
+        elif self._crowds is not None:
+            self._crowds.take(judgement.births)
+
+
+class _Judge:
+    """Judges one batch, entry by entry."""
+
+    def __init__(self, marks: Mapping[Key, Mark], crowds: Crowds) -> None:
+        self._marks = marks
+        self._births = Births(crowds)
+        self._gone: set[Key] = set()
+        self._touched: dict[Key, Mark] = {}
+        self._last: dict[Key, int] = {}
+
+    def judgement(self, entries: Sequence[Entry]) -> Judgement:
+        outcomes: list[Outcome] = []
+        accepted: list[Entry] = []
+        jumps: list[Jump] = []
+        missing = filled = 0
+        for entry in entries:
+            key = (entry.component, entry.source, entry.boot)
+            mark = self._mark(key)
+            found = self._first(key, entry, len(accepted)) if mark is None else _next(mark, entry)
+            outcomes.append(found.outcome)
+            if found.outcome is Outcome.ACCEPTED:
+                if mark is not None:
+                    self._touched[key], self._last[key] = found.mark, len(accepted)
+                accepted.append(entry)
+                missing += found.missing
+                filled += found.filled
+                if found.jumped and mark is not None:
+                    jumps.append(Jump(*key, entry.t_ns, mark.high, entry.seq))
+        gone = frozenset(k for k in self._gone if k in self._marks and k not in self._touched)
+        return Judgement(
+            outcomes,
+            accepted,
+            self._touched,
+            self._last,
+            missing,
+            filled,
+            jumps,
+            self._births,
+            gone,
+        )
+
+    def _mark(self, key: Key) -> Mark | None:
+        return self._touched.get(key) or (None if key in self._gone else self._marks.get(key))
+
+    def _latest_ns(self, key: Key) -> int:
+        mark = self._mark(key)
+        return 0 if mark is None else mark.latest_ns
+
+    def _first(self, key: Key, entry: Entry, place: int) -> Verdict:
+        """What the first message of a stream means, or of one that was forgotten."""
+        group = group_of(key)
+        before = None if group is None else self._mark(group)
+        since_ns = 0 if before is None else before.latest_ns
+        mark = beginning(entry.seq)
+        if before is not None and entry.t_ns <= since_ns:
+            return Verdict(Outcome.BEHIND, mark)
+        latest_ns = 0 if self._births.is_kept(group) else max(1, entry.t_ns)
+        mark = mark._replace(latest_ns=latest_ns, since_ns=since_ns)
+        self._touched[key], self._last[key] = mark, place
+        self._gone.discard(key)
+        victim = self._births.born(group, key, latest_ns, self._latest_ns)
+        if victim is not None and group is not None:
+            self._forget(victim, group, place)
+        return Verdict(Outcome.ACCEPTED, mark)
+
+    def _forget(self, key: Key, group: Key, place: int) -> None:
+        latest_ns = self._latest_ns(key)
+        self._touched.pop(key, None)
+        self._last.pop(key, None)
+        self._gone.add(key)
+        before = self._mark(group) or Mark(0, 0, 0)
+        self._touched[group] = before._replace(
+            high=before.high + 1, latest_ns=max(before.latest_ns, latest_ns)
+        )
+        self._last[group] = place
+
+
+def _next(mark: Mark, entry: Entry) -> Verdict:
+    """What a message means to a stream that is known."""
+    if entry.t_ns <= mark.since_ns:
+        return Verdict(Outcome.BEHIND, mark)
+    found = verdict(mark, entry.seq)
+    if not mark.latest_ns or entry.t_ns <= mark.latest_ns or found.outcome is not Outcome.ACCEPTED:
+        return found
+    return found._replace(mark=found.mark._replace(latest_ns=entry.t_ns))

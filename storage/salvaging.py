@@ -35,7 +35,7 @@ class Salvaged:
         self._pages = Pages(self.path)
         self._commits: dict[int, tuple[int, Cell]] = {}  # how many entries, by the first offset
         self._letters: dict[int, Cell] = {}
-        self._streams: dict[int, Key] = {}
+        self._streams: dict[int, list[Key]] = {}
         self._sealed: list[tuple[int, bytes]] = []
         for cell, number, values in self._pages.rows():
             self._take(cell, number, values)
@@ -77,15 +77,13 @@ class Salvaged:
         """What each stream had delivered, as far as that is whole."""
         newest: dict[Key, tuple[int, Mark]] = {}
         for number, data in self._sealed:
-            key = self._streams.get(number)
-            if key is None:
-                continue
-            try:
-                mark, last = unsealed(key, data)
-            except (CorruptError, msgspec.DecodeError):
-                continue
-            if key not in newest or newest[key][0] <= last:
-                newest[key] = last, mark
+            for key in self._streams.get(number, ()):  # a number may have been used again
+                try:
+                    mark, last = unsealed(key, data)
+                except (CorruptError, msgspec.DecodeError):
+                    continue
+                if key not in newest or newest[key][0] <= last:
+                    newest[key] = last, mark
         return {key: mark for key, (_, mark) in newest.items()}
 
     def letters(self) -> Iterator[KeptLetter]:
@@ -105,7 +103,7 @@ class Salvaged:
             if values[3] == crc32(values[4], crc32(str(number).encode())):
                 self._letters[number] = cell
         elif not cell.is_index and kinds == (type(None), str, str, int):
-            self._streams[number] = (values[1], values[2], values[3])
+            self._streams.setdefault(number, []).append((values[1], values[2], values[3]))
         elif not cell.is_index and kinds == (type(None), bytes):
             self._sealed.append((number, values[1]))
         elif cell.is_index and kinds == (str, str, int, bytes):

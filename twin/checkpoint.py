@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models import tree
 from sensors.observation import Inspection, encoded, observation
 from twin.cohort import Cohort, Feed, Watched, newcomers
+from twin.collecting import uncollected
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
 from twin.watermark import FIRST, NEVER, Clocks
@@ -89,7 +90,8 @@ _BEFORE: dict[str, Any] = {"clocks": list(FIRST), "recorded_ns": NEVER, "behind"
 
 
 def _fleet(values: dict[str, NDArray[Any]], meta: dict[str, Any], *, is_other: bool) -> Fleet:
-    components = {c["name"]: Component(**c) for c in meta["components"]}
+    with uncollected():
+        components = {c["name"]: Component(**c) for c in meta["components"]}
     cohorts = {}
     for key, members in meta["cohorts"].items():
         template = components[meta["templates"][key]]

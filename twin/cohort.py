@@ -14,6 +14,7 @@ from torch import Tensor
 from models import tree
 from models.crack import Along, CrackBelief, CrackState, CrackStepper, belief
 from models.crack_growth import remarked
+from models.crack_joint import joint
 from models.crack_load import CrackLoad
 from models.crack_state import mean
 from models.forecast import has_load, remaining
@@ -159,14 +160,24 @@ def layout(stepper: AnyStepper) -> str:
     return "-".join(type(part).__name__ + shape_name(part) for part in parts)
 
 
-def newcomers(components: Sequence[Component]) -> Cohort:
-    """A cohort of new components with one layout."""
-    steppers = [c.registration.stepper() for c in components]
+def beginnings(steppers: Sequence[AnyStepper]) -> AnyState:
+    """The first state of each stepper, one row each; they share a layout."""
+    cracks = [s for s in steppers if isinstance(s, CrackStepper)]
+    if len(cracks) == len(steppers):
+        return joint(cracks).init(len(cracks))
+    # joined in portions, as many small tensors take much memory
+    portions = [steppers[i : i + PORTION] for i in range(0, len(steppers), PORTION)]
+    return tree.joined([tree.joined([s.init(1) for s in portion]) for portion in portions])
+
+
+def newcomers(components: Sequence[Component], steppers: Sequence[AnyStepper] = ()) -> Cohort:
+    """A cohort of new components with one layout; `steppers` are theirs, if they are made yet."""
+    steppers = steppers or [c.registration.stepper() for c in components]
     n = len(components)
     return Cohort(
         stepper=steppers[0],
         members=tuple(c.name for c in components),
-        state=_initial(steppers),
+        state=beginnings(steppers),
         feed=Feed(*(torch.zeros(n, dtype=torch.int64) for _ in Feed._fields)),
         watched=Watched(*map(torch.from_numpy, watch(n))),
         remaining=torch.full((n,), torch.nan, dtype=torch.float64),
@@ -176,25 +187,43 @@ def newcomers(components: Sequence[Component]) -> Cohort:
     )
 
 
-def _initial(steppers: Sequence[AnyStepper]) -> AnyState:
-    """One row for each stepper; joined in portions, as many small tensors take much memory."""
-    portions = [steppers[i : i + PORTION] for i in range(0, len(steppers), PORTION)]
-    return tree.joined([tree.joined([s.init(1) for s in portion]) for portion in portions])
+def seated(parts: Sequence[Cohort], origin: Sequence[int], members: Sequence[str]) -> Cohort:
+    """The cohort whose rows are those at `origin` of all `parts`, one after the other."""
+    first, named = parts[0], tuple(members)
+    n, index = len(first.members), torch.tensor(origin, dtype=torch.int64)
+    contents = [_content(part) for part in parts]
+    stays = n <= len(index) and bool(((index[:n] >= n) | (index[:n] == torch.arange(n))).all())
+    if not stays:
+        return _of(first.stepper, named, tree.rows(tree.joined(contents), index))
+    content = contents[0]
+    if len(parts) > 1:  # rows are replaced, or follow
+        new = contents[1] if len(parts) == 2 else tree.joined(contents[1:])
+        here = torch.nonzero(index[:n] >= n).flatten()
+        if len(here):
+            content = tree.with_rows(content, here, tree.rows(new, index[here] - n))
+        if len(index) > n:
+            content = tree.joined([content, tree.rows(new, index[n:] - n)])
+    return _of(first.stepper, named, content)
 
 
-def together(first: Cohort, second: Cohort) -> Cohort:
-    """The members of both."""
-    return Cohort(
-        stepper=first.stepper,
-        members=first.members + second.members,
-        state=tree.joined([first.state, second.state]),
-        feed=tree.joined([first.feed, second.feed]),
-        watched=tree.joined([first.watched, second.watched]),
-        remaining=torch.cat([first.remaining, second.remaining]),
-        limit_passed=torch.cat([first.limit_passed, second.limit_passed]),
-        evidence=torch.cat([first.evidence, second.evidence]),
-        pending=torch.cat([first.pending, second.pending]),
-    )
+class _Content(NamedTuple):
+    """Everything of a cohort that has a row for each member."""
+
+    state: AnyState
+    feed: Feed
+    watched: Watched
+    remaining: Tensor
+    limit_passed: Tensor
+    evidence: Tensor
+    pending: Tensor
+
+
+def _content(cohort: Cohort) -> _Content:
+    return _Content(*(getattr(cohort, name) for name in _Content._fields))
+
+
+def _of(stepper: AnyStepper, members: tuple[str, ...], content: _Content) -> Cohort:
+    return Cohort(stepper, members, *content)
 
 
 def returns(before: Component, after: Component) -> bool:
@@ -202,32 +231,50 @@ def returns(before: Component, after: Component) -> bool:
     return before.retired and not after.retired
 
 
-def changed(old: Cohort, row: int, before: Component, after: Component) -> Cohort:
-    """A cohort of one: the component in `row`, with its history, as newly registered.
+class Manner(NamedTuple):
+    """What of a registration stays when it changes."""
+
+    start: bool  # where the crack began, so that it is the same one
+    stressed: bool  # what the stress intensity of a load comes from
+    channel: bool  # what says whether a channel is clipped or stuck
+
+
+def manner(before: Component, after: Component) -> Manner | None:
+    """What stays; None: nothing does, as it is another part."""
+    if returns(before, after):
+        return None
+    return Manner(
+        _start(after) == _start(before),
+        _stressed(after) == _stressed(before),
+        _channel(after) == _channel(before),
+    )
+
+
+def changed(old: Cohort, rows: Sequence[int], fresh: Cohort, how: Manner | None) -> Cohort:
+    """The components in `rows`, with their history, as newly registered: `fresh`, row by row.
 
     A crack that starts elsewhere is another one: nothing that happened before has acted on it.
     """
-    fresh = newcomers([after])
-    index = torch.tensor([row])
+    index = torch.tensor(rows)
     new = torch.ones_like(fresh.evidence)  # asks for a new remaining life
-    if returns(before, after):
+    if how is None:
         return replace(fresh, evidence=new, pending=new)
     history = tree.rows(old.state, index)
     state, passed = fresh.state, fresh.limit_passed
-    if type(history) is type(state) and _start(after) == _start(before):
+    if type(history) is type(state) and how.start:
         carried = {name: getattr(history, name) for name in (*_HISTORY, *_own(history))}
         gate = state.counter.gate
         state = state._replace(**carried)
         state = state._replace(counter=state.counter._replace(gate=gate))
         if isinstance(state, CrackState):
-            if _stressed(after) != _stressed(before):
+            if not how.stressed:
                 none = Overload(state.length, torch.zeros_like(state.length))
                 state = state._replace(overload=none)
             state = remarked(state, new)
         beyond = (mean(state.length) >= state.a_limit) | state.fractured
         passed = old.limit_passed[index] & beyond
     watched = tree.rows(old.watched, index)
-    if _channel(after) != _channel(before):
+    if not how.channel:
         watched = watched._replace(whole=torch.from_numpy(anew(watched.whole.numpy())))
     return replace(
         fresh,
@@ -279,12 +326,6 @@ _HISTORY = (
     "t_broken_ns",
     "t_ns",
 )
-
-
-def vacated(cohort: Cohort, row: int) -> Cohort:
-    """The cohort without a name for `row`; the row stays, so that no other moves."""
-    members = (*cohort.members[:row], "", *cohort.members[row + 1 :])
-    return replace(cohort, members=members)
 
 
 def with_remaining(cohort: Cohort) -> tuple[Cohort, dict[str, str]]:

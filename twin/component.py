@@ -50,6 +50,13 @@ Strength = Annotated[float | Literal["off"], BeforeValidator(_number_or_off)]
 Length = Annotated[float, Field(strict=True, gt=0, le=100)]
 
 
+@lru_cache(maxsize=64)
+def _constant_names(kind: type[BaseModel]) -> tuple[str, ...]:
+    """The fields that are kept and are constants."""
+    fields = kind.model_fields.items()
+    return tuple(k for k, f in fields if not f.exclude and k not in ("kind", "R_range"))
+
+
 class Parameters(BaseModel):
     """A named law with its constants, in SI units."""
 
@@ -60,7 +67,7 @@ class Parameters(BaseModel):
     @property
     def constants(self) -> dict[str, Any]:
         """What the frozen dataclass of `models` is made of, as numbers."""
-        found = self.model_dump(exclude={"kind", "R_range"})
+        found = {name: getattr(self, name) for name in _constant_names(type(self))}
         named: dict[str, dict[str, float]] = {"zone": ZONES, "point": POINTS}
         return {k: named[k][v] if k in named else v for k, v in found.items()}
 
@@ -115,7 +122,7 @@ class GeometryParameters(Parameters):
     @property
     def sizes(self) -> list[tuple[str, float]]:
         """Names and values of its lengths and of their ratios."""
-        return [(k, v) for k, v in self.model_dump().items() if isinstance(v, float)]
+        return [(k, v) for k, v in self if isinstance(v, float)]
 
 
 class RetardationParameters(Parameters):
@@ -457,7 +464,7 @@ class Registration(BaseModel):
             return float(min(0.95 * g.t, 0.25 * g.aspect * g.W))
         return self.longest
 
-    @property
+    @cached_property
     def load_ratios(self) -> tuple[float, float]:
         """Lowest and highest load ratio for which the law is known to hold."""
         if self.law is None:
@@ -469,7 +476,7 @@ class Registration(BaseModel):
             return -math.inf, self.law.R[-1]
         return -math.inf, math.inf
 
-    @property
+    @cached_property
     def longest(self) -> float:
         """No crack of this geometry is longer [m]."""
         if isinstance(self.geometry, PlateParameters):

@@ -142,9 +142,9 @@ def _unusual(registration: Registration) -> Iterator[str]:
     if r.law is not None:
         yield from _beyond("law", r.law.constants, LAW)
     if r.retardation is not None:
-        yield from _beyond("retardation", r.retardation.model_dump(), RETARDATION)
-    yield from _beyond("geometry", r.geometry.model_dump(), GEOMETRY)
-    yield from _beyond("gauge", r.gauge.model_dump(), GAUGE)
+        yield from _beyond("retardation", dict(r.retardation), RETARDATION)
+    yield from _beyond("geometry", dict(r.geometry), GEOMETRY)
+    yield from _beyond("gauge", dict(r.gauge), GAUGE)
     yield from _odd(r)
     for name, within in STRENGTH.items():
         if isinstance(value := getattr(r, name), float):

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from sensors.observation import Inspection
-from twin.cohort import Cohort, changed, layout, newcomers, returns, together, vacated
+from twin.cohort import Cohort, returns
 from twin.component import Component
+from twin.seating import Place, Seating
 from twin.settings import Settings
 from twin.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 
 FOREVER_NS = 2**63 - 1
 
 __all__ = ["EMPTY", "NEVER", "Clock", "Fleet", "Place", "clock_of", "registered"]
-
-
-class Place(NamedTuple):
-    """Where a component's row is."""
-
-    cohort: str
-    row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +67,21 @@ EMPTY = Fleet(cohorts={}, places={}, components={})
 
 def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
     """The fleet after registrations, changes and retirements."""
-    components, places = dict(fleet.components), dict(fleet.places)
-    held = dict(fleet.held)
-    cohorts, members = dict(fleet.cohorts), list(fleet.members)
-    fresh: dict[str, list[Component]] = {}
+    components, held, members = dict(fleet.components), dict(fleet.held), list(fleet.members)
+    seating = Seating(fleet.cohorts, fleet.places)
     for after in registrations:
         before = components.get(after.name)
         components[after.name] = _watched(before, after)
         if after.retired:
             held.pop(after.name, None)
         if before is None:
-            fresh.setdefault(layout(after.registration.stepper()), []).append(after)
-            places[after.name] = Place("", -1)
+            seating.join(after)
             members.append(after.name)
         elif before.registration != after.registration or returns(before, after):
-            _join(cohorts, places, fresh)
-            _change(cohorts, places, before, after)
+            seating.change(before, after)
             if _jump(before) != _jump(after) or returns(before, after):  # to be judged anew
                 held.pop(after.name, None)
-    _join(cohorts, places, fresh)
+    cohorts, places = seating.settled()
     return replace(
         fleet,
         components=components,
@@ -114,30 +103,3 @@ def _jump(component: Component) -> tuple[object, ...]:
     """What says, beside the belief, whether an inspection jumps."""
     r = component.registration
     return r.crack_length, r.geometry, r.surprise
-
-
-def _join(
-    cohorts: dict[str, Cohort], places: dict[str, Place], fresh: dict[str, list[Component]]
-) -> None:
-    for key, components in fresh.items():
-        placed(cohorts, places, key, newcomers(components))
-    fresh.clear()
-
-
-def placed(cohorts: dict[str, Cohort], places: dict[str, Place], key: str, cohort: Cohort) -> None:
-    """Append a cohort's components to those of that layout."""
-    old = cohorts.get(key)
-    first = len(old.members) if old else 0
-    cohorts[key] = together(old, cohort) if old else cohort
-    places.update({name: Place(key, first + i) for i, name in enumerate(cohort.members)})
-
-
-def _change(
-    cohorts: dict[str, Cohort], places: dict[str, Place], before: Component, after: Component
-) -> None:
-    place = places[after.name]
-    alone = changed(cohorts[place.cohort], place.row, before, after)
-    cohorts[place.cohort] = vacated(cohorts[place.cohort], place.row)
-    if not any(cohorts[place.cohort].members):
-        del cohorts[place.cohort]
-    placed(cohorts, places, layout(alone.stepper), alone)

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from sensors.refusal import shown
 from twin.component import NAME, Component, Registration
-from twin.credible import NotMeantError
+from twin.credible import NotMeantError, credible
 from twin.errors import SettingsError, unreadable
 from twin.sentences import sentence, unknown
 from twin.settings import Settings
-from twin.trial import trial
+from twin.trial import doubtful, trial
 
 
 def fleet_file(path: Path) -> dict[str, Registration]:
@@ -63,9 +63,13 @@ def _name(table: dict[str, Any], number: int, origin: str) -> str:
 def tried(components: Iterable[Component], origin: str) -> list[Component]:
     """The components, each of which can be stepped; raises SettingsError naming one that cannot."""
     found = list(components)
-    for component in found:
+    doubted = doubtful([component.registration for component in found])
+    for i, component in enumerate(found):
         try:
-            trial(component.registration)
+            if i in doubted:
+                trial(component.registration)
+            else:
+                credible(component.registration)
         except NotMeantError as exc:
             raise SettingsError(f"{origin}: {component.name}: {exc}") from exc
         except ValueError as exc:

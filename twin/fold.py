@@ -141,9 +141,9 @@ def _registered(fleet: Fleet, components: Sequence[Component], notes: list[Note]
             why = f"revision {components[0].revision}: {type(exc).__name__}: {exc}"
             notes.append(Note("implausible", components[0].name, 0, {"why": why}))
             return fleet
-        for component in components:
-            fleet = _registered(fleet, [component], notes)
-        return fleet
+        half = len(components) // 2  # find out which
+        fleet = _registered(fleet, components[:half], notes)
+        return _registered(fleet, components[half:], notes)
     notes += [Note("registered", c.name, 0, {"revision": c.revision}) for c in components]
     return _beyond(fleet, changed, notes)
 

@@ -16,8 +16,8 @@ import torch
 
 from models import tree
 from sensors.observation import Series, Spectrum
-from twin.cohort import Cohort, effort, vacated
-from twin.fleet import Fleet, Place, placed
+from twin.cohort import Cohort, effort
+from twin.fleet import Fleet, Place, registered
 from twin.queues import size
 from twin.record import Row
 from twin.segments import Line, Segment
@@ -172,27 +172,24 @@ def joined(fleet: Fleet, laggard: Laggard) -> Fleet:
 
     One whose registration has changed since is left as it is until it knows of that, too.
     """
-    name, cohorts = laggard.name, dict(fleet.cohorts)
+    name = laggard.name
     here, there = fleet.places[name], laggard.fleet.places[name]
-    if here.cohort != there.cohort and not laggard.is_done:
-        return fleet
+    if here.cohort != there.cohort:
+        if not laggard.is_done:
+            return fleet
+        fleet = registered(fleet, [laggard.fleet.components[name]])
+        here = fleet.places[name]
     own = _rows(laggard.fleet.cohorts[there.cohort], torch.tensor([there.row]))
     if not laggard.is_done:  # its lives are renewed with it, not with the others
         none = torch.zeros_like(own.evidence)
         own = replace(own, evidence=none, pending=none)
-    places = dict(fleet.places)
-    if here.cohort == there.cohort:
-        cohorts[here.cohort] = _with_row(cohorts[here.cohort], here.row, own)
-    else:  # what could not be registered of the placeholder could be of the component
-        cohorts[here.cohort] = vacated(cohorts[here.cohort], here.row)
-        if not any(cohorts[here.cohort].members):
-            del cohorts[here.cohort]
-        placed(cohorts, places, there.cohort, replace(own, members=(name,)))
+    row = _with_row(fleet.cohorts[here.cohort], here.row, own)
+    cohorts = dict(fleet.cohorts) | {here.cohort: row}
     held = {key: o for key, o in fleet.held.items() if key != name} | dict(laggard.fleet.held)
     components = dict(fleet.components)
     if laggard.is_done:
         components[name] = laggard.fleet.components[name]
-    return replace(fleet, components=components, cohorts=cohorts, places=places, held=held)
+    return replace(fleet, components=components, cohorts=cohorts, held=held)
 
 
 def _rows(cohort: Cohort, index: torch.Tensor) -> Cohort:

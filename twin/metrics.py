@@ -103,6 +103,10 @@ class Metrics:
         self.filled = self._counter(
             "twin_sequence_gaps_filled", "Missing sequence numbers that arrived late."
         )
+        self.forgotten = self._counter(
+            "twin_streams_forgotten",
+            "Streams (part, source, boot) that gave way to newer ones of their part.",
+        )
         self.jumps = self._counter(
             "twin_sequence_jumps",
             "Sequence numbers too far above the last to count what lies between as missing.",
@@ -280,6 +284,7 @@ class Metrics:
         self.gaps.inc(receipt.missing)
         self.filled.inc(receipt.filled)
         self.jumps.inc(len(receipt.jumps))
+        self.forgotten.inc(receipt.forgotten)
         pairs = zip((type(line.what) for line in lines), receipt.outcomes, strict=True)
         for (kind, outcome), count in counted(pairs).items():
             self.observations.labels(_KINDS[kind], outcome.name.lower()).inc(count)

@@ -25,6 +25,7 @@ from storage.marks import Outcome
 from storage.store import Store
 from twin.backfill import Backfill, StoppedError
 from twin.broker_session import BrokerSession, Gone
+from twin.collecting import settle, uncollected
 from twin.committer import Committer, Parcel
 from twin.component import Component, Registration
 from twin.errors import BelatedError, ConflictError
@@ -330,15 +331,16 @@ class Service:
         if path is None:
             told_without(self.fleet.components)
             return
-        wanted = await asyncio.to_thread(fleet_file, path)
-        self.filed = Filed(wanted)
-        self.filed.tell(self.fleet.components, str(path))
-        new = [
-            c for n, r in wanted.items() if (c := _from_file(self.fleet.components.get(n), n, r))
-        ]
-        if new:
-            await self.register(await self.try_out(tried, new, str(path)))
-            log.info("registered", components=len(new), file=str(path))
+        with uncollected():
+            wanted = await asyncio.to_thread(fleet_file, path)
+            self.filed = Filed(wanted)
+            self.filed.tell(self.fleet.components, str(path))
+            known = self.fleet.components
+            new = [c for n, r in wanted.items() if (c := _from_file(known.get(n), n, r))]
+            if new:
+                await self.register(await self.try_out(tried, new, str(path)))
+                log.info("registered", components=len(new), file=str(path))
+        settle(len(known) + len(new))
 
     async def _read(self, source: MqttSource) -> None:
         """Judge what comes, batch by batch; all of it waits while our own clock is in doubt."""

@@ -204,3 +204,9 @@ def test_a_retardation_knows_every_unit_of_stress_that_loads_have(
 )
 def test_a_constant_knows_the_units_of_handbooks(unit: str, size: float) -> None:
     assert constant_unit(unit)[0] == pytest.approx(size, rel=1e-6)
+
+
+@pytest.mark.parametrize("W", [0.02, 0.01])
+def test_a_hole_that_leaves_nothing_of_its_plate_is_refused_in_a_sentence(W: float) -> None:
+    with pytest.raises(ValidationError, match="no formula is meant for it"):
+        registration(geometry={"kind": "hole_crack", "radius": 0.01, "W": W})
