@@ -17,6 +17,7 @@ from storage.errors import CorruptError, MissingError, StorageError
 
 MANIFEST = "manifest.json"
 FORM = 1  # raised by every change that an older program cannot read
+_SEAL = 65  # bytes of the last line
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -51,9 +52,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def write(directory: Path, manifest: Manifest) -> None:
     """Let a directory be a backup; raises UnavailableError."""
     body = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
-    seal = hashlib.sha256(body).hexdigest()
     with disk():
-        write_whole(directory / MANIFEST, body + f"{seal}\n".encode())
+        write_whole(directory / MANIFEST, body + _seal(body))
 
 
 def read(directory: Path) -> Manifest:
@@ -66,13 +66,17 @@ def read(directory: Path) -> Manifest:
         raise MissingError(f"{directory} is no backup: there is no {MANIFEST} in it")
     with disk():
         data = path.read_bytes()
-    body, _, seal = data.rstrip(b"\n").rpartition(b"\n")
-    if hashlib.sha256(body + b"\n").hexdigest().encode() != seal:
+    body, seal = data[:-_SEAL], data[-_SEAL:]
+    if _seal(body) != seal:
         raise CorruptError(f"{path} is damaged: it is not what was written")
     form = msgspec.json.decode(body, type=dict[str, object])["form"]
     if form != FORM:
         raise StorageError(f"{path} has form {form}, this program reads {FORM}")
     return msgspec.json.decode(body, type=Manifest)
+
+
+def _seal(body: bytes) -> bytes:
+    return f"{hashlib.sha256(body).hexdigest()}\n".encode()
 
 
 def files(directory: Path) -> Iterator[str]:
