@@ -33,6 +33,7 @@ from twin.errors import SettingsError, TwinError, UnknownError
 from twin.settings import settings as read_settings
 
 WRONG, UNUSABLE, UNREACHABLE, MISSING = 1, 2, 3, 4
+NICE = 10  # by how much a backup stands behind the service where both compute
 CODES: tuple[tuple[type[BaseException], int], ...] = (
     (SettingsError, UNUSABLE),
     (UnknownError, MISSING),
@@ -347,6 +348,53 @@ def salvage(
 
     prepare()
     report = salvaged(_directory(config, data_dir), out)
+    if json_output:
+        _print(report)
+    else:
+        for line in told(report):
+            typer.echo(line)
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(help="The backup, a directory that is not there yet.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+    json_output: AsJson = False,
+) -> None:
+    """Copy a store as of one moment, also while the service runs; exit code 1 if it is damaged."""
+    from twin.backing_up import backed_up, told
+
+    os.nice(NICE)  # what comes in goes first
+    report = backed_up(_directory(config, data_dir), to)
+    if json_output:
+        _print(report)
+    else:
+        for line in told(report):
+            typer.echo(line)
+    if report["problems"]:
+        raise typer.Exit(WRONG)
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(help="A backup.", exists=True, file_okay=False)],
+    data_dir: Annotated[
+        Path | None, typer.Argument(help="Where the store is to be; or name it by --config.")
+    ] = None,
+    config: Config = None,
+    lost: Annotated[
+        Path | None,
+        typer.Option(help="What is left of the store that was lost: says what came after."),
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Put a backup where no store is, every file verified, and say what came after it."""
+    from twin.restoring import restored, told
+
+    if data_dir is None and config is None:
+        raise SettingsError("say where the store is to be: twin restore BACKUP DATA_DIR")
+    report = restored(backup, _directory(config, data_dir), lost)
     if json_output:
         _print(report)
     else:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from storage.entry import Entry
 from storage.journal import Journal
 from twin.lines import COMPONENT
+from twin.sorting import Rows, Sorted
 from twin.watermark import DERIVED, NEVER, Watching
 
 LINES, BYTES = 20_000, 32 << 20  # of a portion
@@ -24,15 +25,19 @@ SLICE = 5000  # lines whose places are found in one go
 Ints = NDArray[np.int64]
 
 
+def _portion(sizes: Ints) -> int:
+    """How many of these lines are read in one go."""
+    full = int(np.searchsorted(np.cumsum(sizes[:LINES]), BYTES, "right"))
+    return min(max(full, 1), LINES)
+
+
 class InTime:
     """Takes the lines of a journal in the order of their times, step by step."""
 
     def __init__(self, journal: Journal, *, pace_ns: int, max_jump_ns: int) -> None:
         self._journal = journal
         self._watching = Watching(NEVER, pace_ns=pace_ns, max_jump_ns=max_jump_ns)
-        self._times: Ints = np.zeros(0, np.int64)  # of the lines that are not taken [ns]
-        self._offsets: Ints = np.zeros(0, np.int64)
-        self._sizes: Ints = np.zeros(0, np.int64)  # [byte]
+        self._sorted = Sorted(journal.path.parent)  # the lines that are not taken
         self._heard = set[str]()  # components of which anything came yet
         self.known = 0  # lines whose places are known
 
@@ -44,37 +49,28 @@ class InTime:
     @property
     def waiting(self) -> int:
         """Lines that are known and not taken."""
-        return len(self._times)
+        return len(self._sorted)
 
     def learn(self, until: int) -> Iterator[int]:
         """Find the places of the lines before `until`; yields how many are known, now and then."""
-        first, found = self.known, [np.zeros((0, 2), np.int64)]
         while self.known < until:
-            stop = min(self.known + SLICE, until)
-            entries = [e for _, part in self._journal.read(self.known, stop) for e in part]
-            found.append(np.array([(self._place(e), len(e.body)) for e in entries], np.int64))
+            first, stop = self.known, min(self.known + SLICE, until)
+            entries = [e for _, part in self._journal.read(first, stop) for e in part]
+            rows = [(self._place(e), first + i, len(e.body)) for i, e in enumerate(entries)]
+            self._sorted.add(np.array(rows, np.int64).reshape(-1, 3))
             self.known = stop
             yield stop
-        times, sizes = np.concatenate(found).T
-        self._times = np.concatenate([self._times, times])
-        self._sizes = np.concatenate([self._sizes, sizes])
-        self._offsets = np.concatenate([self._offsets, np.arange(first, self.known)])
 
     def taken(self, up_to_ns: int) -> Iterator[list[Entry]]:
         """The known lines with times up to `up_to_ns`, in portions; they are taken then."""
-        now = self._times <= up_to_ns
-        order = np.lexsort((self._offsets[now], self._times[now]))
-        offsets, sizes = self._offsets[now][order], self._sizes[now][order]
-        self._times, self._offsets, self._sizes = (
-            column[~now] for column in (self._times, self._offsets, self._sizes)
-        )
-        volume = np.cumsum(sizes)
-        start = 0
-        while start < len(offsets):
-            full = np.searchsorted(volume, (volume[start - 1] if start else 0) + BYTES, "right")
-            end = min(max(int(full), start + 1), start + LINES)
-            yield self._read(offsets[start:end])
-            start = end
+        left: Rows = np.zeros((0, 3), np.int64)
+        for rows in self._sorted.taken(up_to_ns):
+            left = np.concatenate([left, rows])
+            while (count := _portion(left[:, 2])) < len(left):  # the last one may go on
+                yield self._read(left[:count, 1])
+                left = left[count:]
+        if len(left):
+            yield self._read(left[:, 1])
 
     def _place(self, entry: Entry) -> int:
         if entry.kind == COMPONENT:

@@ -37,8 +37,13 @@ def opened(settings: StorageTable) -> Store:
     store = Store(settings.directory)
     with suppress(OSError):  # where nothing can be written beside the data, the setting has to do
         if not mark(directory).exists():
-            write_whole(mark(directory), _MARK.format(name=directory.name).encode())
+            write_whole(mark(directory), mark_text(directory))
     return store
+
+
+def mark_text(directory: Path) -> bytes:
+    """What the file says that says that there was a store."""
+    return _MARK.format(name=directory.name).encode()
 
 
 def mark(directory: Path) -> Path:

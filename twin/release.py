@@ -39,5 +39,10 @@ def unreadable(directory: Path, what: str) -> str:
     return f"{what}: a release later than {RELEASE}, which this is, has written it: run that one"
 
 
+def is_later(release: str, than: str) -> bool:
+    """Whether a release came after another."""
+    return _rank(release) > _rank(than)
+
+
 def _rank(release: str) -> tuple[int, ...]:
     return tuple(map(int, _numbers(release)[:3]))

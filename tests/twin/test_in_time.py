@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import twin.in_time
+import twin.sorting
 from storage.entry import Entry
 from storage.store import Store
 from tests.twin.fleets import CLOCK, SECOND, T0, component, spectrum
@@ -22,6 +25,7 @@ from twin.fleet import FOREVER_NS
 from twin.in_time import InTime
 from twin.lines import observed, registration
 from twin.refolding import Refold
+from twin.sorting import Sorted
 
 N = 60
 
@@ -125,3 +129,49 @@ def test_changes_before_anything_was_heard_belong_to_the_first_registration(
         ("observation", 1),
         ("component", 3),
     ]
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize(("run", "merged"), [(1, 1), (10, 20), (97, 64), (10_000, 10_000)])
+def test_rows_are_sorted_alike_in_runs_of_any_size_on_disk_or_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: int, merged: int, is_full: bool
+) -> None:
+    monkeypatch.setattr(twin.sorting, "RUN", run)
+    monkeypatch.setattr(twin.sorting, "MERGED", merged)
+    monkeypatch.setattr(twin.sorting, "LEAST", 3)
+    if is_full:
+        monkeypatch.setattr(twin.sorting, "TemporaryFile", _no_file)
+    random = np.random.default_rng(1)
+    rows = np.stack([random.integers(-1, 40, 600), np.arange(600), np.arange(600)], axis=1)
+    found = Sorted(tmp_path)
+    done = list[int]()
+    for start, stop, up_to in ((0, 300, 20), (300, 310, 10), (310, 600, 30), (600, 600, 99)):
+        for at in range(start, stop, 7):
+            found.add(rows[at : min(at + 7, stop)])
+        left = [i for i in range(stop) if i not in done]
+        wanted = sorted((rows[i, 0], i) for i in left if rows[i, 0] <= up_to)
+        taken = np.concatenate([np.zeros((0, 3), np.int64), *found.taken(up_to)])
+        assert taken[:, 1].tolist() == [i for _, i in wanted]
+        assert (taken == rows[taken[:, 1]]).all()
+        done += taken[:, 1].tolist()
+        assert len(found) == stop - len(done)
+    assert len(done) == 600
+    assert list(tmp_path.iterdir()) == []  # nothing is left by whoever is killed either
+
+
+def _no_file(**_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_million_lines_are_sorted_in_the_memory_of_a_few(tmp_path: Path) -> None:
+    peaks = []
+    for count in (1_000_000, 2_000_000):
+        tracemalloc.start()
+        rows, times = Sorted(tmp_path), np.random.default_rng(0)
+        for at in range(0, count, 5000):
+            offsets = np.arange(at, at + 5000)
+            rows.add(np.stack([times.integers(0, 10**9, 5000), offsets, offsets], axis=1))
+        assert sum(map(len, rows.taken(10**9))) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0] < 40e6  # 110 bytes for each of them, before
