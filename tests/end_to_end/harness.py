@@ -39,7 +39,7 @@ lateness_s = 2.0
 {ingest}
 [storage]
 directory = "{data}"
-record_every_s = 2.0
+record_every_s = {record_every_s}
 flush_rows = 8
 {storage}
 """
@@ -63,6 +63,7 @@ class Arrangement:
     """How a service under test is set up."""
 
     storage: str = "flush_every_s = 0.5\ncheckpoint_every_s = 0.5"
+    record_every_s: float = 2.0
     ingest: str = ""
     web: str = ""
     module: str = "twin.cli"  # that is run as `twin`
@@ -105,6 +106,7 @@ class Twin:
                 data=self.data,
                 ingest=chosen.ingest,
                 storage=chosen.storage,
+                record_every_s=chosen.record_every_s,
             )
         )
 
@@ -167,6 +169,19 @@ class Twin:
                 event = json.loads(line)
                 if event.get("event") == name:
                     found.append(event)
+        return found
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The log lines of errors; what is no line of the log counts as one."""
+        found = []
+        for line in self.log.splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = {"event": line, "level": "error"}
+            if event.get("level") in ("error", "critical"):
+                found.append(event)
         return found
 
     @property

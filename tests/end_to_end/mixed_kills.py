@@ -32,6 +32,7 @@ LINES = 40  # that a life at least adds to the journal
 DAY_NS = 86_400 * 10**9
 PAUSE_S = 0.3  # between two seconds of event time
 QUIET_S = 60.0  # for retained states to say what HTTP says
+RECORD_EVERY_S = 6.0  # of event time: what a row costs, a fold of the whole pays again
 START_S = 180.0  # on a machine that others use too
 STILL_S = 1.0  # without a new line: nothing is on its way any more
 MOMENTS: tuple[Moment, ...] = (
@@ -162,7 +163,9 @@ def _stage(directory: Path, seed: int) -> Iterator[Stage]:
     (directory / "broker").mkdir()
     disk = Disk(directory / "disk")
     disk.crawl(FSYNC_S)
-    arrangement = Arrangement(environment=disk.environment, ingest=LATE)
+    arrangement = Arrangement(
+        environment=disk.environment, ingest=LATE, record_every_s=RECORD_EVERY_S
+    )
     start_ns = time.time_ns() - DAY_NS
     traffics = [
         Traffic(names[i::LINKS], seed=seed * LINKS + i, start_ns=start_ns) for i in range(LINKS)

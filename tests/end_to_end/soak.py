@@ -26,7 +26,7 @@ from tests.end_to_end import counted
 from tests.end_to_end.clients import Client, Door, Sender
 from tests.end_to_end.harness import Arrangement, Twin, subscribed
 from tests.end_to_end.slopes import Bound, Trend, trends
-from tests.end_to_end.soaking import Churn, Listener, Loads, Probe, Reader
+from tests.end_to_end.soaking import Churn, Complaints, Listener, Loads, Probe, Reader
 from twin.serving import prepare
 
 PARTS = 200  # that messages go to in turn
@@ -133,10 +133,15 @@ def soaked(
         twin = stack.enter_context(Twin(directory / "twin", broker.port, filed, arrangement))
         twin.start(START_S)
         twin.until(lambda: subscribed(broker), "subscribes")
-        probe = Probe(stack.enter_context(Sender(broker.port, "probe")), twin.port, names[-1])
+        complaints = Complaints()
+        sender = stack.enter_context(Sender(broker.port, "probe"))
+        probe = Probe(sender, twin.port, names[-1], complaints)
         door = Door(twin.port)
-        readers = _readers(door, names)
-        churn, listeners = Churn(door, churned), [Listener(twin.port) for _ in range(LISTENERS)]
+        readers = _readers(door, names, complaints)
+        churn, listeners = (
+            Churn(door, churned),
+            [Listener(twin.port, complaints) for _ in range(LISTENERS)],
+        )
         turns = [(probe.turn, 0.5), (churn.turn, 0.5)]
         turns += [(reader.turn, pause_s) for reader, pause_s in readers]
         turns += [(listener.turn, 0.1) for listener in listeners]
@@ -152,12 +157,14 @@ def soaked(
         for client in clients:
             client.finish()
         sent = loads.sent + probe.sent
-        faults = _afterwards(twin, parts + 1 + churn.changes + sent)
+        faults = [*complaints.told, *_afterwards(twin, parts + 1 + churn.changes + sent)]
+        faults += sorted({event["event"] for event in twin.errors})
         figures = {
             "messages": sent,
             "registrations_changed": churn.changes,
             "listeners": sum(x.turns for x in listeners),
             "bytes_of_events": sum(x.bytes for x in listeners),
+            "complaints": complaints.count,
             "questions_put_off": sum(reader.put_off for reader, _ in readers),
             "bytes_a_line": round(_size(twin.data) / max(1, twin.journal_end()), 1),
             "kinds_at_last": census.kinds,
@@ -168,7 +175,9 @@ def soaked(
     return Soaked(found, told, figures, faults)
 
 
-def _readers(door: Door, names: Sequence[str]) -> list[tuple[Reader, float]]:
+def _readers(
+    door: Door, names: Sequence[str], complaints: Complaints
+) -> list[tuple[Reader, float]]:
     """Who reads what, and the pause between two questions; states and metrics are the first."""
     here = [f"/api/v1/components/{name}" for name in names]
     pages = [
@@ -180,11 +189,8 @@ def _readers(door: Door, names: Sequence[str]) -> list[tuple[Reader, float]]:
         "/readyz",
     ]
     states = [f"{path}/state" for path in here]
-    return [
-        (Reader(door, states), 0.1),
-        (Reader(door, ["/metrics"]), 2.0),
-        (Reader(door, pages), 1.0),
-    ]
+    paces = ((states, 0.1), (["/metrics"], 2.0), (pages, 1.0))
+    return [(Reader(door, paths, complaints), pause_s) for paths, pause_s in paces]
 
 
 def _windows(
