@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ from twin.serving import prepare
 PARTS, LATE_PARTS = 12, 4  # registered at first, and one by one at later starts
 DAY_NS = 86_400 * 10**9
 MIXED = "HTTP, registrations, pictures, refused messages and rebuilds among it."
+MINUTES = "With --mixed: after so long no more kills, whatever their number."
 PAUSE_S = 0.25  # between two seconds of event time: plates take longer to step than others
 
 
@@ -115,11 +117,12 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mixed", action="store_true", help=MIXED)
+    parser.add_argument("--minutes", type=float, default=math.inf, help=MINUTES)
     chosen = parser.parse_args()
     prepare()
     with tempfile.TemporaryDirectory(prefix="twin-kills-") as directory:
         run = (Path(directory), chosen.kills, chosen.seed)
-        table = mixed(*run).table if chosen.mixed else killed(*run).table()
+        table = mixed(*run, 60 * chosen.minutes).table if chosen.mixed else killed(*run).table()
     sys.stdout.write(json.dumps(table, indent=2) + "\n")
     return 1 if table["faults"] or table["damage"] else 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -102,20 +103,27 @@ class Stage:
         return found
 
 
-def mixed(directory: Path, kills: int, seed: int) -> Mixture:
-    """Everything at once into a service that is killed so often, and once more at the end."""
+def mixed(directory: Path, kills: int, seed: int, within_s: float = math.inf) -> Mixture:
+    """Everything at once into a service that is killed so often, and once more at the end.
+
+    Fewer times, where so many do not fit into `within_s`.
+    """
     began, moments = time.monotonic(), list(chances(MOMENTS, kills, seed))
     with _stage(directory, seed) as stage:
         twin, witness = stage.twin, stage.witness
         start_s = time.monotonic() - began
         rebuilds = Rebuilds(twin, witness)
+        done = Counter[Moment]()
         for moment, chance in moments:
+            if time.monotonic() - began > within_s:
+                break
             stage.check()
             if not twin.is_alive:
                 _start(stage, rebuilds, wait=moment != "starting")
             now: Moment = "anywhere" if moment == "rebuilding" else moment
             kill(twin, now, chance, start_s, LINES)
             witness.died()
+            done[moment] += 1
             if moment == "rebuilding":
                 rebuilds.run(chance)
         if not twin.is_alive:
@@ -130,7 +138,8 @@ def mixed(directory: Path, kills: int, seed: int) -> Mixture:
         rebuilt_elsewhere(twin, directory / "rebuilt")
     faults += [*witness.faults, *_rebuilt(twin, directory / "rebuilt", ledger)]
     table = {
-        "kills": dict(Counter(moment for moment, _ in moments)),
+        "kills": dict(done),
+        "kills_in_all": done.total() + rebuilds.killed,
         "rebuilds": {
             "killed": rebuilds.killed,
             "finished": rebuilds.finished,

@@ -27,6 +27,7 @@ class Rebuilds:
 
     def run(self, chance: float) -> None:
         """Start one and kill it: at any moment, or while the stores change places."""
+        self._witness.hold()
         if self._new.exists() and self._twin.data.exists():
             shutil.rmtree(self._new)  # of one that was cut off, as the command asks
         process = self._twin.program("rebuild")
@@ -62,6 +63,7 @@ class Rebuilds:
                 entries = [entry for _, batch in store.journal.read(0) for entry in batch]
             self._witness.turned(entries, self._twin.clock)
             shutil.rmtree(before)
+        self._witness.release()
 
 
 def rebuilt_elsewhere(twin: Twin, to: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -21,10 +22,12 @@ from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded
 from twin.lines import lines
 from twin.record import Row
+from twin.recorder import FIELDS as RECORDED
 
 STATES = 6  # the last ones of each life that are held against the fold
 FIELDS = ("crack_length", "crack_length_sd", "growth_rate", "open_growth", "cycles")
 HISTORY = ("crack_length", "cycles", "growth_rate")
+_DTYPES = {field.name: field.dtype for field in RECORDED}
 
 
 class Told(NamedTuple):
@@ -51,6 +54,7 @@ class Witness:
         self._revisions: dict[str, int] = {}
         self._pictures: set[str] = set()
         self._offset = 0
+        self._is_held = False
 
     def turn(self) -> None:
         """Ask for a state, a registration, a history and the pictures, as far as it is there."""
@@ -70,17 +74,33 @@ class Witness:
 
     def died(self) -> None:
         """The service was killed: the last that it told counts most."""
-        with self._lock:
+        with self._still():
             self._states |= set(self._life[-STATES:])
             self._life.clear()
+
+    def _still(self) -> AbstractContextManager[object]:
+        """While nothing is being asked."""
+        return nullcontext() if self._is_held else self._lock
 
     def turned(self, entries: Sequence[Entry], clock: Clock) -> None:
         """An era has ended, with these lines: hold all that was told in it against their fold."""
         self.died()
-        with self._lock:
+        with self._still():
             self.faults += self._held(entries, clock)
             self._states.clear()
             self._histories.clear()
+
+    def hold(self) -> None:
+        """Ask nothing until an era has been seen to end, or to go on."""
+        if not self._is_held:
+            self._lock.acquire()
+            self._is_held = True
+
+    def release(self) -> None:
+        """Ask again."""
+        if self._is_held:
+            self._is_held = False
+            self._lock.release()
 
     def _ask(self, path: str, saw: Any) -> None:
         with self._lock:
@@ -154,8 +174,10 @@ class Witness:
             return [f"{told} rows of {name} were told, a fold gives {len(own)}"]
         faults = []
         for field in HISTORY:
-            found = [_plain(row.columns[field][row.members.index(name)].item()) for row in own]
-            if columns[field] != found[:told]:
+            column = [row.columns[field][row.members.index(name)] for row in own[:told]]
+            found, said = np.array(column), np.array(columns[field], float)  # null is NaN
+            one, other = (values.astype(_DTYPES[field]) for values in (found, said))
+            if not np.array_equal(one, other, equal_nan=True):
                 faults.append(f"{field} of {name} was told otherwise than a fold gives it")
         return faults
 
