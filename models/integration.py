@@ -146,7 +146,8 @@ class Lanes:
         unit_II = torch.where(past, drive.met.unit_II, unit_II)
         dK = equivalent(drive.range * unit, drive.shear * unit_II)
         K_max = equivalent(drive.peak * unit, drive.shear_peak * unit_II)
-        return K_max, load_ratio(dK, K_max, drive.R)
+        plain = (drive.shear == 0.0) & (drive.shear_peak == 0.0)  # as if no lane beside it had any
+        return K_max, torch.where(plain, drive.R, load_ratio(dK, K_max, drive.R))
 
     def once(self, a: Tensor) -> Lanes:
         """The lanes, those of one cycle at most that grow far acting on cracks of `a` (tracks,).

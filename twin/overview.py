@@ -119,7 +119,8 @@ class Views:
         roll = self._roll
         if roll.places is not fleet.places:
             roll = self._roll = _roll(fleet)
-            self._readings = {k: v for k, v in self._readings.items() if k in fleet.cohorts}
+            kept = list(self._readings.items())  # at once: others ask meanwhile, in other threads
+            self._readings = {k: v for k, v in kept if k in fleet.cohorts}
         return roll
 
 

@@ -39,7 +39,7 @@ lateness_s = 2.0
 {ingest}
 [storage]
 directory = "{data}"
-record_every_s = 2.0
+record_every_s = {record_every_s}
 flush_rows = 8
 {storage}
 """
@@ -63,8 +63,10 @@ class Arrangement:
     """How a service under test is set up."""
 
     storage: str = "flush_every_s = 0.5\ncheckpoint_every_s = 0.5"
+    record_every_s: float = 2.0
     ingest: str = ""
     web: str = ""
+    module: str = "twin.cli"  # that is run as `twin`
     descriptors: int | None = None  # that the process may have open
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -91,6 +93,7 @@ class Twin:
         self._port = free_port()
         self._environment = chosen.environment
         self._descriptors = chosen.descriptors
+        self._module = chosen.module
         self._process: subprocess.Popen[bytes] | None = None
         self.register(fleet)
         self._config.write_text(
@@ -103,6 +106,7 @@ class Twin:
                 data=self.data,
                 ingest=chosen.ingest,
                 storage=chosen.storage,
+                record_every_s=chosen.record_every_s,
             )
         )
 
@@ -137,6 +141,11 @@ class Twin:
         return [table["name"] for table in tables]
 
     @property
+    def port(self) -> int:
+        """Where it is asked."""
+        return self._port
+
+    @property
     def pid(self) -> int:
         """The process that runs."""
         assert self._process is not None, "not running"
@@ -163,6 +172,19 @@ class Twin:
         return found
 
     @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The log lines of errors; what is no line of the log counts as one."""
+        found = []
+        for line in self.log.splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = {"event": line, "level": "error"}
+            if event.get("level") in ("error", "critical"):
+                found.append(event)
+        return found
+
+    @property
     def _options(self) -> list[str]:
         return ["--config", str(self._config)]
 
@@ -177,11 +199,20 @@ class Twin:
         """Start the process; it is not ready yet."""
         assert self._process is None, "already running"
         self.starts += 1
+        self._process = self.program("serve")
+
+    def program(self, command: str, *options: str) -> subprocess.Popen[bytes]:
+        """A command on the same data, just begun."""
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._bounded, sys.executable, "-m", "twin.cli", "serve", *self._options],
+            return subprocess.Popen(
+                [
+                    *self._bounded,
+                    *(sys.executable, "-m", self._module, command),
+                    *self._options,
+                    *options,
+                ],
                 cwd=ROOT,
-                env=os.environ | dict(self._environment),
+                env=os.environ | {"PYTHONFAULTHANDLER": "1"} | dict(self._environment),
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
@@ -246,8 +277,16 @@ class Twin:
         deadline = time.monotonic() + patience_s
         while not condition():
             assert self.is_alive, f"the twin ended before it {sentence}:\n{self.log[-4000:]}"
-            assert time.monotonic() < deadline, f"the twin never {sentence}:\n{self.log[-4000:]}"
+            if time.monotonic() > deadline:
+                self._told_where()
+                raise AssertionError(f"the twin never {sentence}:\n{self.log[-8000:]}")
             time.sleep(POLL_S)
+
+    def _told_where(self) -> None:
+        """Let a process that does not get on say in its log where each of its threads is."""
+        assert self._process is not None, "not running"
+        self._process.send_signal(signal.SIGABRT)
+        self._process.wait(PATIENCE_S)
 
     def journal_end(self) -> int:
         """How many lines are durable, read beside the running service."""

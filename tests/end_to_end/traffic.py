@@ -132,14 +132,15 @@ class Traffic:
         for observation in self._observed():
             self._send(observation)
         self._second += 1
-        return list(self._due(self._now_ns))
+        return list(self._due(self.now_ns))
 
     def rest(self) -> list[Message]:
         """What is still on its way."""
         return list(self._due(math.inf))
 
     @property
-    def _now_ns(self) -> int:
+    def now_ns(self) -> int:
+        """The second of event time that comes next."""
         return self._start_ns + self._second * SECOND_NS
 
     def _observed(self) -> Iterator[AnyObservation]:
@@ -158,7 +159,7 @@ class Traffic:
         """One second of a wave that runs on over seconds, in chunks."""
         count = int(RATE_HZ) // CHUNKS
         for chunk in range(CHUNKS):
-            start_ns = self._now_ns + chunk * SECOND_NS // CHUNKS
+            start_ns = self.now_ns + chunk * SECOND_NS // CHUNKS
             t = self._second + chunk / CHUNKS + np.arange(count) / RATE_HZ  # [s]
             wave = np.sin(2 * np.pi * 1.7 * t + i) + 0.6 * np.sin(2 * np.pi * 6.1 * t)
             stress = 60e6 + 25e6 * wave + 2e6 * self._random.standard_normal(count)  # [Pa]
@@ -188,7 +189,7 @@ class Traffic:
         )
         return Spectrum(
             **instrument.key(),
-            t_ns=self._now_ns + SECOND_NS,
+            t_ns=self.now_ns + SECOND_NS,
             quantity="stress",
             unit="Pa",
             cycles=cycles.astype("<f8").tobytes(),
@@ -198,7 +199,7 @@ class Traffic:
     def _inspection(self, instrument: _Instrument) -> Inspection:
         return Inspection(
             **instrument.key(),
-            t_ns=self._now_ns + int(self._random.integers(SECOND_NS)),
+            t_ns=self.now_ns + int(self._random.integers(SECOND_NS)),
             crack_length=float(self._random.uniform(0.005, 0.012)),
             crack_length_sd=1e-4,
             method="eddy-current",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,16 +37,25 @@ class Findings(NamedTuple):
     replayed: int  # lines behind the checkpoint
     damage: list[str]
     segments: int  # that the cracks of plates have
+    lines: int
+
+
+Kept = Callable[[Sequence[Entry], Store], list[str]]  # faults of what is kept
 
 
 def findings(directory: Path, traffic: Traffic, clock: Clock) -> Findings:
     """Hold what is on disk against what was sent and against one uninterrupted fold."""
+    return found(directory, clock, lambda entries, _: _kept_once(entries, traffic.sent))
+
+
+def found(directory: Path, clock: Clock, kept: Kept) -> Findings:
+    """The same, where `kept` says what is wrong with the lines and what is beside them."""
     with Store(directory) as store:
         entries = [entry for _, batch in store.journal.read(0) for entry in batch]
         whole = folded(EMPTY, lines(entries), clock)
         restarted = recovered(store, clock)
         faults = [
-            *_kept_once(entries, traffic.sent),
+            *kept(entries, store),
             *_same_state(restarted.fleet, whole.fleet, clock),
             *_same_rows(store, restarted, whole),
             *store.verify(),
@@ -61,7 +70,14 @@ def findings(directory: Path, traffic: Traffic, clock: Clock) -> Findings:
         replayed=restarted.replayed,
         damage=restarted.damage,
         segments=_segments(whole.fleet),
+        lines=len(entries),
     )
+
+
+def entries_of(directory: Path) -> list[Entry]:
+    """The lines of a journal that nobody uses."""
+    with Store(directory) as store:
+        return [entry for _, batch in store.journal.read(0) for entry in batch]
 
 
 def _kept_once(entries: Sequence[Entry], sent: dict[Key, Entry]) -> list[str]:

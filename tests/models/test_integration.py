@@ -191,6 +191,21 @@ def test_a_row_ends_the_same_to_the_bit_whatever_else_is_in_the_batch(
         _require_equal(rows(together, index), alone)
 
 
+@pytest.mark.parametrize("stepper", STEPPERS)
+def test_a_row_without_shear_ends_the_same_to_the_bit_beside_rows_with_shear(
+    stepper: CrackStepper,
+) -> None:
+    n = 130
+    state, table = crowd(stepper, n)
+    plain = range(0, n, 3)
+    for i in plain:
+        table[i] = [[*block[:3], 0.0] for block in table[i]]
+    together = after(stepper, state, table)
+    index = torch.tensor(plain)
+    apart = after(stepper, rows(state, index), [table[i] for i in plain])
+    _require_equal(rows(together, index), apart)
+
+
 @pytest.mark.parametrize("n", [*range(1, 35), 47, 63, 64, 65, 79, 96, 127, 128, 129])
 def test_a_batch_of_any_size_gives_the_bits_of_a_larger_one(n: int) -> None:
     state, table = crowd(STEPPERS[0], 130)

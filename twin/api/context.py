@@ -107,10 +107,16 @@ class Context:
             raise ProblemError("unavailable", why)
         task = asyncio.create_task(change)
         self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
+        task.add_done_callback(self._ended)
         await asyncio.wait({task}, timeout=WAIT_S)
         if not task.done():
             raise ProblemError(
                 "unavailable", f"not durable after {WAIT_S} s: it may still become so, ask again"
             )
         return task.result()
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """Let go of a change; what became of it nobody may wait to hear, who asks again does."""
+        self._changes.discard(task)
+        if not task.cancelled():
+            task.exception()
