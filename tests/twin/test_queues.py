@@ -12,6 +12,8 @@ import pytest
 
 from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import spectrum
+from twin import stepping
+from twin.fold import walked
 from twin.queues import LineQueue
 
 
@@ -58,14 +60,13 @@ async def test_a_fold_that_never_ends_is_seen_in_the_metrics(
     async with house(tmp_path) as home:
         await home.register(PRESS)
         begun, on = threading.Event(), threading.Event()
-        stepped = home.service._stepped
 
         def slow(*args: Any) -> Any:
             begun.set()
             on.wait(30)
-            return stepped(*args)
+            return walked(*args)
 
-        monkeypatch.setattr(home.service, "_stepped", slow)
+        monkeypatch.setattr(stepping, "walked", slow)
         load = asyncio.create_task(home.load())
         await asyncio.to_thread(begun.wait, 30)
         await asyncio.sleep(0.05)
