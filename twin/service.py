@@ -57,7 +57,6 @@ LOOK_S = 5.0  # how often states that change by the clock alone are looked for
 HOLD_S = 1.0  # how often this host's clock is looked at again while it is in doubt
 FAREWELL_S = 30.0  # for what was read to become durable, when the service stops
 STEPPED_S = 2.0  # and stepped: what is not is in the journal, for the next start
-BELIEVED_S = 5.0  # after which who has written a thing is told that it is not believed yet
 QUERIES = 2  # threads in which what clients ask for is read
 
 T = TypeVar("T")
@@ -264,21 +263,21 @@ class Service:
         """Run a question to the journal in its thread."""
         return await self._on(self._journal_thread, function, *args)
 
-    async def observe(self, observation: AnyObservation) -> Outcome:
+    async def observe(self, observation: AnyObservation, within_s: float | None = None) -> Outcome:
         """Make one observation durable and wait until it is stepped.
 
-        Raises BelatedError where what came before it takes long; it is in its turn all the same.
+        Raises BelatedError where what came before it takes longer; it has its turn all the same.
         """
         line = Line(observation.component, observation)
         outcome = (await self.committer.outcomes([observed(observation)], [line]))[0]
         end, name = self.committer.end, observation.component
         try:
-            await asyncio.wait_for(self.stepping.until(end, [name]), BELIEVED_S)
+            await asyncio.wait_for(self.stepping.until(end, [name]), within_s)
         except TimeoutError:
             if outcome is Outcome.ACCEPTED:
                 raise BelatedError(
                     f"it is durable, and believed once {name} has been stepped by what came before "
-                    f"it, which takes more than {BELIEVED_S:g} s: do not send it again"
+                    f"it, which takes more than {within_s:g} s: do not send it again"
                 ) from None
         return outcome
 

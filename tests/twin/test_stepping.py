@@ -238,7 +238,7 @@ async def test_an_inspection_of_one_that_lags_behind_is_durable_and_told_not_to_
 ) -> None:
     slow_for(monkeypatch, SLOW)
     held = Held(monkeypatch)
-    monkeypatch.setattr("twin.service.BELIEVED_S", 0.1)
+    monkeypatch.setattr("twin.api.inspections.BELIEVED_S", 0.1)
     body = {"crack_length": 4.0, "unit": "mm", "time": "2026-01-01T00:05:00Z"}
     async with house(tmp_path / "data") as home:
         await home.register(SLOW)

@@ -24,6 +24,8 @@ from twin.reserved import HTTP
 from twin.surprise import SOURCE as SOURCE_OF_CONFIRMATIONS
 from twin.surprise import confirmation, identity, stream_of
 
+BELIEVED_S = 5.0  # after which it is told that what is durable is not believed yet
+
 Identity = Annotated[
     str,
     Path(
@@ -66,7 +68,7 @@ def add_inspections(app: FastAPI, context: Context) -> None:
             raise ProblemError("conflict", f"{found.name} is retired")
         observation = _observation(context, found.name, body, idempotency_key)
         try:
-            outcome = await context.done(service.observe(observation))
+            outcome = await context.done(service.observe(observation, BELIEVED_S))
         except BelatedError:
             return _answer(context, observation, Outcome.ACCEPTED, believed=False)
         if outcome is Outcome.CONFLICT:
@@ -114,7 +116,7 @@ def add_confirmations(app: FastAPI, context: Context) -> None:
             raise ProblemError(
                 "conflict", f"{found.name} has broken since inspection {id}: inspect it again"
             )
-        await context.done(context.service.observe(confirmation(held)))
+        await context.done(context.service.observe(confirmation(held), BELIEVED_S))
         r, _, i = row(context.service.fleet, context.views, found.name)
         is_believed = (int(r.t_inspected_ns[i]), float(r.measured[i])) == (
             held.t_ns,
