@@ -123,9 +123,11 @@ class CrackStepper:
     def run(self, state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Along]:
         """The cracks after the messages of `load` (k,), each on its `row` (k,) int64, not falling.
 
-        To the bit what `step` gives message by message; without inspections. Raises ValueError
-        for what is no load.
+        To the bit what `step` gives message by message. Raises ValueError for what is no load, or
+        has inspections in it.
         """
+        if load.inspected.any():
+            raise ValueError("a run of loads has an inspection in it: step it by itself")
         return ran(state, load, row)
 
 
