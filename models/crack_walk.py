@@ -85,12 +85,13 @@ def walk(
     w, out = np.empty((p, 9)), np.empty((COUNTED, 2 * capacity + 2))
     met = np.empty((capacity if p > 1 else 0, p, MARKS))  # by peaks, of several particles
     opened = np.zeros((p, capacity))  # growth by the first ranges of the residue, if these closed
-    before, known = -1, 0  # the row of the last message, and how many ranges are known of it
+    none = np.int64(0)  # as a literal it would have functions compiled for it alone
+    before, known = np.int64(-1), none  # the row of the last message, and the ranges known of it
     for j in range(len(load.row)):
         i = load.row[j]
         c, judged = constants[i], _judged(constants[i])
         if i != before or p > 1:
-            before, known = i, 0
+            before, known = i, none
         for k in range(p):
             w[k, LENGTH], w[k, COUNTED_A] = cracks.length[i, k], cracks.a[i, k]
             w[k, GROWN], w[k, AT] = 0.0, NEVER
@@ -102,10 +103,10 @@ def walk(
         if last > first or not load.continues[j]:
             highest = d
             if not load.continues[j]:
-                m = halved(points, others, marks, d, gate, out, 0)
+                m = halved(points, others, marks, d, gate, out, none)
                 total += _closed(kinds, c, w, met, key, sums, top, out, m)
-                d = known = 0
-                _reach(c, w, opened, 0)
+                d = known = none
+                _reach(c, w, opened, none)
             for s in range(first, last):
                 x, shear = load.samples[s], load.companion[s]
                 if judged:
@@ -120,9 +121,9 @@ def walk(
                     _reach(c, w, opened, known)
                     if judged:  # growth by the peak itself counts
                         _break(kinds, c, w, points[d - 1], others[d - 1])
-                d, m, lost = taken(points, others, marks, d, gate, x, shear, out, 0)
+                d, m, lost = taken(points, others, marks, d, gate, x, shear, out, none)
                 counter.overflows[i] += lost
-                known = 0 if lost or fresh else max(min(known, d - 2), 0)
+                known = none if lost or fresh else max(min(known, d - 2), none)
                 if fresh and d == 2 and not unsettled(points, d, gate):
                     peak = 0 if points[0] > points[1] else 1
                     _pass(kinds, c, w, met, points, others, marks, d, peak)
@@ -144,7 +145,7 @@ def walk(
         ranges = 0 if unsettled(points, d, gate) else max(d - 1, 0)
         _open(kinds, c, w, met, opened, known, ranges, points, others, marks, out)
         _reach(c, w, opened, ranges)
-        known = 0
+        known = none
         if last > first:
             if judged:
                 _break(kinds, c, w, load.samples[last - 1], load.companion[last - 1])
@@ -152,6 +153,7 @@ def walk(
             known = max(ranges - 1, 0)  # the last one may still move
         for k in range(p):
             _believe(c, w, opened[k, ranges], cracks, i, k)
+            length[j, k] = w[k, LENGTH]
         cracks.cycles[i] += total
         broken = _ended(c, w)
         if broken and not cracks.fractured[i]:
@@ -159,7 +161,7 @@ def walk(
         cracks.fractured[i] = broken
         if last > first or load.offset[j + 1] > load.offset[j]:
             cracks.t_ns[i] = max(cracks.t_ns[i], load.t_ns[j])
-        length[j], fractured[j] = cracks.length[i], broken
+        fractured[j] = broken
 
 
 @njit(nogil=True, error_model="numpy")
@@ -220,10 +222,10 @@ def _pass_newest(
     d: int,
 ) -> None:
     """Let the running peak pass at the end of a series: only if it rises further it does again."""
-    if d == 1 or (d == 2 and points[0] > points[1]):
-        _pass(kinds, c, w, met, points, others, marks, d, 0)
-    elif d > 1 and points[d - 1] > points[d - 2]:
-        _pass(kinds, c, w, met, points, others, marks, d, d - 1)
+    falls = d > 1 and points[d - 1] < points[d - 2]
+    newest = d - 2 if falls and d == 2 else d - 1
+    if d > 0 and (d <= 2 or not falls):
+        _pass(kinds, c, w, met, points, others, marks, d, newest)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -412,7 +414,7 @@ def _open(
     It is evaluated, never consumed: `known` of them are there already.
     """
     for r in range(known, ranges):
-        emitted(points, others, marks, r, 0.5, out, 0)
+        emitted(points, others, marks, r, 0.5, out, np.int64(0))
         cycle = (out[0, 0], out[1, 0], out[2, 0], out[3, 0], out[4, 0])
         for k in range(len(w)):
             own, mark, feels = _of(c, k), out[5, 0], out[6, 0]

@@ -295,13 +295,15 @@ def taken(
     if x == top:
         return d, m, 0
     if (x > top) == (top > points[d - 2]):
-        points[d - 1], others[d - 1], marks[d - 1] = x, shear, 0.0
+        points[d - 1], others[d - 1] = x, shear
+        marks[d - 1, 0] = marks[d - 1, 1] = 0.0
     elif turns(points, d, gate, x):
         if d == len(points):
             m = emitted(points, others, marks, 0, 0.5, out, m)
             d = _shifted(points, others, marks, d)
             lost = 1
-        points[d], others[d], marks[d] = x, shear, 0.0
+        points[d], others[d] = x, shear
+        marks[d, 0] = marks[d, 1] = 0.0
         d += 1
     else:
         return d, m, 0
@@ -319,9 +321,8 @@ def turns(points: Floats, d: int, gate: float, x: float) -> bool:
 @njit(cache=True, nogil=True)
 def forget(points: Floats, others: Floats, marks: Floats, d: int, highest: int) -> None:
     """Equal counters have equal bits, whatever they went through."""
-    points[d:highest] = 0.0
-    others[d:highest] = 0.0
-    marks[d:highest] = 0.0
+    for i in range(d, highest):
+        points[i] = others[i] = marks[i, 0] = marks[i, 1] = 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -354,12 +355,14 @@ def _begun(points: Floats, others: Floats, marks: Floats, d: int, x: float, shea
         if min(points[0], points[1]) <= x <= max(points[0], points[1]):
             return 2
         if (x > points[1]) != rising:
-            points[0], others[0], marks[0] = points[1], others[1], marks[1]
-        points[1], others[1], marks[1] = x, shear, 0.0
+            _moved(points, others, marks, 1, 0)
+        points[1], others[1] = x, shear
+        marks[1, 0] = marks[1, 1] = 0.0
         return 2
     if d == 1 and x == points[0]:
         return 1
-    points[d], others[d], marks[d] = x, shear, 0.0
+    points[d], others[d] = x, shear
+    marks[d, 0] = marks[d, 1] = 0.0
     return d + 1
 
 
@@ -370,8 +373,7 @@ def _closed(
     """Take what has closed out of the residue, and into the columns from m on."""
     while d >= MIN_CAPACITY and _encloses(points, d):
         m = emitted(points, others, marks, d - 3, 1.0, out, m)
-        points[d - 3], others[d - 3] = points[d - 1], others[d - 1]
-        marks[d - 3] = marks[d - 1]
+        _moved(points, others, marks, d - 1, d - 3)
         d -= 2
     return d, m
 
@@ -389,8 +391,14 @@ def _encloses(points: Floats, d: int) -> bool:
 def _shifted(points: Floats, others: Floats, marks: Floats, d: int) -> int:
     """Drop the oldest point."""
     for i in range(1, d):
-        points[i - 1], others[i - 1], marks[i - 1] = points[i], others[i], marks[i]
+        _moved(points, others, marks, i, i - 1)
     return d - 1
+
+
+@njit(cache=True, nogil=True)
+def _moved(points: Floats, others: Floats, marks: Floats, source: int, target: int) -> None:
+    points[target], others[target] = points[source], others[source]
+    marks[target, 0], marks[target, 1] = marks[source, 0], marks[source, 1]
 
 
 @njit(cache=True, nogil=True)

@@ -35,7 +35,7 @@ from tests.models.test_open_residue import (
 )
 from tests.models.test_open_residue import WHEELER as STRONG
 from tests.models.test_open_residue import WILLENBORG as ARRESTING
-from tests.models.test_open_residue import after_series as after_MPa
+from tests.models.test_open_residue import after_series as after_mpa
 
 ALONE = NoRetardation()
 CASES = {
@@ -199,7 +199,7 @@ def test_a_series_grows_as_cycle_by_cycle_wherever_it_is_cut(
     """Growth of 0.16 to 0.71 mm through an overload: to a billionth."""
     by = stepper("2024-t3-walker", retardation)
     exact = cycle_by_cycle(by, [60.0] * 1000 + [150.0] + [60.0] * 4000)
-    grown = length(after_MPa(by, OVERLOAD, cut)) - 10.0
+    grown = length(after_mpa(by, OVERLOAD, cut)) - 10.0
     assert grown == pytest.approx(exact - 10.0, rel=1e-9)
 
 
@@ -207,6 +207,6 @@ def test_a_series_grows_as_cycle_by_cycle_wherever_it_is_cut(
 def test_noise_grows_the_same_wherever_it_is_cut(retardation: Retardation) -> None:
     by = stepper("2024-t3-walker", retardation, K_c=70e6)
     samples = np.random.default_rng(5).normal(60.0, 30.0, 1500)
-    whole, *cut = (length(after_MPa(by, samples, n)) for n in (None, 100, 7, 1))
+    whole, *cut = (length(after_mpa(by, samples, n)) for n in (None, 100, 7, 1))
     assert whole > 10.05
     assert [x - 10.0 for x in cut] == pytest.approx([whole - 10.0] * 3, rel=1e-4)
