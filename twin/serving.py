@@ -18,7 +18,7 @@ import structlog
 import torch
 import uvicorn
 
-from models import exposure, rainflow
+from models import crack, exposure, rainflow
 from sensors import watch
 from sensors.errors import BrokerError, complaint
 from sensors.mqtt import MqttSettings, MqttSource
@@ -88,6 +88,7 @@ def prepare() -> None:
     torch.set_flush_denormal(True)
     rainflow.warm()
     exposure.warm()
+    crack.warm()
     watch.warm()
     _keep_freed_memory()
     gc.collect()
