@@ -33,10 +33,10 @@ from models.crack_state import (
     mean,
 )
 from models.exposure import exposure
-from models.geometry import Geometry
-from models.laws import Law
+from models.geometry import EdgeCrack, Geometry
+from models.laws import Law, ParisLaw
 from models.rainflow import turning
-from models.retardation import Overload, Retardation
+from models.retardation import NoRetardation, Overload, Retardation
 from models.strength import strength
 from models.tree import chosen, mapped
 
@@ -52,6 +52,7 @@ __all__ = [
     "no_load",
     "series_load",
     "spectrum_load",
+    "warm",
 ]
 
 
@@ -123,10 +124,19 @@ class CrackStepper:
     def run(self, state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Along]:
         """The cracks after the messages of `load` (k,), each on its `row` (k,) int64, not falling.
 
-        To the bit what `step` gives message by message; without inspections. Raises ValueError
-        for what is no load.
+        To the bit what `step` gives message by message. Raises ValueError for what is no load, or
+        has inspections in it.
         """
+        if load.inspected.any():
+            raise ValueError("a run of loads has an inspection in it: step it by itself")
         return ran(state, load, row)
+
+
+def warm() -> None:
+    """Compile, or load what was compiled before, so that the first message does not wait."""
+    law, geometry = ParisLaw(C=1e-30, m=3.0), EdgeCrack(0.1)
+    stepper = CrackStepper(law, geometry, NoRetardation(), 0.01, 0.05)
+    stepper.step(stepper.init(1), no_load(1))
 
 
 def _inspected(state: CrackState, load: CrackLoad) -> CrackState:

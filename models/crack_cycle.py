@@ -59,7 +59,7 @@ def breaks(
     if not tension > 0.0:
         return False
     K = peak_intensity(tension, shear, unit, unit_II)
-    return K >= c[TOUGHNESS] or tension >= c[YIELD] * bears
+    return c[TOUGHNESS] <= K or tension >= c[YIELD] * bears
 
 
 @njit(nogil=True, error_model="numpy")

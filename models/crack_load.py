@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.exposure import Exposure, exposure, row_of
-from models.rainflow import Cycles, Passage, Turning, counted, passed, turning, unpassed
+from models.rainflow import Cycles, Turning, counted, turning
 from models.tree import chosen
 
 
@@ -225,25 +225,6 @@ def forgotten(which: Tensor, counter: Turning, memory: Exposure) -> tuple[Turnin
     n, capacity = counter.residue.shape
     fresh = turning(n, counter.gate, capacity)
     return chosen(which, fresh, counter), chosen(which, exposure(n), memory)
-
-
-def passed_load(counter: Turning, load: CrackLoad, peaks: bool = True) -> tuple[Turning, Passage]:
-    """The counter after the load's series, and all that passes: first of the series."""
-    blocks = unpassed(load.blocks)
-    blocks = blocks._replace(passes=torch.ones_like(blocks.passes))
-    if load.samples.numel() == 0 and bool(load.continues.all()):
-        return counter, blocks
-    counter, series = passed(
-        counter, load.samples, load.companion, load.sample_offset, load.continues, peaks
-    )
-    if load.blocks.range.numel() == 0:
-        return counter, series
-    row = torch.cat((row_of(series.cycles.offset), row_of(load.blocks.offset)))
-    order = row.argsort(stable=True)
-    passes, mark, number = (
-        torch.cat(pair)[order] for pair in zip(series[1:], blocks[1:], strict=True)
-    )
-    return counter, Passage(merged(series.cycles, load.blocks), passes, mark, number)
 
 
 def counted_load(counter: Turning, load: CrackLoad) -> tuple[Turning, Cycles]:

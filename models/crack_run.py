@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import torch
 from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models import scalar_geometry, scalar_laws, scalar_retardation
 from models.crack_load import CrackLoad, check
-from models.crack_state import CrackState, limit_of
+from models.crack_state import CrackState
 from models.crack_walk import Cracks, Messages, walk
 from models.exposure import Exposure
 from models.rainflow import Bools, Floats, Turning
@@ -76,42 +77,41 @@ def ran(state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Al
     """
     check(load, len(row))
     _check_rows(row, len(state.a))
+    _check_shapes(load, len(row))
     counter, memory = state.counter, state.exposure
-    if load.samples.numel() or not bool(load.continues.all()):
+    counts = bool(load.samples.numel()) or not bool(load.continues.all())
+    if counts:
         counter = Turning(*map(_copy, counter))
+    if counts or load.blocks.range.numel():
         memory = Exposure(*map(_copy, memory))
-    elif load.blocks.range.numel():
-        memory = Exposure(*map(_copy, memory))
-    written = Cracks(
-        *map(
-            _copy,
-            (
-                state.a,
-                state.length,
-                state.open_growth,
-                state.rate,
-                *state.overload,
-                state.cycles,
-                state.fractured,
-                state.t_broken_ns,
-                state.t_ns,
-            ),
-        )
-    )
-    along = Along(
-        state.a.new_empty(len(row), state.a.shape[1]), torch.empty(len(row), dtype=torch.bool)
-    )
+    cracks = tuple(map(_copy, _written(state)))
+    length = state.a.new_empty(len(row), state.a.shape[1])
+    along = Along(length, torch.empty(len(row), dtype=torch.bool))
     _walked(
         _kinds(state),
         _constants(state),
-        Cracks(*map(_array, written)),
+        Cracks(*map(_array, cracks)),
         Turning(*map(_array, counter)),
         Exposure(*map(_array, memory)),
         _messages(load, row),
         *map(_array, along),
     )
-    a, length, open_growth, rate, a_over, K_over, cycles, fractured, t_broken, t_ns = written
-    after = state._replace(
+    return _with(state, cracks)._replace(counter=counter, exposure=memory), along
+
+
+def _written(state: CrackState) -> tuple[Tensor, ...]:
+    """The leaves of `Cracks`."""
+    s = state
+    return (
+        *(s.a, s.length, s.open_growth, s.rate, *s.overload),
+        *(s.cycles, s.fractured, s.t_broken_ns, s.t_ns),
+    )
+
+
+def _with(state: CrackState, cracks: tuple[Tensor, ...]) -> CrackState:
+    """The state with the leaves of `Cracks`."""
+    a, length, open_growth, rate, a_over, K_over, cycles, fractured, t_broken_ns, t_ns = cracks
+    return state._replace(
         a=a,
         length=length,
         open_growth=open_growth,
@@ -119,18 +119,29 @@ def ran(state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Al
         overload=Overload(a_over, K_over),
         cycles=cycles,
         fractured=fractured,
-        t_broken_ns=t_broken,
+        t_broken_ns=t_broken_ns,
         t_ns=t_ns,
-        counter=counter,
-        exposure=memory,
     )
-    return after, along
+
+
+def _check_shapes(load: CrackLoad, k: int) -> None:
+    """The door: beyond it compiled code trusts every index."""
+    many, ends = len(load.samples), load.sample_offset
+    if load.companion.shape != (many,):
+        raise ValueError(f"samples [{many}] and companion {[*load.companion.shape]} differ")
+    if ends.shape != (k + 1,) or ends[0] != 0 or ends[-1] != many or (ends.diff() < 0).any():
+        raise ValueError(f"sample offsets must rise from 0 to {many} in {k} steps: {ends}")
+    if load.continues.shape != (k,) or load.continues.dtype != torch.bool:
+        raise ValueError(f"continues is {load.continues.dtype} {[*load.continues.shape]}")
+    sizes = {leaf.shape for leaf in load.blocks[:5]}
+    if len(sizes) != 1:
+        raise ValueError(f"the columns of the blocks differ: {[[*size] for size in sizes]}")
 
 
 def _check_rows(row: Tensor, n: int) -> None:
     if row.dtype != torch.int64 or row.ndim != 1:
         raise ValueError(f"rows are {row.dtype} {[*row.shape]}, not int64 in one axis")
-    if len(row) and not (0 <= int(row.min()) and int(row.max()) < n and (row.diff() >= 0).all()):
+    if len(row) and (row[0] < 0 or row[-1] >= n or (row.diff() < 0).any()):
         raise ValueError(f"rows must rise within 0 … {n - 1}: {row.tolist()}")
 
 
@@ -138,7 +149,7 @@ def _copy(leaf: Tensor) -> Tensor:
     return leaf.clone(memory_format=torch.contiguous_format)
 
 
-def _array(leaf: Tensor) -> Any:
+def _array(leaf: Tensor) -> NDArray[Any]:
     return leaf.contiguous().numpy()
 
 

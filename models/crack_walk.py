@@ -85,81 +85,138 @@ def walk(
     w, out = np.empty((p, 9)), np.empty((COUNTED, 2 * capacity + 2))
     met = np.empty((capacity if p > 1 else 0, p, MARKS))  # by peaks, of several particles
     opened = np.zeros((p, capacity))  # growth by the first ranges of the residue, if these closed
-    before, known = -1, 0  # the row of the last message, and how many ranges are known of it
+    none = np.int64(0)  # as a literal it would have functions compiled for it alone
+    before, known = np.int64(-1), none  # the row of the last message, and the ranges known of it
     for j in range(len(load.row)):
         i = load.row[j]
         c, judged = constants[i], _judged(constants[i])
         if i != before or p > 1:
-            before, known = i, 0
-        for k in range(p):
-            w[k, LENGTH], w[k, COUNTED_A] = cracks.length[i, k], cracks.a[i, k]
-            w[k, GROWN], w[k, AT] = 0.0, NEVER
-            w[k, A_OVER], w[k, K_OVER] = cracks.a_over[i, k], cracks.K_over[i, k]
-        points, others, marks = counter.residue[i], counter.companion[i], counter.mark[i]
-        d, gate, total = counter.depth[i], counter.gate[i], 0.0
-        key, sums, top = memory.key[i], memory.sums[i], memory.top[i]
-        first, last = load.sample_offset[j], load.sample_offset[j + 1]
+            before, known = i, none
+        _begin(w, cracks, i)
+        first, last, total = load.sample_offset[j], load.sample_offset[j + 1], 0.0
         if last > first or not load.continues[j]:
-            highest = d
-            if not load.continues[j]:
-                m = halved(points, others, marks, d, gate, out, 0)
-                total += _closed(kinds, c, w, met, key, sums, top, out, m)
-                d = known = 0
-                _reach(c, w, opened, 0)
-            for s in range(first, last):
-                x, shear = load.samples[s], load.companion[s]
-                if judged:
-                    _break(kinds, c, w, x, shear)
-                highest = max(highest, min(d + 1, len(points)))
-                fresh = d < 2 or unsettled(points, d, gate)
-                if not fresh and turns(points, d, gate, x):
-                    if points[d - 1] > points[d - 2]:
-                        _pass(kinds, c, w, met, points, others, marks, d, d - 1)
-                    _open(kinds, c, w, met, opened, known, d - 1, points, others, marks, out)
-                    known = d - 1
-                    _reach(c, w, opened, known)
-                    if judged:  # growth by the peak itself counts
-                        _break(kinds, c, w, points[d - 1], others[d - 1])
-                d, m, lost = taken(points, others, marks, d, gate, x, shear, out, 0)
-                counter.overflows[i] += lost
-                known = 0 if lost or fresh else max(min(known, d - 2), 0)
-                if fresh and d == 2 and not unsettled(points, d, gate):
-                    peak = 0 if points[0] > points[1] else 1
-                    _pass(kinds, c, w, met, points, others, marks, d, peak)
-                if m > 0:
-                    total += _closed(kinds, c, w, met, key, sums, top, out, m)
-            if last > first:
-                _pass_newest(kinds, c, w, met, points, others, marks, d)
-            forget(points, others, marks, d, highest)
-            counter.depth[i] = d
-        for b in range(load.offset[j], load.offset[j + 1]):
-            block = load.blocks[b]
-            cycle = (block[0], block[1], block[2], block[3], block[4])
-            total += cycle[2]
-            add(key, sums, top, cycle[0], cycle[1], cycle[2], cycle[3], cycle[4])
-            _block(kinds, c, w, cycle)
-        if total > 0.0 and not _ended(c, w):  # the jump of a fracture is no rate
-            for k in range(p):
-                cracks.rate[i, k] = w[k, GROWN] / total
-        ranges = 0 if unsettled(points, d, gate) else max(d - 1, 0)
+            total, known = _series(
+                kinds, c, w, met, opened, known, counter, memory, load, i, j, out, judged
+            )
+        total += _blocks(kinds, c, w, memory, load, i, j)
+        points, others, marks = counter.residue[i], counter.companion[i], counter.mark[i]
+        d = counter.depth[i]
+        ranges = none if unsettled(points, d, counter.gate[i]) else max(d - 1, none)
         _open(kinds, c, w, met, opened, known, ranges, points, others, marks, out)
+        _rate(c, w, cracks, i, total)
         _reach(c, w, opened, ranges)
-        known = 0
+        known = none
         if last > first:
-            if judged:
+            if judged:  # growth by the last sample counts
                 _break(kinds, c, w, load.samples[last - 1], load.companion[last - 1])
             _mark(kinds, c, w, met, marks, d)
-            known = max(ranges - 1, 0)  # the last one may still move
+            known = max(ranges - 1, none)  # the last one may still move
         for k in range(p):
             _believe(c, w, opened[k, ranges], cracks, i, k)
-        cracks.cycles[i] += total
-        broken = _ended(c, w)
-        if broken and not cracks.fractured[i]:
-            cracks.t_broken_ns[i] = load.t_ns[j]
-        cracks.fractured[i] = broken
-        if last > first or load.offset[j + 1] > load.offset[j]:
-            cracks.t_ns[i] = max(cracks.t_ns[i], load.t_ns[j])
-        length[j], fractured[j] = cracks.length[i], broken
+            length[j, k] = w[k, LENGTH]
+        fractured[j] = _tell(c, w, cracks, load, i, j)
+
+
+@njit(nogil=True, error_model="numpy")
+def _begin(w: Floats, cracks: Cracks, i: int) -> None:
+    """Have row `i` at hand."""
+    for k in range(len(w)):
+        w[k, LENGTH], w[k, COUNTED_A] = cracks.length[i, k], cracks.a[i, k]
+        w[k, GROWN], w[k, AT] = 0.0, NEVER
+        w[k, A_OVER], w[k, K_OVER] = cracks.a_over[i, k], cracks.K_over[i, k]
+
+
+@njit(nogil=True, error_model="numpy")
+def _series(
+    kinds: Kinds,
+    c: Floats,
+    w: Floats,
+    met: Floats,
+    opened: Floats,
+    known: int,
+    counter: Turning,
+    memory: Exposure,
+    load: Messages,
+    i: int,
+    j: int,
+    out: Floats,
+    judged: bool,
+) -> tuple[float, int]:
+    """Let the samples act; how many cycles closed, and how many ranges are known of what is open.
+
+    At each turn what is open so far is believed: so hardly anything hangs on where a series is cut.
+    """
+    points, others, marks = counter.residue[i], counter.companion[i], counter.mark[i]
+    key, sums, top = memory.key[i], memory.sums[i], memory.top[i]
+    d, gate, total, none = counter.depth[i], counter.gate[i], 0.0, np.int64(0)
+    highest = d
+    if not load.continues[j]:
+        m = halved(points, others, marks, d, gate, out, none)
+        total += _closed(kinds, c, w, met, key, sums, top, out, m)
+        d = known = none
+        _reach(c, w, opened, none)
+    for s in range(load.sample_offset[j], load.sample_offset[j + 1]):
+        x, shear = load.samples[s], load.companion[s]
+        if judged:
+            _break(kinds, c, w, x, shear)
+        highest = max(highest, min(d + 1, len(points)))
+        fresh = d < 2 or unsettled(points, d, gate)
+        if not fresh and turns(points, d, gate, x):
+            if points[d - 1] > points[d - 2]:
+                _pass(kinds, c, w, met, points, others, marks, d, d - 1)
+            _open(kinds, c, w, met, opened, known, d - 1, points, others, marks, out)
+            known = d - 1
+            _reach(c, w, opened, known)
+            if judged:  # growth by the peak itself counts
+                _break(kinds, c, w, points[d - 1], others[d - 1])
+        d, m, lost = taken(points, others, marks, d, gate, x, shear, out, none)
+        counter.overflows[i] += lost
+        known = none if lost or fresh else max(min(known, d - 2), none)
+        if fresh and d == 2 and not unsettled(points, d, gate):
+            _pass(kinds, c, w, met, points, others, marks, d, 0 if points[0] > points[1] else 1)
+        total += _closed(kinds, c, w, met, key, sums, top, out, m)
+    if load.sample_offset[j + 1] > load.sample_offset[j]:
+        _pass_newest(kinds, c, w, met, points, others, marks, d)
+    forget(points, others, marks, d, highest)
+    counter.depth[i] = d
+    return total, known
+
+
+@njit(nogil=True, error_model="numpy")
+def _blocks(
+    kinds: Kinds, c: Floats, w: Floats, memory: Exposure, load: Messages, i: int, j: int
+) -> float:
+    """Let the blocks act; how many cycles these are."""
+    key, sums, top, total = memory.key[i], memory.sums[i], memory.top[i], 0.0
+    for b in range(load.offset[j], load.offset[j + 1]):
+        block = load.blocks[b]
+        cycle = (block[0], block[1], block[2], block[3], block[4])
+        add(key, sums, top, cycle[0], cycle[1], cycle[2], cycle[3], cycle[4])
+        _block(kinds, c, w, cycle)
+        total += cycle[2]
+    return total
+
+
+@njit(nogil=True, error_model="numpy")
+def _rate(c: Floats, w: Floats, cracks: Cracks, i: int, total: float) -> None:
+    """Tell the mean growth of the cycles of a message; the jump of a fracture is no rate."""
+    cracks.cycles[i] += total
+    if total > 0.0 and not _ended(c, w):
+        for k in range(len(w)):
+            cracks.rate[i, k] = w[k, GROWN] / total
+
+
+@njit(nogil=True, error_model="numpy")
+def _tell(c: Floats, w: Floats, cracks: Cracks, load: Messages, i: int, j: int) -> bool:
+    """Tell whether the part is broken, and when what happened."""
+    broken = _ended(c, w)
+    if broken and not cracks.fractured[i]:
+        cracks.t_broken_ns[i] = load.t_ns[j]
+    cracks.fractured[i] = broken
+    samples = load.sample_offset[j + 1] - load.sample_offset[j]
+    if samples + load.offset[j + 1] - load.offset[j] > 0:
+        cracks.t_ns[i] = max(cracks.t_ns[i], load.t_ns[j])
+    return broken
 
 
 @njit(nogil=True, error_model="numpy")
@@ -180,7 +237,7 @@ def _fit(kinds: Kinds, c: Floats, w: Floats, k: int) -> None:
 @njit(nogil=True, error_model="numpy")
 def _judged(c: Floats) -> bool:
     """Whether anything is known of what breaks the part."""
-    for q in range(len(c)):
+    for q in range(len(c)):  # noqa: SIM110  compiled
         if c[q, TOUGHNESS] < math.inf or c[q, YIELD] < math.inf:
             return True
     return False
@@ -189,7 +246,7 @@ def _judged(c: Floats) -> bool:
 @njit(nogil=True, error_model="numpy")
 def _ended(c: Floats, w: Floats) -> bool:
     """Whether all particles are at the limit."""
-    for k in range(len(w)):
+    for k in range(len(w)):  # noqa: SIM110  compiled
         if w[k, LENGTH] < _of(c, k)[LIMIT]:
             return False
     return True
@@ -220,10 +277,10 @@ def _pass_newest(
     d: int,
 ) -> None:
     """Let the running peak pass at the end of a series: only if it rises further it does again."""
-    if d == 1 or (d == 2 and points[0] > points[1]):
-        _pass(kinds, c, w, met, points, others, marks, d, 0)
-    elif d > 1 and points[d - 1] > points[d - 2]:
-        _pass(kinds, c, w, met, points, others, marks, d, d - 1)
+    falls = d > 1 and points[d - 1] < points[d - 2]
+    newest = d - 2 if falls and d == 2 else d - 1
+    if d > 0 and (d <= 2 or not falls):
+        _pass(kinds, c, w, met, points, others, marks, d, newest)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -412,7 +469,7 @@ def _open(
     It is evaluated, never consumed: `known` of them are there already.
     """
     for r in range(known, ranges):
-        emitted(points, others, marks, r, 0.5, out, 0)
+        emitted(points, others, marks, r, 0.5, out, np.int64(0))
         cycle = (out[0, 0], out[1, 0], out[2, 0], out[3, 0], out[4, 0])
         for k in range(len(w)):
             own, mark, feels = _of(c, k), out[5, 0], out[6, 0]

@@ -17,7 +17,7 @@ in order. What remains (+ − × ÷ √ and comparisons) is exact by IEEE 754 in
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -28,11 +28,10 @@ from models.geometry import Geometry
 from models.laws import Law
 from models.retardation import Overload, Retardation
 from models.strength import Strength
-from models.tree import mapped, rows
+from models.tree import rows
 
 WIDTH = 64  # lanes are a multiple of this; four times the longest unrolled vector
 STRIDE = 0.03  # longest stride, relative to the crack
-ONCE = 5e-3  # growth by one cycle that is one step, relative to the crack
 SMALL = 5e-5  # growth in strides that one evaluation may take: 1.5e-6 of the crack
 AHEAD = 1.15  # a stride aims this far beyond its first estimate, so that one mostly suffices
 MAX_STRIDES = 4096  # from 1 µm to 1 m takes 470
@@ -149,28 +148,6 @@ class Lanes:
         plain = (drive.shear == 0.0) & (drive.shear_peak == 0.0)  # as if no lane beside it had any
         return K_max, torch.where(plain, drive.R, load_ratio(dK, K_max, drive.R))
 
-    def once(self, a: Tensor) -> Lanes:
-        """The lanes, those of one cycle at most that grow far acting on cracks of `a` (tracks,).
-
-        Within a cycle its own growth does not count: else it would run away with the crack.
-        """
-        drive, growth = self.drive, self.one_cycle(a)[1]
-        long = filled(a)
-        at = self._spread(long)
-        is_one = (drive.count > 0.0) & (drive.count <= 1.0) & (drive.met.a == 0.0)
-        far = is_one & (growth > ONCE * at)
-        if not far.any():
-            return self
-        root = root_of(long)
-        here = Met(
-            at,
-            self._spread(self.geometry.F(long) * root),
-            self._spread(self.geometry.F_II(long) * root),
-            drive.retardation.felt(drive.overload, at),
-        )
-        met = mapped(lambda new, old: torch.where(far, new, old), here, drive.met)
-        return replace(self, drive=drive._replace(met=met))
-
     def breaks(self, K_max: Tensor, a: Tensor) -> Tensor:
         """Whether (M,) a peak with `K_max` (M,) [Pa √m] breaks its crack of `a` (tracks,) [m]."""
         drive = self.drive
@@ -241,10 +218,7 @@ def advanced(a: Tensor, speed: Speed, limit: Tensor) -> Advance:
     growth = torch.where(small & ~broken, start, 0.0)
     striding = (~(small | broken)).nonzero().squeeze(1)
     if striding.numel():
-        some = speed.among(striding)
-        if isinstance(some, Lanes):
-            some = some.once(a[striding])
-        far, fast = _strode(a[striding], some, limit[striding], start[striding])
+        far, fast = _strode(a[striding], speed.among(striding), limit[striding], start[striding])
         growth = growth.index_copy(0, striding, far)
         broken = broken.index_copy(0, striding, fast)
     broken = broken | (a + growth >= limit)

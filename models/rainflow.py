@@ -29,9 +29,8 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 MIN_CAPACITY = 4  # turning points that the four-point rule looks at
 MARKS = 2  # values of a mark
-COUNTED, PASSING = 7, 9  # rows of what is counted, and of what passes
-MARK, FELT, PASSES, NUMBER = 5, 6, 7, 8  # rows: marks; which are peaks, not cycles; their numbers
-ALIKE = 1e-12  # rounding of a peak that is taken from range and mean
+COUNTED = 7  # rows of what is counted: as in `Cycles`, and the mark of the peak
+MARK, FELT = 5, 6  # the rows of the mark
 
 
 class Turning(NamedTuple):
@@ -83,52 +82,6 @@ def counted(
     Raises ValueError for samples that are not finite and for shapes that do not fit.
     """
     out = _room(int(state.depth.sum()) + len(samples))
-    after, ends = _counted(state, samples, companion, offset, continues, out)
-    return after, _cycles(out, ends)
-
-
-class Passage(NamedTuple):
-    """What passes, one after the other: cycles as they close, and peaks as they are reached."""
-
-    cycles: Cycles  # a peak is one of no range and no count
-    passes: Tensor  # (m,) bool, its peak passes now: that of a counted cycle has passed before
-    mark: Tensor  # (m, 2) float64 of the peak's turning point; 0: now; −1−j: when peak j passed
-    number: Tensor  # (m,) int64 of a peak that passes, −1: it has none
-
-
-def passed(
-    state: Turning,
-    samples: Tensor,
-    companion: Tensor,
-    offset: Tensor,
-    continues: Tensor,
-    peaks: bool = True,
-) -> tuple[Turning, Passage]:
-    """As `counted`, with `peaks` between the cycles; equal cycles in a row are one entry then.
-
-    A peak passes when the series turns, and the running one at the end of the series, too: only if
-    it rises further it passes again. Raises as `counted` does.
-    """
-    most = int(state.depth.sum()) + len(samples)
-    room = _room(most + len(samples) + len(state.depth), PASSING) if peaks else _room(most)
-    after, ends = _counted(state, samples, companion, offset, continues, room)
-    if not peaks:
-        return after, _passage(room, ends)
-    _join_equals(room.numpy(), ends.numpy())
-    used = room[:, : int(ends[-1])]
-    passes, number = used[PASSES] > 0.0, used[NUMBER].to(torch.int64)
-    return after, _passage(room, ends)._replace(passes=passes, number=number)
-
-
-def _counted(
-    state: Turning,
-    samples: Tensor,
-    companion: Tensor,
-    offset: Tensor,
-    continues: Tensor,
-    out: Tensor,
-) -> tuple[Turning, Tensor]:
-    """The counters after the samples, and where (n+1,) in the columns of `out` each row ends."""
     samples, companion = samples.to(torch.float64), companion.to(torch.float64)
     offset = offset.to(torch.int64).contiguous()
     _check(state, samples, companion, offset, continues)
@@ -143,28 +96,7 @@ def _counted(
         out.numpy(),
         ends.numpy(),
     )
-    return after, ends
-
-
-def resolved(state: Turning, passage: Passage, value: Tensor) -> Turning:
-    """The counters with `value` (m, 2) of the peaks that have passed for marks that name them."""
-    named = state.mark[..., 0] < 0.0
-    if not named.any():
-        return state
-    mark = state.mark.clone()
-    mark[named] = at_peaks(passage, state.mark[named], value)
-    return state._replace(mark=mark)
-
-
-def at_peaks(passage: Passage, mark: Tensor, value: Tensor) -> Tensor:
-    """What marks (k, 2) say: themselves, or `value` (m, 2) at the peak that one names."""
-    peaks, name = (passage.number >= 0).nonzero().squeeze(1), -1.0 - mark[:, 0]
-    most = max(int(passage.number.max()), int(name.max())) + 1
-    place = torch.full((most,), -1)
-    place[passage.number[peaks]] = peaks
-    at = place[name.clamp(min=0.0).to(torch.int64)]
-    named = (name >= 0.0) & (at >= 0)
-    return torch.where(named[:, None], value[at.clamp(min=0)], mark.clamp(min=0.0))
+    return after, _cycles(out, ends)
 
 
 def marked(state: Turning, value: Tensor) -> Turning:
@@ -174,17 +106,17 @@ def marked(state: Turning, value: Tensor) -> Turning:
     return state._replace(mark=torch.where(new[..., None], value[:, None], state.mark))
 
 
-def residue(state: Turning) -> Passage:
-    """`open_half_cycles` with the marks of their peaks."""
+def residue(state: Turning) -> tuple[Cycles, Tensor]:
+    """`open_half_cycles` with the marks (m, 2) of their peaks."""
     out = _room(int(state.depth.sum()))
     ends = torch.zeros(len(state.depth) + 1, dtype=torch.int64)
     _halve(*(leaf.contiguous().numpy() for leaf in state[:5]), out.numpy(), ends.numpy())
-    return _passage(out, ends)
+    return _cycles(out, ends), out[MARK:, : int(ends[-1])].T.contiguous()
 
 
 def open_half_cycles(state: Turning) -> Cycles:
     """What the residue counts as by ASTM E1049 if nothing follows: a half for each range."""
-    return residue(state).cycles
+    return residue(state)[0]
 
 
 def warm() -> None:
@@ -195,26 +127,14 @@ def warm() -> None:
     open_half_cycles(state)
 
 
-def _room(most: int, leaves: int = COUNTED) -> Tensor:
-    """Columns for at most `most` cycles, as in `Cycles`; touched as they fill."""
-    return torch.empty((leaves, most), dtype=torch.float64)
+def _room(most: int) -> Tensor:
+    """Columns for at most `most` cycles; touched as they fill."""
+    return torch.empty((COUNTED, most), dtype=torch.float64)
 
 
 def _cycles(out: Tensor, ends: Tensor) -> Cycles:
     size, mean, count, shear, shear_mean = out[:MARK, : int(ends[-1])].clone()
     return Cycles(size, mean, count, shear, shear_mean, ends)
-
-
-def _passage(out: Tensor, ends: Tensor) -> Passage:
-    """What the columns hold, no peak of it passing now."""
-    return unpassed(_cycles(out, ends), out[MARK:PASSES, : int(ends[-1])].T.contiguous())
-
-
-def unpassed(cycles: Cycles, mark: Tensor | None = None) -> Passage:
-    """Cycles whose peaks do not pass now, with marks (m, 2); none: they act now."""
-    m = len(cycles.range)
-    mark = cycles.range.new_zeros(m, MARKS) if mark is None else mark
-    return Passage(cycles, torch.zeros(m, dtype=torch.bool), mark, torch.full((m,), -1))
 
 
 def _check(
@@ -295,13 +215,15 @@ def taken(
     if x == top:
         return d, m, 0
     if (x > top) == (top > points[d - 2]):
-        points[d - 1], others[d - 1], marks[d - 1] = x, shear, 0.0
+        points[d - 1], others[d - 1] = x, shear
+        marks[d - 1, 0] = marks[d - 1, 1] = 0.0
     elif turns(points, d, gate, x):
         if d == len(points):
             m = emitted(points, others, marks, 0, 0.5, out, m)
             d = _shifted(points, others, marks, d)
             lost = 1
-        points[d], others[d], marks[d] = x, shear, 0.0
+        points[d], others[d] = x, shear
+        marks[d, 0] = marks[d, 1] = 0.0
         d += 1
     else:
         return d, m, 0
@@ -319,9 +241,8 @@ def turns(points: Floats, d: int, gate: float, x: float) -> bool:
 @njit(cache=True, nogil=True)
 def forget(points: Floats, others: Floats, marks: Floats, d: int, highest: int) -> None:
     """Equal counters have equal bits, whatever they went through."""
-    points[d:highest] = 0.0
-    others[d:highest] = 0.0
-    marks[d:highest] = 0.0
+    for i in range(d, highest):
+        points[i] = others[i] = marks[i, 0] = marks[i, 1] = 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -354,12 +275,14 @@ def _begun(points: Floats, others: Floats, marks: Floats, d: int, x: float, shea
         if min(points[0], points[1]) <= x <= max(points[0], points[1]):
             return 2
         if (x > points[1]) != rising:
-            points[0], others[0], marks[0] = points[1], others[1], marks[1]
-        points[1], others[1], marks[1] = x, shear, 0.0
+            _moved(points, others, marks, 1, 0)
+        points[1], others[1] = x, shear
+        marks[1, 0] = marks[1, 1] = 0.0
         return 2
     if d == 1 and x == points[0]:
         return 1
-    points[d], others[d], marks[d] = x, shear, 0.0
+    points[d], others[d] = x, shear
+    marks[d, 0] = marks[d, 1] = 0.0
     return d + 1
 
 
@@ -370,8 +293,7 @@ def _closed(
     """Take what has closed out of the residue, and into the columns from m on."""
     while d >= MIN_CAPACITY and _encloses(points, d):
         m = emitted(points, others, marks, d - 3, 1.0, out, m)
-        points[d - 3], others[d - 3] = points[d - 1], others[d - 1]
-        marks[d - 3] = marks[d - 1]
+        _moved(points, others, marks, d - 1, d - 3)
         d -= 2
     return d, m
 
@@ -389,8 +311,14 @@ def _encloses(points: Floats, d: int) -> bool:
 def _shifted(points: Floats, others: Floats, marks: Floats, d: int) -> int:
     """Drop the oldest point."""
     for i in range(1, d):
-        points[i - 1], others[i - 1], marks[i - 1] = points[i], others[i], marks[i]
+        _moved(points, others, marks, i, i - 1)
     return d - 1
+
+
+@njit(cache=True, nogil=True)
+def _moved(points: Floats, others: Floats, marks: Floats, source: int, target: int) -> None:
+    points[target], others[target] = points[source], others[source]
+    marks[target, 0], marks[target, 1] = marks[source, 0], marks[source, 1]
 
 
 @njit(cache=True, nogil=True)

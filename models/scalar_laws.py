@@ -56,7 +56,7 @@ def law_growth(kinds: Kinds, c: Floats, dK: float, R: float, a: float) -> float:
     law = kinds.law
     if law == TABLE:
         return _tabulated(kinds, c, dK, R)
-    if law == NASGRO or law == NASGRO_4:
+    if law in (NASGRO, NASGRO_4):
         return _nasgro(law, c, dK, R, a)
     dK, R = dK / (1.0 - min(R, 0.0)), min(max(R, 0.0), 1.0)  # ASTM E647: ΔK = K_max for R < 0
     if law == PARIS:

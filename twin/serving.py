@@ -20,7 +20,7 @@ import torch
 import uvicorn
 from pydantic import SecretStr
 
-from models import exposure, rainflow
+from models import crack, exposure, rainflow
 from sensors import watch
 from sensors.errors import BrokerError, complaint
 from sensors.mqtt import MqttSettings, MqttSource
@@ -92,6 +92,7 @@ def prepare() -> None:
     torch.set_flush_denormal(True)
     rainflow.warm()
     exposure.warm()
+    crack.warm()
     watch.warm()
     _keep_freed_memory()
     gc.collect()

@@ -93,6 +93,7 @@ def test_what_passes_the_trial_lives_through_a_hard_day() -> None:
     taken = []
     plate = {"kind": "plate", "W": 0.04}
     lives(registration(geometry=plate, crack_length=0.002))  # its matrix is factorised once
+    lives(registration())  # what steps all others is compiled once
 
     @settings(
         max_examples=150,
