@@ -102,7 +102,18 @@ async def measured(
     each = (full - before) / max(1, delivered)
     mean = (least + most) / 2
     took_s = last - began
-    return Measured(sent, delivered, mean, each, full, *peaks, cuts_of_sensors, len(cuts), took_s)
+    return Measured(
+        sent=sent,
+        delivered=delivered,
+        payload=mean,
+        each=each,
+        full=full,
+        resident=peaks[0],
+        state=peaks[1],
+        cuts_of_sensors=cuts_of_sensors,
+        cuts=len(cuts),
+        took_s=took_s,
+    )
 
 
 async def _filled(
