@@ -11,7 +11,7 @@ from sensors.broker import _MOSQUITTO
 from tests.benchmarks.outage import BEYOND, PORTION, measured, smaller
 from tests.deploy.test_broker import DEPLOY
 
-PART = 16  # the limits are so many times smaller here; `python -m tests.benchmarks.outage` has them
+PART = 8  # the limits are so many times smaller here; `python -m tests.benchmarks.outage` has them
 BESIDE = 600  # bytes of a message beside two copies of its payload
 
 
