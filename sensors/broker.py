@@ -27,12 +27,14 @@ ATTEMPTS = 3  # at finding a port that is still free when the broker takes it
 _SYSTEM = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 
 # Large numbers rather than 0: the defaults (20 in flight, 1,000 queued) lose what was
-# acknowledged to the publisher, and 0 would be unlimited.
+# acknowledged to the publisher, and 0 would be unlimited. A full queue stays below the memory that
+# the broker may have, as in deploy/mosquitto.conf: 2 * bytes + 600 * messages.
 _MOSQUITTO = """\
 listener {port} 127.0.0.1
 allow_anonymous true
 max_inflight_messages 20000
-max_queued_messages 1000000
+max_queued_messages 500000
+max_queued_bytes 268435456
 memory_limit 1073741824
 log_type error
 log_type warning

@@ -297,6 +297,7 @@ def _session(settings: MqttSettings) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # untyped
     properties.SessionExpiryInterval = settings.session_expiry_s
     properties.MaximumPacketSize = settings.max_packet
+    properties.ReceiveMaximum = min(settings.max_inflight_messages, 65_535)
     return properties
 
 

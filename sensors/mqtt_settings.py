@@ -69,6 +69,7 @@ def unsteady(error: BrokerError, settings: MqttSettings, patience: Patience) -> 
     return BrokerError(
         f"{error}; {patience.brief} connections in a row were lost within "
         f"{patience.steady_s:g} s: does a second service run with the mqtt.client_id "
-        f"{settings.client_id!r}?",
+        f"{settings.client_id!r}, or as the same user? Or has the broker reached its memory limit? "
+        "Its log says which",
         "unsteady",
     )

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.outage                          # deploy/mosquitto.conf, to its limit
     python -m tests.benchmarks.outage --least 1500 --most 1500
-    python -m tests.benchmarks.outage --set max_queued_bytes=33554432 --set memory_limit=134217728
+    python -m tests.benchmarks.outage --part 16                # limits 16 times smaller
 
 A mosquitto with the shipped files (TLS, users, access list, persistence) is filled while the twin
 is away, until it drops the first message and some beyond; then the twin comes back and takes all of
@@ -31,11 +31,12 @@ from sensors.mqtt_packets import Message
 from sensors.publisher import Publisher
 from sensors.topics import Topics
 from tests.conftest import tool
-from tests.deploy.test_broker import Broker, prepared
+from tests.deploy.test_broker import DEPLOY, Broker, prepared
 
 BEYOND = 1000  # messages after the first that is dropped
 PORTION = 5000  # messages between two looks at the broker's log
 PARTS = 500
+LIMITS = ("max_queued_messages", "max_queued_bytes", "memory_limit")
 DROPPED = "Outgoing messages are being dropped"
 PATIENCE_S = 900.0
 QUIET_S = 10.0  # without a message: nothing more comes
@@ -67,18 +68,30 @@ class Measured(NamedTuple):
         )
 
 
+def smaller(part: int) -> dict[str, str]:
+    """The shipped limits, so many times smaller, of a broker that tells of its memory at once."""
+    text = (DEPLOY / "mosquitto.conf").read_text()
+    limits = {}
+    for name in LIMITS:
+        shipped = re.search(rf"^{name} (\d+)$", text, re.MULTILINE)
+        assert shipped is not None, name
+        limits[name] = str(int(shipped[1]) // part)
+    return limits | {"sys_interval": "1"}
+
+
 async def measured(
     directory: Path, least: int, most: int, changes: Mapping[str, str], count: int | None = None
 ) -> Measured:
     """Fill the shipped broker with loads of so many bytes, and empty it."""
-    broker = Broker(tool("mosquitto"), prepared(directory), changes)
+    told = directory / "told"  # as it happens: what goes to its standard output waits
+    broker = Broker(tool("mosquitto"), prepared(directory), {"log_dest": f"file {told}", **changes})
     try:
         async with _twin(broker, []) as twin:
             await twin.ready()
         before = await _counted(broker)
         peaks = [0, 0]
         watching = asyncio.create_task(_watch(broker, peaks))
-        sent, cuts_of_sensors = await _filled(broker, least, most, count)
+        sent, cuts_of_sensors = await _filled(broker, told, least, most, count)
         full = await _counted(broker)
         cuts: list[BrokerError] = []
         began = time.monotonic()
@@ -89,10 +102,23 @@ async def measured(
     each = (full - before) / max(1, delivered)
     mean = (least + most) / 2
     took_s = last - began
-    return Measured(sent, delivered, mean, each, full, *peaks, cuts_of_sensors, len(cuts), took_s)
+    return Measured(
+        sent=sent,
+        delivered=delivered,
+        payload=mean,
+        each=each,
+        full=full,
+        resident=peaks[0],
+        state=peaks[1],
+        cuts_of_sensors=cuts_of_sensors,
+        cuts=len(cuts),
+        took_s=took_s,
+    )
 
 
-async def _filled(broker: Broker, least: int, most: int, count: int | None) -> tuple[int, int]:
+async def _filled(
+    broker: Broker, told: Path, least: int, most: int, count: int | None
+) -> tuple[int, int]:
     """Publish until the broker drops some, and some beyond; how many, and how often it cut us."""
     sent, cuts = 0, list[BrokerError]()
     mqtt = _settings(broker, "plant-a")
@@ -101,10 +127,15 @@ async def _filled(broker: Broker, least: int, most: int, count: int | None) -> t
         mqtt, window=2000, on_change=lambda e: cuts.append(e) if e else None
     ) as site:
         async with asyncio.timeout(PATIENCE_S):
-            while sent < count if count is not None else DROPPED not in broker.log.read_text():
+            while sent < count if count is not None else not _drops(told):
                 sent += await site.flood([next(loads) for _ in range(PORTION)])
             sent += await site.flood([next(loads) for _ in range(BEYOND)])
     return sent, len(cuts)
+
+
+def _drops(told: Path) -> bool:
+    """Whether the broker says that it drops messages."""
+    return DROPPED in told.read_text()
 
 
 async def _emptied(broker: Broker, cuts: list[BrokerError]) -> tuple[int, float]:
@@ -189,9 +220,10 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=350, help="bytes of the smallest load")
     parser.add_argument("--most", type=int, default=720, help="bytes of the largest load")
     parser.add_argument("--count", type=int, help="messages; to the broker's limit if not given")
+    parser.add_argument("--part", type=int, default=1, help="limits so many times smaller")
     parser.add_argument("--set", action="append", default=[], help="key=value of mosquitto.conf")
     chosen = parser.parse_args()
-    changes = dict(pair.split("=", 1) for pair in chosen.set)
+    changes = smaller(chosen.part) | dict(pair.split("=", 1) for pair in chosen.set)
     with tempfile.TemporaryDirectory() as place:
         found = asyncio.run(measured(Path(place), chosen.least, chosen.most, changes, chosen.count))
     print(found)

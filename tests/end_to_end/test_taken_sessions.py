@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from pathlib import Path
 
 from sensors.mqtt_packets import CONNACK, CONNECT, DISCONNECT, connect, varint
 from tests.brokers import Broker
 from tests.end_to_end.test_strays import message, publish, service, until, value
-from twin.broker_session import WHYS
+from twin.broker_session import WHYS, Gone
 from twin.service import Service
 
 NAME = "twin-under-test"
@@ -58,8 +59,9 @@ async def test_what_was_kept_is_not_missed(tmp_path: Path) -> None:
         async with service(tmp_path / "data", broker.port) as it:
             broker.stop()
             broker.start()
-            assert it.source is not None
-            await until(lambda: it.source.connections == 2)
+            source = it.source
+            assert source is not None
+            await until(lambda: source.connections == 2)
             await signed(it, broker.port)
             await asyncio.sleep(1.5)
             assert told(it) == []
@@ -74,7 +76,7 @@ async def test_a_session_that_was_taken_while_the_service_was_away_is_told(tmp_p
         for expiry_s, n in ((0, 1), (1000, 2)):  # nothing is left behind, or an empty session
             intrude(broker.port, expiry_s=expiry_s)
             async with service(tmp_path / "data", broker.port) as it:
-                await until(lambda it=it: told(it))
+                await until(partial(told, it))
                 assert told(it) == ["lost"], n
                 assert gone(it)["lost"] == 1.0
                 assert it.session is not None
@@ -109,9 +111,9 @@ async def test_a_broker_that_was_begun_anew_is_told_as_that(tmp_path: Path) -> N
 async def test_what_is_about_the_service_has_no_topic(tmp_path: Path) -> None:
     with Broker(tmp_path) as broker:
         async with service(tmp_path / "data", broker.port) as it:
-            assert it.outbox is not None
-            await until(lambda: it.outbox.waiting == 0)
-            waiting = it.outbox.waiting
-            it.session._gone("fresh", "a trial")  # type: ignore[union-attr]
-            assert it.outbox.waiting == waiting
+            outbox = it.outbox
+            assert outbox is not None
+            await until(lambda: outbox.waiting == 0)
+            it.forgotten(Gone("fresh", "a trial", 1.0))
+            assert outbox.waiting == 0
             assert told(it) == ["fresh"]

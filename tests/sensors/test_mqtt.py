@@ -229,7 +229,7 @@ async def test_a_stalled_consumer_holds_the_window_and_loses_nothing(tmp_path: P
             assert source.connections == 1
 
 
-@pytest.mark.parametrize(("size", "held"), [(999, 11), (1000, 10), (1001, 10)])
+@pytest.mark.parametrize(("size", "held"), [(996, 11), (997, 10), (998, 10)])  # and the topic
 async def test_the_window_is_bounded_in_bytes_too(tmp_path: Path, size: int, held: int) -> None:
     with Broker(tmp_path) as broker:
         narrow = settings(broker.port, max_inflight_bytes=10_000)
@@ -329,6 +329,31 @@ async def test_a_broker_that_hangs_up_is_reported_at_once(log: Log) -> None:
         broker.hang_up()
         await log.failures()
     assert "closed before the broker answered" in log.errors[0]
+
+
+async def test_a_broker_that_hangs_up_again_and_again_is_told_until_it_has_stopped(
+    log: Log,
+) -> None:
+    async with FakeBroker() as broker:
+        quick = settings(broker.port, backoff_s=(0.01, 0.05))
+        async with MqttSource(quick, ["t/#"], on_change=log) as source:
+            seen = []
+            for n in range(1, 4):
+                seen.append(source.steady)
+                async with asyncio.timeout(LIMIT_S):
+                    await source.ready()
+                broker.hang_up()
+                await log.failures(n)
+            seen.append(source.steady)
+            async with asyncio.timeout(LIMIT_S):
+                await source.ready()
+                seen.append(source.steady)  # a connection that stands is not one that lasts
+                while not source.steady:  # noqa: ASYNC110  it is a matter of time
+                    await asyncio.sleep(0.01)
+    assert seen == [True, True, True, False, False]
+    last = [entry for entry in log.entries if entry is not None][2]
+    assert last.reason == "unsteady"
+    assert "has the broker reached its memory limit" in str(last)
 
 
 async def test_a_malformed_packet_ends_the_connection_with_a_sentence(log: Log) -> None:

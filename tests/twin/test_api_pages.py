@@ -21,6 +21,8 @@ from PIL import Image
 
 from models import weights
 from models.weights import DEFAULTS
+from sensors.mqtt import MqttSettings, MqttSource
+from sensors.mqtt_settings import BRIEF
 from sensors.observation import Snapshot
 from storage.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house
@@ -30,6 +32,7 @@ from twin.api.listing import SORTS
 from twin.api.schema import LOAD_UNITS, Crack, Images
 from twin.api.schema_service import Alive, Models, Ready, Resubmitted
 from twin.api.stream import Stream
+from twin.broker_session import Gone
 from twin.reading import default_reader
 from twin.status import FLAGS, WORST_FIRST
 
@@ -229,6 +232,32 @@ async def test_readiness_follows_the_disk_and_not_the_broker(home: House) -> Non
         assert Ready.model_validate(answer.json()).ready is False
         part.is_available = True
     assert (await home.http.get("/readyz")).status_code == 200
+
+
+async def test_readiness_follows_a_broker_that_ends_connection_after_connection(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed 200 while nothing got on."""
+    source = MqttSource(MqttSettings(), ["t/#"])
+    monkeypatch.setattr(home.service, "source", source)
+    answer = await home.http.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["steady"]) == (200, True)
+    for _ in range(BRIEF):
+        source._patience.after(1.0)
+    answer = await home.http.get("/readyz")
+    page = Ready.model_validate(answer.json())
+    assert (answer.status_code, page.ready, page.checks.steady) == (503, False, False)
+    assert "\ntwin_broker_steady 0.0" in (await home.http.get("/metrics")).text
+
+
+async def test_a_session_that_is_gone_is_told(home: House) -> None:
+    sentence = "127.0.0.1:1883: the session 'twin' was not kept: it is another one"
+    home.service.forgotten(Gone("fresh", sentence, 12.3))
+    (event,) = [e for e in home.service.events.since(0)[0] if e.kind == "session"]
+    assert event.data == {"why": "fresh", "away_s": 12, "reason": sentence}
+    page = (await home.http.get("/metrics")).text
+    assert '\ntwin_broker_sessions_gone_total{why="fresh"} 1.0' in page
+    assert '\ntwin_broker_sessions_gone_total{why="lost"} 0.0' in page
 
 
 async def test_before_recovery_only_health_is_told(home: House) -> None:
