@@ -15,6 +15,7 @@ from models.effort import EffortError, at_most
 from models.geometry import GEOMETRIES
 from models.integration import STRIDE, strides
 from models.laws import Nasgro4Law, NasgroLaw, closure
+from models.tables import TableLaw
 from twin.cohort import TROUBLE, AnyStepper, beginnings, layout, out_of_memory, stepped
 from twin.component import PlateParameters, Registration
 from twin.credible import credible
@@ -116,8 +117,11 @@ def _pass(steppers: Sequence[AnyStepper], ends: Tensor) -> Tensor:
         good &= (torch.isfinite(factors) & (factors > 0.0)).all(1)
         for _, growth in _growths(one.law, lengths[:, None]):
             good &= (growth >= 0.0).all(1)
-        if isinstance(one.law, NasgroLaw | Nasgro4Law):
-            good &= _closes(one.law)
+        law: Any = one.law
+        if not isinstance(law, TableLaw):
+            good &= law.C[:, 0] >= 0.0
+        if isinstance(law, NasgroLaw | Nasgro4Law):
+            good &= _closes(law)
     else:
         for i, stepper in enumerate(steppers):
             try:
@@ -157,7 +161,9 @@ def _check_factors(registration: Registration) -> None:
 
 def _check_growth(stepper: AnyStepper, length: float) -> None:
     """The law shall give no less than no growth, whatever the crack sees; ∞ is a fracture."""
-    law = stepper.law
+    law: Any = stepper.law
+    if not isinstance(law, TableLaw) and not float(law.C) >= 0.0:
+        raise ValueError(f"C is {float(law.C):g}: below 0 a crack would shrink")
     if isinstance(law, NasgroLaw | Nasgro4Law) and not bool(_closes(law).all()):
         raise ValueError(
             f"with alpha {float(law.alpha):g} and S {float(law.S):g} the law holds a crack for "
