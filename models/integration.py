@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from models.direction import equivalent
+from models.effort import spend
 from models.geometry import Geometry
 from models.laws import Law
 from models.retardation import Overload, Retardation
@@ -186,6 +187,11 @@ class Lanes:
         )
 
 
+def strides(a: float, limit: float) -> int:
+    """How many strides take a crack of `a` [m] to `limit` [m], whatever drives it there."""
+    return math.ceil(math.log(limit / a) / math.log1p(STRIDE)) if limit > a else 0
+
+
 def load_ratio(dK: Tensor, K_max: Tensor, R: Tensor) -> Tensor:
     """1 − ΔK/K_max (M,), and `R` where one of both is zero."""
     both = (dK > 0.0) & (K_max > 0.0)
@@ -232,6 +238,7 @@ def _strode(a: Tensor, speed: Speed, limit: Tensor, start: Tensor) -> tuple[Tens
     here = torch.arange(len(a), device=a.device)  # those still on their way
     grown, left, slow = torch.zeros_like(a), torch.ones_like(a), 1.0 / start
     for _ in range(MAX_STRIDES):
+        spend()
         at = a + grown
         span = torch.minimum(torch.minimum(speed.reach(at), AHEAD * left / slow), limit - at)
         middle, end = (slowness(speed(at + share * span), slow) for share in (0.5, 1.0))

@@ -14,9 +14,9 @@ from storage.database import Database, Reader, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.forgetting import group_of
+from storage.forgetting import Key, group_of
 from storage.log_mending import settled_log
-from storage.marks import Judgement, Jump, Key, Mark, Marks, Outcome, sealed, unsealed
+from storage.marks import Judgement, Jump, Mark, Marks, Outcome, sealed, unsealed
 from storage.repeats import Repeats
 from storage.seal import SUFFIX, Seal, SealFile
 

@@ -16,7 +16,8 @@ from storage.commits import commit_crc, decoded
 from storage.dead_letters import KeptLetter, letter_of
 from storage.entry import Entry
 from storage.errors import CorruptError
-from storage.marks import Key, Mark, unsealed
+from storage.forgetting import Key
+from storage.marks import Mark, unsealed
 
 BOUNDS_PAGE = 2  # the first table that is made: one row, which says where the journal begins
 

@@ -46,7 +46,7 @@ class Filed:
         return {how: found[how] for how in HOW}
 
     def tell(self, components: Mapping[str, Component], file: str) -> None:
-        """Log who is missing in the file, and each one that differs."""
+        """Log who is missing in the file, and those that differ: the first, and how many more."""
         missing = sorted(n for n, c in components.items() if self.apart(c) == "missing")
         if missing:
             log.warning(
@@ -57,9 +57,11 @@ class Filed:
                 what="registered by the file once, and not in it: they live on. DELETE them over "
                 "HTTP to retire them, or put them back",
             )
-        for name, component in components.items():
-            if self.apart(component) == "differs":
-                log.warning("fleet_file_differs", component=name, revision=component.revision)
+        differ = [c for c in components.values() if self.apart(c) == "differs"]
+        for component in differ[:NAMED]:
+            log.warning("fleet_file_differs", component=component.name, revision=component.revision)
+        if len(differ) > NAMED:
+            log.warning("fleet_file_differs_more", count=len(differ) - NAMED, file=file)
 
 
 def told_without(components: Mapping[str, Component]) -> None:

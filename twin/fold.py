@@ -150,16 +150,21 @@ def _registered(fleet: Fleet, components: Sequence[Component], notes: list[Note]
 
 def _beyond(fleet: Fleet, changed: set[str], notes: list[Note]) -> Fleet:
     """The fleet, with those told of whose limit a change has put below what is believed."""
-    cohorts = dict(fleet.cohorts)
-    for name in sorted(changed):
-        key, row = fleet.places[name]
-        cohort = cohorts[key]
-        length = float(mean(cohort.state.length[row : row + 1]))
-        is_beyond = length >= float(cohort.state.a_limit[row]) or bool(cohort.state.fractured[row])
-        if is_beyond and not bool(cohort.limit_passed[row]):
-            passed = cohort.limit_passed.index_fill(0, torch.tensor([row]), value=True)
-            cohorts[key] = replace(cohort, limit_passed=passed)
-            notes.append(Note("limit", name, int(cohort.state.t_ns[row]), {"crack_length": length}))
+    cohorts, told = dict(fleet.cohorts), list[Note]()
+    by_cohort: dict[str, list[str]] = {}
+    for name in changed:
+        by_cohort.setdefault(fleet.places[name].cohort, []).append(name)
+    for key, names in by_cohort.items():
+        cohort, rows = cohorts[key], torch.tensor([fleet.places[name].row for name in names])
+        length = mean(cohort.state.length.index_select(0, rows))
+        is_beyond = (length >= cohort.state.a_limit[rows]) | cohort.state.fractured[rows]
+        new = (is_beyond & ~cohort.limit_passed[rows]).nonzero().flatten()
+        passed = cohort.limit_passed.index_fill(0, rows[new], value=True)
+        cohorts[key] = replace(cohort, limit_passed=passed)
+        for i in new.tolist():
+            t_ns, data = int(cohort.state.t_ns[rows[i]]), {"crack_length": float(length[i])}
+            told.append(Note("limit", names[i], t_ns, data))
+    notes += sorted(told, key=lambda note: note.component)
     return replace(fleet, cohorts=cohorts)
 
 

@@ -11,7 +11,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from tests.twin.fakes import House, house
-from twin.filed import NAMED
+from tests.twin.fleets import component, registration
+from twin.filed import NAMED, Filed
 
 ONE, TWO = "plant-a/press-1", "plant-a/press-2"
 TABLE = """
@@ -111,3 +112,21 @@ async def test_what_was_changed_or_deleted_over_http_differs_until_the_file_foll
         async with house(data, fleet=written(file, ONE, length=0.003)) as home:
             assert await counted(home) == (0, 0)
     assert told(logs) == []
+
+
+def test_a_file_that_all_parts_differ_from_is_told_of_in_few_lines() -> None:
+    wanted = registration()
+    parts = {
+        f"plant/press-{i}": component(f"plant/press-{i}", crack_limit=0.009) for i in range(99)
+    }
+    with capture_logs() as logs:
+        Filed(dict.fromkeys(parts, wanted)).tell(parts, "fleet.toml")
+    assert [log["event"] for log in logs[:NAMED]] == ["fleet_file_differs"] * NAMED
+    assert logs[NAMED:] == [
+        {
+            "event": "fleet_file_differs_more",
+            "log_level": "warning",
+            "count": 99 - NAMED,
+            "file": "fleet.toml",
+        }
+    ]

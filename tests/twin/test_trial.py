@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from random import Random
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.crack import CrackState, belief, blocks, inspection_load, series_load, spectrum_load
+from models.effort import EffortError, at_most
 from models.forecast import remaining
 from models.geometry import GEOMETRIES
+from models.integration import strides
 from models.laws import LAWS
+from models.path_crack import NODES
 from models.path_forecast import with_remaining
 from models.path_intensity import default_intensities
 from models.retardation import RETARDATIONS
 from tests.twin.fleets import registration
 from twin.cohort import stepped
 from twin.component import Registration
-from twin.trial import trial
+from twin.trial import MOST_STRIDES, doubtful, trial
 
 EXTREMES = (
     -1e15,
@@ -86,6 +91,7 @@ def lives(registration: Registration) -> float:
         assert float(remaining(state)) >= 0.0
     else:
         assert float(with_remaining(state, default_intensities())[1]) >= 0.0
+        assert int(state.front.found[0]) <= 2 * NODES  # intensities, which are what takes time
     return float(belief(state).crack_length[0])
 
 
@@ -97,7 +103,7 @@ def test_what_passes_the_trial_lives_through_a_hard_day() -> None:
 
     @settings(
         max_examples=150,
-        deadline=5000,
+        deadline=None,  # work is counted instead
         phases=[Phase.generate],
         derandomize=True,
         database=None,
@@ -111,7 +117,82 @@ def test_what_passes_the_trial_lives_through_a_hard_day() -> None:
         except (ValidationError, ValueError):
             return
         taken.append(table)
-        assert math.isfinite(lives(wanted))
+        with at_most(4 * MOST_STRIDES):  # the day has two loads, and up to four that grow far
+            assert math.isfinite(lives(wanted))
 
     lives_if_taken()
     assert len(taken) >= 10
+
+
+NASGRO = {
+    "kind": "nasgro", "C": 1e-29, "n": 3.0, "p": 0.5, "q": 1.0, "dK_0": 3e6, "C_th": 1.2,
+    "K_c": 7e7, "alpha": 1.5, "S": 0.3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        NASGRO | {"n": 3.0, "K_c": 7.18e6, "alpha": 9.9046, "S": 0.653, "dK_0": 1.67e7},
+        NASGRO | {"n": 1.0, "alpha": 1000.0, "S": 0.27, "K_c": 7.67e6, "dK_0": 1.69e7},
+        NASGRO | {"alpha": -1e15},
+    ],
+    ids=["one-ratio", "narrow-band", "no-constraint"],
+)
+def test_a_law_that_shrinks_cracks_at_some_ratios_is_refused(law: dict[str, Any]) -> None:
+    wanted = registration(law=law, unusual=True)
+    with pytest.raises(ValueError, match="beyond the peak of its cycle"):
+        trial(wanted)
+    assert doubtful([wanted]) == {0}
+
+
+def test_a_law_that_shrinks_cracks_in_a_narrow_band_alone_is_refused() -> None:
+    """Between its threshold and its toughness, where no ΔK that was tried lay."""
+    wanted = registration(law=NASGRO | {"C": -1.0, "K_c": 4.0e6}, unusual=True)
+    with pytest.raises(ValueError, match="C is -1: below 0 a crack would shrink"):
+        trial(wanted)
+    assert doubtful([wanted]) == {0}
+
+
+@pytest.mark.parametrize(("W", "is_taken"), [(10.0, True), (12.0, False)])
+def test_a_crack_is_not_followed_for_ever(W: float, *, is_taken: bool) -> None:
+    wanted = registration(geometry={"kind": "edge_crack", "W": W}, crack_length=1e-6, unusual=True)
+    if is_taken:
+        trial(wanted)
+        return
+    with pytest.raises(ValueError, match=r"crack_length is 1e-06 m where .* it takes 550 strides"):
+        trial(wanted)
+
+
+def test_the_bound_is_a_count_and_that_of_the_stepper() -> None:
+    """So many strides take a crack to the end, whatever drives it, and not one more."""
+    wanted = registration(geometry={"kind": "edge_crack", "W": 0.1}, crack_length=1e-5)
+    stepper, most = wanted.stepper(), strides(1e-5, wanted.longest)
+    load = spectrum_load(torch.ones(1, dtype=torch.int64), blocks([[[1e8, 6e7, 1e15]]]))
+    with at_most(most):
+        assert bool(stepped(stepper, stepper.init(1), load).fractured)
+    with pytest.raises(EffortError), at_most(most // 2):
+        stepped(stepper, stepper.init(1), load)
+    assert bool(stepped(stepper, stepper.init(1), load).fractured)  # elsewhere none are counted
+
+
+def test_what_passes_takes_few_strides_whatever_its_law() -> None:
+    """A fuzz over the laws: no life takes more than the bound."""
+    rng, taken = Random(5), 0
+    for _ in range(40):
+        law = NASGRO | {
+            name: rng.choice([NASGRO[name], rng.choice(EXTREMES)])
+            for name in ("C", "n", "p", "q", "dK_0", "C_th", "K_c", "alpha", "S")
+        }
+        try:
+            wanted = registration(law=law, unusual=True)
+            trial(wanted)
+        except ValueError:
+            continue
+        taken += 1
+        stepper = wanted.stepper()
+        for span in (1e6, 3e7, 1e9):
+            load = spectrum_load(torch.ones(1, dtype=torch.int64), blocks([[[span, span, 1e9]]]))
+            with at_most(MOST_STRIDES):
+                stepped(stepper, stepper.init(1), load)
+    assert taken >= 5
