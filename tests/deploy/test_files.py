@@ -140,7 +140,8 @@ def test_settings_from_the_environment_are_settings(monkeypatch: pytest.MonkeyPa
 
 def test_the_image_is_slim_not_root_and_healthy() -> None:
     text = CONTAINER.read_text()
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.11-slim"}
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
+    assert re.findall(r"^ARG BASE=(\S+)", text, re.MULTILINE) == ["python:3.11-slim"]
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["twin"]
     assert re.search(r"^HEALTHCHECK .*\n.*/healthz", text, re.MULTILINE)
     copied = set(re.findall(r"^COPY (\w+) \1$", text, re.MULTILINE))
