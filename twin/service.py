@@ -136,7 +136,9 @@ class Service:
         """Bring back what was believed; then register what the fleet file adds."""
         began = time.perf_counter()
         found = await self._recovered()
-        self.fleet, self.damage = found.fleet, found.damage
+        async with self._advanced:
+            self.fleet, self.damage = found.fleet, found.damage
+            self._advanced.notify_all()  # who waited for an offset from before has it
         self.store.journal.damage = self.damage  # what is met later is told with it
         for sentence in found.damage:
             log.error("damage_found", what=sentence)

@@ -60,7 +60,7 @@ NAMES = [table["name"] for table in TABLES]
 ROUNDS = 330  # seconds of event time, a record row each: one shard is closed, one open
 CHECKPOINTS = (120, 270, 310)  # before which rounds a checkpoint is written: the last share a shard
 CUT = 100  # before which round lines were dropped where there is retention
-PATIENCE_S = 20.0  # for a start
+PATIENCE_S = 240.0  # for a start, on a machine that others use too
 
 State = dict[str, Any]
 Harm = Callable[[Path, np.random.Generator], str]
