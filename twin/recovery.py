@@ -148,7 +148,9 @@ def _starting_point(store: Store, damage: list[str]) -> Fleet:
             if committed >= candidate.rows > start:
                 store.trajectories.block(KIND, start)
         except (CorruptError, MissingError) as exc:
-            damage.append(f"trajectory rows from {start}: {exc}")
+            sentence = f"trajectory rows from {start}: {exc}"
+            if sentence not in damage:  # several checkpoints may share them
+                damage.append(sentence)
             continue
         if committed >= candidate.rows:
             return candidate
