@@ -20,6 +20,7 @@ from tests.end_to_end.disk import Disk
 from tests.end_to_end.harness import Arrangement, Twin, subscribed
 from tests.end_to_end.killing import FSYNC_S, Moment, chances, kill
 from tests.end_to_end.ledger import Ledger, retained
+from tests.end_to_end.nursery import Nursery
 from tests.end_to_end.rebuilds import Rebuilds, rebuilt_elsewhere
 from tests.end_to_end.stream import Stream
 from tests.end_to_end.traffic import Traffic, fleet
@@ -177,9 +178,6 @@ def _stage(directory: Path, seed: int) -> Iterator[Stage]:
     (directory / "broker").mkdir()
     disk = Disk(directory / "disk")
     disk.crawl(FSYNC_S)
-    arrangement = Arrangement(
-        environment=disk.environment, ingest=LATE, record_every_s=RECORD_EVERY_S
-    )
     start_ns = time.time_ns() - DAY_NS
     traffics = [
         Traffic(names[i::LINKS], seed=seed * LINKS + i, start_ns=start_ns) for i in range(LINKS)
@@ -189,6 +187,8 @@ def _stage(directory: Path, seed: int) -> Iterator[Stage]:
         return traffics[0].now_ns
 
     with ExitStack() as stack:
+        nursery = stack.enter_context(Nursery(disk.environment))
+        arrangement = Arrangement(ingest=LATE, record_every_s=RECORD_EVERY_S, nursery=nursery)
         broker = stack.enter_context(Broker(directory / "broker"))
         twin = stack.enter_context(Twin(directory / "twin", broker.port, filed, arrangement))
         twin.start(START_S)
