@@ -93,8 +93,11 @@ class Segment(NamedTuple):
     lines: Sequence[Line]
 
 
-def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
-    """The fleet after `lines`, in their order; depends on nothing else."""
+def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock, *, goes_on: bool = False) -> Folded:
+    """The fleet after `lines`, in their order; depends on nothing else.
+
+    `goes_on`: more lines follow at once, and `with_lives` after the last of them.
+    """
     rows: list[Row] = []
     notes: list[Note] = []
     watching, behind = _watching(fleet, clock), dict(fleet.behind)
@@ -105,15 +108,19 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
             rows.append(row(fleet, tick))
             fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=tick)
         fleet = _applied(fleet, segment, notes)
-    cohorts = {key: with_present_lives(cohort) for key, cohort in fleet.cohorts.items()}
     fleet = replace(
-        fleet,
-        cohorts=cohorts,
+        fleet if goes_on else with_lives(fleet),
         watermark_ns=watching.watermark_ns,
         clocks=watching.clocks(),
         behind=behind,
     )
     return Folded(fleet, rows, notes)
+
+
+def with_lives(fleet: Fleet) -> Fleet:
+    """The fleet with the remaining lives as they are now, of whoever was seen or changed."""
+    cohorts = {key: with_present_lives(cohort) for key, cohort in fleet.cohorts.items()}
+    return replace(fleet, cohorts=cohorts)
 
 
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:

@@ -35,7 +35,7 @@ DAY_NS = 86_400 * 10**9
 PAUSE_S = 0.3  # between two seconds of event time
 QUIET_S = 60.0  # for retained states to say what HTTP says
 RECORD_EVERY_S = 6.0  # of event time: what a row costs, a fold of the whole pays again
-START_S = 180.0  # on a machine that others use too
+START_S = 600.0  # on a machine that others use too
 STILL_S = 1.0  # without a new line: nothing is on its way any more
 MOMENTS: tuple[Moment, ...] = (
     *("anywhere", "rebuilding", "starting", "flushing", "anywhere", "checkpointing"),
