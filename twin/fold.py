@@ -63,13 +63,16 @@ class Folded(NamedTuple):
     notes: list[Note]
 
 
-def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock) -> Folded:
-    """The fleet after `lines`, in their order; depends on nothing else."""
+def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock, *, goes_on: bool = False) -> Folded:
+    """The fleet after `lines`, in their order; depends on nothing else.
+
+    `goes_on`: more lines follow at once, and `with_lives` after the last of them.
+    """
     plan = planned(fleet, lines, clock)
-    return concluded(plan, walked(fleet, plan.segments), len(lines))
+    return concluded(plan, walked(fleet, plan.segments, goes_on=goes_on), len(lines))
 
 
-def walked(fleet: Fleet, segments: Iterable[Segment]) -> Folded:
+def walked(fleet: Fleet, segments: Iterable[Segment], *, goes_on: bool = False) -> Folded:
     """The components after segments of lines; of the clocks only the last tick is known."""
     rows: list[Row] = []
     notes: list[Note] = []
@@ -81,8 +84,7 @@ def walked(fleet: Fleet, segments: Iterable[Segment]) -> Folded:
             rows.append(row(fleet, segment.tick_ns))
             fleet = replace(fleet, rows=fleet.rows + 1, recorded_ns=segment.tick_ns)
         fleet = _applied(fleet, segment.lines, notes)
-    cohorts = {key: with_present_lives(cohort) for key, cohort in fleet.cohorts.items()}
-    return Folded(replace(fleet, cohorts=cohorts), rows, notes)
+    return Folded(fleet if goes_on else with_lives(fleet), rows, notes)
 
 
 def concluded(plan: Plan, result: Folded, lines: int) -> Folded:
@@ -95,6 +97,12 @@ def concluded(plan: Plan, result: Folded, lines: int) -> Folded:
         behind=plan.behind,
     )
     return result._replace(fleet=fleet)
+
+
+def with_lives(fleet: Fleet) -> Fleet:
+    """The fleet with the remaining lives as they are now, of whoever was seen or changed."""
+    cohorts = {key: with_present_lives(cohort) for key, cohort in fleet.cohorts.items()}
+    return replace(fleet, cohorts=cohorts)
 
 
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:

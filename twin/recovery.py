@@ -16,7 +16,7 @@ from twin.checkpoint import OtherFormatError, restored
 from twin.cohort import KIND
 from twin.errors import TwinError, UnreadableError
 from twin.fleet import EMPTY, Clock, Fleet
-from twin.fold import folded
+from twin.fold import folded, with_lives
 from twin.lines import lines
 from twin.mending import mended_trajectory, require_no_later_state, whole_states, with_what_is_left
 from twin.pace import Pace
@@ -106,13 +106,14 @@ def _replayed(
     pace = Pace(LINES_A_FOLD)
     for entries in _portions(store.journal, first, pace):
         began = perf_counter()
-        result = folded(fleet, lines(entries), clock)
+        result = folded(fleet, lines(entries), clock, goes_on=True)
         fleet = result.fleet
         recorder.add(result.rows)
         if recorder.rows - recorder.flushed >= FLUSH_ROWS:
             _flush(recorder)
         pace.took(len(entries), perf_counter() - began)
         progress(fleet.offset - first, end - first)
+    fleet = with_lives(fleet)
     recorder.settle(fleet.members)
     damage += recorder.cut
     return Recovered(fleet, recorder, damage, replayed + fleet.offset - first)
@@ -148,7 +149,9 @@ def _starting_point(store: Store, damage: list[str]) -> Fleet:
             if committed >= candidate.rows > start:
                 store.trajectories.block(KIND, start)
         except (CorruptError, MissingError) as exc:
-            damage.append(f"trajectory rows from {start}: {exc}")
+            sentence = f"trajectory rows from {start}: {exc}"
+            if sentence not in damage:  # several checkpoints may share them
+                damage.append(sentence)
             continue
         if committed >= candidate.rows:
             return candidate

@@ -11,7 +11,7 @@ from storage.entry import Entry
 from storage.journal import Journal
 from storage.trajectories import Trajectories
 from twin.fleet import EMPTY, FOREVER_NS, Clock, Fleet
-from twin.fold import folded
+from twin.fold import folded, with_lives
 from twin.in_time import InTime
 from twin.lines import lines
 from twin.pace import Pace
@@ -84,12 +84,13 @@ class Refold:
                 took, start = perf_counter() - began, stop
                 self._pace.took(self._pace.lines, took)
                 rest(took)
+        self.fleet = with_lives(self.fleet)
         if not self.steps:  # in its place: nothing of it is behind
             self.fleet = replace(self.fleet, behind={})
         self.steps.append((until, up_to_ns))
 
     def _fold(self, entries: Sequence[Entry]) -> None:
-        result = folded(self.fleet, lines(entries), self._clock)
+        result = folded(self.fleet, lines(entries), self._clock, goes_on=True)
         self.fleet = result.fleet
         self.recorder.add(result.rows)
         if self.recorder.rows - self.recorder.flushed >= FLUSH_ROWS:

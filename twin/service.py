@@ -135,7 +135,8 @@ class Service:
         """Bring back what was believed; then register what the fleet file adds."""
         began = time.perf_counter()
         found = await self._recovered()
-        self.stepping.fleet, self.damage = found.fleet, found.damage
+        await self.stepping.begin(found.fleet)
+        self.damage = found.damage
         self.store.journal.damage = self.damage  # what is met later is told with it
         for sentence in found.damage:
             log.error("damage_found", what=sentence)

@@ -112,6 +112,11 @@ class Stepping:
                     yield
                     return
 
+    async def begin(self, fleet: Fleet) -> None:
+        """Go on from a fleet; who waited for an offset that it knows is told."""
+        self.fleet = fleet
+        await self._tell()
+
     def close(self) -> None:
         """Let go of the threads, once what they do is done."""
         for thread in (self.thread, self._behind):

@@ -20,7 +20,7 @@ from tests.end_to_end.harness import Answer
 
 TIMEOUT_S = 20.0  # for an answer
 PATIENCE_S = 240.0  # for a service to be back
-PAUSE_S = 0.05
+PAUSE_S = 0.2
 LATER = (429, 503)  # "ask again"
 
 

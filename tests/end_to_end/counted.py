@@ -19,19 +19,36 @@ import torch
 
 ASK, ANSWER = "COUNTED_ASK", "COUNTED_ANSWER"  # environment variables: the files
 POLL_S = 0.2
+FOR_EVER_S, SETTLE_S = 1000.0, 0.05  # a thread's turn while objects are counted, and before
 MOST = 12  # kinds that an answer names
 
 
 def census() -> dict[str, object]:
-    """Memory blocks of the interpreter, objects that its collector knows, and a few kinds."""
-    found = gc.get_objects()
-    kinds = Counter(type(it).__name__ for it in found)
+    """Memory blocks of the interpreter, objects that its collector knows, and a few kinds.
+
+    No other thread may run while the objects are held: one that builds a tuple meets a second
+    reference to it, and ends with a SystemError.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(FOR_EVER_S)
+    time.sleep(SETTLE_S)  # whoever waits for his turn waits by the new interval then
+    try:
+        return _counted()
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _counted() -> dict[str, object]:
+    blocks, found = sys.getallocatedblocks(), gc.get_objects()
+    kinds = Counter(map(type, found))
+    count = len(found)
+    del found
     return {
-        "blocks": sys.getallocatedblocks(),
-        "objects": len(found),
-        "tensors": sum(isinstance(it, torch.Tensor) for it in found),
-        "tasks": sum(isinstance(it, asyncio.Task) for it in found),
-        "kinds": dict(kinds.most_common(MOST)),
+        "blocks": blocks,
+        "objects": count,
+        "tensors": sum(n for kind, n in kinds.items() if issubclass(kind, torch.Tensor)),
+        "tasks": sum(n for kind, n in kinds.items() if issubclass(kind, asyncio.Task)),
+        "kinds": {kind.__name__: n for kind, n in kinds.most_common(MOST)},
     }
 
 

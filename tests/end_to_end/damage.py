@@ -34,6 +34,8 @@ from models.crack_image import CrackReader
 from sensors.observation import AnyObservation, Inspection, Snapshot, Spectrum
 from storage.entry import DeadLetter
 from storage.errors import CorruptError, StorageError
+from storage.place import RESCUED
+from storage.quarantine import copied_aside
 from storage.store import Store
 from tests.end_to_end.traffic import fleet
 from twin import reading
@@ -46,6 +48,7 @@ from twin.errors import TwinError
 from twin.fleet_file import registrations
 from twin.fold import Line
 from twin.lines import observed
+from twin.lodging import mark, opened
 from twin.reading import NamedReader
 from twin.remedies import remedied
 from twin.salvage import salvaged
@@ -60,7 +63,7 @@ NAMES = [table["name"] for table in TABLES]
 ROUNDS = 330  # seconds of event time, a record row each: one shard is closed, one open
 CHECKPOINTS = (120, 270, 310)  # before which rounds a checkpoint is written: the last share a shard
 CUT = 100  # before which round lines were dropped where there is retention
-PATIENCE_S = 20.0  # for a start
+PATIENCE_S = 240.0  # for a start, on a machine that others use too
 
 State = dict[str, Any]
 Harm = Callable[[Path, np.random.Generator], str]
@@ -77,10 +80,11 @@ def chosen(data: Path) -> Settings:
 @asynccontextmanager
 async def running(data: Path) -> AsyncIterator[Service]:
     """A service that has recovered; what keeps it from that is raised."""
+    settings_ = chosen(data)
     with remedied(data):
-        store = Store(data)
+        store = opened(settings_.storage)
     with store:
-        service = Service(chosen(data), store)
+        service = Service(settings_, store)
         work = asyncio.create_task(service.run(None))
         ready = asyncio.create_task(service.ready.wait())
         await asyncio.wait({work, ready}, timeout=PATIENCE_S, return_when="FIRST_COMPLETED")
@@ -191,7 +195,17 @@ async def made(directory: Path, kind: str) -> Path:
     if kind == "stopped":
         shutil.copytree(data, copy)
     shutil.rmtree(data)
+    mark(data).unlink()
+    if kind == "killed":
+        littered(copy)
     return copy
+
+
+def littered(data: Path) -> None:
+    """Leave in a store what earlier damage has left: copies of what was set aside and rescued."""
+    copied_aside(max((data / "checkpoints").iterdir()), data)
+    journal = data / "journal.sqlite"
+    shutil.copy(journal, journal.with_name(journal.name + RESCUED))
 
 
 def _digest(value: object) -> str:
@@ -259,6 +273,8 @@ def differing(found: State, whole: State) -> tuple[set[str], set[str]]:
 
 def kind_of(data: Path, path: Path) -> str:
     """The class of a file."""
+    if path == mark(data):
+        return "mark beside"
     parts = path.relative_to(data).parts
     if parts[0] == "trajectories.zarr":
         if parts[-1] == "zarr.json":
@@ -274,7 +290,12 @@ def kind_of(data: Path, path: Path) -> str:
 
 def classes(data: Path) -> list[str]:
     """The classes of the files of a store."""
-    return sorted({kind_of(data, p) for p in data.rglob("*") if p.is_file()} - SPARED)
+    return sorted({kind_of(data, path) for path in files(data)} - SPARED)
+
+
+def files(data: Path) -> list[Path]:
+    """The files of a store, the mark beside it among them."""
+    return sorted(path for path in (*data.rglob("*"), mark(data)) if path.is_file())
 
 
 def flipped(path: Path, draw: np.random.Generator) -> str:
@@ -339,11 +360,11 @@ def snapshot(data: Path) -> dict[str, tuple[int, bytes]]:
 
 def damaged(data: Path, harm: Harm, draw: np.random.Generator, place: str) -> Outcome:
     """Damage a file of a class."""
-    files = [p for p in sorted(data.rglob("*")) if p.is_file() and kind_of(data, p) == place]
-    path = files[int(draw.integers(len(files)))]
+    own = [path for path in files(data) if kind_of(data, path) == place]
+    path = own[int(draw.integers(len(own)))]
     if not path.stat().st_size:
         harm = removed
-    return Outcome(place, f"{path.relative_to(data)}: {harm(path, draw)}")
+    return Outcome(place, f"{path.relative_to(data.parent)}: {harm(path, draw)}")
 
 
 async def judged(data: Path, outcome: Outcome, whole: State) -> Outcome:
@@ -483,6 +504,7 @@ async def _one(
 ) -> Outcome:
     base, state = whole
     shutil.copytree(base, data)
+    mark(data).write_bytes(b"there was a store\n")
     places = classes(data)
     fitting = [place for place in places if only in place] or places
     harm = HARMS[int(draw.integers(len(HARMS)))]
@@ -491,7 +513,10 @@ async def _one(
         return await judged(data, outcome, state)
     finally:
         for path in directory_of(data):
-            shutil.rmtree(path)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def directory_of(data: Path) -> list[Path]:

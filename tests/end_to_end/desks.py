@@ -73,8 +73,8 @@ class Registrar:
             except AwayError:
                 continue
             promised = said.status in (200, 201, 204)
-            # 409 and 412: an earlier try came through after all
-            assert promised or said.status in (409, 412), f"{method} {self.name}: {said}"
+            # else an earlier try came through after all
+            assert promised or said.status in (409, 412, 428), f"{method} {self.name}: {said}"
 
     def _seen(self) -> tuple[int, Wanted | None]:
         said = self._door.insist("GET", self.path)

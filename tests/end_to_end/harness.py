@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from tests.brokers import Broker, free_port
+from tests.end_to_end.nursery import Child, Nursery
 from tests.end_to_end.traffic import toml
 from twin.fleet import Clock
 from twin.settings import Settings, settings
@@ -25,6 +26,8 @@ from twin.settings import Settings, settings
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0  # for anything to happen, on a busy machine
 POLL_S = 0.02
+
+Process: TypeAlias = "subprocess.Popen[bytes] | Child"
 
 CONFIG = """\
 fleet = "{fleet}"
@@ -69,6 +72,7 @@ class Arrangement:
     module: str = "twin.cli"  # that is run as `twin`
     descriptors: int | None = None  # that the process may have open
     environment: Mapping[str, str] = field(default_factory=dict)
+    nursery: Nursery | None = None  # that its processes come from; it has the environment
 
 
 class Twin:
@@ -94,7 +98,8 @@ class Twin:
         self._environment = chosen.environment
         self._descriptors = chosen.descriptors
         self._module = chosen.module
-        self._process: subprocess.Popen[bytes] | None = None
+        self._nursery = chosen.nursery
+        self._process: Process | None = None
         self.register(fleet)
         self._config.write_text(
             CONFIG.format(
@@ -201,8 +206,11 @@ class Twin:
         self.starts += 1
         self._process = self.program("serve")
 
-    def program(self, command: str, *options: str) -> subprocess.Popen[bytes]:
+    def program(self, command: str, *options: str) -> Process:
         """A command on the same data, just begun."""
+        if self._nursery is not None:
+            self.log_file.touch()
+            return self._nursery.born([command, *self._options, *options], self.log_file)
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
                 [

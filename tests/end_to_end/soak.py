@@ -172,6 +172,7 @@ def soaked(
     columns = {name: [row[name] for row in found] for name in COLUMNS}
     told = trends(columns["minute"], columns, BOUNDS)
     faults += [f"{t.name} grew by {t.grown:.1f}, {t.most:.1f} at most" for t in told if not t.holds]
+    faults += [f"{name} was measured too seldom" for name in BOUNDS.keys() - {t.name for t in told}]
     return Soaked(found, told, figures, faults)
 
 
