@@ -15,7 +15,7 @@ from torch import Tensor
 from models import scalar_geometry, scalar_laws, scalar_retardation
 from models.crack_load import CrackLoad, check
 from models.crack_state import CrackState
-from models.crack_walk import Cracks, Messages, walk
+from models.crack_walk import Counters, Cracks, Memories, Messages, walk
 from models.exposure import Exposure
 from models.rainflow import Bools, Floats, Turning
 from models.retardation import Overload
@@ -55,8 +55,8 @@ def _compiled(stamp: int) -> Callable[..., None]:
         kinds: Kinds,
         constants: Floats,
         cracks: Cracks,
-        counter: Turning,
-        memory: Exposure,
+        counter: Counters,
+        memory: Memories,
         load: Messages,
         length: Floats,
         fractured: Bools,
@@ -91,8 +91,8 @@ def ran(state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Al
         _kinds(state),
         _constants(state),
         Cracks(*map(_array, cracks)),
-        Turning(*map(_array, counter)),
-        Exposure(*map(_array, memory)),
+        Counters(*map(_array, counter)),
+        Memories(*map(_array, memory)),
         _messages(load, row),
         *map(_array, along),
     )
@@ -197,7 +197,7 @@ def _constants(state: CrackState) -> Floats:
     for i, leaf in parts:
         wide = leaf if leaf.ndim > 2 else leaf[..., None]
         packed[:, :, i : i + wide.shape[2]] = wide
-    return packed.numpy()  # type: ignore[no-any-return]
+    return packed.numpy()
 
 
 def _tables(state: CrackState) -> list[Tensor]:

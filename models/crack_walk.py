@@ -15,14 +15,13 @@ import numpy as np
 from numba import njit
 
 from models.crack_cycle import Cycle, advance, breaks, one_cycle, peak_intensity
-from models.exposure import Exposure, add
+from models.exposure import add
 from models.rainflow import (
     COUNTED,
     MARKS,
     Bools,
     Floats,
     Ints,
-    Turning,
     emitted,
     forget,
     halved,
@@ -56,6 +55,25 @@ class Cracks(NamedTuple):
     t_ns: Ints  # (n,)
 
 
+class Counters(NamedTuple):
+    """`Turning` as arrays; written where a message has samples, or comes after a gap."""
+
+    residue: Floats  # (n, capacity) [Pa]
+    companion: Floats  # (n, capacity) [Pa]
+    mark: Floats  # (n, capacity, 2)
+    depth: Ints  # (n,)
+    gate: Floats  # (n,) [Pa]
+    overflows: Ints  # (n,)
+
+
+class Memories(NamedTuple):
+    """`Exposure` as arrays; written where a message has cycles."""
+
+    key: Ints  # (n, SLOTS)
+    sums: Floats  # (n, SLOTS, SUMS)
+    top: Floats  # (n, SLOTS, KEPT)
+
+
 class Messages(NamedTuple):
     """A run of loads: `CrackLoad` as arrays, each for one row of the state."""
 
@@ -74,8 +92,8 @@ def walk(
     kinds: Kinds,
     constants: Floats,
     cracks: Cracks,
-    counter: Turning,
-    memory: Exposure,
+    counter: Counters,
+    memory: Memories,
     load: Messages,
     length: Floats,
     fractured: Bools,
@@ -85,8 +103,11 @@ def walk(
     w, out = np.empty((p, 9)), np.empty((COUNTED, 2 * capacity + 2))
     met = np.empty((capacity if p > 1 else 0, p, MARKS))  # by peaks, of several particles
     opened = np.zeros((p, capacity))  # growth by the first ranges of the residue, if these closed
-    none = np.int64(0)  # as a literal it would have functions compiled for it alone
-    before, known = np.int64(-1), none  # the row of the last message, and the ranges known of it
+    none = int(np.int64(0))  # as a literal it would have functions compiled for it alone
+    before, known = (
+        int(np.int64(-1)),
+        none,
+    )  # the row of the last message, and the ranges known of it
     for j in range(len(load.row)):
         i = load.row[j]
         c, judged = constants[i], _judged(constants[i])
@@ -134,8 +155,8 @@ def _series(
     met: Floats,
     opened: Floats,
     known: int,
-    counter: Turning,
-    memory: Exposure,
+    counter: Counters,
+    memory: Memories,
     load: Messages,
     i: int,
     j: int,
@@ -148,7 +169,7 @@ def _series(
     """
     points, others, marks = counter.residue[i], counter.companion[i], counter.mark[i]
     key, sums, top = memory.key[i], memory.sums[i], memory.top[i]
-    d, gate, total, none = counter.depth[i], counter.gate[i], 0.0, np.int64(0)
+    d, gate, total, none = counter.depth[i], counter.gate[i], 0.0, int(np.int64(0))
     highest = d
     if not load.continues[j]:
         m = halved(points, others, marks, d, gate, out, none)
@@ -184,7 +205,7 @@ def _series(
 
 @njit(nogil=True, error_model="numpy")
 def _blocks(
-    kinds: Kinds, c: Floats, w: Floats, memory: Exposure, load: Messages, i: int, j: int
+    kinds: Kinds, c: Floats, w: Floats, memory: Memories, load: Messages, i: int, j: int
 ) -> float:
     """Let the blocks act; how many cycles these are."""
     key, sums, top, total = memory.key[i], memory.sums[i], memory.top[i], 0.0
@@ -469,7 +490,7 @@ def _open(
     It is evaluated, never consumed: `known` of them are there already.
     """
     for r in range(known, ranges):
-        emitted(points, others, marks, r, 0.5, out, np.int64(0))
+        emitted(points, others, marks, r, 0.5, out, int(np.int64(0)))
         cycle = (out[0, 0], out[1, 0], out[2, 0], out[3, 0], out[4, 0])
         for k in range(len(w)):
             own, mark, feels = _of(c, k), out[5, 0], out[6, 0]

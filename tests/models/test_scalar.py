@@ -39,17 +39,17 @@ from tests.laws.test_steppers import (
 
 MANY = 2000
 EDGE, ALONE = EdgeCrack(0.06), NoRetardation()
-LAWS = {
+LAWS: dict[str, Law] = {
     "paris": PARIS, "walker": WALKER, "forman": FORMAN, "nasgro": NASGRO, "nasgro4": NASGRO_4,
     "table": TABLE,
 }  # fmt: skip
-GEOMETRIES = {
+GEOMETRIES: dict[str, Geometry] = {
     "edge": EdgeCrack(0.06), "centre": CentreCrack(0.1), "compact": CompactTension(0.1),
     "hole": HoleCrack(0.003, 0.1), "surface": Surface(0.06, 0.9, 0.8),
     "surface-governing": Surface(0.06, 0.9, 0.9, 1.0), "deep": Surface(0.06, 0.9, 1.6, 1.0),
     "table": BETA,
 }  # fmt: skip
-MODELS = {
+MODELS: dict[str, Retardation] = {
     "none": ALONE, "wheeler": WHEELER, "willenborg": WILLENBORG,
     "willenborg-compressed": replace(WILLENBORG, floor=-math.inf),
 }  # fmt: skip
