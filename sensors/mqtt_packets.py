@@ -57,14 +57,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     properties: Mapping[str, str] = NO_PROPERTIES  # the user properties; do not change
     token: int = 0
     excess: int = 0  # bytes of its properties if they are too many: only some are here then
-
-    @property
-    def held(self) -> int:
-        """About what it takes while it waits [bytes]."""
-        held = len(self.payload) + len(self.topic) + len(self.content_type)
-        for key, value in self.properties.items():
-            held += len(key) + len(value) + _PAIR
-        return held
+    held: int = 0  # bytes that it takes while it waits, about
 
 
 def varint(value: int) -> bytes:
@@ -195,7 +188,10 @@ def message(data: bytes, first: int, body: int, stop: int, generation: int) -> M
             content_type, properties, excess = known(data[at:payload_at])
     if payload_at > stop:
         raise PacketError(f"a header of {payload_at - body} bytes in {stop - body}")
-    return Message(topic, data[payload_at:stop], content_type, properties, delivery, excess)
+    held = stop - body
+    if properties:
+        held += _PAIR * len(properties)
+    return Message(topic, data[payload_at:stop], content_type, properties, delivery, excess, held)
 
 
 def acknowledgements(mids: Iterable[int]) -> bytes:

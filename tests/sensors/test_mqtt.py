@@ -10,6 +10,7 @@ import pytest
 
 from sensors.errors import BrokerError
 from sensors.mqtt import Message, MqttSettings, MqttSource
+from sensors.mqtt_client import _session
 from sensors.mqtt_packets import CONNACK, DISCONNECT, PUBLISH, publish
 from sensors.publisher import Publisher
 from tests.brokers import SUBSCRIBE, Broker, Certificate, FakeBroker, free_port
@@ -229,8 +230,9 @@ async def test_a_stalled_consumer_holds_the_window_and_loses_nothing(tmp_path: P
             assert source.connections == 1
 
 
-@pytest.mark.parametrize(("size", "held"), [(996, 11), (997, 10), (998, 10)])  # and the topic
+@pytest.mark.parametrize(("size", "held"), [(991, 11), (992, 10), (993, 10)])
 async def test_the_window_is_bounded_in_bytes_too(tmp_path: Path, size: int, held: int) -> None:
+    """A packet has 8 bytes more."""
     with Broker(tmp_path) as broker:
         narrow = settings(broker.port, max_inflight_bytes=10_000)
         async with ready(narrow) as source, publisher(broker.port) as p:
@@ -516,3 +518,10 @@ async def test_filters_beside_may_be_refused(log: Log) -> None:
     ):
         await asyncio.wait_for(s.ready(), LIMIT_S)
         assert log.errors == []
+
+
+def test_the_broker_is_told_how_much_may_be_on_its_way() -> None:
+    told = _session(MqttSettings()).json()  # type: ignore[no-untyped-call]  # paho's
+    assert (told["ReceiveMaximum"], told["MaximumPacketSize"]) == (20_000, 17 << 20)
+    most = _session(MqttSettings(max_inflight_messages=10**6)).json()  # type: ignore[no-untyped-call]  # paho's
+    assert most["ReceiveMaximum"] == 65_535

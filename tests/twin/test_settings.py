@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from twin.errors import SettingsError
+from twin.serving import outgoing_settings
 from twin.settings import settings
 
 
@@ -111,3 +112,18 @@ def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
 
 def test_the_example_settings_can_be_read() -> None:
     assert settings(Path(__file__).parents[2] / "deploy" / "twin.example.toml")
+
+
+def test_states_may_leave_as_another_user(tmp_path: Path) -> None:
+    """A broker that gives each user one client id would have the two connections fight."""
+    (tmp_path / "secret").write_text("s3cret\n")
+    shared = settings(mqtt={"username": "twin", "password": "one"})
+    found = outgoing_settings(shared)
+    assert (found.client_id, found.username, found.password) == ("twin-out", "twin", "one")
+    table = {"username": "twin", "password": "one", "out_username": "twin-out"}
+    own = settings(mqtt={**table, "out_password_file": tmp_path / "secret"})
+    found = outgoing_settings(own)
+    assert (found.client_id, found.username, found.password) == ("twin-out", "twin-out", "s3cret")
+    missing = settings(mqtt={**table, "out_password_file": tmp_path / "missing"})
+    with pytest.raises(SettingsError, match=r"mqtt\.out_password_file .*missing cannot be read"):
+        outgoing_settings(missing)
