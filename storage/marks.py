@@ -203,7 +203,8 @@ class Marks:
         key = (entry.component, entry.source, entry.boot)
         mark, group = self._marks.get(key), group_of(key)
         before = self._marks.get(group) if mark is None and group is not None else None
-        return entry.t_ns <= max(mark.since_ns if mark else 0, before.latest_ns if before else 0)
+        since_ns = max(mark.since_ns if mark else 0, before.latest_ns if before else 0)
+        return bool(since_ns) and entry.t_ns <= since_ns
 
     def judgement(self, entries: Sequence[Entry]) -> Judgement:
         """Who is new, first come, first served; changes nothing."""
@@ -338,7 +339,7 @@ class _Judge:
 
 def _next(mark: Mark, entry: Entry) -> Verdict:
     """What a message means to a stream that is known."""
-    if entry.t_ns <= mark.since_ns:
+    if mark.since_ns and entry.t_ns <= mark.since_ns:
         return Verdict(Outcome.BEHIND, mark)
     found = verdict(mark, entry.seq)
     if not mark.latest_ns or entry.t_ns <= mark.latest_ns or found.outcome is not Outcome.ACCEPTED:

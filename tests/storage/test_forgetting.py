@@ -168,3 +168,11 @@ def test_few_streams_are_written_as_earlier_releases_read_them(tmp_path: Path) -
         outcomes(journal, *(sent(boot, t_ns=boot) for boot in range(KEPT)))
         assert {mark[4:] for _, mark in journal.marks_of(PART)} == {((), 0, 0)}
         assert FORGOTTEN not in {source for (source, _), _ in journal.marks_of(PART)}
+
+
+def test_lines_without_a_time_are_judged_as_ever(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        timeless = [sent(1, seq, t_ns=-NOW) for seq in (0, 1, 1)]
+        accepted = [Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.DUPLICATE]
+        assert outcomes(journal, *timeless) == accepted
+        assert outcomes(journal, sent(1, 2, t_ns=-NOW)) == [Outcome.ACCEPTED]
