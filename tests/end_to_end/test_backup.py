@@ -61,7 +61,7 @@ def test_a_store_that_is_lost_comes_back_from_its_backup(tmp_path: Path) -> None
         twin.start()
         twin.until(lambda: subscribed(broker), "subscribes")
         sent = []
-        with Stream(broker.port, traffic, pause_s=0.05) as stream:
+        with Stream(broker.port, traffic, pause_s=0.3) as stream:
             twin.until(lambda: twin.journal_end() > 300, "keeps lines")
             killed_in_the_middle(twin.data, tmp_path / "backup")
             said = done("backup", tmp_path / "backup", "--data-dir", twin.data)
