@@ -555,6 +555,23 @@ def test_what_is_sent_again_after_a_restore_is_taken_once(
         assert_same(recovered(store, CLOCK).fleet, expected)
 
 
+def test_an_older_journal_alone_is_not_put_back_unnoticed(
+    hall: Hall, tmp_path: Path, backup: Path
+) -> None:
+    """With its seal it is in itself as it was; the states beside it are of lines that it lacks."""
+    hall.minutes(5)
+    hall.checkpoint()
+    hall.checkpoint()
+    hall.store.close()
+    for name in (JOURNAL, "journal.mark"):
+        shutil.copy(backup / name, tmp_path / "data" / name)
+    with (
+        Store(tmp_path / "data") as store,
+        pytest.raises(CorruptError, match=r"ends at line 96.*of line 0*106.*twin salvage"),
+    ):
+        recovered(store, CLOCK)
+
+
 def test_a_backup_of_a_later_release_says_which(
     tmp_path: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
