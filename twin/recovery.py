@@ -60,9 +60,8 @@ def recovered(
 
 def _recovered(store: Store, clock: Clock, progress: Callable[[int, int], None]) -> Recovered:
     progress(0, store.journal.end)
-    if store.damage or not store.journal.end:
-        with remedied(store.directory):
-            require_no_later_state(store)
+    with remedied(store.directory):
+        require_no_later_state(store)
     damage = [*store.damage, *mended_trajectory(store)]
     try:
         return _replayed(store, _starting_point(store, damage), clock, progress, damage)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import store_copy
+from storage import pieces, store_copy
 from storage.catalogue import Checkpoint
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.images import LENT
@@ -248,7 +248,7 @@ def test_a_trajectory_that_is_exchanged_meanwhile_is_copied_again(
     """As when the service has caught up with late data."""
     tries = count(1)
     rest = store_copy._rest
-    monkeypatch.setattr(store_copy.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
 
     def exchanged(*args: object, **named: object) -> Iterator[str]:
         yield from rest(*args, **named)  # type: ignore[arg-type]
@@ -264,7 +264,7 @@ def test_a_trajectory_that_is_exchanged_meanwhile_is_copied_again(
 def test_one_that_is_exchanged_again_and_again_is_not_copied(
     hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_copy.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(JournalCopy, "generation", lambda _: 1)
     with pytest.raises(UnavailableError, match="try again later"):
         backed_up(tmp_path / "data", tmp_path / "backup")
@@ -355,7 +355,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(
 def test_a_disk_that_does_not_keep_what_it_is_given_is_told(
     hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = store_copy.sync_tree
+    whole = pieces.sync_tree
 
     def flipping(directory: Path) -> None:
         flip(next((directory / "checkpoints").iterdir()), 100)
@@ -553,6 +553,23 @@ def test_what_is_sent_again_after_a_restore_is_taken_once(
         outcomes = store.journal.append(entries, now_ns=T0).outcomes
         assert [o.value for o in outcomes] == ["duplicate"] * 94 + ["accepted"] * 18
         assert_same(recovered(store, CLOCK).fleet, expected)
+
+
+def test_an_older_journal_alone_is_not_put_back_unnoticed(
+    hall: Hall, tmp_path: Path, backup: Path
+) -> None:
+    """With its seal it is in itself as it was; the states beside it are of lines that it lacks."""
+    hall.minutes(5)
+    hall.checkpoint()
+    hall.checkpoint()
+    hall.store.close()
+    for name in (JOURNAL, "journal.mark"):
+        shutil.copy(backup / name, tmp_path / "data" / name)
+    with (
+        Store(tmp_path / "data") as store,
+        pytest.raises(CorruptError, match=r"ends at line 96.*of line 0*106.*twin salvage"),
+    ):
+        recovered(store, CLOCK)
 
 
 def test_a_backup_of_a_later_release_says_which(
