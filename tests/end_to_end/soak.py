@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ class Census:
         self.environment = {counted.ASK: str(self._ask), counted.ANSWER: str(self._answer)}
         self.kinds: dict[str, int] = {}
 
-    def taken(self) -> Mapping[str, float]:
+    def taken(self) -> Row:
         """The counts of now."""
         self._answer.unlink(missing_ok=True)
         self._ask.touch()
