@@ -34,7 +34,7 @@ CHURNED = 10  # that come and go
 LISTENERS = 4
 START_S = 240.0  # on a machine that others use too
 BEHIND_S = 120.0  # for what was sent to become durable
-CENSUS_S = 10.0
+CENSUS_S = 60.0
 STORAGE = "flush_every_s = 20.0\ncheckpoint_every_s = 30.0"  # each often
 PART: dict[str, Any] = {
     "material": "2024-t3-walker",
