@@ -5,6 +5,7 @@ Imports are most of what a start costs. Whoever kills hundreds of times pays for
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 POLL_S = 0.01
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Child:
@@ -101,6 +103,7 @@ def _live(options: Sequence[str], log: str) -> None:
     """Become `twin`; never returns."""
     from twin.cli import app
 
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # whoever asked may be gone
     nothing, said = os.open(os.devnull, os.O_RDWR), os.open(log, os.O_WRONLY | os.O_APPEND)
     for to, where in ((0, nothing), (1, nothing), (2, said)):
         os.dup2(where, to)
