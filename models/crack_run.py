@@ -23,17 +23,11 @@ from models.scalar_laws import GEOMETRY, LAW, LIMIT, RETARDATION, TABLES, TOUGHN
 from models.tables import TableGeometry, TableLaw
 from models.tree import leaves
 
-SOURCES = (
-    "crack_cycle",
-    "crack_walk",
-    "exposure",
-    "integration",
-    "rainflow",
-    "retardation",
-    "scalar_geometry",
-    "scalar_laws",
+COMPILED = (
+    "crack_cycle", "crack_walk", "exposure", "rainflow", "scalar_geometry", "scalar_laws",
     "scalar_retardation",
-)
+)  # fmt: skip
+CONSTANTS = ("geometry", "hole_factors", "integration", "laws", "retardation", "tables")
 
 
 class Along(NamedTuple):
@@ -44,8 +38,11 @@ class Along(NamedTuple):
 
 
 def _stamp() -> int:
-    """A number of the sources: numba's cache looks at the file of the function alone."""
-    texts = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in SOURCES)
+    """A number of the sources, so that after a release nothing old is found in the cache.
+
+    Numba looks at the file of a function alone, and not at what it calls elsewhere.
+    """
+    texts = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in COMPILED + CONSTANTS)
     return int.from_bytes(hashlib.sha256(b"".join(texts)).digest()[:7], "big")
 
 
@@ -208,14 +205,14 @@ def _tables(state: CrackState) -> list[Tensor]:
 
 
 def _messages(load: CrackLoad, row: Tensor) -> Messages:
-    columns = [leaf.to(torch.float64) for leaf in load.blocks[:5]]
+    real, whole = torch.float64, torch.int64
     return Messages(
         _array(row),
-        _array(load.t_ns),
-        _array(load.samples.to(torch.float64)),
-        _array(load.companion.to(torch.float64)),
-        _array(load.sample_offset),
+        _array(load.t_ns.to(whole)),
+        _array(load.samples.to(real)),
+        _array(load.companion.to(real)),
+        _array(load.sample_offset.to(whole)),
         _array(load.continues),
-        torch.stack(columns, 1).numpy(),
-        _array(load.blocks.offset),
+        torch.stack([leaf.to(real) for leaf in load.blocks[:5]], 1).numpy(),
+        _array(load.blocks.offset.to(whole)),
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from models.crack import CrackLoad, CrackState, CrackStepper, inspection_load, no_load
+import models
+from models.crack import CrackLoad, CrackState, CrackStepper, inspection_load, no_load, warm
 from models.crack_load import series_of
+from models.crack_run import COMPILED, CONSTANTS, _walked
 from models.geometry import CentreCrack, EdgeCrack, HoleCrack
 from models.rainflow import Cycles
 from models.retardation import NoRetardation, Retardation
@@ -210,3 +214,26 @@ def test_noise_grows_the_same_wherever_it_is_cut(retardation: Retardation) -> No
     whole, *cut = (length(after_mpa(by, samples, n)) for n in (None, 100, 7, 1))
     assert whole > 10.05
     assert [x - 10.0 for x in cut] == pytest.approx([whole - 10.0] * 3, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_a_change_to_any_source_of_what_is_compiled_is_noticed(name: str) -> None:
+    tree = ast.parse(Path(models.__file__).with_name(f"{name}.py").read_text())
+    found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    needed = {module.removeprefix("models.") for module in found if module and "models." in module}
+    assert needed <= {*COMPILED, *CONSTANTS}
+
+
+def test_one_compilation_serves_every_stepper_and_layout() -> None:
+    warm()
+    load, row = messages(4)
+    narrow = load._replace(
+        samples=load.samples.to(torch.float32),
+        companion=torch.stack((load.companion, load.companion), 1)[:, 0],
+        sample_offset=load.sample_offset.to(torch.int32),
+        continues=torch.tensor([True]).expand(MESSAGES),
+    )
+    for by in CASES.values():
+        by.run(by.init(PARTS), load, row)
+        by.run(by.init(PARTS), narrow, row)
+    assert len(_walked.signatures) == 1
