@@ -23,6 +23,8 @@ from twin.checking import checked
 FLEET = [table for table in fleet(3) if table["geometry"]["kind"] != "plate"]
 NAMES = [table["name"] for table in FLEET]
 
+PATIENT_S = 180.0
+
 
 def command(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -83,7 +85,7 @@ def test_a_store_that_is_lost_comes_back_from_its_backup(tmp_path: Path) -> None
         part.sent = _observed(tmp_path / "restored")
         found = findings(tmp_path / "restored", part, twin.clock)
         assert (found.faults, found.damage) == ([], [])  # as one fold of its lines, to the bit
-        twin.start()
+        twin.start(PATIENT_S)
         assert twin.events("damage_found") == []
         again = Again(traffic)
         with Stream(broker.port, again, pause_s=0.0) as stream:  # type: ignore[arg-type]
