@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -236,4 +237,4 @@ def test_one_compilation_serves_every_stepper_and_layout() -> None:
     for by in CASES.values():
         by.run(by.init(PARTS), load, row)
         by.run(by.init(PARTS), narrow, row)
-    assert len(_walked.signatures) == 1
+    assert len(cast(Any, _walked).signatures) == 1
