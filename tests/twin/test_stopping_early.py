@@ -29,11 +29,11 @@ async def test_a_stop_ends_a_recovery_before_the_store_is_let_go(
     fill(tmp_path / "data", list(range(LINES - 1)))
     begun, goes = threading.Event(), list[int]()
 
-    def slow(*args: Any) -> Any:
+    def slow(*args: Any, **named: Any) -> Any:
         goes.append(len(args[1]))
         begun.set()
         time.sleep(0.05)
-        return folded(*args)
+        return folded(*args, **named)
 
     monkeypatch.setattr(recovery, "folded", slow)
     monkeypatch.setattr(recovery, "LINES_A_FOLD", 1)
@@ -55,9 +55,9 @@ def test_a_stop_ends_the_fold_of_another_order_as_well(
     monkeypatch.setattr(refolding, "LINES_A_FOLD", 1)
     folds = list[int]()
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **named: Any) -> Any:
         folds.append(1)
-        return folded(*args)
+        return folded(*args, **named)
 
     monkeypatch.setattr(refolding, "folded", counted)
     clock = clock_of(chosen())
