@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 GO_S = 0.5  # that one go is to take
-FIRST, FASTER = 250, 4  # lines of the first go, and how much larger than one the next may be
+FIRST, FASTER = 16, 4  # lines of the first go, and how much larger than one the next may be
 
 
 class Pace:

@@ -209,6 +209,7 @@ class Service:
         """Make durable what was read, step what takes no time, flush and checkpoint."""
         self.ready.clear()  # from now on HTTP says 503
         self.is_stopping = True
+        await self.stepping.stop()
         await self.backfill.close()
         if not committing.done() and self.committer.is_available:
             await _done_by(committing, self.committer.drain(), FAREWELL_S)

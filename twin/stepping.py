@@ -74,6 +74,7 @@ class Stepping:
         self._pace = Pace(LINES_AT_ONCE)
         self._advanced = asyncio.Condition()
         self._lagging = asyncio.Event()
+        self._is_stopping = False
 
     @property
     def unstepped(self) -> int:
@@ -103,10 +104,15 @@ class Stepping:
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:
-        """Nothing is folded meanwhile, and nobody is behind."""
+        """Nothing is folded meanwhile, and nobody is behind.
+
+        Raises UnavailableError once the service stops.
+        """
         while True:
             async with self._advanced:
-                await self._advanced.wait_for(lambda: not self.laggards)
+                await self._advanced.wait_for(lambda: self._is_stopping or not self.laggards)
+            if self._is_stopping:
+                raise UnavailableError("the service is stopping")
             async with self.folding:
                 if not self.laggards:
                     yield
@@ -115,6 +121,11 @@ class Stepping:
     async def begin(self, fleet: Fleet) -> None:
         """Go on from a fleet; who waited for an offset that it knows is told."""
         self.fleet = fleet
+        await self._tell()
+
+    async def stop(self) -> None:
+        """Keep nobody waiting any more for all to be equally far."""
+        self._is_stopping = True
         await self._tell()
 
     def close(self) -> None:

@@ -164,4 +164,6 @@ async def test_a_retained_message_waits_for_who_comes_later(tmp_path: Path) -> N
         async with Publisher(settings(broker.port)) as p:
             await p.publish("t/state", b"5", retain=True)
         async with ready(dataclasses.replace(settings(broker.port), client_id="late")) as source:
-            assert await taken(source, 1) == [Message("t/state", b"5", token=1 << 18 | 1 << 2 | 1)]
+            assert await taken(source, 1) == [
+                Message("t/state", b"5", token=1 << 18 | 1 << 2 | 1, held=13)
+            ]

@@ -47,3 +47,22 @@ async def test_forgotten_streams_are_counted_and_what_they_send_again_is_refused
         known = await home.json(f"components/{PRESS}/sources")
         assert known["total"] == 5
         assert {source["source"] for source in known["sources"]} == {"ndt"}
+
+
+async def test_an_inspection_by_http_that_may_be_here_already_is_refused_and_no_duplicate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was dropped, and answered as if it had been taken before."""
+    monkeypatch.setattr("storage.forgetting.KEPT", 2)
+    monkeypatch.setattr("storage.forgetting.MOST", 3)
+    async with house(tmp_path / "data") as home:
+        await home.register(PRESS)
+        path = f"/api/v1/components/{PRESS}/inspections"
+        for second in range(10):
+            body = {"crack_length": 4.0, "unit": "mm", "time": f"2026-01-01T00:01:{second:02d}Z"}
+            assert (await home.http.post(path, json=body)).status_code == 201
+        late = {"crack_length": 5.0, "unit": "mm", "time": "2026-01-01T00:00:30Z"}
+        answer = await home.http.post(path, json=late)
+        assert answer.status_code == 409
+        assert "nothing is done" in answer.json()["detail"]
+        assert home.service.committer.end == 11

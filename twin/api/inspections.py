@@ -77,6 +77,13 @@ def add_inspections(app: FastAPI, context: Context) -> None:
                 f"Idempotency-Key {idempotency_key!r} was used for another inspection of "
                 f"{found.name}: nothing is done, send this one under a key of its own",
             )
+        if outcome is Outcome.BEHIND:
+            raise ProblemError(
+                "conflict",
+                f"this inspection of {found.name} cannot be told from one that was taken: the keys "
+                "of so many later ones have come since that those of its time are not remembered; "
+                "nothing is done",
+            )
         return _answer(context, observation, outcome)
 
 
