@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from models.crack import CrackStepper, belief, blocks, spectrum_load
+from models.crack import CrackState, CrackStepper, belief, blocks, spectrum_load
+from models.crack_growth import lanes
 from models.crack_joint import joint
+from models.crack_state import limit_of
 from models.effort import EffortError, at_most
 from models.geometry import GEOMETRIES
-from models.integration import STRIDE, strides
+from models.integration import STRIDE, advanced, strides
 from models.laws import Nasgro4Law, NasgroLaw, closure
+from models.rainflow import Cycles
 from models.tables import TableLaw
 from twin.cohort import TROUBLE, AnyStepper, beginnings, layout, out_of_memory, stepped
 from twin.component import PlateParameters, Registration
@@ -203,10 +206,18 @@ def _live(steppers: Sequence[AnyStepper]) -> None:
         return
     for span, ratio in LIVES:
         mean = 0.5 * span * (1.0 + ratio) / (1.0 - ratio)
-        rows = [[[span, mean, 1e15]]] * len(steppers)
-        load = spectrum_load(torch.ones(len(rows), dtype=torch.int64), blocks(rows))
+        state = cast(CrackState, beginnings(steppers))
         with at_most(MOST_STRIDES):
-            stepped(steppers[0], beginnings(steppers), load)
+            lived(state, blocks([[[span, mean, 1e15]]] * len(steppers)))
+
+
+def lived(state: CrackState, cycles: Cycles) -> Tensor:
+    """Whether cracks (n·p,) break under cycles that all act together.
+
+    By the form of the integration that counts its strides; steps take the same ones, in compiled
+    code that counts none.
+    """
+    return advanced(state.length.reshape(-1), lanes(state, cycles), limit_of(state)).broken
 
 
 def _grown(steppers: Sequence[AnyStepper]) -> Tensor:

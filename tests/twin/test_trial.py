@@ -26,7 +26,7 @@ from models.retardation import RETARDATIONS
 from tests.twin.fleets import registration
 from twin.cohort import stepped
 from twin.component import Registration
-from twin.trial import MOST_STRIDES, doubtful, trial
+from twin.trial import MOST_STRIDES, doubtful, lived, trial
 
 EXTREMES = (
     -1e15,
@@ -168,12 +168,15 @@ def test_the_bound_is_a_count_and_that_of_the_stepper() -> None:
     """So many strides take a crack to the end, whatever drives it, and not one more."""
     wanted = registration(geometry={"kind": "edge_crack", "W": 0.1}, crack_length=1e-5)
     stepper, most = wanted.stepper(), strides(1e-5, wanted.longest)
-    load = spectrum_load(torch.ones(1, dtype=torch.int64), blocks([[[1e8, 6e7, 1e15]]]))
+    state, cycles = stepper.init(1), blocks([[[1e8, 6e7, 1e15]]])
+    assert isinstance(state, CrackState)
     with at_most(most):
-        assert bool(stepped(stepper, stepper.init(1), load).fractured)
+        assert bool(lived(state, cycles))
     with pytest.raises(EffortError), at_most(most // 2):
-        stepped(stepper, stepper.init(1), load)
-    assert bool(stepped(stepper, stepper.init(1), load).fractured)  # elsewhere none are counted
+        lived(state, cycles)
+    assert bool(lived(state, cycles))  # elsewhere none are counted
+    load = spectrum_load(torch.ones(1, dtype=torch.int64), cycles)
+    assert bool(stepped(stepper, state, load).fractured)
 
 
 def test_what_passes_takes_few_strides_whatever_its_law() -> None:
@@ -192,7 +195,8 @@ def test_what_passes_takes_few_strides_whatever_its_law() -> None:
         taken += 1
         stepper = wanted.stepper()
         for span in (1e6, 3e7, 1e9):
-            load = spectrum_load(torch.ones(1, dtype=torch.int64), blocks([[[span, span, 1e9]]]))
+            state = stepper.init(1)
+            assert isinstance(state, CrackState)
             with at_most(MOST_STRIDES):
-                stepped(stepper, stepper.init(1), load)
+                lived(state, blocks([[[span, span, 1e9]]]))
     assert taken >= 5
