@@ -27,6 +27,7 @@ ZONES: dict[str, float] = {  # r / (K_max/σ_y)² [1]
 }
 
 RESOLUTION = 1.0 / 32.0  # longest stride inside an overload zone, in sizes of that zone
+ALIKE = 1e-12  # rounding of a peak that is itself the overload: it is not lowered by itself
 TINY = 1e-30  # keeps 0/0 away where there was no overload yet
 
 
@@ -185,7 +186,7 @@ class GeneralisedWillenborg:
         """Growth [m/cycle], retarded."""
         alone = law(K_max * (1.0 - R), R, a)
         phi = ((1.0 - self.K_th / K_max.clamp(min=TINY)) / (self.S_ol - 1.0)).clamp(0.0, 1.0)
-        K_red = (phi * (felt - K_max)).clamp(min=0.0)
+        K_red = torch.where(felt > K_max * (1.0 + ALIKE), phi * (felt - K_max), 0.0)
         top = (K_max - K_red).clamp(min=0.0)
         floor = torch.as_tensor(self.floor, dtype=top.dtype, device=top.device)
         bottom = torch.minimum(torch.maximum(R * K_max - K_red, floor), top)

@@ -11,6 +11,7 @@ from numba import njit
 
 from models.rainflow import Floats
 from models.retardation import (
+    ALIKE,
     RESOLUTION,
     TINY,
     GeneralisedWillenborg,
@@ -59,7 +60,7 @@ def retarded(kinds: Kinds, c: Floats, K_max: float, R: float, a: float, feels: f
         own = zone(model, c, K_max)
         return (own / feels) ** c[r] * alone if own < feels else alone
     phi = min(max((1.0 - c[r + 3] / max(K_max, TINY)) / (c[r + 2] - 1.0), 0.0), 1.0)
-    K_red = max(phi * (feels - K_max), 0.0)
+    K_red = phi * (feels - K_max) if feels > K_max * (1.0 + ALIKE) else 0.0
     if not (K_red > 0.0 and alone < math.inf):
         return alone
     top = max(K_max - K_red, 0.0)

@@ -13,12 +13,20 @@ import torch
 from torch import Tensor
 
 import models
-from models.crack import CrackLoad, CrackState, CrackStepper, inspection_load, no_load, warm
+from models.crack import (
+    CrackLoad,
+    CrackState,
+    CrackStepper,
+    inspection_load,
+    no_load,
+    series_load,
+    warm,
+)
 from models.crack_load import series_of
 from models.crack_run import COMPILED, CONSTANTS, _walked
 from models.geometry import CentreCrack, EdgeCrack, HoleCrack
 from models.rainflow import Cycles
-from models.retardation import NoRetardation, Retardation
+from models.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Retardation
 from models.tree import joined, leaves, rows, with_rows
 from tests.laws.test_steppers import (
     BETA,
@@ -238,3 +246,21 @@ def test_one_compilation_serves_every_stepper_and_layout() -> None:
         by.run(by.init(PARTS), load, row)
         by.run(by.init(PARTS), narrow, row)
     assert len(cast(Any, _walked).signatures) == 1
+
+
+def test_no_peak_is_lowered_by_itself() -> None:
+    """By the last bit of a peak its half cycle down to compression lost the compression."""
+    rng = np.random.default_rng(4)
+    willenborg = GeneralisedWillenborg(365e6, ZONES["plane_strain"], S_ol=3.0, K_th=3e6)
+    n = 400
+    pairs = np.stack((rng.uniform(1.0e8, 1.4e8, n), rng.uniform(-8e7, -2e7, n)), 1)
+    series = list(torch.from_numpy(np.column_stack((np.zeros(n), pairs))))
+    load = series_load(torch.ones(n, dtype=torch.int64), series)
+    grown = [
+        by.step(by.init(n), load).length
+        for by in (
+            CrackStepper(NASGRO, EdgeCrack(0.06), how, a_0=0.012, a_limit=0.03)
+            for how in (willenborg, NoRetardation())
+        )
+    ]
+    assert torch.equal(*grown)
