@@ -55,7 +55,7 @@ class JournalCopy:
 
         A journal that is not in use has to stay so: its directory is locked.
         """
-        self._source, self._to, self._rest = source, to, rest
+        self._source, self._to, self._rest, self._is_in_use = source, to, rest, is_in_use
         self.damage: list[str] = []  # rows that are damaged in the source, and copied as they are
         self._commits, self._letters = -1, 0  # first of the last commit, and the last letter
         self._identity = _identity(source)
@@ -96,7 +96,7 @@ class JournalCopy:
         return self._translating(lambda: self._settled(meanwhile), self._source)
 
     def _settled(self, meanwhile: Callable[[Moment], T]) -> tuple[Moment, T]:
-        seal, _ = SealFile(self._source.with_suffix(SUFFIX)).read()
+        seal = self._seal()
         self._from.execute("BEGIN")
         try:
             self._from.execute("SELECT start FROM bounds").fetchone()  # now it stands still
@@ -115,6 +115,16 @@ class JournalCopy:
                 "gone; stop the service, and let twin check say what else is damaged"
             )
         return moment, done
+
+    def _seal(self) -> Seal | None:
+        """The seal of the source; what is wrong with it is damage, as the copy gets a good one."""
+        file = SealFile(self._source.with_suffix(SUFFIX))
+        seal, said = file.read()
+        if seal is None and not said and self._named("sealed", object):
+            said = [f"{file.path} is gone: whether all that was acknowledged is here is not known"]
+        if seal is None or not self._is_in_use:  # else it may just be written
+            self.damage += [text for text in said if text not in self.damage]
+        return seal
 
     def sealed(self, moment: Moment) -> None:
         """Write the seal of the copy, which says how far it goes."""

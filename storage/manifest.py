@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -18,6 +19,7 @@ from storage.errors import CorruptError, MissingError, StorageError
 MANIFEST = "manifest.json"
 FORM = 1  # raised by every change that an older program cannot read
 _SEAL = 65  # bytes of the last line
+_LATEST_NS = 2**63 - 1
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -33,10 +35,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     form: int = FORM
     release: str  # that made it
     source: str  # the directory that was copied
-    made_ns: int
+    made_ns: Annotated[int, msgspec.Meta(ge=0, le=_LATEST_NS)]
     start: int  # the first offset that is kept
     end: int  # the offset behind the last line
-    committed_ns: int  # when its last line was committed, 0 for none
+    committed_ns: Annotated[
+        int, msgspec.Meta(ge=0, le=_LATEST_NS)
+    ]  # when its last line was committed, 0 for none
     dead_letters: int  # the number of the last one
     rows: dict[str, int]  # of each group of the trajectory
     checkpoints: list[str]  # newest first
@@ -69,10 +73,13 @@ def read(directory: Path) -> Manifest:
     body, seal = data[:-_SEAL], data[-_SEAL:]
     if _seal(body) != seal:
         raise CorruptError(f"{path} is damaged: it is not what was written")
-    form = msgspec.json.decode(body, type=dict[str, object])["form"]
-    if form != FORM:
-        raise StorageError(f"{path} has form {form}, this program reads {FORM}")
-    return msgspec.json.decode(body, type=Manifest)
+    try:
+        form = msgspec.json.decode(body, type=dict[str, object]).get("form")
+        if form != FORM:
+            raise StorageError(f"{path} has form {form}, this program reads {FORM}")
+        return msgspec.json.decode(body, type=Manifest)
+    except msgspec.MsgspecError as exc:
+        raise CorruptError(f"{path} is no manifest of a backup: {exc}") from exc
 
 
 def _seal(body: bytes) -> bytes:

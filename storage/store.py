@@ -29,6 +29,23 @@ _LOCK_FILE = "lock"
 _TRAJECTORIES = "trajectories.zarr"
 
 
+def latest_state(directory: Path) -> int:
+    """The last line that any checkpoint in a directory is of, by their names; 0: of none."""
+    names = Checkpoints(directory / "checkpoints", is_look=True).names()
+    offsets = (name.split("-")[0] for name in names)
+    return max((int(offset) for offset in offsets if offset.isdecimal()), default=0)
+
+
+def beyond(reached: int, end: int) -> str | None:
+    """What is lost where a checkpoint is of a line behind the end of the journal."""
+    if reached <= end:
+        return None
+    return (
+        f"the journal ends at line {end}, and there is a checkpoint of line {reached}: what was "
+        "acknowledged between them is gone, with its log or because an older one was put back"
+    )
+
+
 class Store:
     """Journal, trajectories, images and checkpoints under one directory."""
 
@@ -103,6 +120,8 @@ class Store:
         """Everything that is wrong on disk, by where it is; reads all of it."""
         found = {"journal": self.journal.verify(), "trajectory": list[str]()}
         found["journal"] += [text for text in self.damage if text not in self.journal.damage]
+        if (lost := beyond(latest_state(self.directory), self.journal.end)) is not None:
+            found["journal"].append(f"{self.directory / JOURNAL}: {lost}")
         known = self.journal.catalogue.arrays()
         for name in sorted({*self.trajectories.groups(), *self.trajectories.copies(), *known}):
             found["trajectory"] += self._of_group(name, known.get(name, 0))

@@ -21,7 +21,7 @@ from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
 from storage.manifest import Item, Manifest
 from storage.pieces import read_back
-from storage.store import JOURNAL
+from storage.store import JOURNAL, beyond, latest_state
 from storage.store_copy import Copied, copied_store
 from storage.swapping import holds_store
 from twin.checking import checked
@@ -45,8 +45,11 @@ def backed_up(directory: Path, to: Path) -> dict[str, Any]:
     if not (directory / JOURNAL).is_file():
         raise CorruptError(f"{directory / JOURNAL} is gone: twin check says what is left")
     _require_place(directory, to)
+    reached = latest_state(directory)  # before the copy: the service may go on
     with _aside(to) as aside:
         copied = copied_store(directory, aside)
+        if lost := beyond(reached, copied.moment.end):
+            raise CorruptError(f"{directory / JOURNAL}: {lost}: twin check says what is left")
         found = _looked_at(aside, to, directory, copied)
         made = _manifest(directory, aside, copied, found["problems"])
         manifest.write(aside, made)
@@ -86,6 +89,7 @@ def _require_place(directory: Path, to: Path) -> None:
 def _aside(to: Path) -> Iterator[Path]:
     """A directory beside the place of a backup, which is gone afterwards if it is still there."""
     aside = to.with_name(to.name + UNFINISHED)
+    _require_own(aside)
     with disk():
         aside.mkdir(exist_ok=True)
         descriptor = os.open(aside / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -102,6 +106,19 @@ def _aside(to: Path) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
     finally:
         os.close(descriptor)
+
+
+def _require_own(aside: Path) -> None:
+    """Raises SettingsError for what no backup has left: it is not to be removed."""
+    if not os.path.lexists(aside):
+        return
+    is_place = aside.is_dir() and not aside.is_symlink()
+    if is_place and ((aside / _LOCK).is_file() or not any(aside.iterdir())):
+        return
+    raise SettingsError(
+        f"{aside} is there, and no backup has left it: a backup is made under that name before it "
+        "gets its own. Move it away, or name another place"
+    )
 
 
 def _emptied(aside: Path) -> None:

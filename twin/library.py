@@ -175,6 +175,8 @@ def _created(order: Order, identity: dict[str, Any]) -> None:
     """An empty library, which is there as a whole or not at all."""
     aside = order.path.with_name(order.path.name + ASIDE)
     if aside.exists():  # of a build that was killed right here
+        if aside.is_symlink() or (any(aside.iterdir()) and not (aside / "zarr.json").is_file()):
+            raise ConflictError(f"{aside} is there, and no build has left it: move it away")
         shutil.rmtree(aside)
     title = {"title": f"Digital library {order.name}", "command": order.command()}
     group = zarr.open_group(aside, mode="w-", attributes={**title, **identity, "committed": 0})

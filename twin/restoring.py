@@ -48,6 +48,8 @@ def restored(backup: Path, directory: Path, lost: Path | None = None) -> dict[st
     made = manifest.read(backup)
     _require_release(backup, made)
     place = directory.absolute()
+    if place.resolve().is_relative_to(backup.resolve()):
+        raise SettingsError(f"{place} is within the backup {backup}, which has to stay as it is")
     _require_free(place)
     beside = place.with_name(place.name + LOST)
     lost = lost or (beside if beside.is_dir() else None)
@@ -94,6 +96,8 @@ def _require_free(place: Path) -> None:
             f"{place} holds a store, and nothing is put over it. Move it away first: mv {place} "
             f"{place}{LOST}; what it had after the backup is told then"
         )
+    if place.is_symlink():
+        raise SettingsError(f"{place} is a link: name the directory {place.resolve()} itself")
     if os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
         raise SettingsError(f"{place} exists and is not an empty directory: move it away")
     if place.is_dir() and os.path.ismount(place):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -578,3 +579,89 @@ def test_a_backup_of_a_later_release_says_which(
     monkeypatch.setattr(restoring, "RELEASE", "0.0.1")
     with pytest.raises(StorageError, match=r"this is 0\.0\.1: restore it with"):
         restored(backup, tmp_path / "new")
+
+
+def test_what_no_backup_has_left_is_never_removed(tmp_path: Path, hall: Hall) -> None:
+    """The store itself was emptied, where it had the name of an unfinished backup."""
+    hall.minutes(3)
+    place = tmp_path / "bk"
+    aside = place.with_name(place.name + UNFINISHED)
+    store = tmp_path / "other"
+    shutil.copytree(tmp_path / "data", store)
+    for make in (lambda: store.rename(aside), lambda: aside.symlink_to(tmp_path / "data")):
+        make()
+        with pytest.raises(SettingsError, match="no backup has left it"):
+            backed_up(aside, place)
+        with pytest.raises(SettingsError, match="no backup has left it"):
+            backed_up(tmp_path / "data", place)
+        assert (aside / JOURNAL).is_file()
+        shutil.rmtree(aside) if not aside.is_symlink() else aside.unlink()
+    aside.mkdir()
+    (aside / "mine.txt").write_text("mine")
+    with pytest.raises(SettingsError, match="no backup has left it"):
+        backed_up(tmp_path / "data", place)
+    assert (aside / "mine.txt").read_text() == "mine"
+
+
+def copy_of(hall: Hall, tmp_path: Path) -> Path:
+    """A store as a SIGKILL leaves it: all lines are in the log."""
+    hall.minutes(12)
+    hall.checkpoint()
+    return Path(shutil.copytree(tmp_path / "data", tmp_path / "killed"))
+
+
+def test_a_log_and_a_mark_that_are_gone_together_are_told(tmp_path: Path, hall: Hall) -> None:
+    store = copy_of(hall, tmp_path)
+    (store / f"{JOURNAL}-wal").unlink()
+    (store / JOURNAL).with_suffix(".mark").unlink()
+    assert "there is a checkpoint of line" in " ".join(checked(store)["problems"])
+    with pytest.raises(CorruptError, match="there is a checkpoint of line"):
+        backed_up(store, tmp_path / "backup")
+    assert left(tmp_path) == ["killed"]
+
+
+def test_a_mark_that_is_gone_or_damaged_is_told_as_the_copy_has_a_good_one(
+    tmp_path: Path, hall: Hall
+) -> None:
+    store = copy_of(hall, tmp_path)
+    mark_file = (store / JOURNAL).with_suffix(".mark")
+    flip(mark_file, 2)
+    report = backed_up(store, tmp_path / "one")
+    assert any("slot" in text for text in report["problems"])
+    mark_file.unlink()
+    report = backed_up(store, tmp_path / "two")
+    assert any("is gone: whether all" in text for text in report["problems"])
+
+
+def test_a_store_is_put_neither_into_a_backup_nor_in_the_place_of_a_link(
+    tmp_path: Path, hall: Hall
+) -> None:
+    hall.minutes(3)
+    backup = tmp_path / "backup"
+    backed_up(tmp_path / "data", backup)
+    with pytest.raises(SettingsError, match="within the backup"):
+        restored(backup, backup / "data")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    with pytest.raises(SettingsError, match="is a link"):
+        restored(backup, tmp_path / "link")
+    restored(backup, tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    "change", [{"files": None}, {"form": None}, {"made_ns": 10**30}, {"rows": []}]
+)
+def test_a_manifest_that_somebody_has_edited_and_sealed_is_refused_in_a_sentence(
+    tmp_path: Path, hall: Hall, change: dict[str, object]
+) -> None:
+    hall.minutes(3)
+    backup = tmp_path / "backup"
+    backed_up(tmp_path / "data", backup)
+    path = backup / "manifest.json"
+    page = json.loads(path.read_bytes()[:-65])
+    page = {key: value for key, value in (page | change).items() if value is not None}
+    body = json.dumps(page).encode() + b"\n"
+    path.write_bytes(body + f"{hashlib.sha256(body).hexdigest()}\n".encode())
+    with pytest.raises(StorageError, match=r"manifest\.json"):
+        restored(backup, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
