@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,8 +22,14 @@ def disk() -> Iterator[None]:
         raise UnavailableError(f"the disk does not obey: {complaint(exc)}") from exc
 
 
-def make_directory(path: Path) -> None:
-    """Create a directory and those above it, and make their names durable."""
+def make_directory(path: Path, home: Path | None = None) -> None:
+    """Create a directory and those above it, and make their names durable.
+
+    With a `home`, which something in use lies in, only as long as that is there: what was moved
+    away while it was in use is not begun anew in its old place. Raises OSError.
+    """
+    if home is not None and not home.exists():
+        raise FileNotFoundError(errno.ENOENT, "it was moved or removed while in use", str(home))
     missing = [p for p in (path, *path.parents) if not p.exists()]
     for directory in reversed(missing):
         directory.mkdir(exist_ok=True)
@@ -69,15 +76,15 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
     sync_directory(path.parent)
 
 
-def prepare(files: Mapping[Path, bytes]) -> dict[Path, Path]:
-    """Write and fsync several files beside their places; where each lies.
+def prepare(files: Mapping[Path, bytes], home: Path) -> dict[Path, Path]:
+    """Write and fsync several files beside their places, if `home` is there; where each lies.
 
     A disk that fills up on the way leaves nothing behind.
     """
     asides: dict[Path, Path] = {}
     try:
         for path, data in files.items():
-            make_directory(path.parent)
+            make_directory(path.parent, home)
             asides[path] = write_aside(path, data)
     except OSError:
         for aside in asides.values():

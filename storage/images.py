@@ -70,7 +70,7 @@ class Images:
         try:
             if lent.is_new:
                 with disk():
-                    make_directory(path.parent)
+                    make_directory(path.parent, self._directory)
                     path.with_name(sha256 + LENT).write_text(str(since))  # durable with the image
             return self.put(data)
         except BaseException:
@@ -121,7 +121,7 @@ class Images:
             before = path.stat().st_size if path.exists() else None
             if before is not None and path.read_bytes() == data:
                 return sha256
-            make_directory(path.parent)
+            make_directory(path.parent, self._directory)
             write_whole(path, data)
         self._count += before is None
         self._size += len(data) - (before or 0)

@@ -19,7 +19,7 @@ import msgspec
 from storage.catalogue import Checkpoint, Component, Order
 from storage.commits import COLUMNS, commit_crc
 from storage.database import Row, create, inserted, translated
-from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.errors import CorruptError, UnavailableError
 from storage.log_mending import settled_log
 from storage.looking import looking
 from storage.seal import SUFFIX, Seal, SealFile
@@ -60,7 +60,9 @@ class JournalCopy:
         self._commits, self._letters = -1, 0  # first of the last commit, and the last letter
         self._identity = _identity(source)
         if not is_in_use and (said := _unsettled(source)):
-            raise CorruptError("; ".join(said))
+            raise CorruptError(
+                f"{'; '.join(said)}. Let twin serve start, which mends it, and make the backup then"
+            )
         self._from = self._translating(lambda: _opened(source, is_in_use=is_in_use), source)
         try:
             create(to)
@@ -246,7 +248,7 @@ class JournalCopy:
         try:
             return work()
         except sqlite3.Error as exc:
-            raise translated(exc, path) or StorageError(f"{path}: {exc}") from exc
+            raise translated(exc, path) or CorruptError(f"{path} is damaged: {exc}") from exc
 
 
 class _Writing:

@@ -32,5 +32,5 @@ def copied_aside(path: Path, data: Path) -> Path:
 
 def _place(path: Path, data: Path) -> Path:
     directory = data / QUARANTINE
-    make_directory(directory)
+    make_directory(directory, data)
     return directory / f"{path.name}.{time.time_ns()}"

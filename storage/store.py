@@ -24,7 +24,7 @@ from storage.trajectories import COPIES, Trajectories, copies_of
 LAYOUT = 1  # raised by every change that an older program cannot read
 
 JOURNAL = "journal.sqlite"
-_LAYOUT_FILE = "layout"
+LAYOUT_FILE = "layout"
 _LOCK_FILE = "lock"
 _TRAJECTORIES = "trajectories.zarr"
 
@@ -64,7 +64,7 @@ class Store:
             with disk():
                 make_directory(directory)
             stack.callback(os.close, _locked(directory / _LOCK_FILE))
-            known, said = _known_layout(directory / _LAYOUT_FILE)
+            known, said = _known_layout(directory / LAYOUT_FILE)
             _require_journal(directory, is_known=known or said is not None)
             self.journal = Journal(directory / JOURNAL)
             stack.callback(self.journal.close)
@@ -76,7 +76,7 @@ class Store:
             self.checkpoints = Checkpoints(directory / "checkpoints")
             if not known:  # last, so that a layout file means that there is a journal
                 with disk():
-                    write_whole(directory / _LAYOUT_FILE, f"{LAYOUT}\n".encode())
+                    write_whole(directory / LAYOUT_FILE, f"{LAYOUT}\n".encode())
                     self.journal.catalogue.put_layout(LAYOUT)
             self._stack = stack.pop_all()
 
@@ -85,7 +85,7 @@ class Store:
         with ExitStack() as stack:
             if (directory / _LOCK_FILE).exists():
                 stack.callback(os.close, _locked(directory / _LOCK_FILE))
-            known, said = _known_layout(directory / _LAYOUT_FILE)
+            known, said = _known_layout(directory / LAYOUT_FILE)
             _require_journal(directory, is_known=known or said is not None)
             self.journal = Journal(directory / JOURNAL, is_look=True)
             stack.callback(self.journal.close)
@@ -146,8 +146,9 @@ class Store:
 
     def set_group_aside(self, name: str) -> Path:
         """Put a group of the trajectory that cannot be read into quarantine; where it lies now."""
+        kept = set_aside(self.directory / _TRAJECTORIES / name, self.directory)
         self.trajectories.forget(name)
-        return set_aside(self.directory / _TRAJECTORIES / name, self.directory)
+        return kept
 
     def aside(self, generation: int) -> Trajectories:
         """An empty trajectory beside the one that counts, for another order of the journal."""
@@ -155,6 +156,7 @@ class Store:
         with disk():
             shutil.rmtree(path, ignore_errors=True)
             shutil.rmtree(copies_of(path), ignore_errors=True)
+            make_directory(path, self.directory)
         return Trajectories(path)
 
     def settle(self, generation: int) -> None:
@@ -257,7 +259,7 @@ def _require_journal(directory: Path, *, is_known: bool) -> None:
     )
     parts = [name for name in others if (directory / name).exists()]
     if is_known or parts:
-        left = ", ".join([*parts, *([_LAYOUT_FILE] if is_known else [])])
+        left = ", ".join([*parts, *([LAYOUT_FILE] if is_known else [])])
         raise CorruptError(
             f"{path} is gone, of the store that was here {left} is left: put the journal back "
             f"from a copy; to begin anew, move {directory} away"
@@ -278,7 +280,7 @@ def _layout_damage(said: str | None, journal: Journal, *, known: bool) -> list[s
 
     Raises StorageError for a layout of a newer release.
     """
-    path = journal.path.with_name(_LAYOUT_FILE)
+    path = journal.path.with_name(LAYOUT_FILE)
     wanted = journal.catalogue.layout()
     named = int(said) if said is not None and said.isdecimal() and said.isascii() else 0
     is_flipped = wanted == LAYOUT and (named ^ LAYOUT).bit_count() == 1  # of one digit

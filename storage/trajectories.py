@@ -244,13 +244,13 @@ class Trajectories:
                 if not path.exists() or path.read_bytes() != data:
                     if path.name == DOCUMENT and _is_whole(path, name):
                         continue  # the copy is that of the flush before
-                    make_directory(path.parent)
+                    make_directory(path.parent, self._path)
                     write_whole(path, data)
                     return path
         return None
 
     def forget(self, name: str) -> None:
-        """Let go of a group that is about to be moved away, and remove the copies of it."""
+        """Let go of a group that was moved away, and remove the copies of it."""
         self._groups.pop(name, None)
         self._written.pop(name, None)
         with disk():
@@ -343,7 +343,7 @@ class Trajectories:
         copies = self._copies_of(group, files)
         if is_opening:  # of an earlier release, or before a crash
             copies |= self._stale_copies(group)
-        ready = prepare({**files, **documents, **document, **copies})
+        ready = prepare({**files, **documents, **document, **copies}, self._path)
         with self._swapping:
             swap(ready, files)
             swap(ready, documents)

@@ -21,13 +21,14 @@ from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
 from storage.manifest import Item, Manifest
 from storage.pieces import read_back
-from storage.store import JOURNAL, beyond, latest_state
+from storage.store import JOURNAL, LAYOUT_FILE, beyond, latest_state
 from storage.store_copy import Copied, copied_store
 from storage.swapping import holds_store
 from twin.checking import checked
 from twin.errors import SettingsError
 from twin.lodging import absent
-from twin.release import latest
+from twin.release import FILE, latest
+from twin.remedies import remedied
 
 UNFINISHED = ".unfinished"  # the suffix of a backup that is being made
 _LOCK = "making"  # in it, locked as long as it is
@@ -46,7 +47,7 @@ def backed_up(directory: Path, to: Path) -> dict[str, Any]:
         raise CorruptError(f"{directory / JOURNAL} is gone: twin check says what is left")
     _require_place(directory, to)
     reached = latest_state(directory)  # before the copy: the service may go on
-    with _aside(to) as aside:
+    with _aside(to) as aside, remedied(directory):
         copied = copied_store(directory, aside)
         if lost := beyond(reached, copied.moment.end):
             raise CorruptError(f"{directory / JOURNAL}: {lost}: twin check says what is left")
@@ -139,12 +140,17 @@ def _looked_at(aside: Path, to: Path, directory: Path, copied: Copied) -> dict[s
     report = checked(aside)
     known = {text.removeprefix(f"{directory / JOURNAL}: ") for text in copied.damage}
     journal = report["problems"][: report["damaged"].get("journal", 0)]  # they come first
-    other = [t for t in journal if t.removeprefix(f"{aside / JOURNAL}: ") not in known]
+    beside = tuple(str(aside / name) for name in (LAYOUT_FILE, FILE))  # copied byte for byte
+    place = str(directory)
+    other = [
+        text
+        for text in journal
+        if text.removeprefix(f"{aside / JOURNAL}: ") not in known and not text.startswith(beside)
+    ]
     if other and not known:
         raise UnavailableError(f"the copy is not what was read: {other[0]}: try another disk")
-    here = [text.replace(str(aside), str(to)) for text in report["problems"]]
-    seen = set(here)
-    return report | {"problems": here + [text for text in copied.damage if text not in seen]}
+    said = (*report["problems"], *copied.damage)
+    return report | {"problems": list(dict.fromkeys(t.replace(str(aside), place) for t in said))}
 
 
 def _manifest(directory: Path, aside: Path, copied: Copied, damage: list[str]) -> Manifest:

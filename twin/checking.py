@@ -17,6 +17,7 @@ from storage.trajectories import Trajectories
 from twin.errors import SettingsError
 from twin.lines import OBSERVATION, line
 from twin.lodging import absent
+from twin.release import damage
 
 
 def checked(directory: Path) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def checked(directory: Path) -> dict[str, Any]:
     with store:
         found = store.findings()
         found["images"] += _absent(store)
+        found["journal"] += damage(directory)
         return {
             "directory": str(directory),
             "journal_lines": store.journal.end - store.journal.start,

@@ -16,7 +16,7 @@ from twin.cohort import Cohort, Feed, Watched, newcomers
 from twin.collecting import uncollected
 from twin.component import Component
 from twin.fleet import Clock, Fleet, Place
-from twin.watermark import FIRST, NEVER, Clocks
+from twin.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 
 # before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
 # before 5: turning points met no overload, classes of loads had no highest peak
@@ -83,6 +83,13 @@ def carried(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
             f"{FORMAT}"
         )
     return _fleet(values, _BEFORE | meta, is_other=True)
+
+
+def clock_in(page: bytes) -> Clock:
+    """The clock by which the rows of a state were recorded, but for what it is behind by."""
+    meta = msgspec.json.decode(page)
+    most = meta.get("max_jump_ns", MAX_JUMP_NS)
+    return Clock(meta["record_every_ns"], meta["lateness_ns"], most)
 
 
 # what earlier releases did not write

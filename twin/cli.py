@@ -12,8 +12,10 @@ import asyncio
 import json
 import math
 import os
+import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -321,7 +323,23 @@ def rebuild(
     from twin.serving import prepare
 
     prepare()
-    _print(run(read_settings(config), _directory(config, data_dir), out))
+    with _tidy():
+        where = _directory(config, data_dir)
+        _print(run(read_settings(config), where, out, is_told=config is not None))
+
+
+@contextmanager
+def _tidy() -> Iterator[None]:
+    """SIGTERM ends what is done as Ctrl-C does: what is half made is removed."""
+
+    def ended(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, ended)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _directory(config: Path | None, data_dir: Path | None) -> Path:
@@ -347,7 +365,8 @@ def salvage(
     from twin.serving import prepare
 
     prepare()
-    report = salvaged(_directory(config, data_dir), out)
+    with _tidy():
+        report = salvaged(_directory(config, data_dir), out)
     if json_output:
         _print(report)
     else:
@@ -366,7 +385,8 @@ def backup(
     from twin.backing_up import backed_up, told
 
     os.nice(NICE)  # what comes in goes first
-    report = backed_up(_directory(config, data_dir), to)
+    with _tidy():
+        report = backed_up(_directory(config, data_dir), to)
     if json_output:
         _print(report)
     else:
@@ -394,7 +414,8 @@ def restore(
 
     if data_dir is None and config is None:
         raise SettingsError("say where the store is to be: twin restore BACKUP DATA_DIR")
-    report = restored(backup, _directory(config, data_dir), lost)
+    with _tidy():
+        report = restored(backup, _directory(config, data_dir), lost)
     if json_output:
         _print(report)
     else:

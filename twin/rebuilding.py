@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from rich.progress import Progress
 
 from storage.catalogue import Checkpoint
 from storage.entry import Entry
+from storage.errors import StorageError
 from storage.store import Store
 from storage.swapping import beside, holds_store, settled, swap_in
 from twin.broker_session import FILE as SESSION
-from twin.checkpoint import metadata, tensors
+from twin.checkpoint import clock_in, metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError, TwinError, UnreadableError
 from twin.fleet import Clock, Fleet, clock_of
@@ -29,15 +31,20 @@ from twin.settings import Settings
 LETTERS_BYTES = 16 << 20  # of dead letters that are held in memory
 
 
-def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, Any]:
-    """Rebuild `directory` into `out`, or in its place; the old store is kept beside it."""
+def rebuild(
+    settings: Settings, directory: Path, out: Path | None, *, is_told: bool = True
+) -> dict[str, Any]:
+    """Rebuild `directory` into `out`, or in its place; the old store is kept beside it.
+
+    Settings that nobody has told are not those of the service that made the store: its rows are
+    then made as its newest checkpoint says that they were.
+    """
     place = directory.absolute()
     settled(place)
     if not holds_store(directory):
         raise SettingsError(absent(directory))
     target = out or beside(place)
     _require_empty(target, place, in_place=out is None)
-    clock = clock_of(settings)
     with remedied(directory), Store(directory) as store:
         if store.journal.start:
             raise TwinError(
@@ -45,6 +52,7 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
                 f"{store.journal.start}: it cannot be folded from the beginning. A start goes on "
                 "from the newest checkpoint that is whole"
             )
+        clock, by = _clock(settings, store, is_told=is_told)
         try:
             with Store(target) as new:
                 fleet = rebuilt(store, new, clock)
@@ -54,13 +62,35 @@ def rebuild(settings: Settings, directory: Path, out: Path | None) -> dict[str, 
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
-        report = {"lines": fleet.offset, "rows": fleet.rows, "store": str(target)}
+        report = {
+            "lines": fleet.offset,
+            "rows": fleet.rows,
+            "record_every_s": clock.record_every_ns / 1e9,
+            "lateness_s": clock.lateness_ns / 1e9,
+            "both_by": by,
+            "store": str(target),
+        }
         if out is None:
             kept = place.with_name(f"{place.name}.before-{time.time_ns()}")
             store.journal.close()  # by its name here, which will soon be that of the new one
             swap_in(target, place, kept)  # nobody else can have written here: it is still locked
             report |= {"store": str(directory), "before": str(kept)}
     return report
+
+
+def _clock(settings: Settings, store: Store, *, is_told: bool) -> tuple[Clock, str]:
+    """By which clock rows are made, and who says so."""
+    said = settings.storage.model_fields_set | settings.ingest.model_fields_set
+    if is_told or said & {"record_every_s", "lateness_s"}:
+        return clock_of(settings), "the settings"
+    for kept in store.journal.catalogue.checkpoints():
+        with suppress(StorageError, ValueError, KeyError, TypeError):
+            _, page = store.checkpoints.read(kept.name, kept.sha256)
+            return clock_in(page), f"the checkpoint {kept.name}"
+    return clock_of(settings), (
+        "default: no checkpoint says what the service had; where it had others, rebuild again "
+        "with its --config"
+    )
 
 
 def _require_empty(target: Path, place: Path, *, in_place: bool) -> None:

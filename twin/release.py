@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from zlib import crc32
 
 from storage.durable import write_whole
 from storage.errors import UnavailableError
@@ -13,22 +14,45 @@ from storage.errors import UnavailableError
 RELEASE = version("streaming-twin")
 FILE = "release"  # beside the journal
 _numbers = re.compile(r"\d+").findall
+_form = re.compile(r"([!-~]+)\n([0-9a-f]{8})\n").fullmatch  # with its CRC-32
+_early = re.compile(r"(\d+(?:\.\d+)*)\n").fullmatch  # without
 
 
 def latest(directory: Path) -> str:
     """The latest release that has written into a store, as far as one has left its mark."""
     with suppress(OSError):
-        text = (directory / FILE).read_text(errors="replace").strip()
-        return max(text, RELEASE, key=_rank)
+        return max(_named(directory) or RELEASE, RELEASE, key=_rank)
     return RELEASE
+
+
+def damage(directory: Path) -> list[str]:
+    """What is wrong with the mark of a store, which nobody believes then; raises OSError."""
+    path = directory / FILE
+    if not path.exists() or _named(directory) is not None:
+        return []
+    return [f"{path} is not as it was written: the next start writes it again"]
+
+
+def _named(directory: Path) -> str | None:
+    """The release that the mark names, None for one that is damaged; raises OSError."""
+    text = (directory / FILE).read_text(errors="replace")
+    if (early := _early(text)) is not None:
+        return early[1]
+    found = _form(text)
+    return found[1] if found is not None and found[2] == _crc(found[1]) else None
+
+
+def _crc(release: str) -> str:
+    return f"{crc32(release.encode()):08x}"
 
 
 def mark(directory: Path) -> None:
     """Leave this release's mark, unless a later one has; a disk that does not obey is passed by."""
     with suppress(UnavailableError, OSError):
-        path = directory / FILE
-        if not path.exists() or latest(directory) != path.read_text(errors="replace").strip():
-            write_whole(path, f"{latest(directory)}\n".encode())
+        path, last = directory / FILE, latest(directory)
+        text = f"{last}\n{_crc(last)}\n".encode()
+        if not path.exists() or path.read_bytes() != text:
+            write_whole(path, text)
 
 
 def unreadable(directory: Path, what: str) -> str:

@@ -12,6 +12,7 @@ import shutil
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from storage.catalogue import Checkpoint
 from storage.catalogue import Component as Registered
 from storage.checkpoints import Checkpoints
+from storage.durable import disk
 from storage.entry import Entry
 from storage.errors import CorruptError, StorageError
 from storage.images import Images
@@ -26,10 +28,10 @@ from storage.salvaging import Salvaged
 from storage.seal import SUFFIX, SealFile
 from storage.store import JOURNAL, Store, alone
 from storage.trajectories import copies_of
-from twin.checkpoint import carried, metadata, tensors
+from twin.checkpoint import carried, clock_in, metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError
-from twin.fleet import Clock, Fleet
+from twin.fleet import Fleet
 from twin.lines import COMPONENT, registration
 from twin.mending import unlisted
 
@@ -80,10 +82,21 @@ def salvaged(directory: Path, out: Path | None) -> dict[str, Any]:
                     f"nothing of {directory / JOURNAL} can be read, not by its rows either, and no "
                     f"checkpoint is whole: only a copy of {directory} has it"
                 )
-            with Store(target) as new:
+            with _made(target) as new:
                 return _filled(new, source, plan, directory)
         finally:
             source.close()
+
+
+@contextmanager
+def _made(target: Path) -> Iterator[Store]:
+    """A new store, of which nothing is left where it is not finished."""
+    try:
+        with Store(target) as new, disk():
+            yield new
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def _planned(source: Salvaged, directory: Path) -> _Plan:
@@ -194,7 +207,7 @@ def _carried_over(new: Store, source: Salvaged, plan: _Plan, directory: Path) ->
     offset = _moved(plan, kept.offset, new.journal.end)
     fleet = replace(state, offset=offset)
     name, rows = f"{offset:020d}", {KIND: fleet.rows}
-    clock = Clock(record_every_ns=60 * 10**9, lateness_ns=5 * 10**9)  # told beside it, not read
+    clock = clock_in(files.read(kept.name, kept.sha256)[1])
     file = new.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
     entry = Checkpoint(name, offset, rows, file.sha256, file.size, kept.created_ns, durable=True)
     place = Path("trajectories.zarr")

@@ -92,3 +92,28 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
         assert store.verify() == []
         (tmp_path / "checkpoints" / "c-2.safetensors").unlink()
         assert store.verify() == ["there is no checkpoint 'c-2'"]
+
+
+def test_what_was_moved_away_in_use_is_not_begun_anew_in_its_old_place(tmp_path: Path) -> None:
+    data, moved = tmp_path / "data", tmp_path / "moved"
+    times, columns = np.array([1, 2]), {"cycles": np.ones((2, 1))}
+    with Store(data) as store:
+        store.trajectories.open_group("crack", [Field("cycles", "1", "cycles")])
+        data.rename(moved)
+        for work in (
+            lambda: store.trajectories.write("crack", 0, times, ["a"], columns),
+            lambda: store.images.put(b"image"),
+            lambda: store.images.lend(b"another", 0),
+            lambda: store.checkpoints.write("1", {"x": np.ones(1)}),
+            lambda: store.aside(2),
+            lambda: store.set_group_aside("crack"),
+            lambda: store.journal.append([entry(0)], now_ns=NOW),
+        ):
+            with pytest.raises(UnavailableError):
+                work()
+            assert not data.exists()
+        moved.rename(data)
+        assert store.trajectories.write("crack", 0, times, ["a"], columns) == 2
+        store.images.put(b"image")
+        store.journal.append([entry(0)], now_ns=NOW)
+        assert store.verify() == []

@@ -37,14 +37,18 @@ from twin.checking import checked
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError
-from twin.fleet import EMPTY
+from twin.fleet import EMPTY, Fleet
 from twin.fold import folded
 from twin.lines import lines, observed, registration
 from twin.lodging import mark
 from twin.recovery import recovered
+from twin.release import RELEASE, latest
+from twin.release import damage as damaged_mark
 from twin.restoring import restored
 
 PARTS = ("plant/press-1", "plant/press-2")
+
+State = tuple[Fleet, list[int]]
 
 
 class Hall:
@@ -380,13 +384,13 @@ def test_a_damaged_store_is_copied_as_it_is_and_that_is_told(tmp_path: Path) -> 
     at = raw.index(observed(blob).body)  # type: ignore[arg-type]
     flip(data / JOURNAL, at + 30)
     shard = next((data / "trajectories.zarr").rglob("crack_length/c/0/0"))
-    flip(shard, shard.stat().st_size // 2)
+    flip(shard, 10)
     report = backed_up(data, tmp_path / "backup")
     said = "\n".join(told(report))
     assert "do not match their checksum" in said
-    assert "is damaged" in said
+    assert f"{shard} is damaged" in said
     assert "keep the one before" in said
-    assert len(report["problems"]) >= 2
+    assert len(report["problems"]) == 2
     assert restored(tmp_path / "backup", tmp_path / "new")["problems"] == report["problems"]
 
 
@@ -399,9 +403,95 @@ def test_a_journal_whose_log_has_to_be_mended_is_not_copied(tmp_path: Path) -> N
         shutil.copytree(run, data)
     log = data / f"{JOURNAL}-wal"
     flip(log, log.stat().st_size // 2)
-    with pytest.raises(CorruptError, match="the next start mends it"):
+    with pytest.raises(CorruptError, match="twin serve start, which mends it"):
         backed_up(data, tmp_path / "backup")
     assert left(tmp_path) == ["run"]
+
+
+def stopped(data: Path) -> State:
+    """A store at rest, and what is believed of it."""
+    with Store(data) as store:
+        hall = Hall(store)
+        hall.minutes(40)
+        hall.checkpoint()
+        return hall.fleet, store.trajectories.times(KIND).tolist()
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "removed":
+        path.unlink()
+    else:
+        flip(path, path.stat().st_size // 2 if path.stat().st_size > 100 else 0)
+
+
+@pytest.mark.parametrize("how", ["flipped", "removed"])
+@pytest.mark.parametrize("name", ["zarr.json", "time/c/0", "component/c/0"])
+def test_a_history_that_its_own_copies_can_mend_is_whole_in_the_backup(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    data, back = tmp_path / "data", tmp_path / "back"
+    _, times = stopped(data)
+    damage(data / "trajectories.zarr" / KIND / name, how)
+    report = backed_up(data, tmp_path / "backup")
+    (said,) = report["problems"]
+    assert said.startswith(f"{data / 'trajectories.zarr' / KIND / name} was damaged or gone")
+    assert "restored from its copy, in the backup" in said
+    restored(tmp_path / "backup", back)
+    with Store(back) as store:
+        assert store.verify() == []
+        assert store.trajectories.times(KIND).tolist() == times
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "said"),
+    [
+        ("layout", "flipped", "a start writes it again"),
+        ("layout", "removed", "was gone: a start writes it again"),
+        ("release", "flipped", "is not as it was written"),
+    ],
+)
+def test_a_damaged_short_file_keeps_no_backup_from_being_made(
+    tmp_path: Path, name: str, how: str, said: str
+) -> None:
+    data = tmp_path / "data"
+    stopped(data)
+    damage(data / name, how)
+    assert any(said in text for text in checked(data)["problems"])
+    report = backed_up(data, tmp_path / "backup")
+    assert [said in text for text in report["problems"]] == [True]
+    restored(tmp_path / "backup", tmp_path / "new")
+    with Store(tmp_path / "new") as store:
+        recovered(store, CLOCK)
+    assert checked(tmp_path / "new")["problems"] == []
+
+
+def test_no_bit_of_the_mark_of_the_release_makes_a_backup_that_nothing_can_restore(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    stopped(data)
+    whole = (data / "release").read_bytes()
+    for at in range(8 * len(whole)):
+        bits = bytearray(whole)
+        bits[at // 8] ^= 1 << at % 8
+        (data / "release").write_bytes(bits)
+        assert latest(data) == RELEASE
+        assert len(damaged_mark(data)) == 1
+    (data / "release").write_text("9.0.0\n")  # as the release before this one wrote it
+    assert latest(data) == "9.0.0"
+
+
+@pytest.mark.parametrize("size", [0, 5000, 20_000])
+def test_a_journal_that_cannot_be_read_is_refused_with_what_to_do(
+    tmp_path: Path, size: int
+) -> None:
+    data = tmp_path / "data"
+    stopped(data)
+    path = data / JOURNAL
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(CorruptError, match="twin salvage --data-dir"):
+        backed_up(data, tmp_path / "backup")
+    assert left(tmp_path) == []
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.1])

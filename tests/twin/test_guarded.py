@@ -6,17 +6,21 @@ import asyncio
 import gc
 import resource
 import socket
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from storage.errors import UnavailableError
 from storage.store import Store
 from tests.end_to_end.hostile.headers import KINDS
 from tests.twin.fakes import wanted
-from twin.api import doors
+from tests.twin.fleets import component
+from twin.api import answers, doors, states
+from twin.api.endings import Endings
 from twin.service import Service
 from twin.serving import running
 
@@ -236,3 +240,55 @@ def test_descriptors_are_kept_in_reserve(
     assert doors._connections(1000) == allowed
     given = None if raised is None else [(resource.RLIMIT_NOFILE, (raised, hard))]
     assert (asked or None) == given or soft == hard
+
+
+def _endless(*_: object) -> Iterator[bytes]:
+    while True:
+        yield b"x" * 50_000
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_an_answer_that_a_stop_cuts_off_is_not_taken_for_whole(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_read: bool,
+) -> None:
+    """Who reads history while the service stops sees a torn connection, the log one sentence."""
+    monkeypatch.setitem(states._PIECES, answers.JSON, _endless)
+    site, name = component().name.split("/")
+    path = f"/api/v1/components/{site}/{name}/history"
+    found = bytearray()
+    async with AsyncExitStack() as stack:
+        service, port = await stack.enter_async_context(served(tmp_path / "data"))
+        await service.register([component()])
+        with Guest(port) as guest, structlog.testing.capture_logs() as logs:
+            await guest.send(WHOLE.replace(b"/healthz", path.encode()))
+            found += await guest.said()
+            assert status(bytes(found)) == 200
+            stopping = asyncio.create_task(stack.pop_all().aclose())
+            while is_read and (piece := await guest.said()):
+                found += piece
+            await stopping
+    assert not found.endswith(b"0\r\n\r\n")
+    assert "application" not in caplog.text
+    assert [entry["path"] for entry in logs if entry["event"] == "answer_cut_off"] == [path]
+
+
+@pytest.mark.parametrize("error", [UnavailableError("no room"), asyncio.CancelledError()])
+async def test_what_did_not_begin_before_a_stop_is_told_so(error: BaseException) -> None:
+    async def app(*_: object) -> None:
+        raise error
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    await Endings(app)({"type": "http", "path": "/", "headers": []}, receive, send)
+    assert sent[0]["status"] == 503
+    assert (str(error) or "the service is stopping").encode() in sent[1]["body"]

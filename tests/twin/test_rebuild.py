@@ -68,3 +68,28 @@ def test_a_journal_without_its_beginning_cannot_be_rebuilt(tmp_path: Path) -> No
     with pytest.raises(SettingsError, match="not empty"):
         rebuild(chosen(), tmp_path / "data", tmp_path / "new")
     assert issubclass(SettingsError, TwinError)
+
+
+def test_without_settings_rows_are_made_as_they_were(tmp_path: Path) -> None:
+    """`twin rebuild -d DATA` knows no settings: those of nobody are not taken for the service's."""
+    data = tmp_path / "data"
+    fill(data, list(range(11)))
+    wanted = settings(storage={"record_every_s": 20.0}, ingest={"lateness_s": 1.0})
+    rows = rebuild(wanted, data, None)["rows"]
+    report = rebuild(settings(), data, tmp_path / "new", is_told=False)
+    assert report["rows"] == rows
+    assert (report["record_every_s"], report["lateness_s"]) == (20.0, 1.0)
+    assert report["both_by"] == f"the checkpoint {newest_of(data)}"
+    told = rebuild(settings(storage={"record_every_s": 60.0}), data, tmp_path / "b", is_told=False)
+    assert (told["rows"] < rows, told["both_by"]) == (True, "the settings")
+
+
+def newest_of(data: Path) -> str:
+    """The newest checkpoint of a store."""
+    return max(path.stem for path in (data / "checkpoints").iterdir())
+
+
+def test_without_settings_and_checkpoints_the_default_is_told(tmp_path: Path) -> None:
+    fill(tmp_path / "data", [0, 1, 2])
+    report = rebuild(settings(), tmp_path / "data", None, is_told=False)
+    assert report["both_by"].startswith("default: no checkpoint says")

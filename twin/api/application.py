@@ -20,6 +20,7 @@ from twin.api.auth import Tokens, tokens_file
 from twin.api.components import add_components
 from twin.api.context import Context
 from twin.api.crack import add_crack
+from twin.api.endings import Endings
 from twin.api.forecast import add_forecasts
 from twin.api.gate import OPEN, Gate
 from twin.api.health import add_health
@@ -89,6 +90,7 @@ def application(service: Service) -> FastAPI:
         max_body_bytes=http.max_body_bytes,
         is_up=lambda: service.is_recovered,
     )
+    app.add_middleware(Endings)
     return app
 
 

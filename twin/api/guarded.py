@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from twin.api.doors import Doors
+from twin.api.endings import HANG_UP
 from twin.api.problems import problem
 from twin.api.visit import client_of
 
@@ -115,6 +116,8 @@ class Guarded(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             raise self._refused("overloaded", f"more than {PIPELINED} requests wait behind one")
         super().on_headers_complete()
+        cycle = self.cycle
+        self.scope["extensions"] = {HANG_UP: {"now": partial(self._hang_up, cycle)}}
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -186,6 +189,11 @@ class Guarded(HttpToolsProtocol):
         is_silent = cycle is None or cycle.response_complete or not cycle.response_started
         if is_silent and not self.pipeline:
             self._tell(problem(kind, detail))
+        self.transport.close()
+
+    def _hang_up(self, cycle: RequestResponseCycle) -> None:
+        """End it in the middle of an answer, once what was said of it has left."""
+        cycle.disconnected = True
         self.transport.close()
 
     def _tell(self, answer: Response) -> None:
