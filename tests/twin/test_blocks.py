@@ -9,7 +9,7 @@ import pytest
 from tests.twin.fleets import CLOCK, component, fleet, spectrum
 from twin.fold import folded
 
-WIDE = {"geometry": {"kind": "centre_crack", "W": 0.15}, "crack_limit": 0.07}
+WIDE: dict[str, Any] = {"geometry": {"kind": "centre_crack", "W": 0.15}, "crack_limit": 0.07}
 
 
 def grown(length: float, cycles: Any) -> float:
