@@ -28,11 +28,7 @@ from sensors.sound import ends_in_time
 from sensors.topics import Topics
 from sensors.units import Unit, length_unit, load_unit
 from sensors.unreadable import Form
-from sensors.wire import (
-    Row,
-    WireInspection,
-    WireLoad,
-)
+from sensors.wire import Row, WireInspection, WireLoad
 
 REASONS: Final = (
     *("topic", "content_type", "size", "json", "msgpack", "field", "type", "value", "unit"),

@@ -24,14 +24,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from sensors.errors import complaint
-from sensors.mqtt_packets import (
-    PUBACK,
-    PUBLISH,
-    Message,
-    PacketError,
-    acknowledgements,
-    message,
-)
+from sensors.mqtt_packets import PUBACK, PUBLISH, Message, PacketError, acknowledgements, message
 from sensors.mqtt_session import SYSTEM
 from sensors.mqtt_settings import MqttSettings
 from sensors.mqtt_stream import Stream

@@ -11,21 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.crack import CrackLoad
-from models.rainflow import Cycles
+from models.crack.stepper import CrackLoad
+from models.fatigue.rainflow import Cycles
 from sensors.calibration import Calibration
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
-from sensors.quality import (
-    REASONS,
-    SPIKE,
-    Bounds,
-    Gauge,
-    Peaks,
-    bounds,
-    judged,
-    kinds,
-    wire_unit,
-)  # fmt: skip
+from sensors.quality import REASONS, SPIKE, Bounds, Gauge, Peaks, bounds, judged, kinds, wire_unit
 from sensors.watch import Accepted, Samples, Watch, accepted, doubted
 
 TOGETHER = 1 << 20  # of samples or cycles of a row that are stepped together [byte]

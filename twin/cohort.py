@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import tree
-from models.crack import Along, CrackBelief, CrackState, CrackStepper, belief
-from models.crack_growth import remarked
-from models.crack_joint import joint
-from models.crack_load import CrackLoad
-from models.crack_state import mean
-from models.forecast import has_load, remaining
-from models.path_crack import PathState, PathStepper
-from models.path_forecast import with_remaining as path_with_remaining
-from models.retardation import Overload
-from models.tables import shape_name
+from models.crack.forecast import has_load, remaining
+from models.crack.growth import remarked
+from models.crack.joint import joint
+from models.crack.load import CrackLoad
+from models.crack.state import mean
+from models.crack.stepper import Along, CrackBelief, CrackState, CrackStepper, belief
+from models.crack_path.forecast import with_remaining as path_with_remaining
+from models.crack_path.stepper import PathState, PathStepper
+from models.fatigue.retardation import Overload
+from models.fatigue.tables import shape_name
 from sensors.observation import Series, Spectrum
 from sensors.watch import Watch, anew, watch
 from twin.component import Component, PlateParameters

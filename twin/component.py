@@ -19,14 +19,14 @@ from pydantic import (
     model_validator,
 )
 
-from models.crack import CrackStepper
-from models.geometry import GEOMETRIES, POINTS, outside
-from models.laws import LAWS
-from models.materials import MATERIALS
-from models.path_crack import EdgePlate, PathStepper
-from models.path_plate import MARGIN
-from models.retardation import RETARDATIONS, ZONES
-from models.tables import TableGeometry, TableLaw, table_geometry, table_law
+from models.crack.stepper import CrackStepper
+from models.crack_path.plate import MARGIN
+from models.crack_path.stepper import EdgePlate, PathStepper
+from models.fatigue.geometry import GEOMETRIES, POINTS, outside
+from models.fatigue.laws import LAWS
+from models.fatigue.materials import MATERIALS
+from models.fatigue.retardation import RETARDATIONS, ZONES
+from models.fatigue.tables import TableGeometry, TableLaw, table_geometry, table_law
 from sensors.calibration import Calibration
 from sensors.quality import NULL_CODES, Gauge
 from sensors.refusal import shown

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from models.geometry import GEOMETRIES, outside
-from models.laws import LAWS
-from models.tables import table_law
+from models.fatigue.geometry import GEOMETRIES, outside
+from models.fatigue.laws import LAWS
+from models.fatigue.tables import table_law
 from twin.component import PlateParameters, Registration
 from twin.units import EXPONENTS, GROWTHS, INTENSITIES, constant_unit, distinct
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from models import tree
-from models.crack_load import CrackLoad, timely
-from models.crack_state import mean
+from models.crack.load import CrackLoad, timely
+from models.crack.state import mean
 from sensors.errors import MalformedError
 from sensors.observation import Confirmation, Inspection, Readout, Series, Spectrum
 from sensors.quality import ASIDE

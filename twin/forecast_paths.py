@@ -21,15 +21,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from models import crack_steppers
-from models.crack_steppers import CRACK, SLICE, PictureStepper, SliceLoad, default_stepper
-from models.forecast import mix
-from models.path_crack import PathState
-from models.path_forecast import ratio
-from models.path_front import Front, acting, nodes
-from models.path_plate import CLOSURES
-from models.path_pull import pull
-from models.rainflow import Cycles
+from models.crack.forecast import mix
+from models.crack_frames import stepper as crack_steppers
+from models.crack_frames.stepper import CRACK, SLICE, PictureStepper, SliceLoad, default_stepper
+from models.crack_path.driving import pull
+from models.crack_path.forecast import ratio
+from models.crack_path.front import Front, acting, nodes
+from models.crack_path.plate import CLOSURES
+from models.crack_path.stepper import PathState
+from models.fatigue.rainflow import Cycles
 
 ASPECT, ALIKE = 2.0, 1e-6  # H/W that it knows, and what still counts as that
 MOUTH = 0.1  # farthest from the middle of the side [W]

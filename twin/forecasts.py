@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from models import path_forecast as path
 from models import tree
-from models.crack import CrackState
-from models.forecast import life, load_so_far, rollout
-from models.path_crack import PathState, PathStepper
-from models.path_front import known
-from models.path_line import Intensities
-from models.rainflow import Cycles
+from models.crack.forecast import life, load_so_far, rollout
+from models.crack.stepper import CrackState
+from models.crack_path import forecast as path
+from models.crack_path.front import known
+from models.crack_path.polyline import Intensities
+from models.crack_path.stepper import PathState, PathStepper
+from models.fatigue.rainflow import Cycles
 from sensors.calibration import Calibration
 from sensors.observation import Spectrum
 from twin.cohort import LIFE_POINTS, Cohort

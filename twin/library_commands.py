@@ -32,7 +32,7 @@ def build(
     config: Config = None,
 ) -> None:
     """Build a library, or go on with it, and print its card."""
-    from twin.library import build as run  # torch takes seconds
+    from twin.library import build as run
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip  # two lines

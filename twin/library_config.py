@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.crack_library import CONFIGS, CrackLibrary, Loads
-from models.crack_library_image import Window
+from models.crack_frames.library import CONFIGS, CrackLibrary, Loads
+from models.crack_frames.window import Window
 from models.xfem.elasticity import Elastic
 from models.xfem.plate import Plate
 from twin.errors import SettingsError, UnknownError, unreadable

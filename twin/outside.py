@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from models import tree
-from models.exposure import Exposure, exposed, exposure, load_ratios
-from models.geometry import GEOMETRIES
-from models.geometry import outside as not_meant
-from models.rainflow import Cycles, open_half_cycles
+from models.fatigue.exposure import Exposure, exposed, exposure, load_ratios
+from models.fatigue.geometry import GEOMETRIES
+from models.fatigue.geometry import outside as not_meant
+from models.fatigue.rainflow import Cycles, open_half_cycles
 from twin.cohort import AnyState
 from twin.component import Component, PlateParameters
 from twin.fleet import Fleet

@@ -20,8 +20,8 @@ import numpy as np
 import structlog
 
 from models import weights
-from models.crack_image import CrackReader, Reading, network_reader
-from models.crack_image_network import CrackNetwork
+from models.crack_image.network import CrackNetwork
+from models.crack_image.reader import CrackReader, Reading, network_reader
 from sensors.errors import MalformedError
 from sensors.images import pixels
 from sensors.limits import Limits

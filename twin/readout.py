@@ -1,4 +1,4 @@
-"""From what a picture shows to what is known of the component: the seam to `models.crack_image`.
+"""From what a picture shows to what is known of the component: the seam to `crack_image.reader`.
 
 A crack that was read with trust becomes an inspection of the component, with the image's time.
 Where the picture cannot tell the length that the component is described by, or where what it tells
@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.crack_image import Reading
+from models.crack_image.reader import Reading
 from sensors.limits import KEY_END
 from sensors.observation import Inspection, Readout, Snapshot
 from twin.component import Component

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import BaseModel, ValidationError
 
-from models.parameters import SYMBOLS
+from models.fatigue.parameters import SYMBOLS
 from sensors.refusal import counted, shown
 
 MOST = 20  # faults that are told

@@ -20,7 +20,8 @@ import torch
 import uvicorn
 from pydantic import SecretStr
 
-from models import crack, exposure, rainflow
+from models.crack import stepper as crack
+from models.fatigue import exposure, rainflow
 from sensors import watch
 from sensors.errors import BrokerError, complaint
 from sensors.mqtt import MqttSettings, MqttSource

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from models import weights
+from models.catalogue import RECIPES
 from models.recipe import Recipe
-from models.recipes import RECIPES
 from models.training import Examples, Loss, Progress, Schedule, parameters, trained
 from storage.durable import sync_directory
 from twin.errors import ConflictError, SettingsError, UnknownError

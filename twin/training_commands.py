@@ -38,7 +38,7 @@ def train(
     json_output: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
     """Train a network on a library, or go on with it; weights, and a card beside them."""
-    from twin.training import Order  # torch takes seconds
+    from twin.training import Order
     from twin.training import train as run
 
     order = Order(name, library, out, seed, held_out, epochs, batch, weights_out, checkpoint_every)

@@ -9,16 +9,16 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from models.crack import CrackState, CrackStepper, belief, blocks, spectrum_load
-from models.crack_growth import lanes
-from models.crack_joint import joint
-from models.crack_state import limit_of
-from models.effort import EffortError, at_most
-from models.geometry import GEOMETRIES
-from models.integration import STRIDE, advanced, strides
-from models.laws import Nasgro4Law, NasgroLaw, closure
-from models.rainflow import Cycles
-from models.tables import TableLaw
+from models.crack.growth import lanes
+from models.crack.joint import joint
+from models.crack.state import limit_of
+from models.crack.stepper import CrackState, CrackStepper, belief, blocks, spectrum_load
+from models.fatigue.effort import EffortError, at_most
+from models.fatigue.geometry import GEOMETRIES
+from models.fatigue.integration import STRIDE, advanced, strides
+from models.fatigue.laws import Nasgro4Law, NasgroLaw, closure
+from models.fatigue.rainflow import Cycles
+from models.fatigue.tables import TableLaw
 from twin.cohort import TROUBLE, AnyStepper, beginnings, layout, out_of_memory, stepped
 from twin.component import PlateParameters, Registration
 from twin.credible import credible

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from models.materials import INCH, KSI, MPa
+from models.fatigue.materials import INCH, KSI, MPa
 from sensors.refusal import shown
 from sensors.units import factors
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from storage.store import Store
-from tests.benchmarks import history, stepping
-from tests.benchmarks.asking import Answers
-from tests.benchmarks.figures import Figure, at_least, at_most, document, table
-from tests.benchmarks.hall import EMPTY
-from tests.benchmarks.ingest import Bench, Size, fsyncs, started, waits
-from tests.benchmarks.parts import components
-from tests.benchmarks.readers import Reader, bare, plain
-from tests.benchmarks.restart import _portions
-from tests.benchmarks.traffic import SAMPLES, SIZE, Kind, Plan, messages, name
+from tests.benchmarks.report import Figure, at_least, at_most, document, table
+from tests.benchmarks.service import history, stepping
+from tests.benchmarks.service.ingest import Bench, Size, fsyncs, started, waits
+from tests.benchmarks.service.parts import components
+from tests.benchmarks.service.process import EMPTY
+from tests.benchmarks.service.queries import Answers
+from tests.benchmarks.service.readers import Reader, bare, plain
+from tests.benchmarks.service.restart import _portions
+from tests.benchmarks.service.traffic import SAMPLES, SIZE, Kind, Plan, messages, name
 from twin.api.trajectory import Selection
 from twin.api.trajectory import history as recorded
 from twin.fleet import EMPTY as NOBODY

@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.deploy.patterns import APPEAR, FIRST, OUTAGE, RESTART, SECOND, START, VANISH, gauge
-from tests.deploy.promises import (
-    GONE,
-    INSTANCE,
-    Case,
-    Fires,
-    Moment,
-    Span,
-    Spans,
-    over,
-    selector,
-)
+from tests.deploy.promises import GONE, INSTANCE, Case, Fires, Moment, Span, Spans, over, selector
 
 PRESS = {"site": "plant-a", "component": "press-1"}
 SHAFT = {"site": "plant-a", "component": "shaft-2"}

@@ -13,17 +13,7 @@ from tests.deploy.patterns import (
     counter,
     gauge,
 )
-from tests.deploy.promises import (
-    GONE,
-    INSTANCE,
-    Case,
-    Fires,
-    Moment,
-    Span,
-    Spans,
-    over,
-    selector,
-)
+from tests.deploy.promises import GONE, INSTANCE, Case, Fires, Moment, Span, Spans, over, selector
 from twin.filed import HOW
 
 COUNTERS = [

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from sensors.broker import _MOSQUITTO
-from tests.benchmarks.outage import BEYOND, PORTION, measured, smaller
+from tests.benchmarks.service.outage import BEYOND, PORTION, measured, smaller
 from tests.deploy.test_broker import DEPLOY
 
-PART = 8  # the limits are so many times smaller here; `python -m tests.benchmarks.outage` has them
+# the limits are so many times smaller here; `python -m tests.benchmarks.service.outage` has them
+PART = 8
 BESIDE = 600  # bytes of a message beside two copies of its payload
 
 

@@ -30,7 +30,7 @@ import numpy as np
 import structlog
 from PIL import Image
 
-from models.crack_image import CrackReader
+from models.crack_image.reader import CrackReader
 from sensors.observation import AnyObservation, Inspection, Snapshot, Spectrum
 from storage.entry import DeadLetter
 from storage.errors import CorruptError, StorageError

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from models.crack_image_scenes import Scene
-from models.crack_image_trace import trace
-from models.crack_image_training import large_scenes
+from models.crack_image.recipe import large_scenes
+from models.crack_image.scenes import Scene
+from models.crack_image.trace import trace
 from sensors.encode import image_message
 from sensors.mqtt_settings import MqttSettings
 from sensors.observation import Snapshot

@@ -15,11 +15,11 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from models.rainflow import counted, turning
+from models.fatigue.rainflow import counted, turning
 from sensors.recorded_series import strain_fleet
 from sensors.replay import ReplayOptions
 from tests.end_to_end.conftest import Live, Running
-from tests.models.test_crack import closed_cycles
+from tests.models.crack.test_stepper import closed_cycles
 from twin.asking import ask
 from twin.playing import replayed
 

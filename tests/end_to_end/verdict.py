@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.path_crack import PathState
+from models.crack_path.stepper import PathState
 from storage.entry import Entry
 from storage.store import Store
 from tests.end_to_end.traffic import Key, Traffic, key

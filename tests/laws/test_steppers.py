@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.crack import (
+from models.crack.stepper import (
     CrackLoad,
     CrackState,
     CrackStepper,
@@ -21,13 +21,20 @@ from models.crack import (
     series_load,
     spectrum_load,
 )
-from models.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
-from models.laws import FormanLaw, Nasgro4Law, NasgroLaw, ParisLaw, WalkerLaw, si_coefficient
-from models.path_crack import EdgePlate, PathState, PathStepper
-from models.rainflow import Cycles
-from models.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Wheeler
+from models.crack_path.stepper import EdgePlate, PathState, PathStepper
+from models.fatigue.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
+from models.fatigue.laws import (
+    FormanLaw,
+    Nasgro4Law,
+    NasgroLaw,
+    ParisLaw,
+    WalkerLaw,
+    si_coefficient,
+)
+from models.fatigue.rainflow import Cycles
+from models.fatigue.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Wheeler
+from models.fatigue.tables import table_geometry, table_law
 from models.stepper import Stepper
-from models.tables import table_geometry, table_law
 from models.tree import leaves, mapped, rows
 from models.xfem.closure import Closure
 

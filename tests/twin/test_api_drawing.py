@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.geometry import GEOMETRIES
+from models.fatigue.geometry import GEOMETRIES
 from twin.component import Registration
 from twin.drawing import COLOURS, Subject, png, svg
 from twin.sketch import sketch

@@ -25,10 +25,10 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from models.geometry import GEOMETRIES
-from models.laws import LAWS
-from models.path_crack import EdgePlate
-from models.retardation import RETARDATIONS
+from models.crack_path.stepper import EdgePlate
+from models.fatigue.geometry import GEOMETRIES
+from models.fatigue.laws import LAWS
+from models.fatigue.retardation import RETARDATIONS
 from tests.twin.fakes import PRESS, house
 from twin.api.application import application
 from twin.api.problems import KINDS

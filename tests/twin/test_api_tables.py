@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from models.geometry import EdgeCrack
-from models.laws import TabulatedLaw
+from models.fatigue.geometry import EdgeCrack
+from models.fatigue.laws import TabulatedLaw
 from tests.twin.fakes import PRESS, REGISTRATION, House, house
 from twin.api.schema import Described
 from twin.api.schema_service import Models

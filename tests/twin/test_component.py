@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.crack import CrackStepper
-from models.geometry import GEOMETRIES
-from models.laws import LAWS, ParisLaw
-from models.materials import MATERIALS
-from models.path_crack import PathStepper
-from models.retardation import ZONES, GeneralisedWillenborg, Wheeler
+from models.crack.stepper import CrackStepper
+from models.crack_path.stepper import PathStepper
+from models.fatigue.geometry import GEOMETRIES
+from models.fatigue.laws import LAWS, ParisLaw
+from models.fatigue.materials import MATERIALS
+from models.fatigue.retardation import ZONES, GeneralisedWillenborg, Wheeler
 from tests.twin.fleets import component, registration
 from twin.component import Registration
 from twin.errors import SettingsError

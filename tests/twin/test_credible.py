@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.laws import LAWS
-from models.materials import MATERIALS
+from models.fatigue.laws import LAWS
+from models.fatigue.materials import MATERIALS
 from sensors.plant import PlantSettings, fleet
 from sensors.recorded_sequence import sequence_fleet
 from sensors.recorded_series import strain_fleet

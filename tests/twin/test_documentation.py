@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import xarray as xr
 
-from models.geometry import GEOMETRIES
+from models.fatigue.geometry import GEOMETRIES
 from tests.twin.fakes import house
 from twin import reference
 from twin.cli import app

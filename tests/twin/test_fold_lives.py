@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.path_crack import PathStepper
-from models.path_intensity import default_intensities
-from models.path_plate import Plates, Tips
+from models.crack_path.intensities import default_intensities
+from models.crack_path.plate import Plates, Tips
+from models.crack_path.stepper import PathStepper
 from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import CLOCK, component, fleet, spectrum
 from tests.twin.test_fold import assert_same, assert_same_rows, state

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.crack import blocks
-from models.forecast import mix
-from models.path_crack import PathState
-from models.path_front import acting, known
-from models.path_intensity import default_intensities
-from models.path_pull import pull
-from models.rainflow import Cycles
+from models.crack.forecast import mix
+from models.crack.stepper import blocks
+from models.crack_path.driving import pull
+from models.crack_path.front import acting, known
+from models.crack_path.intensities import default_intensities
+from models.crack_path.stepper import PathState
+from models.fatigue.rainflow import Cycles
 from tests.twin.fleets import fleet
 from tests.twin.test_fold import state
 from tests.twin.test_plates import NAME, PLATE, foreseen, plate

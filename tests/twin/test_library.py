@@ -20,7 +20,7 @@ import zarr
 from PIL import Image
 from typer.testing import CliRunner
 
-from models.crack_library import CONFIGS, CrackLibrary, Sample, sample
+from models.crack_frames.library import CONFIGS, CrackLibrary, Sample, sample
 from models.xfem.plate import Plate
 from twin import cli, library, library_view
 from twin.errors import ConflictError, SettingsError, TwinError, UnknownError

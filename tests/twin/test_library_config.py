@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from models.crack_library import CONFIGS, sample
+from models.crack_frames.library import CONFIGS, sample
 from twin import cli
 from twin.errors import ConflictError, SettingsError, UnknownError
 from twin.evaluation import evaluate

@@ -1,6 +1,6 @@
 """A hundred thousand registrations are a file like any other: what is done is done to all at once.
 
-`python -m tests.benchmarks.registering` times them; here it is counted.
+`python -m tests.benchmarks.service.registering` times them; here it is counted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.crack import CrackStepper
+from models.crack.stepper import CrackStepper
 from models.tree import joined, leaves
 from tests.twin.fleets import PARIS, component
 from tests.twin.test_trial import REGISTRATIONS

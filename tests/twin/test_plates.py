@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.path_crack import PathState
-from models.path_front import nodes
+from models.crack_path.front import nodes
+from models.crack_path.stepper import PathState
 from sensors.observation import Spectrum
 from tests.twin.fleets import CLOCK, component, fleet, inspection, series, spectrum
 from tests.twin.test_fold import assert_same, assert_same_rows, state

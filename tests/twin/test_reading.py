@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models import weights
-from models.crack_image import CrackReader
+from models.crack_image.reader import CrackReader
 from sensors.observation import Inspection, Readout, Snapshot
 from storage.errors import UnavailableError
 from storage.marks import Outcome

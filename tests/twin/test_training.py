@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from models import weights
-from models.crack_library_image import Window
-from models.crack_library_image import frames as drawn
+from models.catalogue import RECIPES
+from models.crack_frames.window import Window
+from models.crack_frames.window import frames as drawn
 from models.recipe import Arrays, Recipe
-from models.recipes import RECIPES
 from models.training import Examples, Schedule, seeded
 from twin import cli, training_commands
 from twin.errors import ConflictError, SettingsError, UnknownError

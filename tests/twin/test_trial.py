@@ -13,16 +13,23 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.crack import CrackState, belief, blocks, inspection_load, series_load, spectrum_load
-from models.effort import EffortError, at_most
-from models.forecast import remaining
-from models.geometry import GEOMETRIES
-from models.integration import strides
-from models.laws import LAWS
-from models.path_crack import NODES
-from models.path_forecast import with_remaining
-from models.path_intensity import default_intensities
-from models.retardation import RETARDATIONS
+from models.crack.forecast import remaining
+from models.crack.stepper import (
+    CrackState,
+    belief,
+    blocks,
+    inspection_load,
+    series_load,
+    spectrum_load,
+)
+from models.crack_path.forecast import with_remaining
+from models.crack_path.intensities import default_intensities
+from models.crack_path.stepper import NODES
+from models.fatigue.effort import EffortError, at_most
+from models.fatigue.geometry import GEOMETRIES
+from models.fatigue.integration import strides
+from models.fatigue.laws import LAWS
+from models.fatigue.retardation import RETARDATIONS
 from tests.twin.fleets import registration
 from twin.cohort import stepped
 from twin.component import Registration

@@ -10,10 +10,10 @@ from typing import Any
 from fastapi import Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from models.geometry import GEOMETRIES
-from models.laws import LAWS
-from models.parameters import LENGTHS, parameter
-from models.retardation import RETARDATIONS
+from models.fatigue.geometry import GEOMETRIES
+from models.fatigue.laws import LAWS
+from models.fatigue.parameters import LENGTHS, parameter
+from models.fatigue.retardation import RETARDATIONS
 from twin.api import problems
 from twin.api.answers import json_answer
 from twin.api.auth import Tokens, tokens_file

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import FastAPI, Header, Response
 
-from models.path_crack import PathState
-from models.path_front import nodes
+from models.crack_path.front import nodes
+from models.crack_path.stepper import PathState
 from twin.api.answers import JSON, chosen, json_answer, time_or_none
 from twin.api.beliefs import row
 from twin.api.context import PATH, Context, Name, Site

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from fastapi import FastAPI, Query, Response
 
-from models.rainflow import Cycles
+from models.fatigue.rainflow import Cycles
 from sensors.codec import decode
 from sensors.errors import MalformedError
 from sensors.observation import Spectrum

@@ -7,12 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-from models.geometry import GEOMETRIES, Bound, Formula
-from models.laws import LAWS, TabulatedLaw
-from models.materials import MATERIALS
-from models.path_crack import EdgePlate, PathStepper
-from models.retardation import RETARDATIONS, NoRetardation
-from models.tables import TableGeometry
+from models.crack_path.stepper import EdgePlate, PathStepper
+from models.fatigue.geometry import GEOMETRIES, Bound, Formula
+from models.fatigue.laws import LAWS, TabulatedLaw
+from models.fatigue.materials import MATERIALS
+from models.fatigue.retardation import RETARDATIONS, NoRetardation
+from models.fatigue.tables import TableGeometry
 from models.weights import DEFAULTS, identified
 from twin.api.answers import json_answer
 from twin.api.context import PREFIX, Context

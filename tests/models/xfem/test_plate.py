@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from models.xfem import references as known
 from models.xfem.closure import SHEAR, TENSION
 from models.xfem.crack import Crack
 from models.xfem.elasticity import Elastic, Plane
 from models.xfem.plate import Plate
-from models.xfem.verification import Row, edge_cracks, intensities, kinks, slanted
-from tests.benchmarks.xfem_cost import refactorised
+from tests.benchmarks.xfem import references as known
+from tests.benchmarks.xfem.cost import refactorised
+from tests.benchmarks.xfem.verification import Row, edge_cracks, intensities, kinks, slanted
 
 COARSE = Plate(columns=32, band=(-3e-3, 1.5e-3))
 BENT = Crack(np.array([[0.0, 0.0], [1.13e-3, 0.0], [2.07e-3, -0.61e-3], [2.9e-3, -0.7e-3]]))

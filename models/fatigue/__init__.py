@@ -1,0 +1,1 @@
+"""What a load does to any crack: counting, laws, geometries, materials, integration."""

@@ -1,0 +1,1 @@
+"""Networks that predict the next frame and do not know what the frames show."""

@@ -1,0 +1,1 @@
+"""Benchmarks of cracks in plates."""

@@ -1,0 +1,1 @@
+"""Verification and cost of the finite elements."""
