@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from sensors.encode import Message
+from sensors.payload.encode import Message
 
 Fault = Literal["", "late", "duplicate", "malformed"]
 Registration = dict[str, Any]  # a `[[component]]` table of the fleet file, in SI units

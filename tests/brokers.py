@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from sensors.mqtt_packets import (
+from sensors.mqtt.framing import Stream
+from sensors.mqtt.packets import (
     CONNACK,
     CONNECT,
     PINGREQ,
@@ -24,7 +25,6 @@ from sensors.mqtt_packets import (
     Message,
     message,
 )
-from sensors.mqtt_stream import Stream
 from tests.conftest import tool
 
 SUBSCRIBE, SUBACK = 0x82, 0x90

@@ -19,7 +19,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from sensors.mqtt_settings import MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from storage.durable import disk, write_whole
 from storage.errors import UnavailableError
 

@@ -255,7 +255,7 @@ def replay(
     root: Root = "twin/v1",
 ) -> None:
     """Publish a recorded file as MQTT traffic, and say what the running service made of it."""
-    from sensors.replay import ReplayOptions
+    from sensors.replay.reader import ReplayOptions
     from twin.playing import Stage, replayed
 
     _check_asking(register=register, ask=ask)

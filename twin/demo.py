@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from sensors.broker import EmbeddedBroker
-from sensors.plant import Plant, PlantSettings, fleet, generation
-from sensors.plates import Plate, in_turn, numbered
+from sensors.mqtt.broker import EmbeddedBroker
+from sensors.simulation.plant import Plant, PlantSettings, fleet, generation
+from sensors.simulation.plates import Plate, in_turn, numbered
 from sensors.timed import Registration, Renewal, Timed
 from storage.store import Store
 from twin.component import Component

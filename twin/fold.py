@@ -21,8 +21,8 @@ from models.crack.load import CrackLoad, timely
 from models.crack.state import mean
 from sensors.errors import MalformedError
 from sensors.observation import Confirmation, Inspection, Readout, Series, Spectrum
+from sensors.payload.sound import fault
 from sensors.quality import ASIDE
-from sensors.sound import fault
 from sensors.watch import Watch
 from twin.assimilate import Finding, Inlet, Reading, Track, crack_load, is_load, rounds, t_end_ns
 from twin.cohort import (

@@ -7,15 +7,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from sensors.codec import decode
 from sensors.errors import MalformedError
-from sensors.image_codec import decode_image
 from sensors.limits import Limits
-from sensors.mqtt import Message
-from sensors.mqtt_packets import MOST_PROPERTIES, MOST_PROPERTY_BYTES
+from sensors.mqtt.packets import MOST_PROPERTIES, MOST_PROPERTY_BYTES
+from sensors.mqtt.source import Message
 from sensors.observation import AnyObservation, Series, Spectrum
+from sensors.payload.decode import decode
+from sensors.payload.image import decode_image
+from sensors.payload.sound import fault
 from sensors.refusal import malformed
-from sensors.sound import fault
 from sensors.topics import Topics
 from storage.entry import DeadLetter, Entry
 from storage.images import Images

@@ -14,9 +14,9 @@ from typing import get_args, get_type_hints
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
-from sensors.codec import REASONS
 from sensors.errors import FAILURES
 from sensors.observation import Confirmation, Inspection, Readout, Series, Snapshot, Spectrum
+from sensors.payload.decode import REASONS
 from sensors.quality import ASIDE
 from sensors.quality import REASONS as FINDINGS
 from storage.entry import DeadLetter

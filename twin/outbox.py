@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sensors.mqtt_packets import NO_PROPERTIES, Message
-from sensors.publisher import Publisher
+from sensors.mqtt.packets import NO_PROPERTIES, Message
+from sensors.mqtt.publisher import Publisher
 from sensors.topics import Topics
 from twin.events import Event
 from twin.metrics import Metrics

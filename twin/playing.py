@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from sensors.errors import BrokerError, MalformedError
-from sensors.mqtt import MqttSettings
-from sensors.mqtt_packets import Message
-from sensors.plant import Plant, PlantSettings, fleet, generation
-from sensors.publisher import Publisher
-from sensors.replay import Kind, Replay, ReplayOptions, opened
+from sensors.mqtt.packets import Message
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import MqttSettings
+from sensors.replay.reader import Kind, Replay, ReplayOptions, opened
+from sensors.simulation.plant import Plant, PlantSettings, fleet, generation
 from sensors.timed import Registration, Renewal, Timed
 from sensors.topics import Topics
 from twin.asking import ask

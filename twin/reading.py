@@ -23,9 +23,9 @@ from models import weights
 from models.crack_image.network import CrackNetwork
 from models.crack_image.reader import CrackReader, Reading, network_reader
 from sensors.errors import MalformedError
-from sensors.images import pixels
 from sensors.limits import Limits
 from sensors.observation import AnyObservation, Inspection, Readout, Snapshot, observation
+from sensors.payload.image_file import pixels
 from storage.errors import CorruptError, MissingError, UnavailableError
 from storage.journal import Journal
 from storage.passing import passing_over

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sensors.limits import LATEST_NS
 from sensors.observation import AnyObservation, Readout, Snapshot
-from sensors.sound import fault
+from sensors.payload.sound import fault
 from twin.assimilate import t_end_ns
 from twin.component import Component
 from twin.events import Value

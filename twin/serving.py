@@ -24,9 +24,9 @@ from models.crack import stepper as crack
 from models.fatigue import exposure, rainflow
 from sensors import watch
 from sensors.errors import BrokerError, complaint
-from sensors.mqtt import MqttSettings, MqttSource
-from sensors.mqtt_settings import tls_context
-from sensors.publisher import Publisher
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.settings import tls_context
+from sensors.mqtt.source import MqttSettings, MqttSource
 from sensors.topics import Topics
 from storage.store import Store
 from twin.api.application import application

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.codec import decode
 from sensors.errors import MalformedError
 from sensors.observation import Series, Spectrum
+from sensors.payload.decode import decode
 from sensors.timed import Timed
 from sensors.topics import Topics
 from twin.assimilate import t_end_ns

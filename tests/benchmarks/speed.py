@@ -17,18 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.report import Figure, document, table
-from tests.benchmarks.service import (
-    history,
-    ingest,
-    restart,
-    stepping,
-)
-from tests.benchmarks.service import (
-    memory as residence,
-)
-from tests.benchmarks.service import (
-    queries as asking,
-)
+from tests.benchmarks.service import history, ingest, restart, stepping
+from tests.benchmarks.service import memory as residence
+from tests.benchmarks.service import queries as asking
 from tests.benchmarks.service.ingest import QUICK, Bench, Size, started
 from tests.end_to_end.disk import Disk
 

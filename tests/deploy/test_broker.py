@@ -22,7 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from sensors.mqtt_session import UPTIME
+from sensors.mqtt.session import UPTIME
 from sensors.topics import OBSERVED, Topics
 from tests.brokers import Certificate, free_port, password_line
 from tests.end_to_end.test_strays import STRAYS, letters, service, until

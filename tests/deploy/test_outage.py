@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sensors.broker import _MOSQUITTO
+from sensors.mqtt.broker import _MOSQUITTO
 from tests.benchmarks.service.outage import BEYOND, PORTION, measured, smaller
 from tests.deploy.test_broker import DEPLOY
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from sensors.encode import image_message
 from sensors.observation import Snapshot
+from sensors.payload.encode import image_message
 from storage.entry import Entry
 from tests.end_to_end.clients import Sender
 from tests.end_to_end.traffic import Key, key

@@ -12,10 +12,10 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 
-from sensors.encode import Message
-from sensors.mqtt_packets import Message as Packet
-from sensors.mqtt_settings import MqttSettings
-from sensors.publisher import Publisher
+from sensors.mqtt.packets import Message as Packet
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.settings import MqttSettings
+from sensors.payload.encode import Message
 from tests.end_to_end.harness import Answer
 
 TIMEOUT_S = 20.0  # for an answer

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sensors.encode import Message, spectrum_message
 from sensors.instant import rfc3339
 from sensors.observation import Spectrum
+from sensors.payload.encode import Message, spectrum_message
 from storage.entry import Entry
 from tests.end_to_end.clients import AwayError, Door, Sender
 from tests.end_to_end.harness import Answer

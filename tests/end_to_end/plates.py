@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from sensors.encode import load_message, spectrum_message
 from sensors.observation import Series, Spectrum
-from sensors.plates import Plate
+from sensors.payload.encode import load_message, spectrum_message
+from sensors.simulation.plates import Plate
 from sensors.timed import Timed
 from storage.store import Store
 from tests.brokers import Broker

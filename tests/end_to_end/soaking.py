@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from sensors.encode import spectrum_message
-from sensors.mqtt_packets import Message as Packet
-from sensors.mqtt_settings import MqttSettings
+from sensors.mqtt.packets import Message as Packet
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Spectrum
-from sensors.publisher import Publisher
+from sensors.payload.encode import spectrum_message
 from tests.end_to_end.clients import AwayError, Door, Sender
 from tests.end_to_end.desks import Registrar
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from sensors.mqtt import MqttSettings
-from sensors.publisher import Publisher
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import MqttSettings
 from tests.end_to_end.traffic import Traffic
 
 PATIENCE_S = 120.0

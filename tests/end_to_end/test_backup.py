@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from sensors.observation import observation
 from storage.entry import Entry
 from storage.store import Store

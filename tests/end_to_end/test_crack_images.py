@@ -18,10 +18,10 @@ from scipy import ndimage
 from models.crack_image.recipe import large_scenes
 from models.crack_image.scenes import Scene
 from models.crack_image.trace import trace
-from sensors.encode import image_message
-from sensors.mqtt_settings import MqttSettings
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Snapshot
-from sensors.publisher import Publisher
+from sensors.payload.encode import image_message
 from tests.end_to_end.conftest import Live, Running
 from twin.asking import ask
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sensors.encode import load_message
-from sensors.mqtt import MqttSettings
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import MqttSettings
 from sensors.observation import Series
-from sensors.publisher import Publisher
+from sensors.payload.encode import load_message
 from tests.brokers import Broker
 from tests.end_to_end.disk import Disk
 from tests.end_to_end.harness import Arrangement, Twin, subscribed

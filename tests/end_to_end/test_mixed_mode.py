@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sensors.plates import COEFFICIENT, EXPONENT, Plate
+from sensors.simulation.plates import COEFFICIENT, EXPONENT, Plate
 from storage.store import Store
 from tests.end_to_end.mixed_mode import grown
 from tests.end_to_end.plates import CLOCK, lived

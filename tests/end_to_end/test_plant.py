@@ -7,8 +7,8 @@ from itertools import takewhile
 
 import pytest
 
-from sensors.faults import Rates
-from sensors.plant import Plant, PlantSettings, fleet
+from sensors.simulation.faults import Rates
+from sensors.simulation.plant import Plant, PlantSettings, fleet
 from sensors.timed import Timed
 from tests.end_to_end.conftest import Running
 from twin.playing import played

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sensors.replay import ReplayOptions
+from sensors.replay.reader import ReplayOptions
 from tests.end_to_end.conftest import Live, Running
 from tests.end_to_end.test_replay import logged, signal
 from twin import questions

@@ -16,8 +16,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from models.fatigue.rainflow import counted, turning
-from sensors.recorded_series import strain_fleet
-from sensors.replay import ReplayOptions
+from sensors.replay.reader import ReplayOptions
+from sensors.replay.series import strain_fleet
 from tests.end_to_end.conftest import Live, Running
 from tests.models.crack.test_stepper import closed_cycles
 from twin.asking import ask

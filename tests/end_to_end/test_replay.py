@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sensors.publisher import Publisher
-from sensors.replay import ReplayOptions
+from sensors.mqtt.publisher import Publisher
+from sensors.replay.reader import ReplayOptions
 from tests.brokers import Broker
 from tests.end_to_end.conftest import Live, Running
 from tests.end_to_end.test_real_data import cycles_of_a_single_message, strain

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiomqtt
 
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from tests.brokers import Broker
 from tests.end_to_end.test_strays import LIMIT_S, message, publish, service
 from tests.twin.fakes import PRESS

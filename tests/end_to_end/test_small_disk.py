@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sensors.mqtt import MqttSettings
-from sensors.mqtt_packets import Message
-from sensors.publisher import Publisher
+from sensors.mqtt.packets import Message
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import MqttSettings
 from storage.store import Store
 from tests.brokers import Broker
 from tests.conftest import tool

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sensors.mqtt import MqttSettings, MqttSource
-from sensors.mqtt_packets import Message
-from sensors.publisher import Publisher
+from sensors.mqtt.packets import Message
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import MqttSettings, MqttSource
 from storage.store import Store
 from tests.brokers import Broker
 from tests.twin.fakes import PRESS, REGISTRATION

@@ -7,7 +7,7 @@ import socket
 from functools import partial
 from pathlib import Path
 
-from sensors.mqtt_packets import CONNACK, CONNECT, DISCONNECT, connect, varint
+from sensors.mqtt.packets import CONNACK, CONNECT, DISCONNECT, connect, varint
 from tests.brokers import Broker
 from tests.end_to_end.test_strays import message, publish, service, until, value
 from twin.broker_session import WHYS, Gone

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from sensors.encode import inspection_message, load_message, spectrum_message
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
+from sensors.payload.encode import inspection_message, load_message, spectrum_message
 from sensors.refusal import Form
 from storage.entry import Entry
 from twin.lines import observed

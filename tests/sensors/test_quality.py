@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors import watch
-from sensors.codec import decode
 from sensors.errors import MalformedError
 from sensors.limits import Limits
 from sensors.observation import Spectrum
+from sensors.payload.decode import decode
 from sensors.quality import NULL_CODES, REASONS, Gauge, Peaks, bounds, judged, kinds, missing
 from sensors.units import load_unit
 from sensors.watch import standing

@@ -21,8 +21,8 @@ from PIL import Image
 
 from models import weights
 from models.weights import DEFAULTS
-from sensors.mqtt import MqttSettings, MqttSource
-from sensors.mqtt_settings import BRIEF
+from sensors.mqtt.settings import BRIEF
+from sensors.mqtt.source import MqttSettings, MqttSource
 from sensors.observation import Snapshot
 from storage.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sensors.mqtt_session import UPTIME, uptime
-from sensors.mqtt_settings import MqttSettings
+from sensors.mqtt.session import UPTIME, uptime
+from sensors.mqtt.settings import MqttSettings
 from twin.broker_session import FILE, BrokerSession, Gone
 
 SETTINGS = MqttSettings(session_expiry_s=1000)

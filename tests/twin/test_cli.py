@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from sensors.encode import Message
 from sensors.errors import BrokerError
+from sensors.payload.encode import Message
 from sensors.timed import Timed
 from storage.store import Store
 from tests.brokers import FakeBroker, free_port

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from storage.entry import Entry
 from storage.journal import Appended
 from storage.marks import Outcome

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from models.fatigue.laws import LAWS
 from models.fatigue.materials import MATERIALS
-from sensors.plant import PlantSettings, fleet
-from sensors.recorded_sequence import sequence_fleet
-from sensors.recorded_series import strain_fleet
-from sensors.recorded_specimens import virkler_fleet
+from sensors.replay.sequence import sequence_fleet
+from sensors.replay.series import strain_fleet
+from sensors.replay.specimens import virkler_fleet
+from sensors.simulation.plant import PlantSettings, fleet
 from tests.twin.fleets import PARIS, component, registration
 from twin.api.problems import SENTENCE
 from twin.component import Registration

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 import twin
-from sensors.codec import REASONS
+from sensors.payload.decode import REASONS
 from storage.marks import Outcome
 from tests.twin.fakes import PRESS, T0_NS, house
 from twin import checkpoint

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sensors.codec import decode
-from sensors.encode import load_message, spectrum_message
+from sensors.payload.decode import decode
+from sensors.payload.encode import load_message, spectrum_message
 from sensors.quality import ASIDE, REASONS
 from tests.twin.fakes import PRESS, REGISTRATION, House, house
 from tests.twin.fleets import CLOCK, component, fleet, series, spectrum

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from sensors.encode import image_message
-from sensors.mqtt import Message, MqttSource
+from sensors.mqtt.source import Message, MqttSource
 from sensors.observation import Snapshot
+from sensors.payload.encode import image_message
 from storage.entry import DeadLetter
 from storage.errors import CorruptError
 from storage.journal import Journal

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from sensors.errors import MalformedError
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from tests.twin.fakes import PRESS, House, house
 from twin.inbox import LONGEST_TOPIC
 

@@ -13,7 +13,7 @@ import pytest
 import structlog
 from PIL import Image
 
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from storage import images as images_module
 from storage.errors import UnavailableError
 from storage.images import LENT

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 import torch
 
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from sensors.observation import AnyObservation, Confirmation, Inspection, Readout, Series, Spectrum
-from sensors.sound import fault
+from sensors.payload.sound import fault
 from storage.entry import Entry
 from storage.store import Store
 from tests.twin.fakes import PRESS, REGISTRATION, T0_NS, house, wanted

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import pytest
 
-from sensors.mqtt import MqttSource
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
+from sensors.mqtt.source import MqttSource
 from tests.twin.fakes import PRESS, House, house
 from twin import service as services
 from twin.own_clock import HeldError, Known, OwnClock

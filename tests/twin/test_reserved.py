@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from sensors.observation import Spectrum
 from storage.store import Store
 from tests.twin.fakes import PRESS, REGISTRATION, T0_NS, house

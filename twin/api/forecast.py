@@ -9,9 +9,9 @@ import msgspec
 from fastapi import FastAPI, Query, Response
 
 from models.fatigue.rainflow import Cycles
-from sensors.codec import decode
 from sensors.errors import MalformedError
 from sensors.observation import Spectrum
+from sensors.payload.decode import decode
 from storage.errors import UnavailableError
 from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import FastAPI, Header, Path, Response
 
 from sensors.limits import KEY_END
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 from sensors.observation import Inspection
 from sensors.topics import Topics
 from storage.marks import Outcome, verdict

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensors.plates import COEFFICIENT, EXPONENT, Plate
+from sensors.simulation.plates import COEFFICIENT, EXPONENT, Plate
 from tests.end_to_end.mixed_mode import grown, within
 from tests.end_to_end.plates import Life, lived
 from twin.serving import prepare

@@ -18,8 +18,8 @@ from typing import Any
 
 import aiomqtt
 
-from sensors.mqtt import Message, MqttSettings, MqttSource
-from sensors.publisher import Publisher
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import Message, MqttSettings, MqttSource
 from tests.brokers import Broker
 
 PAYLOAD = b"x" * 200

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sensors.errors import BrokerError
-from sensors.mqtt import MqttSettings, MqttSource
-from sensors.mqtt_packets import Message
-from sensors.publisher import Publisher
+from sensors.mqtt.packets import Message
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import MqttSettings, MqttSource
 from sensors.topics import Topics
 from tests.conftest import tool
 from tests.deploy.test_broker import DEPLOY, Broker, prepared

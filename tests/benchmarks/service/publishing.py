@@ -11,9 +11,9 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.mqtt_packets import Message
-from sensors.mqtt_settings import MqttSettings
-from sensors.publisher import Publisher
+from sensors.mqtt.packets import Message
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.settings import MqttSettings
 from tests.benchmarks.service.traffic import Plan, messages
 
 SPAWN = multiprocessing.get_context("spawn")

@@ -12,7 +12,7 @@ import aiomqtt
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.mqtt_packets import connect
+from sensors.mqtt.packets import connect
 from tests.benchmarks.service.publishing import SPAWN
 
 Reader = Callable[[Connection, int, str, int], Coroutine[Any, Any, None]]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from sensors.codec import decode
+from sensors.payload.decode import decode
 from storage.entry import Entry
 from storage.store import Store
 from tests.benchmarks.report import Figure

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from sensors.mqtt_packets import Message
+from sensors.mqtt.packets import Message
 
 SIZE = 200  # bytes of a small payload
 SAMPLES = 1000  # in a large one

@@ -10,11 +10,11 @@ from contextlib import suppress
 
 import numpy as np
 
-from sensors import encode
-from sensors.encode import load_message, spectrum_message
-from sensors.mqtt import Message, MqttSettings
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import Message, MqttSettings
 from sensors.observation import Series, Spectrum
-from sensors.publisher import Publisher
+from sensors.payload import encode
+from sensors.payload.encode import load_message, spectrum_message
 from tests.end_to_end.hostile.target import Seen, Target
 
 LATE_S, LATE = 1.0, 4.0  # from publishing to the state, beside anything; and times that alone

@@ -12,11 +12,11 @@ from contextlib import suppress
 import numpy as np
 from PIL import Image
 
-from sensors import encode
-from sensors.encode import image_message, spectrum_message
-from sensors.mqtt import Message, MqttSettings
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import Message, MqttSettings
 from sensors.observation import Snapshot, Spectrum
-from sensors.publisher import Publisher
+from sensors.payload import encode
+from sensors.payload.encode import image_message, spectrum_message
 from tests.end_to_end.hostile.target import Seen, Target
 
 READERS, SECONDS, ROWS = 36, 12.0, 1_000

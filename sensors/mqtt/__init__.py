@@ -1,0 +1,1 @@
+"""MQTT: what comes from the broker, what goes to it, and the session that it keeps."""

@@ -1,0 +1,1 @@
+"""Payloads: bytes to observations in SI units, and back."""

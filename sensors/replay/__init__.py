@@ -1,0 +1,1 @@
+"""Recordings of people's instruments, read from files as observations."""

@@ -1,0 +1,1 @@
+"""A plant that does not exist: parts, instruments and their faults."""
