@@ -16,10 +16,10 @@ from storage.checkpoints import Checkpoints
 from storage.durable import disk, make_directory, sync_directory, write_whole
 from storage.errors import CorruptError, InUseError, StorageError
 from storage.images import Images
-from storage.journal import Journal
+from storage.journal.journal import Journal
+from storage.journal.seal import SUFFIX
 from storage.quarantine import set_aside
-from storage.seal import SUFFIX
-from storage.trajectories import COPIES, Trajectories, copies_of
+from storage.trajectories.trajectories import COPIES, Trajectories, copies_of
 
 LAYOUT = 1  # raised by every change that an older program cannot read
 

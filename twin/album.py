@@ -6,9 +6,9 @@ from collections import deque
 from typing import NamedTuple
 
 from sensors.observation import Readout, Snapshot, observation
-from storage.entry import Entry
-from storage.journal import Journal
-from storage.passing import Gap, passing_over
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
+from storage.journal.passing import Gap, passing_over
 from twin.lines import OBSERVATION, told
 
 KEPT = 1000  # images of a component that are listed, the newest

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import structlog
 
-from storage.catalogue import Checkpoint, Order
 from storage.errors import StorageError, UnavailableError
+from storage.journal.catalogue import Checkpoint, Order
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND, TROUBLE
 from twin.errors import TwinError

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from sensors.instant import rfc3339
-from storage import manifest
+from storage.backup import manifest
+from storage.backup.manifest import Item, Manifest
+from storage.backup.store_copy import Copied, copied_store
 from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
-from storage.manifest import Item, Manifest
 from storage.pieces import read_back
 from storage.store import JOURNAL, LAYOUT_FILE, beyond, latest_state
-from storage.store_copy import Copied, copied_store
 from storage.swapping import holds_store
 from twin.checking import checked
 from twin.errors import SettingsError

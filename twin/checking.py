@@ -8,12 +8,12 @@ from typing import Any
 
 from sensors.instant import rfc3339
 from sensors.observation import Snapshot
-from storage.catalogue import Loss
 from storage.errors import CorruptError, InUseError
 from storage.images import Images
-from storage.passing import passing_over
+from storage.journal.catalogue import Loss
+from storage.journal.passing import passing_over
 from storage.store import JOURNAL, Store
-from storage.trajectories import Trajectories
+from storage.trajectories.trajectories import Trajectories
 from twin.errors import SettingsError
 from twin.lines import OBSERVATION, line
 from twin.lodging import absent

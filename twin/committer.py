@@ -9,10 +9,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 
-from storage.entry import DeadLetter, Entry
 from storage.errors import UnavailableError
-from storage.journal import Appended, Journal
-from storage.marks import Outcome
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.journal import Appended, Journal
+from storage.journal.sequences import Outcome
 from twin.conflicts import Refusal, conflicts, jumps, meant
 from twin.fold import Line, Note
 from twin.metrics import Metrics

@@ -9,9 +9,9 @@ import msgspec
 
 from sensors.instant import rfc3339
 from sensors.observation import Series, Spectrum
-from storage.entry import Entry
-from storage.journal import Appended
-from storage.marks import Jump, Outcome
+from storage.journal.entry import Entry
+from storage.journal.journal import Appended
+from storage.journal.sequences import Jump, Outcome
 from twin.fold import Note
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.entry import Entry
-from storage.journal import Journal
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
 from twin.lines import COMPONENT
 from twin.sorting import Rows, Sorted
 from twin.watermark import DERIVED, NEVER, Watching

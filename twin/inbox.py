@@ -17,9 +17,9 @@ from sensors.payload.image import decode_image
 from sensors.payload.sound import fault
 from sensors.refusal import malformed
 from sensors.topics import Topics
-from storage.entry import DeadLetter, Entry
 from storage.images import Images
-from storage.marks import Outcome
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.sequences import Outcome
 from twin.assimilate import t_end_ns
 from twin.cohort import TROUBLE
 from twin.committer import Parcel

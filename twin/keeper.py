@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from storage.catalogue import Checkpoint
 from storage.errors import CorruptError, MissingError, UnavailableError
+from storage.journal.catalogue import Checkpoint
 from storage.store import Store
 from twin.checkpoint import carried, metadata, tensors
 from twin.cohort import KIND

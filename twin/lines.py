@@ -9,9 +9,9 @@ import structlog
 from pydantic import ValidationError
 
 from sensors.observation import AnyObservation, encoded, observation
-from storage.entry import Entry
-from storage.journal import Journal
-from storage.passing import Gap
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
+from storage.journal.passing import Gap
 from twin.component import Component
 from twin.errors import UnreadableError
 from twin.fold import Line

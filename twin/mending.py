@@ -13,9 +13,9 @@ from collections.abc import Container, Iterator
 from dataclasses import replace
 
 from sensors.instant import rfc3339
-from storage.catalogue import Checkpoint
 from storage.checkpoints import Checkpoints
 from storage.errors import CorruptError, MissingError
+from storage.journal.catalogue import Checkpoint
 from storage.quarantine import QUARANTINE, copied_aside
 from storage.store import Store
 from twin.checkpoint import carried, metadata, restored, tensors

@@ -19,9 +19,9 @@ from sensors.observation import Confirmation, Inspection, Readout, Series, Snaps
 from sensors.payload.decode import REASONS
 from sensors.quality import ASIDE
 from sensors.quality import REASONS as FINDINGS
-from storage.entry import DeadLetter
-from storage.journal import Appended
-from storage.marks import Outcome
+from storage.journal.entry import DeadLetter
+from storage.journal.journal import Appended
+from storage.journal.sequences import Outcome
 from twin.broker_session import WHYS
 from twin.cohort import KIND
 from twin.component import Component

@@ -27,8 +27,8 @@ from sensors.limits import Limits
 from sensors.observation import AnyObservation, Inspection, Readout, Snapshot, observation
 from sensors.payload.image_file import pixels
 from storage.errors import CorruptError, MissingError, UnavailableError
-from storage.journal import Journal
-from storage.passing import passing_over
+from storage.journal.journal import Journal
+from storage.journal.passing import passing_over
 from storage.store import Store
 from twin.cohort import TROUBLE
 from twin.committer import Committer

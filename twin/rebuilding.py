@@ -12,9 +12,9 @@ from typing import Any
 
 from rich.progress import Progress
 
-from storage.catalogue import Checkpoint
-from storage.entry import Entry
 from storage.errors import StorageError
+from storage.journal.catalogue import Checkpoint
+from storage.journal.entry import Entry
 from storage.store import Store
 from storage.swapping import beside, holds_store, settled, swap_in
 from twin.broker_session import FILE as SESSION

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import MissingError, UnavailableError
-from storage.trajectories import Field, Trajectories
+from storage.trajectories.trajectories import Field, Trajectories
 from twin.cohort import KIND
 from twin.record import Columns, Row
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import structlog
 
-from storage.entry import Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.journal import Journal
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
 from storage.store import Store
 from twin.checkpoint import OtherFormatError, restored
 from twin.cohort import KIND

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
-from storage.catalogue import Order
-from storage.entry import Entry
-from storage.journal import Journal
-from storage.trajectories import Trajectories
+from storage.journal.catalogue import Order
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
+from storage.trajectories.trajectories import Trajectories
 from twin.fleet import EMPTY, FOREVER_NS, Clock, Fleet
 from twin.fold import folded, with_lives
 from twin.in_time import InTime

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from sensors.instant import rfc3339
-from storage import manifest
+from storage.backup import manifest
+from storage.backup.manifest import Manifest
+from storage.backup.store_copy import SPARE
 from storage.durable import disk, sync_directory, write_whole
 from storage.errors import CorruptError, InUseError, StorageError, UnavailableError
-from storage.looking import looking
-from storage.manifest import Manifest
-from storage.marks import unsealed
+from storage.journal.looking import looking
+from storage.journal.seal import SUFFIX, SealFile
+from storage.journal.sequences import unsealed
 from storage.pieces import Copying, sync_tree
-from storage.seal import SUFFIX, SealFile
 from storage.space import space
 from storage.store import JOURNAL, alone
-from storage.store_copy import SPARE
 from storage.swapping import holds_store, left_beside
 from twin.errors import SettingsError
 from twin.lodging import mark, mark_text

@@ -17,17 +17,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from storage.catalogue import Checkpoint
-from storage.catalogue import Component as Registered
 from storage.checkpoints import Checkpoints
 from storage.durable import disk
-from storage.entry import Entry
 from storage.errors import CorruptError, StorageError
 from storage.images import Images
-from storage.salvaging import Salvaged
-from storage.seal import SUFFIX, SealFile
+from storage.journal.catalogue import Checkpoint
+from storage.journal.catalogue import Component as Registered
+from storage.journal.entry import Entry
+from storage.journal.salvaging import Salvaged
+from storage.journal.seal import SUFFIX, SealFile
 from storage.store import JOURNAL, Store, alone
-from storage.trajectories import copies_of
+from storage.trajectories.trajectories import copies_of
 from twin.checkpoint import carried, clock_in, metadata, tensors
 from twin.cohort import KIND
 from twin.errors import SettingsError

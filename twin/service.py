@@ -21,7 +21,7 @@ from sensors.observation import AnyObservation
 from sensors.quality import NULL_CODES
 from sensors.topics import Topics
 from storage.errors import UnavailableError
-from storage.marks import Outcome
+from storage.journal.sequences import Outcome
 from storage.store import Store
 from twin.backfill import Backfill, StoppedError
 from twin.broker_session import BrokerSession, Gone

@@ -9,7 +9,7 @@ import structlog
 
 from sensors.observation import Snapshot, observation
 from storage.errors import StorageError
-from storage.journal import Journal
+from storage.journal.journal import Journal
 from storage.store import Store
 from twin.lines import OBSERVATION
 

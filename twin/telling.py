@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from storage.entry import DeadLetter
+from storage.journal.entry import DeadLetter
 from twin.fold import Note
 
 SUMMARY_S = 60.0  # between two lines that count refused messages of a reason

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sensors.observation import Snapshot
 from sensors.payload.encode import image_message
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from tests.end_to_end.clients import Sender
 from tests.end_to_end.traffic import Key, key
 from twin.lines import observed

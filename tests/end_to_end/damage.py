@@ -32,9 +32,9 @@ from PIL import Image
 
 from models.crack_image.reader import CrackReader
 from sensors.observation import AnyObservation, Inspection, Snapshot, Spectrum
-from storage.entry import DeadLetter
 from storage.errors import CorruptError, StorageError
-from storage.place import RESCUED
+from storage.journal.entry import DeadLetter
+from storage.journal.place import RESCUED
 from storage.quarantine import copied_aside
 from storage.store import Store
 from tests.end_to_end.traffic import fleet

@@ -14,7 +14,7 @@ import numpy as np
 from sensors.instant import rfc3339
 from sensors.observation import Spectrum
 from sensors.payload.encode import Message, spectrum_message
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from tests.end_to_end.clients import AwayError, Door, Sender
 from tests.end_to_end.harness import Answer
 from tests.end_to_end.traffic import Key, key

@@ -13,7 +13,7 @@ from typing import Any
 import aiomqtt
 
 from sensors.observation import Inspection, Readout, observation
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from storage.store import Store
 from tests.end_to_end.desks import Post, Wanted
 from tests.end_to_end.traffic import Key, key

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sensors.observation import Inspection
-from storage.marks import Outcome
+from storage.journal.sequences import Outcome
 from storage.store import Store
 from tests.end_to_end.traffic import fleet
 from twin.component import Component

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sensors.mqtt.packets import Message
 from sensors.observation import observation
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from storage.store import Store
 from tests.brokers import Broker
 from tests.end_to_end.harness import ROOT, Twin, subscribed

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from sensors.observation import Snapshot
-from storage.entry import Entry
 from storage.errors import StorageError
+from storage.journal.entry import Entry
 from storage.store import Store
 from tests.end_to_end.damage import picture, snapshot
 from tests.end_to_end.harness import ROOT

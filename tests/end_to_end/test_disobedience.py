@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from storage.entry import DeadLetter, Entry
 from storage.errors import UnavailableError
-from storage.journal import Appended
-from storage.marks import LEAD, Outcome
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.journal import Appended
+from storage.journal.sequences import LEAD, Outcome
 from tests.end_to_end.lives import NAME, inspection, observe, register, running
 from twin import keeper, service
 from twin.committer import Parcel

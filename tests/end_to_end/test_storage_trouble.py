@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pytest
 
-from storage.journal import Journal
+from storage.journal.journal import Journal
 from tests.brokers import Broker
 from tests.conftest import tool
 from tests.end_to_end.disk import Disk

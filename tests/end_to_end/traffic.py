@@ -19,7 +19,7 @@ from sensors.mqtt.packets import Message
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.payload.encode import inspection_message, load_message, spectrum_message
 from sensors.refusal import Form
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from twin.lines import observed
 
 SECOND_NS = 1_000_000_000

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crack_path.stepper import PathState
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from storage.store import Store
 from tests.end_to_end.traffic import Key, Traffic, key
 from twin.checkpoint import metadata, tensors

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from tests.end_to_end.clients import AwayError, Door
 from twin.fleet import EMPTY, Clock, Fleet
 from twin.fold import folded

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.catalogue import Checkpoint
+from storage.journal.catalogue import Checkpoint
 from storage.store import Store
 from tests.twin.fleets import CLOCK, T0, component, inspection, spectrum
 from twin.checkpoint import metadata, tensors

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.catalogue import Checkpoint
-from storage.entry import DeadLetter, Entry
-from storage.layout import TICKS, Field
-from storage.marks import Mark, Outcome
+from storage.journal.catalogue import Checkpoint
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.sequences import Mark, Outcome
 from storage.store import Store
+from storage.trajectories.layout import TICKS, Field
 
 HERE = Path(__file__).parent
 NOW = 1_790_000_000_000_000_000  # ns

@@ -18,12 +18,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from storage.catalogue import Checkpoint
-from storage.entry import DeadLetter, Entry
-from storage.journal import Journal
-from storage.layout import TICKS, Field
-from storage.marks import LEAD, Outcome
-from storage.trajectories import Trajectories
+from storage.journal.catalogue import Checkpoint
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.journal import Journal
+from storage.journal.sequences import LEAD, Outcome
+from storage.trajectories.layout import TICKS, Field
+from storage.trajectories.trajectories import Trajectories
 
 QUICK = settings(
     max_examples=20,

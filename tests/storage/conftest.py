@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.entry import DeadLetter, Entry
-from storage.journal import Journal
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.journal import Journal
 
 NOW = 1_790_000_000_000_000_000  # ns
 

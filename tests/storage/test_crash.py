@@ -11,8 +11,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from storage.journal import Journal
-from storage.wal import lost_commits
+from storage.journal.journal import Journal
+from storage.journal.wal import lost_commits
 from tests.conftest import tool
 from tests.storage.conftest import NOW, entry, flip, kept
 

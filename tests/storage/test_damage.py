@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.entry import Entry
 from storage.errors import CorruptError, StorageError
-from storage.journal import Journal
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
 from storage.store import Store
-from storage.trajectories import Field, Trajectories
+from storage.trajectories.trajectories import Field, Trajectories
 from tests.storage.conftest import NOW, entry, flip, kept, letter
 
 STEP = 10**9

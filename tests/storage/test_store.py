@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.catalogue import Checkpoint
 from storage.errors import CorruptError, StorageError, UnavailableError
-from storage.layout import Field
+from storage.journal.catalogue import Checkpoint
 from storage.store import Store
+from storage.trajectories.layout import Field
 from tests.storage.conftest import NOW, entry
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 
 from sensors.observation import Inspection, Series, Spectrum
-from storage.marks import Outcome
+from storage.journal.sequences import Outcome
 from storage.store import Store
 from twin.api.application import application
 from twin.component import Component, Registration

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from storage.entry import DeadLetter
+from storage.journal.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house, wanted
 from tests.twin.test_one_bad_line import image
 from twin.api.readable import LARGEST, SHOWN, readable

@@ -24,7 +24,7 @@ from models.weights import DEFAULTS
 from sensors.mqtt.settings import BRIEF
 from sensors.mqtt.source import MqttSettings, MqttSource
 from sensors.observation import Snapshot
-from storage.entry import DeadLetter
+from storage.journal.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house
 from twin.api.application import application
 from twin.api.context import Context

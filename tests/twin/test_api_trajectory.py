@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage.trajectories import Trajectories
+from storage.trajectories.trajectories import Trajectories
 from twin.api.trajectory import NAMES, Selection, history, last_row
 from twin.record import Row
 from twin.recorder import FIELDS, Recorder

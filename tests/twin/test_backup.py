@@ -20,11 +20,12 @@ from pathlib import Path
 
 import pytest
 
-from storage import pieces, store_copy
-from storage.catalogue import Checkpoint
+from storage import pieces
+from storage.backup import store_copy
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.images import LENT
-from storage.journal_copy import JournalCopy
+from storage.journal.catalogue import Checkpoint
+from storage.journal.copy import JournalCopy
 from storage.pieces import Pace
 from storage.space import Space
 from storage.store import JOURNAL, Store

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from storage.store import Store
 from tests.end_to_end.lives import START_NS, chosen, observe, register, running
 from tests.end_to_end.traffic import Traffic, fleet

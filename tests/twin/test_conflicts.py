@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from sensors.mqtt.packets import Message
-from storage.entry import Entry
-from storage.journal import Appended
-from storage.marks import Outcome
+from storage.journal.entry import Entry
+from storage.journal.journal import Appended
+from storage.journal.sequences import Outcome
 from tests.twin.fakes import PRESS, House, house
 from twin.conflicts import meant
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from storage.errors import StorageError
-from storage.layout import DOCUMENT, group_document, group_parts
 from storage.store import JOURNAL, Store
+from storage.trajectories.layout import DOCUMENT, group_document, group_parts
 from tests.twin.fleets import CLOCK, T0, component
 from tests.twin.test_backup import Hall
 from tests.twin.test_fold import assert_same

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import twin
 from sensors.payload.decode import REASONS
-from storage.marks import Outcome
+from storage.journal.sequences import Outcome
 from tests.twin.fakes import PRESS, T0_NS, house
 from twin import checkpoint
 from twin.exposition import CONTENT_TYPE, _labels

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sensors.observation import Inspection
-from storage.forgetting import APART, NEVER
-from storage.marks import Outcome
+from storage.journal.forgetting import APART, NEVER
+from storage.journal.sequences import Outcome
 from tests.twin.fakes import MINUTE_NS, PRESS, T0_NS, house
 from twin.reserved import HTTP, RESERVED
 
@@ -34,8 +34,8 @@ def measured(boot: int) -> Inspection:
 async def test_forgotten_streams_are_counted_and_what_they_send_again_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.forgetting.KEPT", 2)
-    monkeypatch.setattr("storage.forgetting.MOST", 3)
+    monkeypatch.setattr("storage.journal.forgetting.KEPT", 2)
+    monkeypatch.setattr("storage.journal.forgetting.MOST", 3)
     async with house(tmp_path) as home:
         await home.register(PRESS)
         sent = [measured(boot) for boot in range(12)]
@@ -53,8 +53,8 @@ async def test_an_inspection_by_http_that_may_be_here_already_is_refused_and_no_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was dropped, and answered as if it had been taken before."""
-    monkeypatch.setattr("storage.forgetting.KEPT", 2)
-    monkeypatch.setattr("storage.forgetting.MOST", 3)
+    monkeypatch.setattr("storage.journal.forgetting.KEPT", 2)
+    monkeypatch.setattr("storage.journal.forgetting.MOST", 3)
     async with house(tmp_path / "data") as home:
         await home.register(PRESS)
         path = f"/api/v1/components/{PRESS}/inspections"

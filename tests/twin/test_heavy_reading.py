@@ -18,9 +18,9 @@ from PIL import Image
 from sensors.mqtt.source import Message, MqttSource
 from sensors.observation import Snapshot
 from sensors.payload.encode import image_message
-from storage.entry import DeadLetter
 from storage.errors import CorruptError
-from storage.journal import Journal
+from storage.journal.entry import DeadLetter
+from storage.journal.journal import Journal
 from tests.twin.fakes import PRESS, REGISTRATION, T0_NS, House, house
 from twin.album import Album
 from twin.api import letters, states

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import twin.in_time
 import twin.sorting
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from storage.store import Store
 from tests.twin.fleets import CLOCK, SECOND, T0, component, spectrum
 from tests.twin.test_fold import assert_same, assert_same_rows

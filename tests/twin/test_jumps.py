@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage.marks import JUMP, Outcome
+from storage.journal.sequences import JUMP, Outcome
 from tests.twin.fakes import PRESS, house
 from tests.twin.test_conflicts import message, sent, value
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.store import Store
-from storage.trajectories import Trajectories
+from storage.trajectories.trajectories import Trajectories
 from tests.twin.fleets import CLOCK, T0, component, spectrum
 from twin.cohort import KIND
 from twin.component import Component

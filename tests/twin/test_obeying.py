@@ -17,7 +17,7 @@ from sensors.mqtt.packets import Message
 from storage import images as images_module
 from storage.errors import UnavailableError
 from storage.images import LENT
-from storage.journal import Journal
+from storage.journal.journal import Journal
 from storage.space import Space
 from storage.store import Store
 from tests.storage.conftest import NOW, entry, letter
@@ -141,7 +141,7 @@ def test_letters_take_a_twentieth_of_the_disk_at_most(
 ) -> None:
     """The file does not grow beyond that either, however many come together."""
     found = Space(free=size, size=size, is_read_only=False)
-    monkeypatch.setattr("storage.dead_letters.space", lambda _: found)
+    monkeypatch.setattr("storage.journal.dead_letters.space", lambda _: found)
     with Journal(tmp_path / "journal.sqlite") as journal:
         for _ in range(3):
             journal.append([], [letter(bytes(100_000)) for _ in range(30)], now_ns=NOW)

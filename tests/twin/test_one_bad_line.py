@@ -22,7 +22,7 @@ import torch
 from sensors.mqtt.packets import Message
 from sensors.observation import AnyObservation, Confirmation, Inspection, Readout, Series, Spectrum
 from sensors.payload.sound import fault
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from storage.store import Store
 from tests.twin.fakes import PRESS, REGISTRATION, T0_NS, house, wanted
 from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, series, spectrum

@@ -17,7 +17,7 @@ from models import weights
 from models.crack_image.reader import CrackReader
 from sensors.observation import Inspection, Readout, Snapshot
 from storage.errors import UnavailableError
-from storage.marks import Outcome
+from storage.journal.sequences import Outcome
 from tests.twin.fakes import PRESS, T0_NS, House, house
 from twin.api.schema import Images
 from twin.fleet import EMPTY, clock_of

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from storage.entry import DeadLetter
+from storage.journal.entry import DeadLetter
 from storage.store import Store
 from tests.twin.fakes import PRESS, house
 from twin.serving import running

@@ -13,7 +13,7 @@ from sensors.limits import KEY_END
 from sensors.mqtt.packets import Message
 from sensors.observation import Inspection
 from sensors.topics import Topics
-from storage.marks import Outcome, verdict
+from storage.journal.sequences import Outcome, verdict
 from twin.api.answers import JSON, json_answer, time_or_none
 from twin.api.beliefs import row
 from twin.api.context import PATH, Context, Name, Site

@@ -12,8 +12,8 @@ from fastapi import FastAPI, Path, Query, Response
 
 from sensors.instant import rfc3339
 from sensors.refusal import shown
-from storage.dead_letters import DeadLetters, KeptLetter
-from storage.entry import DeadLetter
+from storage.journal.dead_letters import DeadLetters, KeptLetter
+from storage.journal.entry import DeadLetter
 from twin.api.answers import check_span, instant_ns, json_answer
 from twin.api.context import PREFIX, Context
 from twin.api.listing import Direction

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import MissingError
-from storage.trajectories import Trajectories
+from storage.trajectories.trajectories import Trajectories
 from twin.cohort import KIND
 from twin.record import Row
 from twin.recorder import FIELDS, tail_history

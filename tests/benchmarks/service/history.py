@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from storage.layout import TICKS
 from storage.store import Store
+from storage.trajectories.layout import TICKS
 from tests.benchmarks.report import Figure, at_least, middle
 from tests.benchmarks.service.broker import quiet_broker
 from tests.benchmarks.service.ingest import Size

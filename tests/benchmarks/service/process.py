@@ -16,8 +16,8 @@ import numpy as np
 from fastapi import FastAPI
 
 from models import tree
-from storage.entry import DeadLetter, Entry
-from storage.journal import Appended, Journal
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.journal import Appended, Journal
 from storage.store import Store
 from tests.benchmarks.service.parts import components
 from tests.benchmarks.service.publishing import SPAWN

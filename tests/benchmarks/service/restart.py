@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sensors.payload.decode import decode
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from storage.store import Store
 from tests.benchmarks.report import Figure
 from tests.benchmarks.service.broker import quiet_broker

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from sensors.observation import Series, Spectrum
-from storage.entry import DeadLetter, Entry
-from storage.journal import Journal
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.journal import Journal
 from storage.store import JOURNAL, Store
 from tests.benchmarks.report import Figure, table
 from tests.benchmarks.service.publishing import SPAWN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from storage.entry import DeadLetter
+from storage.journal.entry import DeadLetter
 from storage.store import Store
 from tests.end_to_end.hostile.target import Seen, Target
 

@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.layout import DOCUMENT, LAYOUTS, SHARD_WIDTH, TIME_CHUNK
-from storage.trajectories import TICKS, Field, Trajectories
+from storage.trajectories.layout import DOCUMENT, LAYOUTS, SHARD_WIDTH, TIME_CHUNK
+from storage.trajectories.trajectories import TICKS, Field, Trajectories
 from tests.storage.conftest import files_bounded
 
 STEP = 10**9  # ns
@@ -422,7 +422,7 @@ def test_a_newer_layout_is_refused_with_a_sentence(
 ) -> None:
     with monkeypatch.context() as newer:
         newer.setitem(LAYOUTS, 3, "time")
-        newer.setattr("storage.group.LAYOUT", 3)
+        newer.setattr("storage.trajectories.group.LAYOUT", 3)
         write(trajectories, 0, 1)
     with pytest.raises(StorageError, match="layout 3"):
         Trajectories(path).open_group("crack", [LENGTH])

@@ -9,7 +9,7 @@ A number that is more than `JUMP` above the last is a number gone wrong rather t
 lost: what it jumps over is a hole as any other, so that what comes after all is taken, but its
 numbers are counted neither as missing nor as filled.
 
-Where a component has very many streams some are forgotten: see `storage.forgetting`.
+Where a component has very many streams some are forgotten: see `storage.journal.forgetting`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from zlib import crc32
 
 import msgspec
 
-from storage.entry import Entry
 from storage.errors import CorruptError
-from storage.forgetting import FORGOTTEN, Births, Crowds, Key, group_of
+from storage.journal.entry import Entry
+from storage.journal.forgetting import FORGOTTEN, Births, Crowds, Key, group_of
 
 HOLES = 64  # the most intervals that are remembered for a stream; the lowest is forgotten first
 JUMP = 1_000_000  # numbers that one message may leave out and have them counted as missing

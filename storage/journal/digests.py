@@ -17,7 +17,7 @@ from zlib import crc32
 
 import numpy as np
 
-from storage.entry import Entry
+from storage.journal.entry import Entry
 
 LIMIT = 1 << 20  # entries that are remembered: 16 MB, and some seconds to read them again
 RUN = 1 << 16  # entries that are sorted together

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from storage.entry import Entry
 from storage.errors import CorruptError
-from storage.journal import Journal
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
 
 
 class Gap(NamedTuple):

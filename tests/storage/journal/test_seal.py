@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from storage.errors import UnavailableError
-from storage.journal import Journal
-from storage.log_mending import read_log
-from storage.seal import Seal, SealFile
+from storage.journal.journal import Journal
+from storage.journal.log_mending import read_log
+from storage.journal.seal import Seal, SealFile
 from tests.storage.conftest import NOW, entry, flip, kept, letter
 
 

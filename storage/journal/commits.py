@@ -8,9 +8,9 @@ from zlib import crc32
 
 import msgspec
 
-from storage.database import Row, typed
-from storage.entry import Entry
 from storage.errors import CorruptError
+from storage.journal.database import Row, typed
+from storage.journal.entry import Entry
 
 ROW_BYTES = 16 << 20  # a commit larger than this is cut into several rows
 COLUMNS = "first, count, committed_ns, crc32, blob"

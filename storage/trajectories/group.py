@@ -14,7 +14,7 @@ from zarr.core.metadata import ArrayV3Metadata
 
 from storage.durable import disk
 from storage.errors import CorruptError, MissingError
-from storage.layout import (
+from storage.trajectories.layout import (
     DOCUMENT,
     LAYOUT,
     LAYOUTS,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import UnavailableError
-from storage.journal import Journal
+from storage.journal.journal import Journal
 from tests.storage.conftest import NOW, entry, kept
 
 

@@ -10,14 +10,14 @@ from zlib import crc32
 
 import msgspec
 
-from storage.carving import Cell, Pages
-from storage.catalogue import Checkpoint, Component, Order
-from storage.commits import commit_crc, decoded
-from storage.dead_letters import KeptLetter, letter_of
-from storage.entry import Entry
 from storage.errors import CorruptError
-from storage.forgetting import Key
-from storage.marks import Mark, unsealed
+from storage.journal.carving import Cell, Pages
+from storage.journal.catalogue import Checkpoint, Component, Order
+from storage.journal.commits import commit_crc, decoded
+from storage.journal.dead_letters import KeptLetter, letter_of
+from storage.journal.entry import Entry
+from storage.journal.forgetting import Key
+from storage.journal.sequences import Mark, unsealed
 
 BOUNDS_PAGE = 2  # the first table that is made: one row, which says where the journal begins
 

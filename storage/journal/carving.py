@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from storage.durable import disk
-from storage.log_mending import read_log
+from storage.journal.log_mending import read_log
 
 _TABLE_LEAF, _INDEX_INTERIOR, _INDEX_LEAF = 0x0D, 0x02, 0x0A
 _SIZES = {1 << power for power in range(9, 17)}

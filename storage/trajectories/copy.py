@@ -16,10 +16,10 @@ import numpy as np
 from zarr.core.metadata import ArrayV3Metadata
 
 from storage.errors import CorruptError, MissingError
-from storage.group import NAMES, TIME, loaded
-from storage.layout import DOCUMENT, TICKS, group_parts
 from storage.pieces import Copying
-from storage.trajectories import Trajectories, copies_of
+from storage.trajectories.group import NAMES, TIME, loaded
+from storage.trajectories.layout import DOCUMENT, TICKS, group_parts
+from storage.trajectories.trajectories import Trajectories, copies_of
 
 
 def copied_group(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.entry import Entry
-from storage.journal import Journal
-from storage.salvaging import Salvaged
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
+from storage.journal.salvaging import Salvaged
 from tests.storage.conftest import NOW, entry, flip, letter
 
 

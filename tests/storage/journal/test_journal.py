@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from storage.catalogue import Checkpoint
-from storage.commits import ROW_BYTES
-from storage.database import create
-from storage.entry import Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.journal import Journal
-from storage.marks import Outcome
-from storage.schema import VERSION
+from storage.journal.catalogue import Checkpoint
+from storage.journal.commits import ROW_BYTES
+from storage.journal.database import create
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
+from storage.journal.schema import VERSION
+from storage.journal.sequences import Outcome
 from tests.storage.conftest import NOW, entry, files_bounded, kept, letter
 
 

@@ -30,8 +30,8 @@ from storage.durable import (
     write_whole,
 )
 from storage.errors import CorruptError, MissingError
-from storage.group import NAMES, TIME, Group, cut, loaded, resized, written
-from storage.layout import (
+from storage.trajectories.group import NAMES, TIME, Group, cut, loaded, resized, written
+from storage.trajectories.layout import (
     DOCUMENT,
     LAYOUT,
     NAME_CHUNK,

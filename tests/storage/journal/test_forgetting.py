@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from storage.entry import Entry
-from storage.forgetting import FORGOTTEN, KEPT, MOST
-from storage.journal import Journal
-from storage.marks import Mark, Outcome
+from storage.journal.entry import Entry
+from storage.journal.forgetting import FORGOTTEN, KEPT, MOST
+from storage.journal.journal import Journal
+from storage.journal.sequences import Mark, Outcome
 from tests.storage.conftest import NOW, kept
 
 PART = "plant/press"
@@ -29,8 +29,8 @@ def outcomes(journal: Journal, *entries: Entry) -> list[Outcome]:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four streams are kept, and eight more remembered."""
-    monkeypatch.setattr("storage.forgetting.KEPT", 4)
-    monkeypatch.setattr("storage.forgetting.MOST", 8)
+    monkeypatch.setattr("storage.journal.forgetting.KEPT", 4)
+    monkeypatch.setattr("storage.journal.forgetting.MOST", 8)
 
 
 def test_twenty_thousand_boots_of_a_sensor_leave_a_thousand_marks(tmp_path: Path) -> None:

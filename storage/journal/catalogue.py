@@ -10,8 +10,8 @@ from zlib import crc32
 
 import msgspec
 
-from storage.database import Database, Row, inserted, typed
 from storage.errors import CorruptError, MissingError
+from storage.journal.database import Database, Row, inserted, typed
 
 
 class Component(msgspec.Struct, frozen=True, array_like=True, gc=False):

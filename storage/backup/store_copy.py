@@ -19,12 +19,12 @@ from storage.checkpoints import SUFFIX
 from storage.durable import disk
 from storage.errors import InUseError, UnavailableError
 from storage.images import LENT, Images
-from storage.journal_copy import JournalCopy, Moment
+from storage.journal.copy import JournalCopy, Moment
 from storage.pieces import Copying, Pace, read_back, sync_tree
 from storage.quarantine import QUARANTINE
 from storage.space import space
 from storage.store import JOURNAL, alone
-from storage.trajectory_copy import copied_group, is_same
+from storage.trajectories.copy import copied_group, is_same
 
 SPARE = 64 << 20  # bytes that a copy leaves free on its disk
 TRIES = 5  # where a rebuild or catching up exchanges what is copied

@@ -11,12 +11,12 @@ from typing import Any
 
 from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
-from storage.looking import looking
-from storage.place import Place
-from storage.readonly import is_about_writing, reading
-from storage.schema import APPLICATION_ID, TABLES, VERSION
+from storage.journal.looking import looking
+from storage.journal.place import Place
+from storage.journal.readonly import is_about_writing, reading
+from storage.journal.schema import APPLICATION_ID, TABLES, VERSION
+from storage.journal.wal import lost_commits
 from storage.space import part
-from storage.wal import lost_commits
 
 LOG_PAGES = 8_000  # of 4 KiB: with some 32 MB `fold` lets the log begin again
 LONGEST_LOG_PAGES = 32_000  # where nobody calls `fold`, a commit does it, which takes a while

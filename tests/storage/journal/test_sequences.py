@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import CorruptError
-from storage.marks import (
+from storage.journal.sequences import (
     HOLES,
     JUMP,
     LEAD,

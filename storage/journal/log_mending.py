@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from storage.durable import disk, write_whole
-from storage.looking import looking
+from storage.journal.looking import looking
+from storage.journal.wal import CHECKSUM_WORDS, checksum, coefficients, lost_commits
 from storage.quarantine import copied_aside
-from storage.wal import CHECKSUM_WORDS, checksum, coefficients, lost_commits
 
 _HEADER, _FRAME_HEADER = 32, 24
 _MAGIC, _VERSION = 0x377F0682, 3007000

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from storage import digests
-from storage.catalogue import Checkpoint
-from storage.digests import Digests
-from storage.entry import Entry
-from storage.journal import Journal
-from storage.marks import Outcome
+from storage.journal import digests
+from storage.journal.catalogue import Checkpoint
+from storage.journal.digests import Digests
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
+from storage.journal.sequences import Outcome
 from tests.storage.conftest import NOW, entry, flip, kept
 
 ACCEPTED, DUPLICATE = Outcome.ACCEPTED, Outcome.DUPLICATE

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zlib import crc32
 
-from storage.commits import COLUMNS, checked
-from storage.database import Database, Row
-from storage.digests import RUN, Digests, Found
-from storage.entry import Entry
 from storage.errors import CorruptError, StorageError
-from storage.marks import Outcome
+from storage.journal.commits import COLUMNS, checked
+from storage.journal.database import Database, Row
+from storage.journal.digests import RUN, Digests, Found
+from storage.journal.entry import Entry
+from storage.journal.sequences import Outcome
 
 BACK_BYTES = 32 << 20  # how much is read at a time to remember what older entries said
 BACK_TOTAL = 1 << 30  # and in all, for one batch

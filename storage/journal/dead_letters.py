@@ -10,9 +10,9 @@ from zlib import crc32
 
 import msgspec
 
-from storage.database import Database, Row, typed
-from storage.entry import DeadLetter
 from storage.errors import CorruptError, MissingError
+from storage.journal.database import Database, Row, typed
+from storage.journal.entry import DeadLetter
 from storage.space import space
 
 PAYLOAD_BYTES = 1 << 20  # a longer payload is cut

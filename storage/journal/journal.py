@@ -8,17 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from storage.catalogue import Catalogue, Component
-from storage.commits import COLUMNS, FORM, checked, commit_rows
-from storage.database import Database, Reader, Row, inserted, typed
-from storage.dead_letters import DeadLetters
-from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.forgetting import Key, group_of
-from storage.log_mending import settled_log
-from storage.marks import Judgement, Jump, Mark, Marks, Outcome, sealed, unsealed
-from storage.repeats import Repeats
-from storage.seal import SUFFIX, Seal, SealFile
+from storage.journal.catalogue import Catalogue, Component
+from storage.journal.commits import COLUMNS, FORM, checked, commit_rows
+from storage.journal.database import Database, Reader, Row, inserted, typed
+from storage.journal.dead_letters import DeadLetters
+from storage.journal.entry import DeadLetter, Entry
+from storage.journal.forgetting import Key, group_of
+from storage.journal.log_mending import settled_log
+from storage.journal.repeats import Repeats
+from storage.journal.seal import SUFFIX, Seal, SealFile
+from storage.journal.sequences import Judgement, Jump, Mark, Marks, Outcome, sealed, unsealed
 
 PAGE_BYTES = 4 << 20  # how much `read` holds in memory, beside one row
 PAGE_ROWS = 1000

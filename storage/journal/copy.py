@@ -16,13 +16,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from storage.catalogue import Checkpoint, Component, Order
-from storage.commits import COLUMNS, commit_crc
-from storage.database import Row, create, inserted, translated
 from storage.errors import CorruptError, UnavailableError
-from storage.log_mending import settled_log
-from storage.looking import looking
-from storage.seal import SUFFIX, Seal, SealFile
+from storage.journal.catalogue import Checkpoint, Component, Order
+from storage.journal.commits import COLUMNS, commit_crc
+from storage.journal.database import Row, create, inserted, translated
+from storage.journal.log_mending import settled_log
+from storage.journal.looking import looking
+from storage.journal.seal import SUFFIX, Seal, SealFile
 
 PORTION = 4 << 20  # bytes of rows that are held in memory, beside one row
 _LETTERS = "id, reason, size, crc32, body"

@@ -1,0 +1,1 @@
+"""The trajectories: record rows of every component, as Zarr groups."""
