@@ -22,12 +22,12 @@ from sensors.quality import REASONS as FINDINGS
 from storage.journal.entry import DeadLetter
 from storage.journal.journal import Appended
 from storage.journal.sequences import Outcome
+from twin.belief.cohort import KIND
+from twin.belief.filed import HOW
+from twin.belief.fold import Line
+from twin.belief.surprise import Fate
 from twin.broker_session import WHYS
-from twin.cohort import KIND
 from twin.component import Component
-from twin.filed import HOW
-from twin.fold import Line
-from twin.surprise import Fate
 
 _KINDS = {
     Series: "load",

@@ -23,31 +23,31 @@ from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.journal.sequences import Outcome
 from storage.store import Store
-from twin.backfill import Backfill, StoppedError
+from twin.archive.archiver import Keeper
+from twin.archive.backfill import Backfill, StoppedError
+from twin.archive.recovery import Recovered, recovered
+from twin.belief.events import Event, Events
+from twin.belief.filed import Filed, told_without
+from twin.belief.fleet import Fleet, clock_of
+from twin.belief.fleet_file import fleet_file, tried
+from twin.belief.fold import Line, Note
+from twin.belief.lines import made, observed, registration
 from twin.broker_session import BrokerSession, Gone
 from twin.collecting import settle, uncollected
-from twin.committer import Committer, Parcel
 from twin.component import Component, Registration
 from twin.errors import BelatedError, ConflictError
-from twin.events import Event, Events
-from twin.filed import Filed, told_without
-from twin.fleet import Fleet, clock_of
-from twin.fleet_file import fleet_file, tried
-from twin.fold import Line, Note
-from twin.inbox import Inbox
-from twin.keeper import Keeper
-from twin.lines import made, observed, registration
+from twin.ingest.committer import Committer, Parcel
+from twin.ingest.image_worker import Hall, ImageReading, known
+from twin.ingest.inbox import Inbox
+from twin.ingest.own_clock import HeldError, Known, OwnClock
+from twin.ingest.queue import LineQueue
+from twin.ingest.settling import settle_images
 from twin.metrics import Metrics
-from twin.news import Told
 from twin.obeying import Obeying
-from twin.outbox import Outbox
-from twin.own_clock import HeldError, Known, OwnClock
-from twin.queues import LineQueue
-from twin.reading import Hall, ImageReading, known
-from twin.recovery import Recovered, recovered
+from twin.publish.changes import Told
+from twin.publish.outbox import Outbox
 from twin.settings import Settings
-from twin.settling import settle_images
-from twin.stepping import Stepped, Stepping
+from twin.stepping.stepping import Stepped, Stepping
 from twin.telling import Telling
 
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot

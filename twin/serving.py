@@ -32,11 +32,11 @@ from storage.store import Store
 from twin.api.application import application
 from twin.api.doors import Doors, bounds
 from twin.api.guarded import guarded
+from twin.archive.lodging import opened
+from twin.archive.remedies import remedied
 from twin.broker_session import BrokerSession
 from twin.errors import SettingsError, unreadable
-from twin.lodging import opened
-from twin.outbox import Outbox
-from twin.remedies import remedied
+from twin.publish.outbox import Outbox
 from twin.service import Service
 from twin.settings import Settings
 

@@ -1,1 +1,1 @@
-"""The journal: lines in the order of their arrival, the marks of their streams, and the catalogue."""
+"""The journal: lines in the order of arrival, the marks of their streams, and the catalogue."""

@@ -19,12 +19,12 @@ from tests.benchmarks.service.queries import Answers
 from tests.benchmarks.service.readers import Reader, bare, plain
 from tests.benchmarks.service.restart import _portions
 from tests.benchmarks.service.traffic import SAMPLES, SIZE, Kind, Plan, messages, name
-from twin.api.trajectory import Selection
-from twin.api.trajectory import history as recorded
-from twin.fleet import EMPTY as NOBODY
-from twin.fleet import Clock, registered
-from twin.fold import folded
-from twin.lines import lines
+from twin.api.history import Selection
+from twin.api.history import history as recorded
+from twin.belief.fleet import EMPTY as NOBODY
+from twin.belief.fleet import Clock, registered
+from twin.belief.fold import folded
+from twin.belief.lines import lines
 
 SMALL = Size(messages=100, large=10, paced_s=0.2, repeats=1)
 PARTS = 20

@@ -14,7 +14,7 @@ from tests.deploy.patterns import (
     gauge,
 )
 from tests.deploy.promises import GONE, INSTANCE, Case, Fires, Moment, Span, Spans, over, selector
-from twin.filed import HOW
+from twin.belief.filed import HOW
 
 COUNTERS = [
     *counter("TwinSequenceGaps", "twin_sequence_gaps_total", wait=1, says="{}"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from twin.fleet_file import fleet_file
+from twin.belief.fleet_file import fleet_file
 from twin.settings import Settings, settings
 
 ROOT = Path(__file__).parents[2]

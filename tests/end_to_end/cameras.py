@@ -14,7 +14,7 @@ from sensors.payload.encode import image_message
 from storage.journal.entry import Entry
 from tests.end_to_end.clients import Sender
 from tests.end_to_end.traffic import Key, key
-from twin.lines import observed
+from twin.belief.lines import observed
 
 WIDTH, HEIGHT = 96, 64  # [pixel]
 

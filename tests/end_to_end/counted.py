@@ -64,7 +64,7 @@ def _answer(ask: Path, answer: Path) -> None:
 
 def main() -> None:
     """Start the thread that answers, then be `twin`."""
-    from twin.cli import app
+    from twin.commands.cli import app
 
     files = Path(os.environ[ASK]), Path(os.environ[ANSWER])
     threading.Thread(target=_answer, args=files, name="census", daemon=True).start()

@@ -38,20 +38,20 @@ from storage.journal.place import RESCUED
 from storage.quarantine import copied_aside
 from storage.store import Store
 from tests.end_to_end.traffic import fleet
-from twin import reading
-from twin.api.trajectory import Selection, history
-from twin.checking import checked
-from twin.checkpoint import metadata, tensors
-from twin.committer import Parcel
+from twin.api.history import Selection, history
+from twin.archive.checkpoint import metadata, tensors
+from twin.archive.lodging import mark, opened
+from twin.archive.remedies import remedied
+from twin.archive.salvage import salvaged
+from twin.archive.verify import checked
+from twin.belief.fleet_file import registrations
+from twin.belief.fold import Line
+from twin.belief.lines import observed
 from twin.component import Component
 from twin.errors import TwinError
-from twin.fleet_file import registrations
-from twin.fold import Line
-from twin.lines import observed
-from twin.lodging import mark, opened
-from twin.reading import NamedReader
-from twin.remedies import remedied
-from twin.salvage import salvaged
+from twin.ingest import image_worker as reading
+from twin.ingest.committer import Parcel
+from twin.ingest.image_worker import NamedReader
 from twin.service import Service
 from twin.serving import prepare
 from twin.settings import Settings, settings

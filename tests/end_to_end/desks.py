@@ -18,7 +18,7 @@ from storage.journal.entry import Entry
 from tests.end_to_end.clients import AwayError, Door, Sender
 from tests.end_to_end.harness import Answer
 from tests.end_to_end.traffic import Key, key
-from twin.lines import observed
+from twin.belief.lines import observed
 
 INSPECTIONS = 3  # in a turn of a desk
 LIMIT = 0.018  # alarm length of the first registration [m]

@@ -20,7 +20,7 @@ from typing import Any, Self, TypeAlias
 from tests.brokers import Broker, free_port
 from tests.end_to_end.nursery import Child, Nursery
 from tests.end_to_end.traffic import toml
-from twin.fleet import Clock
+from twin.belief.fleet import Clock
 from twin.settings import Settings, settings
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,7 @@ class Arrangement:
     record_every_s: float = 2.0
     ingest: str = ""
     web: str = ""
-    module: str = "twin.cli"  # that is run as `twin`
+    module: str = "twin.commands.cli"  # that is run as `twin`
     descriptors: int | None = None  # that the process may have open
     environment: Mapping[str, str] = field(default_factory=dict)
     nursery: Nursery | None = None  # that its processes come from; it has the environment

@@ -17,8 +17,8 @@ from storage.journal.entry import Entry
 from storage.store import Store
 from tests.end_to_end.desks import Post, Wanted
 from tests.end_to_end.traffic import Key, key
+from twin.belief.lines import COMPONENT, OBSERVATION
 from twin.component import Component
-from twin.lines import COMPONENT, OBSERVATION
 from twin.reserved import HTTP, IMAGE
 
 SHOWN = 5  # offenders that a sentence names

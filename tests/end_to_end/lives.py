@@ -13,10 +13,10 @@ from sensors.observation import Inspection
 from storage.journal.sequences import Outcome
 from storage.store import Store
 from tests.end_to_end.traffic import fleet
+from twin.belief.fleet_file import registrations
+from twin.belief.fold import Line
+from twin.belief.lines import observed
 from twin.component import Component
-from twin.fleet_file import registrations
-from twin.fold import Line
-from twin.lines import observed
 from twin.service import Service
 from twin.settings import Settings, settings
 

@@ -101,7 +101,7 @@ def _answered(question: dict[str, Any]) -> int | None:
 
 def _live(options: Sequence[str], log: str) -> None:
     """Become `twin`; never returns."""
-    from twin.cli import app
+    from twin.commands.cli import app
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # whoever asked may be gone
     nothing, said = os.open(os.devnull, os.O_RDWR), os.open(log, os.O_WRONLY | os.O_APPEND)
@@ -124,8 +124,8 @@ def _live(options: Sequence[str], log: str) -> None:
 
 def main() -> None:
     """Import everything, then answer until nobody asks any more."""
-    import twin.cli  # first: it says how many threads the libraries may have
-    import twin.rebuilding
+    import twin.archive.rebuild
+    import twin.commands.cli
     import twin.serving
 
     twin.serving.prepare()

@@ -22,9 +22,9 @@ from sensors.timed import Timed
 from storage.store import Store
 from tests.brokers import Broker
 from tests.end_to_end.mixed_mode import Floats, Load, within
-from twin.asking import ask
-from twin.fleet import Clock
-from twin.playing import Stage, played
+from twin.belief.fleet import Clock
+from twin.commands.client import ask
+from twin.commands.playback import Stage, played
 from twin.service import Service
 from twin.serving import running
 from twin.settings import settings

@@ -16,11 +16,11 @@ from tests.end_to_end.harness import Arrangement, Twin, subscribed
 from tests.end_to_end.stream import Stream
 from tests.end_to_end.traffic import Traffic, fleet
 from tests.end_to_end.verdict import _is_same, _same_state
-from twin.cohort import KIND
-from twin.fleet import Fleet, clock_of
-from twin.rebuilding import rebuild
-from twin.recorder import FIELDS
-from twin.recovery import recovered
+from twin.archive.rebuild import rebuild
+from twin.archive.recorder import FIELDS
+from twin.archive.recovery import recovered
+from twin.belief.cohort import KIND
+from twin.belief.fleet import Fleet, clock_of
 
 FLEET = fleet(6)
 NAMES = [table["name"] for table in FLEET]

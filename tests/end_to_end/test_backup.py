@@ -17,8 +17,8 @@ from tests.end_to_end.harness import ROOT, Twin, subscribed
 from tests.end_to_end.stream import Stream
 from tests.end_to_end.traffic import Key, Traffic, _message, fleet, key
 from tests.end_to_end.verdict import findings
-from twin.backing_up import UNFINISHED
-from twin.checking import checked
+from twin.archive.backup import UNFINISHED
+from twin.archive.verify import checked
 
 FLEET = [table for table in fleet(3) if table["geometry"]["kind"] != "plate"]
 NAMES = [table["name"] for table in FLEET]
@@ -28,7 +28,7 @@ PATIENT_S = 180.0
 
 def command(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "twin.cli", *map(str, arguments)],
+        [sys.executable, "-m", "twin.commands.cli", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

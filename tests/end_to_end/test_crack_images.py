@@ -23,7 +23,7 @@ from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Snapshot
 from sensors.payload.encode import image_message
 from tests.end_to_end.conftest import Live, Running
-from twin.asking import ask
+from twin.commands.client import ask
 
 PART = "bridge/detail-1"
 HERE = f"/api/v1/components/{PART}"

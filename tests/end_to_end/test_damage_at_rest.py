@@ -33,15 +33,15 @@ from tests.end_to_end.lives import (
 from tests.end_to_end.traffic import Traffic, key
 from tests.end_to_end.verdict import findings
 from tests.storage.conftest import flip
-from twin import recovery
 from twin.api.application import application
-from twin.checking import checked
-from twin.checkpoint import tensors
-from twin.fleet import clock_of
-from twin.lines import observed
-from twin.rebuilding import rebuild
-from twin.recovery import recovered
-from twin.salvage import salvaged
+from twin.archive import recovery
+from twin.archive.checkpoint import tensors
+from twin.archive.rebuild import rebuild
+from twin.archive.recovery import recovered
+from twin.archive.salvage import salvaged
+from twin.archive.verify import checked
+from twin.belief.fleet import clock_of
+from twin.belief.lines import observed
 from twin.service import Service
 
 CONFIG = """\
@@ -82,7 +82,7 @@ def command(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
     config = data.parent / "twin.toml"
     config.write_text(CONFIG.format(data=data))
     return subprocess.run(
-        [sys.executable, "-m", "twin.cli", *words, "--config", str(config)],
+        [sys.executable, "-m", "twin.commands.cli", *words, "--config", str(config)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.end_to_end.damage import fuzzed
-from twin import reading
+from twin.ingest import image_worker as reading
 
 
 async def test_damage_of_every_kind_is_found_told_and_overcome(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.brokers import free_port
-from twin.asking import ask
+from twin.commands.client import ask
 
 STATE = "/api/v1/components/plant-a/press-01/state"
 
@@ -31,7 +31,16 @@ def answered(url: str, within_s: float) -> dict[str, Any]:
 def test_the_demo_answers_soon_and_shows_a_growing_crack(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "twin.cli", "demo", "--duration", "60", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "twin.commands.cli",
+        "demo",
+        "--duration",
+        "60",
+        "--port",
+        str(port),
+    ]
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(
             [*command, "--data-dir", str(tmp_path / "data")],

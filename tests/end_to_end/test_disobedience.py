@@ -14,10 +14,11 @@ from storage.journal.entry import DeadLetter, Entry
 from storage.journal.journal import Appended
 from storage.journal.sequences import LEAD, Outcome
 from tests.end_to_end.lives import NAME, inspection, observe, register, running
-from twin import keeper, service
-from twin.committer import Parcel
-from twin.fold import Line
-from twin.lines import observed
+from twin import service
+from twin.archive import archiver as keeper
+from twin.belief.fold import Line
+from twin.belief.lines import observed
+from twin.ingest.committer import Parcel
 from twin.service import Service
 
 LETTER = DeadLetter(0, f"twin/v1/{NAME}/inspection", "behind", "seq 1 is too late", b"{}")

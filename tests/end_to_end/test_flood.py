@@ -18,8 +18,8 @@ from tests.brokers import Broker
 from tests.end_to_end.disk import Disk
 from tests.end_to_end.harness import Arrangement, Twin, subscribed
 from tests.end_to_end.traffic import fleet
-from twin.fold import Line
-from twin.queues import LineQueue
+from twin.belief.fold import Line
+from twin.ingest.queue import LineQueue
 
 FLEET = fleet(200)[::5]  # one cohort, without retardation: stepping shall not be what is slow
 MEBIBYTE = 1 << 20

@@ -10,11 +10,11 @@ from sensors.simulation.plates import COEFFICIENT, EXPONENT, Plate
 from storage.store import Store
 from tests.end_to_end.mixed_mode import grown
 from tests.end_to_end.plates import CLOCK, lived
-from tests.twin.test_fold import assert_same
-from twin.fleet import EMPTY
-from twin.fold import folded
-from twin.lines import lines
-from twin.recovery import recovered
+from tests.twin.belief.test_fold import assert_same
+from twin.archive.recovery import recovered
+from twin.belief.fleet import EMPTY
+from twin.belief.fold import folded
+from twin.belief.lines import lines
 from twin.serving import prepare
 
 COUNTED = Plate("plant-a/plate-1")

@@ -14,11 +14,11 @@ import pytest
 from sensors.replay.reader import ReplayOptions
 from tests.end_to_end.conftest import Live, Running
 from tests.end_to_end.test_replay import logged, signal
-from twin import questions
-from twin.asking import ask
+from twin.commands import questions
+from twin.commands.client import ask
+from twin.commands.playback import replayed
+from twin.commands.questions import Asker, Wish, listed
 from twin.errors import SettingsError, TwinError, UnknownError
-from twin.playing import replayed
-from twin.questions import Asker, Wish, listed
 
 NAMES = ("plant-a/press-1", "plant-a/shaft-1", "plant-b/press-1")
 

@@ -20,8 +20,8 @@ from sensors.replay.reader import ReplayOptions
 from sensors.replay.series import strain_fleet
 from tests.end_to_end.conftest import Live, Running
 from tests.models.crack.test_stepper import closed_cycles
-from twin.asking import ask
-from twin.playing import replayed
+from twin.commands.client import ask
+from twin.commands.playback import replayed
 
 END = 49.8e-3  # [m], the last measured half length of every specimen
 

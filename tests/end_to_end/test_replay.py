@@ -16,10 +16,10 @@ from sensors.replay.reader import ReplayOptions
 from tests.brokers import Broker
 from tests.end_to_end.conftest import Live, Running
 from tests.end_to_end.test_real_data import cycles_of_a_single_message, strain
-from twin import playing
-from twin.asking import ask
+from twin.commands import playback as playing
+from twin.commands.client import ask
+from twin.commands.playback import Stage, replayed
 from twin.errors import SettingsError
-from twin.playing import Stage, replayed
 
 NAME = "bridge/span-1"
 
@@ -87,7 +87,7 @@ async def test_a_file_behind_what_the_twin_has_seen_is_told_to_be_late(
 async def test_a_broker_that_is_not_the_twins_is_noticed(
     live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twin.received.PATIENCE_S", 1.0)
+    monkeypatch.setattr("twin.commands.received.PATIENCE_S", 1.0)
     path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
     (tmp_path / "other").mkdir()
     async with live() as it:
@@ -146,8 +146,8 @@ async def test_what_others_had_refused_meanwhile_is_not_told_as_ours(
 async def test_more_letters_than_can_be_looked_through_are_told(
     live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twin.refused.MOST", 2)
-    monkeypatch.setattr("twin.received.PATIENCE_S", 1.0)
+    monkeypatch.setattr("twin.commands.refused.MOST", 2)
+    monkeypatch.setattr("twin.commands.received.PATIENCE_S", 1.0)
     path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
     async with live() as it:
         stage = Stage.of(it.stage.mqtt.address, it.url, None, "twin/v1", registers=False)

@@ -20,7 +20,7 @@ from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.payload.encode import inspection_message, load_message, spectrum_message
 from sensors.refusal import Form
 from storage.journal.entry import Entry
-from twin.lines import observed
+from twin.belief.lines import observed
 
 SECOND_NS = 1_000_000_000
 RATE_HZ = 100.0

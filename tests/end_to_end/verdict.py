@@ -15,14 +15,14 @@ from models.crack_path.stepper import PathState
 from storage.journal.entry import Entry
 from storage.store import Store
 from tests.end_to_end.traffic import Key, Traffic, key
-from twin.checkpoint import metadata, tensors
-from twin.cohort import KIND
-from twin.fleet import EMPTY, Clock, Fleet
-from twin.fold import Folded, folded
-from twin.lines import OBSERVATION, lines
-from twin.record import Row
-from twin.recorder import FIELDS
-from twin.recovery import Recovered, recovered
+from twin.archive.checkpoint import metadata, tensors
+from twin.archive.recorder import FIELDS
+from twin.archive.recovery import Recovered, recovered
+from twin.belief.cohort import KIND
+from twin.belief.fleet import EMPTY, Clock, Fleet
+from twin.belief.fold import Folded, folded
+from twin.belief.lines import OBSERVATION, lines
+from twin.belief.record import Row
 
 SHOWN = 5  # offending keys that a sentence names
 

@@ -18,13 +18,13 @@ import pytest
 from storage.journal.catalogue import Checkpoint
 from storage.store import Store
 from tests.twin.fleets import CLOCK, T0, component, inspection, spectrum
-from twin.checkpoint import metadata, tensors
-from twin.cohort import KIND
-from twin.fleet import EMPTY, Fleet
-from twin.fold import Line, folded
-from twin.lines import observed, registration
-from twin.recorder import Recorder
-from twin.recovery import recovered
+from twin.archive.checkpoint import metadata, tensors
+from twin.archive.recorder import Recorder
+from twin.archive.recovery import recovered
+from twin.belief.cohort import KIND
+from twin.belief.fleet import EMPTY, Fleet
+from twin.belief.fold import Line, folded
+from twin.belief.lines import observed, registration
 
 HERE = Path(__file__).parent
 NAME = "plant/press-1"

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from sensors.observation import Inspection, Series, Spectrum
+from twin.belief.fleet import EMPTY, Clock, Fleet
+from twin.belief.fold import Line, folded
 from twin.component import Component, Registration
-from twin.fleet import EMPTY, Clock, Fleet
-from twin.fold import Line, folded
 
 SECOND = 10**9
 T0 = 1_700_000_000 * SECOND

@@ -14,13 +14,13 @@ from storage.store import Store
 from tests.end_to_end.lives import START_NS, chosen, observe, register, running
 from tests.end_to_end.traffic import Traffic, fleet
 from tests.end_to_end.verdict import _same_state
-from twin.cohort import Cohort, with_present_lives
+from twin.archive.recovery import recovered
+from twin.belief.cohort import Cohort, with_present_lives
+from twin.belief.fleet import EMPTY, clock_of
+from twin.belief.fleet_file import registrations
+from twin.belief.fold import folded
+from twin.belief.lines import lines, registration
 from twin.component import Component
-from twin.fleet import EMPTY, clock_of
-from twin.fleet_file import registrations
-from twin.fold import folded
-from twin.lines import lines, registration
-from twin.recovery import recovered
 from twin.service import Service
 
 TABLES = fleet(3)  # with retardation, and without
@@ -82,7 +82,7 @@ async def test_a_recovery_finds_lives_once_however_small_its_portions(
         found.append(cohort)
         return with_present_lives(cohort)
 
-    monkeypatch.setattr("twin.fold.with_present_lives", counted)
+    monkeypatch.setattr("twin.belief.fold.with_present_lives", counted)
     monkeypatch.setattr("twin.pace.GO_S", 1e-9)  # as on a machine that others have to themselves
     with Store(tmp_path / "data") as store:
         for first in range(0, len(entries), 10):

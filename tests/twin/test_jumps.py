@@ -6,7 +6,7 @@ from pathlib import Path
 
 from storage.journal.sequences import JUMP, Outcome
 from tests.twin.fakes import PRESS, house
-from tests.twin.test_conflicts import message, sent, value
+from tests.twin.ingest.test_conflicts import message, sent, value
 
 
 async def test_a_jump_is_told_with_its_numbers_and_spoils_no_count(tmp_path: Path) -> None:

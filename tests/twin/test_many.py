@@ -15,15 +15,15 @@ from pydantic import ValidationError
 
 from models.crack.stepper import CrackStepper
 from models.tree import joined, leaves
+from tests.twin.belief.test_preflight import REGISTRATIONS
 from tests.twin.fleets import PARIS, component
-from tests.twin.test_trial import REGISTRATIONS
-from twin.cohort import beginnings, layout
+from twin.belief.cohort import beginnings, layout
+from twin.belief.credible import NotMeantError, credible
+from twin.belief.fleet import EMPTY, registered
+from twin.belief.fleet_file import tried
+from twin.belief.preflight import doubtful, trial
 from twin.component import Component, Registration
-from twin.credible import NotMeantError, credible
 from twin.errors import SettingsError
-from twin.fleet import EMPTY, registered
-from twin.fleet_file import tried
-from twin.trial import doubtful, trial
 
 WALKER = {"kind": "walker", "C": 9.7e-30, "m": 3.0, "gamma": 0.5}
 SHRINKING = {"kind": "paris", "C": -9.7e-30, "m": 3.0}

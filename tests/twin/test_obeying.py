@@ -23,8 +23,8 @@ from storage.store import Store
 from tests.storage.conftest import NOW, entry, letter
 from tests.twin.fakes import PRESS, T0_NS, house
 from twin import logs, obeying
+from twin.ingest.settling import settle_images
 from twin.obeying import Obeying
-from twin.settling import settle_images
 
 
 def full(*_: object) -> Any:

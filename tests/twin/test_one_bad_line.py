@@ -24,20 +24,20 @@ from sensors.observation import AnyObservation, Confirmation, Inspection, Readou
 from sensors.payload.sound import fault
 from storage.journal.entry import Entry
 from storage.store import Store
+from tests.twin.belief.test_fold import assert_same, assert_same_rows
 from tests.twin.fakes import PRESS, REGISTRATION, T0_NS, house, wanted
 from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, series, spectrum
-from tests.twin.test_fold import assert_same, assert_same_rows
-from twin.checking import checked
+from twin.archive.rebuild import rebuild
+from twin.archive.recovery import recovered
+from twin.archive.release import RELEASE
+from twin.archive.verify import checked
+from twin.belief.fleet import EMPTY
+from twin.belief.fold import Line, folded
+from twin.belief.life import reason
+from twin.belief.lines import COMPONENT, OBSERVATION, observed
+from twin.belief.record import Row
 from twin.component import Registration
 from twin.errors import SettingsError, TwinError
-from twin.fleet import EMPTY
-from twin.fold import Line, folded
-from twin.life import reason
-from twin.lines import COMPONENT, OBSERVATION, observed
-from twin.rebuilding import rebuild
-from twin.record import Row
-from twin.recovery import recovered
-from twin.release import RELEASE
 from twin.serving import mqtt_settings
 
 KEY: dict[str, Any] = {"component": PRESS, "source": "daq", "boot": 1}
@@ -185,7 +185,7 @@ async def test_whatever_judging_raises_costs_that_message_alone(
 
     async with house(tmp_path / "data") as home:
         await home.register(PRESS)
-        monkeypatch.setattr("twin.inbox.t_end_ns", broken)
+        monkeypatch.setattr("twin.ingest.inbox.t_end_ns", broken)
         load = message(rate_hz=1.0, tension=[1.0])
         (dead,) = home.service.inbox.parcel([load], lambda: None).dead
         assert (dead.reason, dead.payload) == ("failed", load.payload)
@@ -227,8 +227,8 @@ async def test_an_image_of_which_nothing_can_be_made_is_kept_as_failed(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("float division by zero")
 
-    monkeypatch.setattr("twin.reading.derived", broken)
-    monkeypatch.setattr("twin.reading.ImageReading._read", lambda *_: None)
+    monkeypatch.setattr("twin.ingest.image_worker.derived", broken)
+    monkeypatch.setattr("twin.ingest.image_worker.ImageReading._read", lambda *_: None)
     async with house(tmp_path / "data") as home:
         await home.register(PRESS)
         parcel = home.service.inbox.parcel([image(100, kind="crack")], lambda: None)
@@ -249,7 +249,7 @@ async def test_a_state_that_cannot_be_told_silences_no_other(
             raise ZeroDivisionError
         return reason(cohort, row, at_limit=at_limit)
 
-    monkeypatch.setattr("twin.news.reason", broken)
+    monkeypatch.setattr("twin.publish.changes.reason", broken)
     async with house(tmp_path / "data") as home:
         await home.register(PRESS, "plant-a/press-2")
         await home.load()

@@ -13,7 +13,7 @@ from sensors.observation import Spectrum
 from storage.store import Store
 from tests.twin.fakes import PRESS, REGISTRATION, T0_NS, house
 from tests.twin.test_one_bad_line import CYCLES, image
-from twin.lines import observed
+from twin.belief.lines import observed
 from twin.reserved import RESERVED
 
 PATH = f"/api/v1/components/{PRESS}"
@@ -96,7 +96,7 @@ async def test_revisions_of_an_earlier_release_go_on_from_where_they_were(tmp_pa
     async with house(tmp_path / "data") as home:
         await home.register(PRESS)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("twin.lines.REGISTRATION", "twin")
+            patch.setattr("twin.belief.lines.REGISTRATION", "twin")
             for limit, tag in ((0.02, 1), (0.03, 2)):
                 body = REGISTRATION | {"crack_limit": limit}
                 await home.http.put(PATH, json=body, headers={"If-Match": f'"{tag}"'})

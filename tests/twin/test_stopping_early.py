@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from storage.store import Store
-from tests.twin.test_rebuild import chosen, fill
-from twin import recovery, refolding
-from twin.backfill import StoppedError
-from twin.fleet import clock_of
-from twin.fold import folded
+from tests.twin.archive.test_rebuild import chosen, fill
+from twin.archive import recovery, refolding
+from twin.archive.backfill import StoppedError
+from twin.archive.recovery import recovered
+from twin.belief.fleet import clock_of
+from twin.belief.fold import folded
 from twin.pace import GO_S, Pace
-from twin.recovery import recovered
 from twin.service import Service
 
 LINES = 12

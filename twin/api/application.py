@@ -15,28 +15,29 @@ from models.fatigue.laws import LAWS
 from models.fatigue.parameters import LENGTHS, parameter
 from models.fatigue.retardation import RETARDATIONS
 from twin.api import problems
-from twin.api.answers import json_answer
 from twin.api.auth import Tokens, tokens_file
 from twin.api.components import add_components
 from twin.api.context import Context
 from twin.api.crack import add_crack
+from twin.api.dead_letters import add_letters
 from twin.api.endings import Endings
+from twin.api.event_stream import add_stream
 from twin.api.forecast import add_forecasts
-from twin.api.gate import OPEN, Gate
 from twin.api.health import add_health
 from twin.api.images import add_images
 from twin.api.inspections import add_confirmations, add_inspections
-from twin.api.letters import add_letters
+from twin.api.middleware import OPEN, Gate
 from twin.api.models import add_models
 from twin.api.neighbours import Neighbours
+from twin.api.responses import json_answer
 from twin.api.schema import Problem
 from twin.api.sources import add_sources
 from twin.api.states import add_states
-from twin.api.stream import add_stream
 from twin.service import Service
 
-_DASHBOARD = Path(__file__).with_name("dashboard.html").read_bytes()
-_DOCS = Path(__file__).with_name("docs.html").read_bytes()
+_PAGES = Path(__file__).parents[1] / "dashboard"
+_DASHBOARD = (_PAGES / "dashboard.html").read_bytes()
+_DOCS = (_PAGES / "docs.html").read_bytes()
 _PARTS = (
     *(
         add_components,

@@ -11,19 +11,19 @@ import numpy as np
 from fastapi import FastAPI, Header, Query, Response
 from pydantic import BeforeValidator
 
-from twin.api.answers import json_answer, times_or_none
-from twin.api.beliefs import held, history_is, state
 from twin.api.context import PART, PATH, PREFIX, Context, Name, Site
 from twin.api.listing import Direction, Listed, Sort, Wanted, listed
 from twin.api.problems import ProblemError, documented
+from twin.api.responses import json_answer, times_or_none
 from twin.api.schema import Described, Items
+from twin.api.state_pages import held, history_is, state
+from twin.belief.credible import NotMeantError
+from twin.belief.fleet import Fleet
+from twin.belief.outside import outside, strayed
+from twin.belief.overview import Overview
+from twin.belief.preflight import trial
+from twin.belief.status import STATUSES, Flag, Status
 from twin.component import Component, Registration
-from twin.credible import NotMeantError
-from twin.fleet import Fleet
-from twin.outside import outside, strayed
-from twin.overview import Overview
-from twin.status import STATUSES, Flag, Status
-from twin.trial import trial
 
 
 def _separate(values: Any) -> Any:  # noqa: ANN401  whatever was sent

@@ -12,9 +12,9 @@ from storage.errors import StorageError
 from twin.api.problems import ProblemError
 from twin.api.shares import Shares, Turns
 from twin.api.visit import visit_now
+from twin.belief.overview import Views
 from twin.component import Component
 from twin.errors import UnknownError
-from twin.overview import Views
 from twin.service import QUERIES, Service
 
 PART = "[a-z0-9][a-z0-9-]{0,62}"

@@ -8,14 +8,14 @@ from fastapi import FastAPI, Header, Response
 
 from models.crack_path.front import nodes
 from models.crack_path.stepper import PathState
-from twin.api.answers import JSON, chosen, json_answer, time_or_none
-from twin.api.beliefs import row
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import documented
+from twin.api.responses import JSON, chosen, json_answer, time_or_none
 from twin.api.schema import Crack
+from twin.api.state_pages import row
 from twin.component import Component
-from twin.drawing import Subject, png, svg
-from twin.sketch import sketch
+from twin.drawing.crack import Subject, png, svg
+from twin.drawing.outline import sketch
 
 SVG, PNG = "image/svg+xml", "image/png"
 _DRAWN = {SVG: {"schema": {"type": "string"}}, PNG: {"schema": {"type": "string"}}}

@@ -13,15 +13,15 @@ from sensors.errors import MalformedError
 from sensors.observation import Spectrum
 from sensors.payload.decode import decode
 from storage.errors import UnavailableError
-from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
+from twin.api.responses import json_answer, time_or_none
 from twin.api.schema import Forecast, Horizon, Points, WhatIf
-from twin.cohort import Cohort
+from twin.belief.cohort import Cohort
+from twin.belief.outside import outside_ahead
 from twin.component import Component
-from twin.forecasts import Answer, Question, forecast
-from twin.forecasts import what_if as what_if_blocks
-from twin.outside import outside_ahead
+from twin.forecast.forecast import Answer, Question, forecast
+from twin.forecast.forecast import what_if as what_if_blocks
 from twin.service import Service
 
 LONGEST_S = 20.0  # of one forecast, which others wait for

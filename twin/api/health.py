@@ -8,15 +8,15 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-from twin.api.answers import json_answer
 from twin.api.context import Context
 from twin.api.models import cohorts
 from twin.api.problems import documented
+from twin.api.responses import json_answer
 from twin.api.schema_service import Alive, Ready
 from twin.api.shares import Shares
 from twin.api.visit import is_known, visit_now
-from twin.cohort import intensities
-from twin.exposition import CONTENT_TYPE, exposition
+from twin.belief.cohort import intensities
+from twin.publish.exposition import CONTENT_TYPE, exposition
 from twin.service import Service
 
 SCRAPES = 32  # at once: each holds a page until it is sent

@@ -9,12 +9,12 @@ from fastapi import FastAPI, Header, Path, Query, Response
 
 from sensors.instant import rfc3339
 from sensors.observation import Readout
-from twin.album import KEPT, Album, Picture
-from twin.api.answers import json_answer
 from twin.api.context import PATH, Context, Name, Site
+from twin.api.image_index import KEPT, Album, Picture
 from twin.api.problems import ProblemError, documented
+from twin.api.responses import json_answer
 from twin.api.schema import Images
-from twin.readout import path_of
+from twin.ingest.image_findings import path_of
 
 SLICES = 20  # of the journal that are looked through in one request
 _MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}

@@ -14,15 +14,15 @@ from sensors.mqtt.packets import Message
 from sensors.observation import Inspection
 from sensors.topics import Topics
 from storage.journal.sequences import Outcome, verdict
-from twin.api.answers import JSON, json_answer, time_or_none
-from twin.api.beliefs import row
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
+from twin.api.responses import JSON, json_answer, time_or_none
 from twin.api.schema import Confirmed, Inspected, InspectionBody
+from twin.api.state_pages import row
+from twin.belief.surprise import SOURCE as SOURCE_OF_CONFIRMATIONS
+from twin.belief.surprise import confirmation, identity, stream_of
 from twin.errors import BelatedError
 from twin.reserved import HTTP
-from twin.surprise import SOURCE as SOURCE_OF_CONFIRMATIONS
-from twin.surprise import confirmation, identity, stream_of
 
 BELIEVED_S = 5.0  # after which it is told that what is durable is not believed yet
 

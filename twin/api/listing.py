@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from sensors.refusal import shown
 from twin.api.problems import ProblemError
+from twin.belief.overview import Overview
+from twin.belief.status import FLAGS, SEVERITY, STATUSES, Flag, Status
 from twin.component import NAME
-from twin.overview import Overview
-from twin.status import FLAGS, SEVERITY, STATUSES, Flag, Status
 
 Sort = Literal["name", "status", "remaining_cycles", "crack_length", "margin", "last_evidence"]
 Direction = Literal["asc", "desc"]

@@ -14,12 +14,12 @@ from models.fatigue.materials import MATERIALS
 from models.fatigue.retardation import RETARDATIONS, NoRetardation
 from models.fatigue.tables import TableGeometry
 from models.weights import DEFAULTS, identified
-from twin.api.answers import json_answer
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
+from twin.api.responses import json_answer
 from twin.api.schema_service import Models
-from twin.cohort import AnyStepper
-from twin.fleet import Fleet
+from twin.belief.cohort import AnyStepper
+from twin.belief.fleet import Fleet
 from twin.service import Service
 
 USES = {

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Response
 
 from storage.journal.sequences import Mark
-from twin.api.answers import json_answer, time_or_none
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import documented
+from twin.api.responses import json_answer, time_or_none
 from twin.api.schema_service import Sources
 from twin.reserved import REGISTRATION, REGISTRATION_BEFORE
 

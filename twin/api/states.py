@@ -13,13 +13,21 @@ from fastapi import FastAPI, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from sensors.refusal import shown
-from twin.api.answers import JSON, check_span, chosen, instant_ns, json_answer, times, times_or_none
 from twin.api.arrow import ARROW, arrow
-from twin.api.beliefs import recorded_state, state
 from twin.api.context import PATH, Context, Name, Site
+from twin.api.history import NAMES, UNITS, Selection, Slice, history, last_row
 from twin.api.problems import ProblemError, documented
+from twin.api.responses import (
+    JSON,
+    check_span,
+    chosen,
+    instant_ns,
+    json_answer,
+    times,
+    times_or_none,
+)
 from twin.api.schema import History, State
-from twin.api.trajectory import NAMES, UNITS, Selection, Slice, history, last_row
+from twin.api.state_pages import recorded_state, state
 from twin.sentences import nearest
 
 CSV = "text/csv"

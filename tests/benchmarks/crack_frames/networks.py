@@ -22,9 +22,9 @@ import torch
 
 from tests.benchmarks.crack_frames.baselines import rivals
 from tests.benchmarks.crack_frames.table import table
-from twin.evaluation import evaluate
-from twin.library_fields import Library
-from twin.training import Order, train
+from twin.learning.evaluation import evaluate
+from twin.learning.library_fields import Library
+from twin.learning.training import Order, train
 
 NAMES = ("crack-snn", "crack-rnn", "crack-lstm")
 HELD_OUT = 108

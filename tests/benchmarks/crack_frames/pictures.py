@@ -29,9 +29,9 @@ from models.crack_frames.stepper import PictureStepper, settled
 from models.crack_frames.stepper_recipe import free_runs, one_steps
 from models.recipe import Arrays
 from tests.benchmarks.crack_frames.networks import HELD_OUT, NAMES
-from twin.library_fields import Library
-from twin.library_view import tiled
-from twin.training import MOST_BYTES
+from twin.learning.library_fields import Library
+from twin.learning.library_pictures import tiled
+from twin.learning.training import MOST_BYTES
 
 LOAD_AWARE = ("crack-spiking", "crack-artificial")  # by their committed weights
 MARGIN = 118  # pixels for the names

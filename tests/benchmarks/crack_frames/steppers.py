@@ -41,7 +41,7 @@ from tests.benchmarks.crack_frames.baselines import rivals
 from tests.benchmarks.crack_frames.steppers_elsewhere import LENGTHS, errors
 from tests.benchmarks.crack_frames.steppers_rows import markdown, spread
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
-from twin.library_fields import Library
+from twin.learning.library_fields import Library
 
 HELD_OUT, BATCH, REPEATS = 108, 1000, 5
 

@@ -32,7 +32,7 @@ from models.crack_path.stepper import EdgePlate, PathState, PathStepper
 from models.fatigue.laws import ParisLaw
 from models.fatigue.rainflow import Cycles
 from models.xfem.grid import Floats
-from twin import forecast_paths
+from twin.forecast import crack_path as forecast_paths
 
 LENGTHS = (0.8e-3, 1.3e-3, 1.6e-3, 1.9e-3, 3.1e-3, 4.4e-3)  # of straight first cracks [m]
 EACH, SEED = 3, 1  # cracks of each length; not the library's seed

@@ -22,7 +22,7 @@ from models.crack_frames.measures import SEEN, Pictures, shown, tips
 from models.crack_frames.stepper import NETWORKS, default_stepper
 from models.crack_frames.stepper_recipe import free_runs
 from models.recipe import Arrays
-from twin.library_fields import Library
+from twin.learning.library_fields import Library
 
 SCALE, GAP = 3, 6
 HELD_OUT = 108

@@ -29,8 +29,8 @@ from models.crack_image.recipe import HELD_OUT as SCENES
 from models.crack_image.recipe import LARGE, library_paths, scenes
 from models.crack_image.scenes import Scene
 from tests.benchmarks.crack_image.tips import control_rows, tip_rows
-from twin.library_fields import Library
-from twin.reading import default_reader
+from twin.ingest.image_worker import default_reader
+from twin.learning.library_fields import Library
 
 HELD_OUT = 108
 Readers = Mapping[str, CrackReader]

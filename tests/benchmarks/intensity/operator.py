@@ -43,7 +43,7 @@ from models.training import parameters
 from models.xfem.crack import Crack
 from tests.benchmarks.intensity.far import sharper
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
-from twin.library_fields import Library
+from twin.learning.library_fields import Library
 
 HELD_OUT = 108
 OWN, SEED = 60, 12  # wanderers that are held out

@@ -20,9 +20,9 @@ from tests.benchmarks.service.process import Arrangement, Hall
 from tests.benchmarks.service.publishing import SPAWN
 from tests.benchmarks.service.queries import Answers
 from tests.benchmarks.service.traffic import T0_NS, name
-from twin.api.trajectory import Selection, history
-from twin.cohort import KIND
-from twin.recorder import FIELDS
+from twin.api.history import Selection, history
+from twin.archive.recorder import FIELDS
+from twin.belief.cohort import KIND
 
 FIELD = FIELDS[0]
 PARTS = 100

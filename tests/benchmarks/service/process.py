@@ -23,7 +23,7 @@ from tests.benchmarks.service.parts import components
 from tests.benchmarks.service.publishing import SPAWN
 from twin import logs, serving
 from twin.api.application import application
-from twin.record import row
+from twin.belief.record import row
 from twin.service import Service
 from twin.serving import prepare, running
 from twin.settings import Settings, settings

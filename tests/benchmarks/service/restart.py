@@ -16,9 +16,9 @@ from tests.benchmarks.service.ingest import Size
 from tests.benchmarks.service.process import Arrangement, Hall
 from tests.benchmarks.service.publishing import SPAWN
 from tests.benchmarks.service.traffic import Plan, messages
-from twin.fleet import Clock
-from twin.lines import observed
-from twin.recovery import recovered
+from twin.archive.recovery import recovered
+from twin.belief.fleet import Clock
+from twin.belief.lines import observed
 from twin.serving import prepare
 from twin.settings import settings
 

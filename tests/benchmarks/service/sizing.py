@@ -25,14 +25,14 @@ from storage.journal.journal import Journal
 from storage.store import JOURNAL, Store
 from tests.benchmarks.report import Figure, table
 from tests.benchmarks.service.publishing import SPAWN
-from twin.checkpoint import metadata, tensors
-from twin.cohort import KIND
+from twin.archive.checkpoint import metadata, tensors
+from twin.archive.in_time import InTime
+from twin.archive.recorder import BLOCK, Recorder
+from twin.belief.cohort import KIND
+from twin.belief.fleet import EMPTY, Clock, Fleet
+from twin.belief.fold import Line, folded
+from twin.belief.lines import observed
 from twin.component import Component, Registration
-from twin.fleet import EMPTY, Clock, Fleet
-from twin.fold import Line, folded
-from twin.in_time import InTime
-from twin.lines import observed
-from twin.recorder import BLOCK, Recorder
 from twin.serving import prepare
 
 T0 = 1_700_000_000 * 10**9
@@ -258,7 +258,7 @@ def _beside(lines: int) -> Iterator[Figure]:
             for at in range(0, lines, 1000):
                 store.journal.append([_series(i, 100) for i in range(at, at + 1000)], now_ns=T0)
             alone, at = _commits(store, at + 1000, lambda took: took > 10.0)
-            code = [sys.executable, "-m", "twin.cli", "backup", str(directory / "copy")]
+            code = [sys.executable, "-m", "twin.commands.cli", "backup", str(directory / "copy")]
             began = time.perf_counter()
             process = subprocess.Popen(
                 [*code, "--data-dir", str(directory / "data")], stdout=subprocess.DEVNULL

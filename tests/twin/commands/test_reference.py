@@ -1,0 +1,106 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+
+from models.fatigue.geometry import GEOMETRIES
+from tests.twin.fakes import house
+from twin.commands import reference
+from twin.commands.cli import app
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_reference_page_is_that_of_this_code() -> None:
+    """`python -m twin.commands.reference > docs/reference.md` renews it."""
+    assert (ROOT / "docs" / "reference.md").read_text() == reference.page()
+
+
+def test_the_readme_names_every_command_and_no_other() -> None:
+    text = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"`twin ([a-z-]+)", text))
+    commands = {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
+    assert named == commands | {group.name for group in app.registered_groups}
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 300
+
+
+def test_the_readme_and_the_ranges_write_geometries_in_the_names_of_their_fields() -> None:
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`: (.*?) \| (.*?) \|", text, re.MULTILINE)
+    assert {kind for kind, *_ in rows} == GEOMETRIES.keys()
+    for kind, names, meant in rows:
+        law: Any = GEOMETRIES[kind]
+        fields = {field.name for field in dataclasses.fields(law)} - {"point"}
+        assert set(re.findall(r"`(\w+)`", names)) == fields
+        for bound in law.valid:
+            assert set(re.findall(r"[A-Za-z_]+", bound.ratio)) <= fields | {"a"}
+            assert bound.ratio in meant
+
+
+def test_every_metric_that_an_alert_reads_exists() -> None:
+    rules = (ROOT / "deploy" / "twin.rules.yml").read_text()
+    page = reference.page()
+    read = set(re.findall(r"\btwin_[a-z_]+", rules))
+    assert read
+    assert not {name for name in read if f"`{name}`" not in page}
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of the README in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+async def test_the_python_of_the_readme_runs_on_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with house(tmp_path / "twin-data") as home:
+        await home.register("plant-a/press-01", "plant-a/press-02")
+        for minute in range(5):
+            await home.load("plant-a/press-01", minute=minute)
+    drawn: list[xr.DataArray] = []  # matplotlib is an extra
+    monkeypatch.setattr(xr.DataArray, "plot", lambda self: drawn.append(self))
+    (code,) = blocks("python")
+    exec(code.replace("2026-11-28", "2026-01-01"), {})
+    assert "count    4.0" in capsys.readouterr().out
+    (line,) = drawn
+    assert line.dims == ("time",)
+    assert str(line.time.to_numpy()[0]) == "2026-01-01T00:00:00.000000000"
+    assert float(line[-1]) > float(line[0]) >= 0.002
+
+
+def test_the_shell_of_the_readme_knows_its_variables() -> None:
+    for block in blocks("sh"):
+        used, known = set(re.findall(r"\$([A-Z_]+)", block)), set(re.findall(r"^([A-Z_]+)=", block))
+        assert used <= known, block
+
+
+def test_the_readme_names_no_option_that_a_command_has_not() -> None:
+    text = (ROOT / "README.md").read_text()
+    options = {
+        option
+        for command in app.registered_commands
+        if command.callback
+        for parameter in inspect.signature(command.callback).parameters.values()
+        for option in _names(parameter)
+    }
+    for command in re.findall(r"twin (?:demo|serve|query|replay|simulate|check)[^`|\n]*", text):
+        assert set(re.findall(r"--[a-z-]+", command)) <= options, command
+
+
+def _names(parameter: inspect.Parameter) -> set[str]:
+    """What an option is called on the command line."""
+    name = "--" + parameter.name.replace("_", "-")
+    told = re.findall(r"--[a-z-]+", str(getattr(parameter.annotation, "__metadata__", "")))
+    return {name, *told, *re.findall(r"--[a-z-]+", str(parameter.annotation))}

@@ -1,0 +1,1 @@
+"""What is written and read back: checkpoints, rows, recovery, rebuilds, backups, verification."""

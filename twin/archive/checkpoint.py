@@ -1,0 +1,197 @@
+"""A fleet as tensors and a page of JSON, and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models import tree
+from sensors.observation import Inspection, encoded, observation
+from twin.belief.cohort import Cohort, Feed, Watched, newcomers
+from twin.belief.fleet import Clock, Fleet, Place
+from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
+from twin.collecting import uncollected
+from twin.component import Component
+
+# before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
+# before 5: turning points met no overload, classes of loads had no highest peak
+FORMAT = 5
+MEMORY = ".exposure."  # leaves that mean something together alone
+
+
+class OtherFormatError(ValueError):
+    """Another release wrote it; nothing is damaged."""
+
+
+def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
+    """Every leaf of every cohort, under `cohort/path`."""
+    return {
+        f"{key}/{path}": leaf.numpy()
+        for key, cohort in fleet.cohorts.items()
+        for path, leaf in tree.leaves(_content(cohort))
+    }
+
+
+def metadata(fleet: Fleet, clock: Clock) -> bytes:
+    """Everything else, as JSON."""
+    page = {
+        "format": FORMAT,
+        "offset": fleet.offset,
+        "rows": fleet.rows,
+        "watermark_ns": fleet.watermark_ns,
+        "clocks": _clocks_page(fleet.clocks),
+        "recorded_ns": fleet.recorded_ns,
+        "behind": dict(fleet.behind),
+        "record_every_ns": clock.record_every_ns,
+        "lateness_ns": clock.lateness_ns,
+        "max_jump_ns": clock.max_jump_ns,
+        "members": fleet.members,
+        "cohorts": {key: cohort.members for key, cohort in fleet.cohorts.items()},
+        "templates": {key: _template(fleet, c).name for key, c in fleet.cohorts.items()},
+        "held": [list(encoded(held)) for held in fleet.held.values()],
+        "components": [c.model_dump(mode="json") for c in fleet.components.values()],
+    }
+    return msgspec.json.encode(page)
+
+
+def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
+    """The fleet that `tensors` and `metadata` describe; raises ValueError if they do not fit.
+
+    The ValueError is an OtherFormatError if another release wrote them.
+    """
+    meta = msgspec.json.decode(page)
+    if meta["format"] != FORMAT:
+        raise OtherFormatError(f"checkpoint format {meta['format']} is not {FORMAT}")
+    return _fleet(values, meta, is_other=False)
+
+
+def carried(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
+    """As `restored`, also of an earlier release: what that did not know is as for a newcomer.
+
+    For a store whose journal has lost its beginning to retention: there is nothing to fold again.
+    Raises OtherFormatError for a later release.
+    """
+    meta = msgspec.json.decode(page)
+    if meta["format"] > FORMAT:
+        raise OtherFormatError(
+            f"checkpoint format {meta['format']} is of a later release, this one reads up to "
+            f"{FORMAT}"
+        )
+    return _fleet(values, _BEFORE | meta, is_other=True)
+
+
+def clock_in(page: bytes) -> Clock:
+    """The clock by which the rows of a state were recorded, but for what it is behind by."""
+    meta = msgspec.json.decode(page)
+    most = meta.get("max_jump_ns", MAX_JUMP_NS)
+    return Clock(meta["record_every_ns"], meta["lateness_ns"], most)
+
+
+# what earlier releases did not write
+_BEFORE: dict[str, Any] = {"clocks": list(FIRST), "recorded_ns": NEVER, "behind": {}, "held": []}
+
+
+def _fleet(values: dict[str, NDArray[Any]], meta: dict[str, Any], *, is_other: bool) -> Fleet:
+    with uncollected():
+        components = {c["name"]: Component(**c) for c in meta["components"]}
+    cohorts = {}
+    for key, members in meta["cohorts"].items():
+        template = components[meta["templates"][key]]
+        own = [components.get(name, template) for name in members] if is_other else [template]
+        fresh = newcomers(own)
+        lacking = dict(tree.leaves(_content(fresh))) if is_other else {}
+        cohorts[key] = _cohort(key, tuple(members), fresh, values, lacking)
+    return Fleet(
+        cohorts=cohorts,
+        places={
+            name: Place(key, row)
+            for key, cohort in cohorts.items()
+            for row, name in enumerate(cohort.members)
+            if name
+        },
+        components=components,
+        members=tuple(meta["members"]),
+        offset=meta["offset"],
+        rows=meta["rows"],
+        watermark_ns=meta["watermark_ns"],
+        clocks=msgspec.convert(meta["clocks"], Clocks),
+        recorded_ns=meta["recorded_ns"],
+        behind=meta["behind"],
+        held={o.component: o for o in map(_inspection, meta["held"])},
+    )
+
+
+def _inspection(body: list[int]) -> Inspection:
+    held = observation(bytes(body))
+    if not isinstance(held, Inspection):
+        raise ValueError(f"checkpoint holds {held.component} seq {held.seq}, which is none")
+    return held
+
+
+def _clocks_page(clocks: Clocks) -> list[Any]:
+    """The sources in an order of their own: a set has none."""
+    page = clocks._asdict() | {"near": sorted(clocks.near), "before": sorted(clocks.before)}
+    return list(page.values())
+
+
+def _content(cohort: Cohort) -> tuple[Any, ...]:
+    return (
+        cohort.state,
+        cohort.feed,
+        cohort.remaining,
+        cohort.limit_passed,
+        cohort.evidence,
+        cohort.watched,
+    )
+
+
+def _cohort(
+    key: str,
+    members: tuple[str, ...],
+    fresh: Cohort,
+    values: dict[str, NDArray[Any]],
+    lacking: dict[str, torch.Tensor],
+) -> Cohort:
+    """The cohort with the leaves of a checkpoint, and those of `lacking` that it has not.
+
+    It has not what it has in another shape, and of the memory of loads all or nothing.
+    """
+    kept = {
+        name.removeprefix(f"{key}/"): torch.from_numpy(np.array(array))
+        for name, array in values.items()
+        if name.startswith(f"{key}/")
+    }
+    other = {
+        name
+        for name, leaf in lacking.items()
+        if name not in kept or kept[name].shape[1:] != leaf.shape[1:]
+    }
+    if any(MEMORY in name for name in other):
+        other |= {name for name in lacking if MEMORY in name}
+    own = lacking | {name: leaf for name, leaf in kept.items() if name not in other}
+    state, feed, remaining, passed, evidence, watched = tree.filled(_content(fresh), own)
+    if not isinstance(feed, Feed) or not isinstance(watched, Watched):
+        raise ValueError(f"checkpoint of cohort {key} has no feed")
+    if any(a.shape[1:] != b.shape[1:] for a, b in zip(watched, fresh.watched, strict=True)):
+        raise OtherFormatError(f"checkpoint of cohort {key} remembers something else of channels")
+    return replace(
+        fresh,
+        members=members,
+        state=state,
+        feed=feed,
+        watched=watched,
+        remaining=remaining,
+        limit_passed=passed,
+        evidence=evidence,
+        pending=torch.zeros_like(evidence),
+    )
+
+
+def _template(fleet: Fleet, cohort: Cohort) -> Component:
+    """A member that says which laws the cohort steps with."""
+    return next(fleet.components[name] for name in cohort.members if name)

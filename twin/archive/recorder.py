@@ -1,0 +1,174 @@
+"""Rows on their way to Zarr: the tail in memory, and whole shards to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import takewhile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.errors import MissingError, UnavailableError
+from storage.trajectories.trajectories import Field, Trajectories
+from twin.belief.cohort import KIND
+from twin.belief.record import Columns, Row
+
+BLOCK = 256  # rows of a shard
+FLUSH_ROWS = 4 * BLOCK  # rows that a long fold keeps in memory
+
+FIELDS = (
+    Field("crack_length", "m", "believed crack length", "float64"),
+    Field("crack_length_sd", "m", "standard deviation of the crack length", "float32"),
+    Field("growth_rate", "m", "growth of the crack per cycle", "float32"),
+    Field("cycles", "1", "load cycles counted", "float64"),
+    Field("open_growth", "m", "growth if the open residue closed now", "float32"),
+    Field("remaining_cycles", "1", "cycles left to the limit under the load so far", "float64"),
+    Field("innovation", "m", "measured less believed length at the last inspection", "float32"),
+    Field("last_evidence", "nanoseconds since 1970-01-01", "time of the last evidence", "int64", 0),
+)
+
+
+class Recorder:
+    """Owns the open block of the trajectory; one thread adds, one flushes."""
+
+    def __init__(self, trajectories: Trajectories, rows: int) -> None:
+        self._trajectories = trajectories
+        self._flushed = rows
+        self._tail: list[Row] = []
+        self._is_open = False
+        self._to_cut: tuple[int, int] | None = None  # rows and components that stay on disk
+        self.cut: list[str] = []  # why rows on disk were let go, a sentence each
+        with suppress(UnavailableError):  # a full disk can be read: it is for the flush to say so
+            self._open()
+
+    @property
+    def tail(self) -> Sequence[Row]:
+        """The rows that are not on disk yet."""
+        return tuple(self._tail)
+
+    @property
+    def tail_bytes(self) -> int:
+        """What the tail takes in memory, about."""
+        tail = self.tail  # as of now: a flush may empty it meanwhile
+        return len(tail) * sum(
+            column.nbytes for row in tail[-1:] for column in row.columns.values()
+        )
+
+    @property
+    def rows(self) -> int:
+        """Rows given so far, on disk or not."""
+        return self._flushed + len(self._tail)
+
+    @property
+    def flushed(self) -> int:
+        """Rows on disk."""
+        return self._flushed
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Append rows to the tail."""
+        self._tail.extend(rows)
+
+    def flush(self, until: int | None = None) -> int:
+        """Write the tail (up to row `until`) shard by shard; the rows on disk afterwards."""
+        self._open()
+        end = self.rows if until is None else min(until, self.rows)
+        while self._flushed < end:
+            start = self._flushed // BLOCK * BLOCK
+            count = min(start + BLOCK, end) - self._flushed
+            self._write(start, self._tail[:count])
+            self._flushed += count
+            del self._tail[:count]  # in place: the loop may be appending just now
+        return self._flushed
+
+    def flush_blocks(self) -> None:
+        """Write the tail as far as it fills shards: no part of a block that is on disk already."""
+        self.flush(self.rows // BLOCK * BLOCK)
+
+    def settle(self, members: Sequence[str]) -> None:
+        """Let go of what is on disk and does not follow from the journal, all of which was added.
+
+        There are more rows than it gives, or other ones, where they were recorded at another
+        interval, or where the journal is an older one, put back from a copy.
+        """
+        with suppress(UnavailableError):  # nobody is told of them, and a flush tries again
+            self._fit(self._tail, members, is_all=True)
+
+    def _open(self) -> None:
+        if not self._is_open:
+            self._trajectories.open_group(KIND, FIELDS)
+            self._is_open = True
+        if self._to_cut is not None:
+            self._trajectories.truncate(KIND, *self._to_cut)
+            self._to_cut = None
+
+    def _fit(self, rows: Sequence[Row], members: Sequence[str], *, is_all: bool) -> None:
+        """Cut the trajectory where rows that follow those on disk say otherwise than it does."""
+        try:
+            ahead = self._trajectories.times(KIND)[self._flushed :]
+            known = self._trajectories.members(KIND)
+        except MissingError:
+            return
+        new = np.array([row.t_ns for row in rows[: len(ahead)]], np.int64)
+        shared = _shared(known, members)
+        wanted = len(known) if is_all else min(len(known), len(members))
+        is_other = shared < wanted or not np.array_equal(ahead[: len(new)], new)
+        if not is_other and not (is_all and len(ahead) > len(new)):
+            return
+        gives = "others" if is_other else f"{self._flushed + len(new)}"
+        self.cut.append(
+            f"the trajectory had {self._flushed + len(ahead)} rows, the journal gives {gives}: "
+            f"those from {self._flushed} on were recorded at another storage.record_every_s or "
+            "from another journal; they are cut, and recorded anew from this one"
+        )
+        self._to_cut = (self._flushed, shared)
+        self._trajectories.truncate(KIND, *self._to_cut)
+        self._to_cut = None
+
+    def _write(self, start: int, rows: Sequence[Row]) -> None:
+        members = rows[-1].members
+        self._fit(rows, members, is_all=False)
+        times = np.array([row.t_ns for row in rows], np.int64)
+        columns = {f.name: _stacked(rows, f, len(members)) for f in FIELDS}
+        if self._flushed > start:
+            old_times, old = self._trajectories.block(KIND, start)
+            keep = self._flushed - start
+            times = np.concatenate([old_times[:keep], times])
+            columns = {
+                f.name: np.concatenate([_widened(old[f.name][:keep], f, len(members)), new])
+                for f, new in ((f, columns[f.name]) for f in FIELDS)
+            }
+        self._trajectories.write(KIND, start, times, members, columns)
+
+
+def _shared(known: Sequence[str], members: Sequence[str]) -> int:
+    """How many components stand first in both."""
+    if known == members[: len(known)]:
+        return len(known)
+    pairs = zip(known, members, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _stacked(rows: Sequence[Row], field: Field, n: int) -> NDArray[np.generic]:
+    block = np.full((len(rows), n), field.fill, field.dtype)
+    for i, row in enumerate(rows):
+        values = row.columns[field.name]
+        block[i, : len(values)] = values
+    return block
+
+
+def _widened(block: NDArray[np.generic], field: Field, n: int) -> NDArray[np.generic]:
+    wide = np.full((len(block), n), field.fill, field.dtype)
+    wide[:, : block.shape[1]] = block
+    return wide
+
+
+def tail_history(rows: Sequence[Row], component: str, fields: Sequence[str]) -> Columns:
+    """The columns of one component in rows of the tail; `time` first [ns]."""
+    if not rows or component not in rows[-1].members:
+        return {name: np.empty(0) for name in ("time", *fields)}
+    at = rows[-1].members.index(component)  # the order of members only ever grows
+    found = [row for row in rows if at < len(row.members)]
+    columns: Columns = {"time": np.array([row.t_ns for row in found], np.int64)}
+    columns.update({name: np.array([row.columns[name][at] for row in found]) for name in fields})
+    return columns

@@ -1,0 +1,105 @@
+"""Everything that is believed of every component, as one immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from sensors.observation import Inspection
+from twin.belief.cohort import Cohort, returns
+from twin.belief.seating import Place, Seating
+from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
+from twin.component import Component
+from twin.settings import Settings
+
+FOREVER_NS = 2**63 - 1
+
+__all__ = ["EMPTY", "NEVER", "Clock", "Fleet", "Place", "clock_of", "registered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What turns event times into ticks [ns]."""
+
+    record_every_ns: int
+    lateness_ns: int
+    max_jump_ns: int = MAX_JUMP_NS  # further than this one source alone moves the watermark never
+    behind_ns: int = FOREVER_NS  # evidence further behind has its component caught up
+
+    def tick_ns(self, watermark_ns: int) -> int:
+        """The last record tick at or before the watermark."""
+        return watermark_ns // self.record_every_ns * self.record_every_ns
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The clock that the settings ask for."""
+    return Clock(
+        record_every_ns=round(settings.storage.record_every_s * 1e9),
+        lateness_ns=round(settings.ingest.lateness_s * 1e9),
+        max_jump_ns=round(settings.ingest.max_jump_s * 1e9),
+        behind_ns=_nanoseconds(settings.ingest.backfill_behind_s),
+    )
+
+
+def _nanoseconds(seconds: float | None) -> int:
+    return FOREVER_NS if seconds is None else round(seconds * 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything that is believed, as one immutable value."""
+
+    cohorts: Mapping[str, Cohort]
+    places: Mapping[str, Place]
+    components: Mapping[str, Component]
+    members: tuple[str, ...] = ()  # the trajectory's order: first registered first
+    offset: int = 0  # lines of the journal that are folded in
+    rows: int = 0  # record rows that the fold has given
+    watermark_ns: int = NEVER
+    clocks: Clocks = FIRST  # what is remembered of the sources' clocks
+    recorded_ns: int = NEVER  # time of the last record row
+    held: Mapping[str, Inspection] = field(default_factory=dict)  # that wait for confirmation
+    behind: Mapping[str, int] = field(default_factory=dict)  # observations to be caught up
+
+
+EMPTY = Fleet(cohorts={}, places={}, components={})
+
+
+def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
+    """The fleet after registrations, changes and retirements."""
+    components, held, members = dict(fleet.components), dict(fleet.held), list(fleet.members)
+    seating = Seating(fleet.cohorts, fleet.places)
+    for after in registrations:
+        before = components.get(after.name)
+        components[after.name] = _watched(before, after)
+        if after.retired:
+            held.pop(after.name, None)
+        if before is None:
+            seating.join(after)
+            members.append(after.name)
+        elif before.registration != after.registration or returns(before, after):
+            seating.change(before, after)
+            if _jump(before) != _jump(after) or returns(before, after):  # to be judged anew
+                held.pop(after.name, None)
+    cohorts, places = seating.settled()
+    return replace(
+        fleet,
+        components=components,
+        places=places,
+        cohorts=cohorts,
+        members=tuple(members),
+        held=held,
+    )
+
+
+def _watched(before: Component | None, after: Component) -> Component:
+    """A change does not begin anew how long a component has been silent; a return does."""
+    if before is None or returns(before, after):
+        return after
+    return after.model_copy(update={"registered_ns": before.registered_ns})
+
+
+def _jump(component: Component) -> tuple[object, ...]:
+    """What says, beside the belief, whether an inspection jumps."""
+    r = component.registration
+    return r.crack_length, r.geometry, r.surprise

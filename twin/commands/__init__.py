@@ -1,0 +1,1 @@
+"""The command line: each command, and what a person sees of it."""

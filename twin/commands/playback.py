@@ -1,0 +1,393 @@
+"""Recorded and simulated messages, published at their pace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any, Self, cast, get_args
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from sensors.errors import BrokerError, MalformedError
+from sensors.mqtt.packets import Message
+from sensors.mqtt.publisher import Publisher
+from sensors.mqtt.source import MqttSettings
+from sensors.replay.reader import Kind, Replay, ReplayOptions, opened
+from sensors.simulation.plant import Plant, PlantSettings, fleet, generation
+from sensors.timed import Registration, Renewal, Timed
+from sensors.topics import Topics
+from twin.belief.fleet_file import registrations
+from twin.commands.client import ask
+from twin.commands.questions import Asker
+from twin.commands.received import PATIENCE_S, Look, Window, arrived, astray, look, notes, verdict
+from twin.commands.shipment import Shipment
+from twin.errors import SettingsError, TwinError
+
+BATCH = 500  # messages published at once where pace does not matter
+FIRST_S = 20.0  # in which the broker must have accepted us
+AWAY_S = 120.0  # that it may be away later: it may be started again
+LARGEST_PORT = 65_535
+RENEW_AFTER_S = 60.0  # of watching a worn-out part, until a fresh one takes its place
+LAST_WORDS_S = 2.0  # until a worn-out part is retired: what is late of it may arrive
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where messages go, and where their components are registered."""
+
+    mqtt: MqttSettings
+    topics: Topics
+    url: str | None
+    token: str | None
+    registers: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        broker: str,
+        url: str | None,
+        token: str | None,
+        root: str,
+        *,
+        registers: bool = True,
+    ) -> Self:
+        """A stage from what the command line says; without a URL no twin is asked."""
+        host, _, port = broker.rpartition(":")
+        if not host or not port.isdigit() or not 1 <= int(port) <= LARGEST_PORT:
+            raise SettingsError(f"broker {broker!r} is not host:port")
+        mqtt = MqttSettings(host=host, port=int(port), client_id=f"twin-play-{time.time_ns()}")
+        try:
+            topics = Topics(root)
+        except ValueError as exc:
+            raise SettingsError(str(exc)) from exc
+        return cls(mqtt, topics, url, token, registers)
+
+    @property
+    def window(self) -> Window | None:
+        """Where the twin is asked what it made of the messages."""
+        return None if self.url is None else Window(self.url, self.token)
+
+    def register(self, tables: Sequence[Registration]) -> int:
+        """Register what the service does not know yet; how many were new."""
+        if self.url is None or not self.registers:
+            return 0
+        registrations(list(tables), "fleet")  # a fault is told here, with its name
+        new = 0
+        for table in tables:
+            body = {key: value for key, value in table.items() if key != "name"}
+            new += self._put(str(table["name"]), body)
+        return new
+
+    def retire(self, names: Sequence[str]) -> None:
+        """Retire components: their history stays, what still comes of them is refused."""
+        for name in names:
+            path, headers = f"/api/v1/components/{name}", {"If-Match": "*"}
+            ask(str(self.url), path, self.token, method="DELETE", headers=headers)
+
+    def past(self) -> int:
+        """How many parts were in one place of a plant that was simulated before, at most.
+
+        The cracks of a plant begin anew with it, and one that is believed does not shrink: so
+        fresh parts are registered, and those that are there are nobody's to touch.
+        """
+        asker = Asker(str(self.url), self.token)
+        found = (*asker.components(), *asker.components(status="retired"))
+        return generation(c["component"] for c in found)
+
+    def _put(self, name: str, body: dict[str, Any]) -> bool:
+        path = f"/api/v1/components/{name}"
+        headers = {"If-None-Match": "*"}
+        try:
+            ask(str(self.url), path, self.token, method="PUT", body=body, headers=headers)
+        except TwinError as exc:
+            if "412" in str(exc):  # it is there already
+                return False
+            raise
+        return True
+
+
+async def replayed(
+    stage: Stage,
+    file: Path,
+    options: ReplayOptions,
+    *,
+    kind: str | None = None,
+    speed: float = 0.0,
+    limit_s: float | None = None,
+) -> dict[str, Any]:
+    """Publish a recorded file; a report of what was sent, and of what the twin made of it.
+
+    The file is read whole before anything is sent, so that a fault in it is told before.
+    Raises MalformedError (reason `file`), BrokerError, ConnectionError.
+    """
+    if kind is not None and kind not in get_args(Kind):
+        raise SettingsError(f"kind {kind!r} is not one of {', '.join(get_args(Kind))}")
+    reopened = partial(opened, file, replace(options, topics=stage.topics), cast(Kind, kind))
+    shipment, begun = Shipment(stage.topics), _version(file)
+    recording = await asyncio.to_thread(_surveyed, reopened, shipment, limit_s)
+    if _version(file) != begun:
+        raise SettingsError(f"{file}: {_CHANGED}")
+    registered = await asyncio.to_thread(stage.register, recording.fleet)
+    before = None if stage.window is None else await _asked(stage.window, shipment, stage)
+    sent = await played(stage, _limited(reopened().messages, limit_s), speed=speed)
+    told = [f"{file}: {_CHANGED}: not all that was sent may be as it was counted"]
+    told = told if _version(file) != begun else []
+    if options.gauge is None and len(recording.gauges) > 1:
+        first, *others = recording.gauges
+        told.append(f"{first} was sent; --gauge sends another one: {', '.join(others)}")
+    report = {
+        "file": str(file),
+        "kind": recording.kind,
+        "rate_hz": recording.rate_hz,
+        "registered": registered,
+        **sent,
+    }
+    if stage.window is None:
+        return report | ({"notes": told} if told else {})
+    if before is None:
+        return report | {"accepted": None, "notes": [*told, _unknown(stage.window)]}
+    found = await asyncio.to_thread(verdict, stage.window, shipment, before)
+    said = notes(shipment, found, stage.window, stage.mqtt.address)
+    return report | found.report() | {"notes": told + said}
+
+
+_CHANGED = "it changed while it was read; wait until nobody writes it, or take a copy"
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """What tells that a file has changed."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _surveyed(reopened: Callable[[], Replay], shipment: Shipment, limit_s: float | None) -> Replay:
+    """The recording, with all of it counted; raises MalformedError where it cannot be read."""
+    recording = reopened()
+    try:
+        for _ in shipment.counted(_limited(recording.messages, limit_s)):
+            pass
+    except MalformedError as exc:
+        if exc.reason == "file":
+            raise
+        where = f"message {shipment.messages}, with {shipment.loads} loads before it"
+        raise MalformedError(exc.reason, f"{where}, would be refused: {exc}") from exc
+    if not shipment.messages:
+        raise SettingsError("the file holds nothing that could be sent: no row under its head")
+    return recording
+
+
+async def _asked(window: Window, shipment: Shipment, stage: Stage) -> Look | None:
+    """How things stand before; None if no twin answers, and none had to."""
+    try:
+        return await asyncio.to_thread(look, window, shipment)
+    except (ConnectionError, TwinError):
+        if stage.registers:
+            raise
+        return None
+
+
+def _unknown(window: Window) -> str:
+    return (
+        f"{window.url} does not answer: what a twin made of it is not known (--url says where one "
+        "answers, --no-ask that none is to be asked)"
+    )
+
+
+async def simulated(
+    stage: Stage, *, parts: int, seed: int, speed: float, duration_s: float | None
+) -> dict[str, Any]:
+    """Publish a simulated plant from now on; a report of what was sent.
+
+    Worn-out parts are replaced by fresh ones, unless none may be registered.
+    """
+    boot, registers = int(time.time()), stage.url is not None and stage.registers
+    past = await asyncio.to_thread(stage.past) if registers else 0
+    chosen = PlantSettings(
+        parts=parts,
+        seed=seed,
+        speed=speed,
+        boot=boot,
+        root=stage.topics.root,
+        renew_after_s=RENEW_AFTER_S if registers else None,
+        generation=past,
+    )
+    registered = await asyncio.to_thread(stage.register, fleet(chosen))
+    plant, renewals = Plant(chosen), asyncio.Queue[Renewal]()
+    beside = [
+        asyncio.create_task(_watched(stage, plant.names, boot)),
+        asyncio.create_task(_renewing(stage, renewals)),
+    ]
+    messages = plant.messages(time.time_ns(), renewals.put_nowait)
+    try:
+        sent = await played(stage, messages, speed=speed, duration_s=duration_s)
+    finally:
+        for task in beside:
+            task.cancel()
+    report = {"parts": parts, "registered": registered, **sent}
+    if stage.window is None:
+        return report
+    try:
+        accepted = await asyncio.to_thread(arrived, stage.window, plant.names, boot)
+    except (ConnectionError, TwinError):
+        return report | {"accepted": None, "notes": [_unknown(stage.window)]}
+    said = [] if accepted else [astray(stage.window, stage.mqtt.address)]
+    return report | {"accepted": accepted, "notes": said}
+
+
+async def _renewing(stage: Stage, renewals: asyncio.Queue[Renewal]) -> None:
+    """Register what takes the place of what is worn out, and retire that a little later."""
+    async with asyncio.TaskGroup() as tasks:
+        async for batch in batches(renewals):
+            fresh = [renewal.fresh for renewal in batch]
+            await _tried(batch, stage.register, fresh)
+            tasks.create_task(_retiring(stage, batch), name="retire")
+
+
+async def _retiring(stage: Stage, batch: Sequence[Renewal]) -> None:
+    await asyncio.sleep(LAST_WORDS_S)
+    await _tried(batch, stage.retire, [renewal.old for renewal in batch])
+
+
+async def _tried(batch: Sequence[Renewal], do: Callable[..., object], what: object) -> None:
+    try:
+        await asyncio.to_thread(do, what)
+    except (ConnectionError, TwinError) as exc:
+        _warn(f"{batch[0].fresh['name']} could not take the place of {batch[0].old}: {exc}")
+
+
+async def batches(renewals: asyncio.Queue[Renewal]) -> AsyncIterator[list[Renewal]]:
+    """What waits in the queue, together, for ever."""
+    while True:
+        batch = [await renewals.get()]
+        while not renewals.empty():
+            batch.append(renewals.get_nowait())
+        yield batch
+
+
+async def _watched(stage: Stage, names: Sequence[str], boot: int) -> None:
+    """Say so on standard error if nothing of what is published reaches the twin."""
+    await asyncio.sleep(PATIENCE_S)
+    if stage.window is None:
+        return
+    try:
+        count = await asyncio.to_thread(arrived, stage.window, names, boot)
+    except (ConnectionError, TwinError) as exc:
+        said = str(exc)
+    else:
+        said = "" if count else astray(stage.window, stage.mqtt.address)
+    if said:
+        _warn(said)
+
+
+def _warn(sentence: str) -> None:
+    Console(stderr=True).print(f"twin: {sentence}", style="yellow", markup=False, soft_wrap=True)
+
+
+async def played(
+    stage: Stage,
+    messages: Iterable[Timed],
+    *,
+    speed: float,
+    duration_s: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Publish messages when they are due; at once if `speed` is 0. Waits until all are taken.
+
+    Raises BrokerError where the broker does not accept us, or stays away.
+    """
+    began, sent = time.monotonic(), 0
+    async with _publisher(stage.mqtt) as publisher:
+        with _bar(progress is None) as bar:
+            task = bar.add_task("published", total=None)
+            for due_s, batch in _batches(messages, speed):
+                if duration_s is not None and due_s > duration_s:
+                    break
+                await asyncio.sleep(max(0.0, began + due_s - time.monotonic()))
+                await publisher.flood([_on_the_wire(timed) for timed in batch])
+                sent += len(batch)
+                bar.update(task, completed=sent)
+                if progress is not None:
+                    progress(sent)
+        refused = publisher.refused
+    return {"published": sent, "refused": refused, "seconds": round(time.monotonic() - began, 3)}
+
+
+@asynccontextmanager
+async def _publisher(mqtt: MqttSettings) -> AsyncIterator[Publisher]:
+    """A publisher that is left by BrokerError when the broker is away for too long."""
+    loop, why = asyncio.get_running_loop(), BrokerError(f"{mqtt.address}: it does not answer")
+
+    def changed(error: BrokerError | None) -> None:
+        nonlocal why
+        why = error or why
+        if limit.expired():
+            return
+        if error is None:
+            limit.reschedule(None)
+        elif limit.when() is None:
+            limit.reschedule(loop.time() + AWAY_S)
+
+    try:
+        async with asyncio.timeout(FIRST_S) as limit, Publisher(mqtt, on_change=changed) as taker:
+            yield taker
+    except TimeoutError as exc:
+        if not limit.expired():
+            raise
+        raise BrokerError(f"the broker is away: {why}") from exc
+
+
+def _on_the_wire(timed: Timed) -> Message:
+    topic, payload, content_type, properties = timed.message
+    return Message(topic, payload, content_type or "", properties)
+
+
+def _bar(visible: bool) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed} messages published"),
+        disable=not visible,
+        console=Console(stderr=True),  # standard output is for the report
+    )
+
+
+def _batches(messages: Iterable[Timed], speed: float) -> Iterator[tuple[float, list[Timed]]]:
+    """Messages that are due together, and when, in seconds from the first."""
+    first: int | None = None
+    batch: list[Timed] = []
+    batch_s = 0.0
+    for timed in messages:
+        first = timed.t_ns if first is None else first
+        due_s = (timed.t_ns - first) / 1e9 / speed if speed else 0.0
+        if batch and (due_s - batch_s > 0.02 or len(batch) >= BATCH):
+            yield batch_s, batch
+            batch = []
+        if not batch:
+            batch_s = due_s
+        batch.append(timed)
+    if batch:
+        yield batch_s, batch
+
+
+def _limited(messages: Iterable[Timed], limit_s: float | None) -> Iterator[Timed]:
+    iterator = iter(messages)
+    if limit_s is None:
+        yield from iterator
+        return
+    for first in islice(iterator, 1):
+        yield first
+        end_ns = first.t_ns + limit_s * 1e9
+        yield from takewhile(partial(_is_before, end_ns), iterator)
+
+
+def _is_before(end_ns: float, timed: Timed) -> bool:
+    return timed.t_ns <= end_ns

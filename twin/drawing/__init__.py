@@ -1,0 +1,1 @@
+"""Pictures for people: the crack, and the outline of its part."""

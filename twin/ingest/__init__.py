@@ -1,0 +1,1 @@
+"""What comes in: judged, made durable, read from images."""

@@ -1,0 +1,1 @@
+"""Libraries, training and evaluation, offline."""

@@ -1,0 +1,1 @@
+"""What goes out: changes of state over MQTT, metrics of components."""

@@ -1,0 +1,137 @@
+"""What Prometheus sees of every component: text written by hand, eight times as fast as gauges.
+
+The format is https://prometheus.io/docs/instrumenting/exposition_formats, version 0.0.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, generate_latest
+
+from twin.belief.overview import Overview
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+PROBABILITIES = ("0.05", "0.5", "0.95")  # equal as long as nothing is uncertain
+
+
+def exposition(registry: CollectorRegistry, overview: Overview) -> bytes:
+    """The whole page: the service's own metrics, then those of the components."""
+    return generate_latest(registry) + components(overview).encode()
+
+
+def components(overview: Overview) -> str:
+    """The gauges of every component that is not retired.
+
+    A remaining life that is not known, a threshold that is not set, and the time of an observation
+    that never was are left out: no number stands for them.
+    """
+    roll = overview.roll
+    rows = np.flatnonzero(~roll.retired)
+    labels = [_labels(roll.names[i]) for i in rows.tolist()]
+    r, t_ns = overview.readings, overview.readings.t_ns[rows]
+    at_limit, life_alert = overview.at_limit[rows], roll.life_alert[rows]
+    remaining = np.where(at_limit, 0.0, overview.remaining[rows])
+    lines: list[str] = []
+    lines += _gauge("crack_length_meters", "Believed crack length.", labels, r.crack_length[rows])
+    lines += _gauge(
+        "crack_length_sd_meters",
+        "Standard deviation of the believed crack length.",
+        labels,
+        r.crack_length_sd[rows],
+    )
+    lines += _gauge("crack_limit_meters", "Alarm length.", labels, overview.crack_limit[rows])
+    lines += _gauge(
+        "fractured",
+        "1 if the part counts as broken, however long its crack is.",
+        labels,
+        r.fractured[rows].astype(np.float64),
+    )
+    lines += _gauge(
+        "at_limit",
+        "1 if the status is `limit` or `fractured`.",
+        labels,
+        at_limit.astype(np.float64),
+    )
+    lines += _gauge(
+        "cycles", "Cycles of load that were counted since registration.", labels, r.cycles[rows]
+    )
+    lines += _gauge(
+        "registered_timestamp_seconds",
+        "When the component was registered, or brought back after it was retired.",
+        labels,
+        roll.registered_ns[rows] / 1e9,
+    )
+    lines += _gauge(
+        "last_observation_timestamp_seconds",
+        "Event time of the last evidence.",
+        _kept(labels, t_ns != 0),
+        t_ns[t_ns != 0] / 1e9,
+    )
+    lines += _gauge(
+        "stale_after_seconds",
+        "Silence after which the component counts as stale.",
+        labels,
+        roll.stale_after_ns[rows] / 1e9,
+    )
+    lines += _gauge(
+        "life_alert_cycles",
+        "Remaining life below which an alert tells of it.",
+        _kept(labels, ~np.isnan(life_alert)),
+        life_alert[~np.isnan(life_alert)],
+    )
+    channels = overview.channels
+    lines += _gauge(
+        "samples_set_aside",
+        "Samples and rows of spectra set aside since registration; the state says why.",
+        labels,
+        channels.set_aside[rows].astype(np.float64),
+    )
+    lines += _gauge(
+        "channel_stuck",
+        "1 while the channel says the same all the time.",
+        labels,
+        channels.stuck[rows].astype(np.float64),
+    )
+    lines += _gauge(
+        "channel_clipped",
+        "1 from when peaks are cut off until the signal goes beyond.",
+        labels,
+        channels.clipped[rows].astype(np.float64),
+    )
+    known = ~np.isnan(remaining)
+    lines += _gauge(
+        "remaining_cycles",
+        "Cycles left to the limit under the load so far, fewer with the given probability.",
+        [f'{label},probability="{p}"' for p in PROBABILITIES for label in _kept(labels, known)],
+        np.tile(remaining[known], len(PROBABILITIES)),
+    )
+    return "".join(lines)
+
+
+def _gauge(
+    name: str, text: str, labels: Sequence[str], values: NDArray[np.float64]
+) -> Iterable[str]:
+    head = f"# HELP twin_component_{name} {text}\n# TYPE twin_component_{name} gauge\n"
+    prefix = f"twin_component_{name}{{"
+    pairs = zip(labels, _numbers(values), strict=True)
+    return [head, *(f"{prefix}{label}}} {number}\n" for label, number in pairs)]
+
+
+def _numbers(values: NDArray[np.float64]) -> list[str]:
+    texts = list(map(repr, values.tolist()))
+    for i in np.flatnonzero(~np.isfinite(values)).tolist():
+        texts[i] = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}[texts[i]]
+    return texts
+
+
+def _kept(labels: Sequence[str], keep: NDArray[np.bool_]) -> list[str]:
+    return [label for label, kept in zip(labels, keep.tolist(), strict=True) if kept]
+
+
+def _labels(name: str) -> str:
+    site_and_component = name.translate(_ESCAPES).replace("/", '",component="', 1)
+    return f'site="{site_and_component}"'

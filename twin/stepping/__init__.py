@@ -1,0 +1,1 @@
+"""Who is stepped when: all together, and who takes long by himself."""
