@@ -152,8 +152,8 @@ CARELESS = """
 import os, sys
 from pathlib import Path
 from storage.durable import make_directory, write_whole
-from storage.entry import Entry
-from storage.journal import Journal
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
 here = Path(sys.argv[1])
 make_directory(here / "deep")
 write_whole(here / "deep" / "kept", b"whole")

@@ -23,8 +23,8 @@ WRITER = """
 import sys
 from itertools import pairwise
 from pathlib import Path
-from storage.entry import Entry
-from storage.journal import Journal
+from storage.journal.entry import Entry
+from storage.journal.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 seq = journal.end
 while True:
@@ -39,9 +39,9 @@ while True:
 FAILING = """
 import os, sys
 from pathlib import Path
-from storage.entry import Entry
+from storage.journal.entry import Entry
 from storage.errors import UnavailableError
-from storage.journal import Journal
+from storage.journal.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 first = [Entry("observation", "plant/press", "daq", 1, i, 0, b"x") for i in range(3)]
 journal.append(first, now_ns=0)
