@@ -502,7 +502,7 @@ def test_a_backup_that_is_killed_is_none_and_the_next_one_is(
     hall.minutes(30)
     data, place = tmp_path / "data", tmp_path / "backup"
     code = (
-        "import sys, time; from pathlib import Path; from storage import store_copy; "
+        "import sys, time; from pathlib import Path; from storage.backup import store_copy; "
         "store_copy.Pace = lambda: lambda: time.sleep(0.02); "
         "from twin.archive.backup import backed_up; backed_up(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
