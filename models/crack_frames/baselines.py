@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.crack_frames.library import CrackLibrary
+from models.crack_frames.config import CrackLibrary
 from models.crack_frames.measures import SEEN, Masks, Pictures, tips
 from models.crack_frames.slices import Course, grown
 from models.crack_frames.window import Window, frames

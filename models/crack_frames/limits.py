@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from models.crack_frames.config import CrackLibrary
 from models.xfem.plate import Plate
-
-if TYPE_CHECKING:
-    from models.crack_frames.library import CrackLibrary
 
 FIRST, INCREMENT, REST, REACH = 2.0, 1.1, 1.5, 6.0  # [elements]
 TALLEST = 20.0  # height over width [1]
@@ -25,6 +22,13 @@ MOST_NODES = 65_536  # of the mesh
 MOST_PIXELS = 2**23  # of the pictures of a sample
 FINEST = 16_384  # pixels across the plate, at most
 SLOW, FAST = 1e-18, 1e-2  # growth at a stress intensity of 10 MPa √m [m/cycle]
+
+
+def checked(config: CrackLibrary) -> CrackLibrary:
+    """The configuration; ValueError where XFEM cannot follow a crack, or a picture not show it."""
+    for fault in faults(config):
+        raise ValueError(fault)
+    return config
 
 
 def faults(config: CrackLibrary) -> Iterator[str]:

@@ -24,7 +24,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from models.crack_frames.library import CrackLibrary, Sample
+from models.crack_frames.config import CrackLibrary
+from models.crack_frames.library import Sample
 from storage.durable import ASIDE
 from twin.errors import ConflictError, SettingsError
 from twin.learning.library_config import checked, configuration, differences, plain

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.crack_frames.library import CONFIGS, CrackLibrary, Loads
+from models.crack_frames import limits
+from models.crack_frames.config import CONFIGS, CrackLibrary, Loads
 from models.crack_frames.window import Window
 from models.xfem.elasticity import Elastic
 from models.xfem.plate import Plate
@@ -158,7 +159,7 @@ def differences(mine: object, other: object, key: str) -> list[str]:
 
 def _built(values: dict[str, Any], source: str) -> CrackLibrary:
     try:
-        return LibraryTable.model_validate(values).built().checked()
+        return limits.checked(LibraryTable.model_validate(values).built())
     except ValidationError as exc:
         raise SettingsError(f"{source}: {sentence(exc, LibraryTable)}") from exc
     except ValueError as exc:

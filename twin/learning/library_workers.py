@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 
-from models.crack_frames.library import CrackLibrary, Sample, sample
+from models.crack_frames.config import CrackLibrary
+from models.crack_frames.library import Sample, sample
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 

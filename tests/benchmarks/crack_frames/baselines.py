@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.crack_frames.baselines import black, extrapolation, persistence, physics
-from models.crack_frames.library import CONFIGS
+from models.crack_frames.config import CONFIGS
 from models.crack_frames.measures import Scores, judged
 from models.recipe import Arrays
 

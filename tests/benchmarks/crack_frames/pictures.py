@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from models import weights
 from models.catalogue import RECIPES
 from models.crack_frames.baselines import Frames, extrapolation, persistence, physics
-from models.crack_frames.library import CONFIGS
+from models.crack_frames.config import CONFIGS
 from models.crack_frames.measures import SEEN, Pictures, shown
 from models.crack_frames.recipe import free, one_step
 from models.crack_frames.stepper import PictureStepper, settled

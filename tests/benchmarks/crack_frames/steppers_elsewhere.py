@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from models.crack.stepper import blocks, spectrum_load
-from models.crack_frames.library import CONFIGS
+from models.crack_frames.config import CONFIGS
 from models.crack_frames.pixels import WIDTH
 from models.crack_frames.slices import Course, grown
 from models.crack_frames.stepper import CRACK, PIECES, SLICE, PictureStepper, SliceLoad, rollout

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.sparse import block_array, coo_array, csc_array
 from scipy.sparse.linalg import splu
 
-from models.crack_frames.library import CONFIGS, sample
+from models.crack_frames.config import CONFIGS
+from models.crack_frames.library import sample
 from models.xfem.crack import Crack, checked
 from models.xfem.enrichment import Enrichment, enrichment
 from models.xfem.grid import Grid

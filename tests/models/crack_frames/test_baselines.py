@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.crack_frames.baselines import black, extrapolation, persistence, physics, read
-from models.crack_frames.library import CONFIGS, sample
+from models.crack_frames.config import CONFIGS
+from models.crack_frames.library import sample
 from models.crack_frames.measures import SEEN, judged, tips
 from models.crack_frames.window import frames
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.crack_frames.library import CONFIGS, CrackLibrary, Loads, Sample, sample, scaled
+from models.crack_frames.config import CONFIGS, CrackLibrary, Loads, scaled
+from models.crack_frames.library import Sample, sample
+from models.crack_frames.limits import checked
 from models.crack_frames.slices import Course, grown
 from models.crack_frames.window import Window, frames
 from models.fatigue.mixed_mode import kink
@@ -208,10 +210,10 @@ def test_what_lies_outside_the_window_is_left_out() -> None:
 def test_increments_are_at_least_a_little_longer_than_elements(share: float) -> None:
     config = replace(COARSE, step=share * COARSE.plate.grid.h * (1.0 + 1e-12))
     if share >= 1.1:
-        assert config.checked() is config
+        assert checked(config) is config
         return
     with pytest.raises(ValueError, match="too short for elements"):
-        config.checked()
+        checked(config)
 
 
 def test_no_path_has_more_nodes_than_foreseen(samples: list[Sample]) -> None:
@@ -220,7 +222,7 @@ def test_no_path_has_more_nodes_than_foreseen(samples: list[Sample]) -> None:
 
 @pytest.mark.parametrize("name", list(CONFIGS))
 def test_every_library_that_is_offered_makes_sense(name: str) -> None:
-    config = CONFIGS[name].checked()
+    config = checked(CONFIGS[name])
     assert config.window.bottom <= -5e-3
     assert config.window.columns % 4 == config.window.rows % 4 == 0
 

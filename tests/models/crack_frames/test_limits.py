@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.crack_frames.library import CONFIGS, CrackLibrary, Loads
-from models.crack_frames.limits import FIRST, INCREMENT, REST, faults
+from models.crack_frames.config import CONFIGS, CrackLibrary, Loads
+from models.crack_frames.limits import FIRST, INCREMENT, REST, checked, faults
 from models.crack_frames.window import Window
 from models.xfem.crack import Crack
 from models.xfem.plate import Plate
@@ -74,9 +74,9 @@ AT_THE_BOUND = {
 @pytest.mark.parametrize("bound", AT_THE_BOUND)
 def test_a_configuration_is_accepted_at_its_bound_and_refused_beyond(bound: str) -> None:
     kept, refused, said = AT_THE_BOUND[bound]
-    assert kept.checked() is kept
+    assert checked(kept) is kept
     with pytest.raises(ValueError, match=said):
-        refused.checked()
+        checked(refused)
 
 
 @pytest.mark.parametrize(("config", "said"), [
@@ -108,7 +108,7 @@ def test_another_plate_material_and_load_is_accepted() -> None:
         loads=Loads(tension=60e6, tension_sd=10e6, shear=-20e6, shear_sd=5e6),
         window=Window(pixel=1e-3, columns=100, rows=80, top=0.04),
     )  # fmt: skip  # one call
-    assert other.checked() is other
+    assert checked(other) is other
 
 
 def test_a_first_crack_of_two_elements_is_within_two_percent() -> None:

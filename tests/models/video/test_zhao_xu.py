@@ -8,7 +8,7 @@ import snntorch
 import torch
 from torch import Tensor, nn
 
-from models.crack_frames.library import CONFIGS
+from models.crack_frames.config import CONFIGS
 from models.crack_frames.recipe import (
     CRACK_LSTM,
     CRACK_RNN,

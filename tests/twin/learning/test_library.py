@@ -20,7 +20,8 @@ import zarr
 from PIL import Image
 from typer.testing import CliRunner
 
-from models.crack_frames.library import CONFIGS, CrackLibrary, Sample, sample
+from models.crack_frames.config import CONFIGS, CrackLibrary
+from models.crack_frames.library import Sample, sample
 from models.xfem.plate import Plate
 from twin.commands import cli
 from twin.commands.library import app

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from models.crack_frames.library import CONFIGS, sample
+from models.crack_frames.config import CONFIGS
+from models.crack_frames.library import sample
 from twin.commands import cli
 from twin.errors import ConflictError, SettingsError, UnknownError
 from twin.learning.evaluation import evaluate
