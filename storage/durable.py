@@ -41,6 +41,11 @@ def sync_directory(path: Path) -> None:
     _sync(path, os.O_DIRECTORY)
 
 
+def sync_file(path: Path) -> None:
+    """Make the content of a file durable."""
+    _sync(path)
+
+
 def put_in_place(aside: Path, path: Path) -> None:
     """Let a file that somebody else has written beside `path` take its place, durably."""
     _sync(aside)

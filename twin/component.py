@@ -30,6 +30,7 @@ from models.fatigue.tables import TableGeometry, TableLaw, table_geometry, table
 from sensors.calibration import Calibration
 from sensors.quality import NULL_CODES, Gauge
 from sensors.refusal import shown
+from twin.networks import intensities
 from twin.units import law_in_si, registration_in_si, sizes_in_si, stresses_in_si, table_in_si
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
@@ -522,6 +523,7 @@ class Registration(BaseModel):
                 gate=self.gate,
                 replace=self.inspection == "replace",
                 K_c=self._toughness(),
+                find=intensities(),
             )
         return CrackStepper(
             law=self._law(),

@@ -20,6 +20,7 @@ tip that was read from a picture, by the network's eye, is one to a fraction of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -36,9 +37,8 @@ from models.crack_frames.cells import (
 )
 from models.crack_frames.pixels import PIXEL, TOP, WINDOW, centre, cropped, drawn, sighted
 from models.tree import mapped
-from models.weights import default
 
-__all__ = ["Front", "PictureState", "PictureStepper", "SliceLoad", "default_stepper", "rollout"]
+__all__ = ["Front", "PictureState", "PictureStepper", "SliceLoad", "rollout", "stepper_of"]
 
 PIECES = 8  # of a slice
 CRACK, SLICE = 0.1, 0.9 / 7.0  # length of the first crack, and width of a slice [plate width]
@@ -110,10 +110,10 @@ class PictureStepper:
         return PictureState(drawn(state.picture, nodes, state.mouth), state.mouth, front)
 
 
-def default_stepper(name: str = "crack-spiking") -> PictureStepper:
-    """The stepper with the committed weights, `crack-spiking` or `crack-artificial`."""
+def stepper_of(name: str, weights: Mapping[str, Tensor]) -> PictureStepper:
+    """The stepper `crack-spiking` or `crack-artificial` with these weights."""
     network = NETWORKS[name]()
-    network.load_state_dict(default(name)[0])
+    network.load_state_dict(weights)
     return PictureStepper(settled(network))
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from models.crack_path.plate import CLOSURES, Plates, Solver, Tips, solver
-from models.intensity.operator import CrackOperator, default_operator, intensity
+from models.crack_path.plate import CLOSURES, Plates, Solver, Tips
+from models.intensity.operator import CrackOperator, intensity
 from models.tree import rows
-from models.weights import DEFAULTS
 
 ASPECT = 2.0  # H/W of the plates that the operator has learned from; their closure is `uniform`
 
@@ -20,7 +18,7 @@ class Judged:
     """The operator, and who answers for it; what a row gets does not depend on the others."""
 
     operator: CrackOperator
-    otherwise: Solver = field(default_factory=solver)
+    otherwise: Solver
 
     def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
         """Tips of `path` (n, m, 2) [m], of which each row uses the first `nodes` (n,)."""
@@ -33,11 +31,3 @@ class Judged:
             return Tips(found.k_unit, doubtful)
         solved = self.otherwise(rows(plates, index), path[index], nodes[index])
         return Tips(found.k_unit.index_copy(0, index, solved.k), doubtful)
-
-
-@cache
-def default_intensities() -> Judged | Solver:
-    """The operator of the committed weights over XFEM; XFEM alone where there are none."""
-    if not (DEFAULTS / "crack-k.safetensors").is_file():
-        return solver()
-    return Judged(default_operator())

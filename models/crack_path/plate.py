@@ -6,9 +6,9 @@ closure alone: so one factorised plate of width 1 serves all plates of one form.
 
 from __future__ import annotations
 
-import threading
-from functools import cache, partial
-from typing import NamedTuple, TypeAlias, get_args
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -62,13 +62,15 @@ class Solver:
 
     What it keeps is a memory, not a state: no answer depends on what was asked before, nor on
     what has been forgotten since. As many forms stay factorised as fit `memory` [bytes]; room is
-    made when something new is to be kept, also within a solve. Two threads ask, one that steps and
-    one that forecasts, and take turns.
+    made when something new is to be kept, also within a solve. Threads that ask take turns by
+    `turn`, which is a lock where there is more than one.
     """
 
-    def __init__(self, memory: float = MEMORY) -> None:
+    def __init__(
+        self, memory: float = MEMORY, turn: AbstractContextManager[Any] | None = None
+    ) -> None:
         self.memory = Memory(memory)
-        self._turn = threading.Lock()
+        self._turn = turn or nullcontext()
 
     def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
         """The tips of `path` (n, m, 2) [m], of which each row uses its first `nodes` (n,).
@@ -110,12 +112,6 @@ def _forms(plates: Plates) -> list[Form]:
 
 def _size(plate: Plate) -> int:
     return plate.intact.nbytes
-
-
-@cache
-def solver() -> Solver:
-    """The one solver of the process."""
-    return Solver()
 
 
 def checked_path(path: Floats, width: float, height: float) -> Floats:

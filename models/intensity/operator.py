@@ -15,13 +15,12 @@ from, bounds the error.
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from models import weights
 from models.intensity.features import ALPHA, CHECKS, EVEN, ODD, described
 from models.intensity.kernel import Weights, evaluated
 
@@ -210,9 +209,8 @@ def numbers(operator: CrackOperator) -> Weights:
     return Weights(*fixed, *(leaf.detach().contiguous().numpy() for leaf in learned))
 
 
-@cache
-def default_operator() -> CrackOperator:
-    """The committed weights; shared, only to be read."""
+def operator_of(weights: Mapping[str, Tensor]) -> CrackOperator:
+    """The operator with these weights."""
     operator = CrackOperator()
-    operator.load_state_dict(weights.default(NAME)[0])
+    operator.load_state_dict(weights)
     return operator.eval()

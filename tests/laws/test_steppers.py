@@ -37,6 +37,7 @@ from models.fatigue.tables import table_geometry, table_law
 from models.stepper import Stepper
 from models.tree import leaves, mapped, rows
 from models.xfem.closure import Closure
+from twin import networks
 
 PARIS = ParisLaw(si_coefficient(9.7e-12, 3.0), 3.0, 2e6)
 WALKER = WalkerLaw(si_coefficient(1.42e-11, 3.59), 3.59, 0.68, 2e6)
@@ -202,9 +203,15 @@ def plate(height: float, closure: Closure, y: float) -> EdgePlate:
 
 
 STEPPERS |= {
-    "paris-path": path(PathStepper(PARIS, plate(0.12, "uniform", 0.0), 0.03)),
-    "tabulated-path": path(PathStepper(TABLE, plate(0.12, "uniform", 0.0), 0.03)),
-    "nasgro-path-grip": path(PathStepper(NASGRO, plate(0.1, "grip", -0.001), 0.03, gate=1e6)),
+    "paris-path": path(
+        PathStepper(PARIS, plate(0.12, "uniform", 0.0), 0.03, find=networks.intensities())
+    ),
+    "tabulated-path": path(
+        PathStepper(TABLE, plate(0.12, "uniform", 0.0), 0.03, find=networks.intensities())
+    ),
+    "nasgro-path-grip": path(
+        PathStepper(NASGRO, plate(0.1, "grip", -0.001), 0.03, gate=1e6, find=networks.intensities())
+    ),
 }
 
 every = pytest.mark.parametrize("case", STEPPERS.values(), ids=STEPPERS.keys())

@@ -1,9 +1,8 @@
-"""The training loop: seeds, early stopping, resuming; weights and their cards."""
+"""The training loop: seeds, early stopping, resuming."""
 
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,13 +18,11 @@ from models.training import (
     trained,
     unpacked,
 )
-from models.weights import card_path, load, save
 
 X = torch.linspace(-1.0, 1.0, 96)[:, None]
 TRAIN = (X, 2.0 * X - 0.5)
 HELD = (X[::5] * 0.9, 1.8 * X[::5] - 0.5)
 SCHEDULE = Schedule(epochs=6, batch=8, lr=3e-2, patience=6)
-CARD = {"data": "a line", "seed": 0, "command": "pytest", "figures": {}}
 
 
 def squared(network: nn.Module, batch: Examples) -> Tensor:
@@ -96,32 +93,3 @@ def test_the_rate_falls_to_a_hundredth_by_the_cosine() -> None:
     assert schedule.rate(0) == 1.0
     assert schedule.rate(5) == pytest.approx(0.505)
     assert schedule.rate(10) == pytest.approx(0.01)
-
-
-def test_weights_come_back_with_their_card(tmp_path: Path) -> None:
-    tensors = {name: leaf.detach() for name, leaf in network().state_dict().items()}
-    save(tmp_path / "line.safetensors", tensors, CARD)
-    found, card = load(tmp_path / "line.safetensors")
-    assert card == CARD
-    assert all(torch.equal(found[name], leaf) for name, leaf in tensors.items())
-
-
-def test_weights_without_a_full_card_are_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has no command, figures"):
-        save(tmp_path / "line.safetensors", {}, {"data": "a line", "seed": 0})
-
-
-def test_weights_that_are_missing_too_large_or_damaged_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "line.safetensors"
-    with pytest.raises(ValueError, match="no weights at"):
-        load(path)
-    save(path, {"w": torch.zeros(64)}, CARD)
-    with pytest.raises(ValueError, match="more than 100"):
-        load(path, most_bytes=100)
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(ValueError, match="cannot be read"):
-        load(path)
-    save(path, {"w": torch.zeros(64)}, CARD)
-    card_path(path).write_text("{", "utf-8")
-    with pytest.raises(ValueError, match="cannot be read"):
-        load(path)

@@ -13,13 +13,13 @@ from models.fatigue.laws import LAWS, TabulatedLaw
 from models.fatigue.materials import MATERIALS
 from models.fatigue.retardation import RETARDATIONS, NoRetardation
 from models.fatigue.tables import TableGeometry
-from models.weights import DEFAULTS, identified
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.api.responses import json_answer
 from twin.api.schema_service import Models
 from twin.belief.cohort import AnyStepper
 from twin.belief.fleet import Fleet
+from twin.networks import DEFAULTS, identified
 from twin.service import Service
 
 USES = {

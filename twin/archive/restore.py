@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sensors.instant import rfc3339
 from storage.backup import manifest
 from storage.backup.manifest import Manifest
+from storage.backup.reached import Stream, highest
 from storage.backup.store_copy import SPARE
 from storage.durable import disk, sync_directory, write_whole
 from storage.errors import CorruptError, InUseError, StorageError, UnavailableError
-from storage.journal.looking import looking
 from storage.journal.seal import SUFFIX, SealFile
-from storage.journal.sequences import unsealed
 from storage.pieces import Copying, sync_tree
 from storage.space import space
 from storage.store import JOURNAL, alone
@@ -35,8 +33,6 @@ from twin.errors import SettingsError
 RESTORING = ".restoring"  # the suffix of a store that is being put back
 LOST = ".lost"  # under which what is left of a store is found beside its place
 _NAMED = 20  # streams that are named to a person
-
-Stream = tuple[str, str, int]  # component, source, boot
 
 
 def restored(backup: Path, directory: Path, lost: Path | None = None) -> dict[str, Any]:
@@ -166,9 +162,9 @@ def _missing(directory: Path, made: Manifest, lost: Path) -> dict[str, Any]:
     end = None if seal is None else seal.end
     ahead, why = dict[Stream, int](), None
     try:
-        then, now = _highest(directory / JOURNAL), _highest(lost / JOURNAL)
+        then, now = highest(directory / JOURNAL), highest(lost / JOURNAL)
         ahead = {stream: high for stream, high in now.items() if high > then.get(stream, -1)}
-    except (StorageError, sqlite3.Error, OSError) as exc:
+    except StorageError as exc:
         then, why = {}, str(exc)
     return {
         "lines": None if end is None else max(0, end - made.end),
@@ -185,22 +181,6 @@ def _missing(directory: Path, made: Manifest, lost: Path) -> dict[str, Any]:
             for (component, source, boot), high in sorted(ahead.items())
         ],
     }
-
-
-def _highest(journal: Path) -> dict[Stream, int]:
-    """The highest number that each stream of a journal has delivered; what is damaged, none."""
-    if not journal.is_file():
-        raise StorageError(f"there is no {journal}")
-    found = {}
-    with closing(looking(journal)) as opened:
-        rows = opened.execute(
-            "SELECT component, source, boot, mark FROM streams JOIN marks USING (stream)"
-        )
-        for component, source, boot, body in rows:
-            with suppress(CorruptError):
-                stream = (component, source, boot)
-                found[stream] = unsealed(stream, body)[0].high
-    return found
 
 
 def told(report: dict[str, Any]) -> Iterator[str]:

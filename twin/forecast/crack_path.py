@@ -16,20 +16,20 @@ to 0.08 W astray before a fracture and 0.11 W after. Beyond these bounds it is n
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 
 from models.crack.forecast import mix
 from models.crack_frames import stepper as crack_steppers
-from models.crack_frames.stepper import CRACK, SLICE, PictureStepper, SliceLoad, default_stepper
+from models.crack_frames.stepper import CRACK, SLICE, SliceLoad
 from models.crack_path.driving import pull
 from models.crack_path.forecast import ratio
 from models.crack_path.front import Front, acting, nodes
 from models.crack_path.plate import CLOSURES
 from models.crack_path.stepper import PathState
 from models.fatigue.rainflow import Cycles
+from twin.networks import picture_stepper
 
 ASPECT, ALIKE = 2.0, 1e-6  # H/W that it knows, and what still counts as that
 MOUTH = 0.1  # farthest from the middle of the side [W]
@@ -108,18 +108,13 @@ def _spiking(state: PathState, turn: Turn, x_to: float) -> list[tuple[float, flo
     if x_to <= now[-1][0]:  # by physics it rests
         return now
     way = crack_steppers.rollout(
-        _network(),
+        picture_stepper("crack-spiking"),
         torch.tensor([now], dtype=torch.float64),
         SliceLoad(torch.ones(1).double(), torch.tensor([turn.ratio]).double()),
         max(1, math.ceil((x_to - now[-1][0]) / (SLICE * width))),
         width=width,
     )[0]
     return [*now, *_up_to([(x, y) for x, y in way[1:].tolist()], now[-1], x_to)]
-
-
-@cache
-def _network() -> PictureStepper:
-    return default_stepper("crack-spiking")
 
 
 def _up_to(

@@ -19,17 +19,17 @@ import msgspec
 import numpy as np
 import structlog
 
-from models import weights
 from models.crack_image.network import CrackNetwork
 from models.crack_image.reader import CrackReader, Reading, network_reader
 from sensors.errors import MalformedError
 from sensors.limits import Limits
 from sensors.observation import AnyObservation, Inspection, Readout, Snapshot, observation
 from sensors.payload.image_file import pixels
-from storage.errors import CorruptError, MissingError, UnavailableError
+from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.journal.journal import Journal
 from storage.journal.passing import passing_over
 from storage.store import Store
+from twin import networks
 from twin.belief.cohort import TROUBLE
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Line
@@ -88,8 +88,11 @@ class NamedReader(NamedTuple):
 
 
 def default_reader() -> NamedReader:
-    """The reader with the weights that come with the program; ValueError without them."""
-    tensors, card = weights.default(WEIGHTS)
+    """The reader with the weights that come with the program.
+
+    Raises ValueError, and StorageError where they cannot be read.
+    """
+    tensors, card = networks.default(WEIGHTS)
     network = CrackNetwork()
     try:
         network.load_state_dict(tensors)
@@ -142,7 +145,7 @@ class ImageReading:
         """Read for ever: first what was left over, then what comes."""
         try:
             reader = await self._off_loop(default_reader)
-        except ValueError as exc:
+        except (ValueError, StorageError) as exc:
             log.error("images_not_read", reason=str(exc))
             return
         while True:

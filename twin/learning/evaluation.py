@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models import weights
 from models.recipe import Figures
+from storage.artifacts.weights import Card, load
+from storage.errors import StorageError
 from twin.errors import SettingsError
 from twin.learning.library_fields import Library
 from twin.learning.training import MOST_BYTES, arithmetic, recipe_of, suited, usable
+from twin.networks import DEFAULTS, tensors
 
 
 def evaluate(name: str, path: Path, chosen: Path | None = None, held_out: int = 108) -> Figures:
@@ -25,7 +27,7 @@ def evaluate(name: str, path: Path, chosen: Path | None = None, held_out: int = 
     suited(name, recipe, library)
     _, held = library.parts(held_out)
     network = recipe.network(0)
-    _load(network, name, chosen or weights.DEFAULTS / f"{name}.safetensors", library, held_out)
+    _load(network, name, chosen or DEFAULTS / f"{name}.safetensors", library, held_out)
     network.eval()
     with arithmetic(), usable(name, library), torch.no_grad():
         return recipe.figures(network, held)
@@ -33,17 +35,17 @@ def evaluate(name: str, path: Path, chosen: Path | None = None, held_out: int = 
 
 def _load(network: nn.Module, name: str, path: Path, library: Library, held_out: int) -> None:
     try:
-        tensors, card = weights.load(path, MOST_BYTES)
-    except ValueError as exc:
+        found = load(path, MOST_BYTES)
+    except StorageError as exc:
         raise SettingsError(str(exc)) from exc
-    _unseen(path, card, library, held_out)
+    _unseen(path, found.card, library, held_out)
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(tensors(found.leaves))
     except RuntimeError as exc:
         raise SettingsError(f"{path.name} does not fit the network {name}: {exc}") from exc
 
 
-def _unseen(path: Path, card: weights.Card, library: Library, held_out: int) -> None:
+def _unseen(path: Path, card: Card, library: Library, held_out: int) -> None:
     """SettingsError where the weights have, or may have, learned from samples that judge them.
 
     The libraries of one family, such as crack and crack-coherent, draw the same loads for the
@@ -62,7 +64,7 @@ def _unseen(path: Path, card: weights.Card, library: Library, held_out: int) -> 
         )
 
 
-def _learned(path: Path, card: weights.Card) -> tuple[str, int, int]:
+def _learned(path: Path, card: Card) -> tuple[str, int, int]:
     """The family, the seed and the number of the samples that the weights have learned from."""
     try:
         data = card["data"]

@@ -1,11 +1,5 @@
-"""Digital libraries on disk: built in parallel, restarted where they stopped, read by xarray.
+"""Digital libraries: built in parallel, restarted where they stopped.
 
-    with xr.open_zarr("crack.zarr", consolidated=False) as library:
-        library.frames.sel(sample=3, frame=-1)
-
-A library is one Zarr group. Samples are written in whole blocks; the attribute `committed` says
-how many of them are there and moves on last, so that a build which was killed goes on from it.
-Before there is one sample the group is made aside, and takes its place when it is complete.
 What a sample holds depends on the configuration, the seed and its index alone.
 """
 
@@ -14,40 +8,38 @@ from __future__ import annotations
 import json
 import math
 import shlex
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from models.crack_frames.config import CrackLibrary
 from models.crack_frames.library import Sample
-from storage.durable import ASIDE
+from storage.artifacts.library import (
+    BLOCK,
+    Axis,
+    Column,
+    ReadLibrary,
+    WrittenLibrary,
+    create,
+    writing,
+)
+from storage.durable import write_whole
+from storage.errors import InUseError, MissingError
 from twin.errors import ConflictError, SettingsError
 from twin.learning.library_config import checked, configuration, differences, plain
 from twin.learning.library_workers import pool_of, samples_of
 from twin.learning.output_paths import file_to_write, written
 
-BLOCK = 32  # samples that are written together
 MOST_SAMPLES = 1_000_000
 MOST_WORKERS = 256
 MOST_BYTES = 2**38  # of all arrays, before they are compressed
 
 Progress = Callable[[int, int], None]  # samples that are there, samples wanted
-
-
-class Column(NamedTuple):
-    """An array of the library, for one sample."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    dimensions: tuple[str, ...]
-    meaning: str
-    unit: str = "1"
 
 
 class Order(NamedTuple):
@@ -83,19 +75,20 @@ def build(
     cannot be used or a path that cannot be written, ConflictError where another library lies there.
     """
     order = _order(name, path, samples, seed, workers, config)
-    group = _opened(order)
-    file_to_write(card_path(path))
-    done = int(group.attrs["committed"])  # type: ignore[arg-type]  # JSON
     report = progress or (lambda _done, _wanted: None)
-    report(done, samples)
-    with pool_of(order.config, workers) as pool:
-        finished = samples_of(pool, seed, range(done, samples), 4 * workers)
-        while block := list(islice(finished, min(BLOCK - done % BLOCK, samples - done))):
-            _written(group, order.config, block, done)
-            done += len(block)
-            group.attrs["committed"] = done
-            report(done, samples)
-    return _closed(group, order)
+    with _opened(order) as library:
+        file_to_write(card_path(path))
+        done = library.committed
+        report(done, samples)
+        with pool_of(order.config, workers) as pool:
+            finished = samples_of(pool, seed, range(done, samples), 4 * workers)
+            while block := list(islice(finished, min(BLOCK - done % BLOCK, samples - done))):
+                with written(path):
+                    library.write([_row(one) for one in block], columns(order.config))
+                done = library.committed
+                report(done, samples)
+        with written(path):
+            return _closed(library, order)
 
 
 def _order(
@@ -148,8 +141,9 @@ def columns(config: CrackLibrary) -> dict[str, Column]:
     }
 
 
-def _opened(order: Order) -> zarr.Group:
-    """The group at the path, made where there is none."""
+@contextmanager
+def _opened(order: Order) -> Iterator[WrittenLibrary]:
+    """The library at the path, made where there is none, to be written to by nobody else."""
     identity = {
         "name": order.name,
         "seed": order.seed,
@@ -157,65 +151,41 @@ def _opened(order: Order) -> zarr.Group:
         "config": plain(order.config),
     }
     if not order.path.exists():
+        title = {"title": f"Digital library {order.name}", "command": order.command()}
         with written(order.path):
-            _created(order, identity)
+            create(
+                order.path,
+                {**title, **identity},
+                order.samples,
+                columns(order.config),
+                _axes(order.config),
+            )
+    with _mine(order.path), writing(order.path) as library:
+        found = library.attributes
+        other = [
+            one
+            for key, value in identity.items()
+            for one in differences(found.get(key), value, key)
+        ]
+        if other:
+            raise ConflictError(f"{order.path} holds another library: {', '.join(other)} differ")
+        yield library
+
+
+@contextmanager
+def _mine(path: Path) -> Iterator[None]:
+    """Raises ConflictError where somebody else has `path`, or something else lies there."""
     try:
-        group = zarr.open_group(order.path, mode="r+")
-    except (FileExistsError, FileNotFoundError, ValueError) as exc:  # zarr finds a file "existing"
-        raise ConflictError(f"{order.path} is there and is no library") from exc
-    found = dict(group.attrs)
-    other = [
-        one for key, value in identity.items() for one in differences(found.get(key), value, key)
-    ]
-    if other:
-        raise ConflictError(f"{order.path} holds another library: {', '.join(other)} differ")
-    return group
+        yield
+    except MissingError as exc:
+        raise ConflictError(f"{path} is there and is no library") from exc
+    except InUseError as exc:
+        raise ConflictError(str(exc)) from exc
 
 
-def _created(order: Order, identity: dict[str, Any]) -> None:
-    """An empty library, which is there as a whole or not at all."""
-    aside = order.path.with_name(order.path.name + ASIDE)
-    if aside.exists():  # of a build that was killed right here
-        if aside.is_symlink() or (any(aside.iterdir()) and not (aside / "zarr.json").is_file()):
-            raise ConflictError(f"{aside} is there, and no build has left it: move it away")
-        shutil.rmtree(aside)
-    title = {"title": f"Digital library {order.name}", "command": order.command()}
-    group = zarr.open_group(aside, mode="w-", attributes={**title, **identity, "committed": 0})
-    for name, column in columns(order.config).items():
-        _array(group, name, column, order.samples)
-    for name, centres in (("x", order.config.window.x()), ("y", order.config.window.y())):
-        axis = group.create_array(
-            name, shape=centres.shape, dtype="float64", dimension_names=(name,),
-            attributes={"units": "m", "long_name": f"{name} of the pixels' centres"},
-        )  # fmt: skip  # one call
-        axis[:] = centres
-    aside.rename(order.path)
-
-
-def _array(group: zarr.Group, name: str, column: Column, samples: int) -> None:
-    group.create_array(
-        name,
-        shape=(samples, *column.shape),
-        chunks=(min(BLOCK, samples), *column.shape),
-        dtype=column.dtype,
-        fill_value=float("nan") if column.dtype == "float64" else 0,
-        dimension_names=("sample", *column.dimensions),
-        attributes={"long_name": column.meaning, "units": column.unit},
-    )
-
-
-def _written(group: zarr.Group, config: CrackLibrary, block: list[Sample], start: int) -> None:
-    rows = [_row(one) for one in block]
-    for name, column in columns(config).items():
-        fill = np.nan if column.dtype == "float64" else 0
-        whole = np.full((len(block), *column.shape), fill, dtype=column.dtype)
-        for k, row in enumerate(rows):
-            value = np.asarray(row[name])
-            window: tuple[int | slice, ...] = (k, *map(slice, value.shape))
-            whole[window] = value
-        array = group[name]
-        assert isinstance(array, zarr.Array)
-        array[start : start + len(block)] = whole
+def _axes(config: CrackLibrary) -> dict[str, Axis]:
+    centres = {"x": config.window.x(), "y": config.window.y()}
+    return {k: Axis(v, f"{k} of the pixels' centres", "m") for k, v in centres.items()}
 
 
 def _row(one: Sample) -> dict[str, Any]:
@@ -227,13 +197,14 @@ def _row(one: Sample) -> dict[str, Any]:
     }  # fmt: skip  # in the order of `columns`
 
 
-def _closed(group: zarr.Group, order: Order) -> dict[str, Any]:
+def _closed(library: WrittenLibrary, order: Order) -> dict[str, Any]:
     """Add the statistics, and write the card beside the arrays; the answer is the card."""
-    group.attrs["statistics"] = statistics(group)
-    card = {key: group.attrs[key] for key in ("name", "seed", "samples", "command")}
-    card |= {"statistics": group.attrs["statistics"], "config": group.attrs["config"]}
+    library.note(statistics=statistics(library))
+    keys = ("name", "seed", "samples", "command", "statistics", "config")
+    card = {key: library.attributes[key] for key in keys}
     text = json.dumps(card, indent=1, ensure_ascii=False)
-    card_path(order.path).write_text(text + "\n", encoding="utf-8")
+    with written(card_path(order.path)):
+        write_whole(card_path(order.path), f"{text}\n".encode())
     return card
 
 
@@ -242,20 +213,20 @@ def card_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.card.json")
 
 
-def statistics(group: zarr.Group) -> dict[str, Any]:
+def statistics(library: ReadLibrary) -> dict[str, Any]:
     """What a library holds, in a few numbers."""
-    nodes, cycles = _whole(group, "nodes"), _whole(group, "cycles")
-    path, ink = _whole(group, "path"), _whole(group, "frames")
+    nodes, cycles = _whole(library, "nodes"), _whole(library, "cycles")
+    path, ink = _whole(library, "path"), _whole(library, "frames")
     tips = path[np.arange(len(path)), nodes - 1, 1]
     return {
         "nodes_mean": float(nodes.mean()),
         "nodes_most": int(nodes.max()),
         "final_y": dict(zip(("least", "median", "largest"), _three(tips), strict=True)),
         "cycles_median": [_number(value) for value in np.median(np.diff(cycles, axis=1), axis=0)],
-        "fast_fracture": [float(v) for v in _whole(group, "fast_fracture").mean(axis=0)],
+        "fast_fracture": [float(v) for v in _whole(library, "fast_fracture").mean(axis=0)],
         "crack_pixels": float((ink > 0).mean()),
-        "refused": int(_whole(group, "refused").sum()),
-        "arrested": int(_whole(group, "arrested").sum()),
+        "refused": int(_whole(library, "refused").sum()),
+        "arrested": int(_whole(library, "arrested").sum()),
     }
 
 
@@ -267,5 +238,5 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _whole(group: zarr.Group, name: str) -> NDArray[Any]:
-    return np.asarray(group[name][:])  # type: ignore[index]  # an array, not a group
+def _whole(library: ReadLibrary, name: str) -> NDArray[Any]:
+    return library.read(name, slice(None))

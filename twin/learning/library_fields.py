@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import zarr
 from numpy.typing import NDArray
 
+from storage.artifacts.library import ReadLibrary
+from storage.errors import MissingError
 from twin.errors import SettingsError
 
 
@@ -43,13 +43,13 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._group = zarr.open_group(path, mode="r")
-        except (FileNotFoundError, ValueError) as exc:
-            raise SettingsError(f"{path} is no library") from exc
-        attributes = dict(self._group.attrs)
+            self._file = ReadLibrary(path)
+        except MissingError as exc:
+            raise SettingsError(str(exc)) from exc
+        attributes = self._file.attributes
         try:
-            self.name, self.seed = str(attributes["name"]), int(attributes["seed"])  # type: ignore[arg-type]  # JSON
-            self.samples, done = int(attributes["samples"]), int(attributes["committed"])  # type: ignore[arg-type]  # JSON
+            self.name, self.seed = str(attributes["name"]), int(attributes["seed"])
+            self.samples, done = int(attributes["samples"]), int(attributes["committed"])
             self._config = config = attributes["config"]
         except (KeyError, TypeError, ValueError) as exc:
             raise SettingsError(f"{path} is no library: it has no {exc}") from exc
@@ -59,11 +59,7 @@ class Library:
             )
         self.path = path
         self.digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-        self.names = sorted(
-            name
-            for name, array in self._group.arrays()
-            if (array.metadata.dimension_names or ("",))[0] == "sample"  # type: ignore[union-attr]  # of Zarr v3
-        )
+        self.names = self._file.names()
 
     def parts(self, held_out: int) -> tuple[Fields, Fields]:
         """The fields of all samples but the last `held_out`, and of these."""
@@ -80,7 +76,7 @@ class Library:
             raise SettingsError(
                 f"{self.path} is a library of another kind: {self.name!r} has no {name!r}"
             )
-        return np.asarray(self._group[name][samples])  # type: ignore[index]  # an array
+        return self._file.read(name, samples)
 
     def configured(self, key: str) -> Any:  # noqa: ANN401  whatever JSON can hold
         """The value at a dotted key of the configuration; None where there is none."""

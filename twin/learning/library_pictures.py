@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from PIL import Image
 
+from storage.artifacts.library import ReadLibrary
+from storage.errors import MissingError
 from twin.errors import SettingsError
 from twin.learning.output_paths import file_to_write
 
@@ -40,22 +41,20 @@ def show(
     cannot be written.
     """
     try:
-        group = zarr.open_group(path, mode="r")
-    except (FileNotFoundError, ValueError) as exc:
-        raise SettingsError(f"{path} is no library") from exc
-    shown = _range(group, first, samples)
+        library = ReadLibrary(path)
+    except MissingError as exc:
+        raise SettingsError(str(exc)) from exc
+    shown = _range(library, first, samples)
     if sheet is not None or animation is not None:
-        _drawn(group, shown, sheet, animation, scale)
+        _drawn(library, shown, sheet, animation, scale)
     keys = ("name", "seed", "samples", "committed", "command", "statistics", "config")
-    return {key: group.attrs[key] for key in keys if key in group.attrs}
+    return {key: library.attributes[key] for key in keys if key in library.attributes}
 
 
 def _drawn(
-    group: zarr.Group, shown: slice, sheet: Path | None, animation: Path | None, scale: int
+    library: ReadLibrary, shown: slice, sheet: Path | None, animation: Path | None, scale: int
 ) -> None:
-    array = group["frames"]
-    assert isinstance(array, zarr.Array)
-    count, (_, steps, high, wide) = shown.stop - shown.start, array.shape
+    count, (_, steps, high, wide) = shown.stop - shown.start, library.shape("frames")
     columns = _columns(count)
     if sheet is not None:
         _check_size("contact sheet", (count, steps, high, wide), scale, 1)
@@ -63,7 +62,7 @@ def _drawn(
         _check_size("animation", (-(-count // columns), columns, high, wide), scale, steps)
     for path in filter(None, (sheet, animation)):
         file_to_write(path)
-    frames = np.asarray(array[shown])  # (sample, frame, y, x)
+    frames = library.read("frames", shown)  # (sample, frame, y, x)
     if sheet is not None:
         _scaled(tiled(frames), scale).save(sheet, "PNG", optimize=True)
     if animation is not None:
@@ -97,8 +96,8 @@ def tiled(pictures: Picture) -> Picture:
     return out
 
 
-def _range(group: zarr.Group, first: int, count: int) -> slice:
-    there = int(group.attrs.get("committed", 0))  # type: ignore[arg-type]  # JSON
+def _range(library: ReadLibrary, first: int, count: int) -> slice:
+    there = int(library.attributes.get("committed", 0))
     if not 1 <= count <= MOST_SHOWN or not 0 <= first < there:
         raise SettingsError(
             f"{count} samples from {first} cannot be shown: {there} are there, and at most "

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from storage.durable import make_directory
+from storage.errors import UnavailableError
 from twin.errors import SettingsError
 
 
@@ -31,9 +30,10 @@ def file_to_write(path: Path) -> None:
 
 @contextmanager
 def written(path: Path) -> Iterator[None]:
-    """Where the disk does not obey in here it says so by SettingsError."""
+    """Turn a failed write inside the block into a SettingsError."""
     try:
         yield
-    except (OSError, SafetensorError) as exc:  # the latter is what safetensors makes of the former
-        reason = (exc.strerror if isinstance(exc, OSError) else None) or exc
-        raise SettingsError(f"{path} cannot be written: {reason}") from exc
+    except UnavailableError as exc:
+        raise SettingsError(f"{path} cannot be written: {exc}") from exc
+    except OSError as exc:
+        raise SettingsError(f"{path} cannot be written: {exc.strerror or exc}") from exc

@@ -19,15 +19,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models import weights
 from models.catalogue import RECIPES
 from models.recipe import Recipe
 from models.training import Examples, Loss, Progress, Schedule, parameters, trained
-from storage.durable import sync_directory
+from storage.artifacts import weights
+from storage.artifacts.progress import Identity
+from storage.errors import StorageError
 from twin.errors import ConflictError, SettingsError, UnknownError
 from twin.learning.library_fields import Library
 from twin.learning.output_paths import file_to_write, folder_to_write, written
-from twin.learning.training_progress import Identity, keep, kept, same
+from twin.learning.training_progress import keep, kept, same
+from twin.networks import leaves
 
 MOST_BYTES = 2**30  # of weights that somebody names
 
@@ -101,8 +103,7 @@ def train(order: Order, report: Report | None = None) -> weights.Card:
         run.recipe.settled(network, validation)
     card = _card(run, network, last, cpu_s) | {"examples_sha256": _digest(*learned, *validation)}
     with written(order.weights_path()):
-        weights.save(order.weights_path(), network.state_dict(), card)
-        sync_directory(order.weights_path().parent)
+        weights.save(order.weights_path(), leaves(network.state_dict()), card)
     order.progress_path().unlink(missing_ok=True)
     return card
 
@@ -217,8 +218,8 @@ def _finished(run: _Run) -> weights.Card | None:
     if not path.exists() or run.order.progress_path().exists():
         return None
     try:
-        _, card = weights.load(path, MOST_BYTES)
-    except ValueError as exc:
+        card = weights.load(path, MOST_BYTES).card
+    except StorageError as exc:
         raise ConflictError(f"other weights are in the way: {exc}") from exc
     same(path, card, run.identity)
     return card

@@ -1,54 +1,48 @@
-"""A training that is under way, in a file: written aside, fsynced, renamed."""
+"""A training that is under way: what the loop knows of it, and what its file holds."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from models.training import Progress, packed, unpacked
-from storage.durable import ASIDE, put_in_place
+from storage.artifacts import progress
+from storage.artifacts.progress import Identity, Kept
+from storage.errors import CorruptError
 from twin.errors import ConflictError
 from twin.learning.output_paths import written
+from twin.networks import leaves, tensors
 
 BEST, NOW = "best/", "weights/"  # how `packed` names its leaves
 
-Identity = dict[str, Any]  # JSON; all that the weights of a run depend on
 
-
-def keep(path: Path, progress: Progress, identity: Identity, cpu_s: float) -> None:
+def keep(path: Path, now: Progress, identity: Identity, cpu_s: float) -> None:
     """Write progress, and the CPU-seconds that it took; the file is whole at any time.
 
-    SettingsError where the disk does not obey.
+    Raises SettingsError where it cannot be written.
     """
-    leaves = packed(progress)
-    if progress.best is progress.weights:  # a file does not hold a leaf under two names
-        leaves = {name: leaf for name, leaf in leaves.items() if not name.startswith(BEST)}
-    aside = path.with_name(path.name + ASIDE)
-    page = {"run": json.dumps(identity), "cpu_s": str(cpu_s)}
+    found = packed(now)
+    if now.best is now.weights:  # kept once
+        found = {name: leaf for name, leaf in found.items() if not name.startswith(BEST)}
     with written(path):
-        save_file({name: leaf.contiguous() for name, leaf in leaves.items()}, aside, page)
-        put_in_place(aside, path)
+        progress.keep(path, Kept(identity, leaves(found), cpu_s))
 
 
 def kept(path: Path, identity: Identity) -> tuple[Progress | None, float]:
     """Progress and CPU-seconds, if there are any; ConflictError where they are another run's."""
-    if not path.exists():
-        return None, 0.0
     try:
-        with safe_open(path, framework="pt") as file:
-            page = file.metadata() or {}
-            found, cpu_s = json.loads(page["run"]), float(page["cpu_s"])
-            leaves = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-    except (SafetensorError, OSError, KeyError, ValueError) as exc:
+        found = progress.read(path)
+    except CorruptError as exc:
+        raise ConflictError(str(exc)) from exc
+    if found is None:
+        return None, 0.0
+    same(path, found.identity, identity)
+    own = tensors(found.leaves)
+    if not any(name.startswith(BEST) for name in own):
+        own |= {BEST + k.removeprefix(NOW): v for k, v in own.items() if k.startswith(NOW)}
+    try:
+        return unpacked(own), found.cpu_s
+    except KeyError as exc:
         raise ConflictError(f"{path} is there and is no progress of a training: {exc}") from exc
-    same(path, found, identity)
-    if not any(name.startswith(BEST) for name in leaves):
-        leaves |= {BEST + k.removeprefix(NOW): v for k, v in leaves.items() if k.startswith(NOW)}
-    return unpacked(leaves), cpu_s
 
 
 def same(path: Path, found: Identity, identity: Identity) -> None:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from models import weights
 from models.catalogue import RECIPES
 from models.crack_frames.baselines import Frames, extrapolation, persistence, physics
 from models.crack_frames.config import CONFIGS
@@ -28,7 +27,9 @@ from models.crack_frames.recipe import free, one_step
 from models.crack_frames.stepper import PictureStepper, settled
 from models.crack_frames.stepper_recipe import free_runs, one_steps
 from models.recipe import Arrays
+from storage.artifacts import weights
 from tests.benchmarks.crack_frames.networks import HELD_OUT, NAMES
+from twin import networks
 from twin.learning.library_fields import Library
 from twin.learning.library_pictures import tiled
 from twin.learning.training import MOST_BYTES
@@ -52,11 +53,11 @@ def drawers(frames: Frames, load: NDArray[np.float64], runs: Path, seed: int) ->
     yield Drawn("extrapolation", *extrapolation(frames))
     yield Drawn("physics", *physics(frames, load, CONFIGS["crack"]))
     for name in NAMES:
-        tensors, _ = weights.load(runs / f"{name}-{seed}" / f"{name}.safetensors", MOST_BYTES)
-        network = _filled(name, tensors)
+        found = weights.load(runs / f"{name}-{seed}" / f"{name}.safetensors", MOST_BYTES)
+        network = _filled(name, networks.tensors(found.leaves))
         yield Drawn(name, one_step(network, frames), free(network, frames))
     for name in LOAD_AWARE:
-        stepper = PictureStepper(settled(_filled(name, weights.default(name)[0])))
+        stepper = PictureStepper(settled(_filled(name, networks.default(name)[0])))
         arrays: Arrays = {"frames": frames, "load": load}
         yield Drawn(name, one_steps(stepper, arrays), free_runs(stepper, arrays)[0])
 

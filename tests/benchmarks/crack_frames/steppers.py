@@ -29,18 +29,18 @@ from models.crack_frames.stepper import (
     PIECES,
     PictureStepper,
     SliceLoad,
-    default_stepper,
     rollout,
     settled,
 )
 from models.crack_frames.stepper_recipe import load_of, stepper_figures
 from models.recipe import Arrays
 from models.tree import rows
-from models.weights import load
+from storage.artifacts.weights import load
 from tests.benchmarks.crack_frames.baselines import rivals
 from tests.benchmarks.crack_frames.steppers_elsewhere import LENGTHS, errors
 from tests.benchmarks.crack_frames.steppers_rows import markdown, spread
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
+from twin import networks
 from twin.learning.library_fields import Library
 
 HELD_OUT, BATCH, REPEATS = 108, 1000, 5
@@ -101,10 +101,10 @@ def multiply_adds(network: nn.Module) -> tuple[float, float]:
 
 def operations(arrays: Arrays) -> list[Figure]:
     """Of a slice and of a look, for each network."""
-    stepper = default_stepper("crack-spiking")
+    stepper = networks.picture_stepper("crack-spiking")
     network = stepper.network
     assert isinstance(network, SpikingNetwork)
-    artificial = default_stepper("crack-artificial").network
+    artificial = networks.picture_stepper("crack-artificial").network
     assert isinstance(artificial, ArtificialNetwork)
     count = Count(network)
     state = stepper.seen(torch.from_numpy(shown(arrays["frames"])[:, SEEN - 1]))
@@ -136,7 +136,7 @@ def sizes() -> list[Figure]:
     """Numbers learned, bytes of weights and of what is remembered of a crack."""
     out = []
     for name in NETWORKS:
-        network = default_stepper(name).network
+        network = networks.picture_stepper(name).network
         assert isinstance(network, nn.Module)
         learned = sum(p.numel() for p in network.parameters())
         out += [
@@ -151,7 +151,7 @@ def times() -> list[Figure]:
     """A step of 1,000 cracks in one batch, beside 1,000 steps of one, in the same run."""
     out = []
     for name in NETWORKS:
-        stepper = default_stepper(name)
+        stepper = networks.picture_stepper(name)
         state, pull = stepper.init(BATCH), _loads(BATCH)
         one, alone = rows(state, torch.tensor([0])), rows(pull, torch.tensor([0]))
         path = torch.zeros(BATCH, 2, 2, dtype=torch.float64)
@@ -196,7 +196,7 @@ def elsewhere() -> list[Figure]:
     """The way ahead of cracks whose slices are not the library's."""
     out = []
     for name in NETWORKS:
-        mean, most = errors(default_stepper(name))
+        mean, most = errors(networks.picture_stepper(name))
         what = f"distance from XFEM, first cracks of {len(LENGTHS)} other lengths"
         out += [
             Figure(name, f"{what}, mean", mean, "mm"),
@@ -229,7 +229,7 @@ def _least(work: Callable[[], object]) -> float:
 
 def _trained(name: str, run: Path) -> PictureStepper:
     network = NETWORKS[name]()
-    network.load_state_dict(load(run / f"{name}.safetensors")[0])
+    network.load_state_dict(networks.tensors(load(run / f"{name}.safetensors").leaves))
     return PictureStepper(settled(network))
 
 
@@ -243,7 +243,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     _, held = Library(chosen.library).parts(HELD_OUT)
     arrays = {key: np.asarray(held[key]) for key in ("frames", "load")}
-    found = {name: stepper_figures(default_stepper(name), arrays) for name in NETWORKS}
+    found = {name: stepper_figures(networks.picture_stepper(name), arrays) for name in NETWORKS}
     others = dict(rivals(arrays))
     sys.stdout.write(markdown(found | others) + "\n")
     for name in NETWORKS if chosen.runs else ():

@@ -32,6 +32,7 @@ from models.crack_path.stepper import EdgePlate, PathState, PathStepper
 from models.fatigue.laws import ParisLaw
 from models.fatigue.rainflow import Cycles
 from models.xfem.grid import Floats
+from twin import networks
 from twin.forecast import crack_path as forecast_paths
 
 LENGTHS = (0.8e-3, 1.3e-3, 1.6e-3, 1.9e-3, 3.1e-3, 4.4e-3)  # of straight first cracks [m]
@@ -45,7 +46,7 @@ MIXES = 200
 RANGE, SHIFT = 60e6, 1e4  # [Pa], cycles
 LAW = ParisLaw(9.7e-30, 3.0)
 PLATE = EdgePlate(WIDTH, 2.0 * WIDTH, "uniform", WIDTH * np.array([[0.0, 0.0], [0.1, 0.0]]))
-STEPPER = PathStepper(LAW, PLATE, 0.97 * WIDTH)
+STEPPER = PathStepper(LAW, PLATE, 0.97 * WIDTH, find=networks.intensities())
 
 
 def errors(stepper: PictureStepper) -> tuple[float, float]:

@@ -19,9 +19,10 @@ from PIL import Image
 
 from models.crack_frames.baselines import extrapolation
 from models.crack_frames.measures import SEEN, Pictures, shown, tips
-from models.crack_frames.stepper import NETWORKS, default_stepper
+from models.crack_frames.stepper import NETWORKS
 from models.crack_frames.stepper_recipe import free_runs
 from models.recipe import Arrays
+from twin import networks
 from twin.learning.library_fields import Library
 
 SCALE, GAP = 3, 6
@@ -68,7 +69,7 @@ def main() -> None:
     _, held = Library(given.library).parts(HELD_OUT)
     arrays = {key: np.asarray(held[key]) for key in ("frames", "load")}
     true = shown(arrays["frames"])
-    runs = [free_runs(default_stepper(name), arrays)[0][:, -1] for name in NETWORKS]
+    runs = [free_runs(networks.picture_stepper(name), arrays)[0][:, -1] for name in NETWORKS]
     ways = [*runs, extrapolation(arrays["frames"])[1][:, -1]]
     spiking = np.stack([true[:, 0], runs[0]], 1)
     panels = [[painted(way[k], true[k, -1], true[k, SEEN - 1]) for k in chosen(arrays, spiking)]

@@ -13,11 +13,10 @@ import torch
 
 from models.crack.stepper import blocks, spectrum_load
 from models.crack_path.front import nodes
-from models.crack_path.intensities import default_intensities
-from models.crack_path.plate import solver
 from models.crack_path.stepper import EdgePlate, PathStepper
 from models.fatigue.laws import ParisLaw
 from tests.end_to_end.mixed_mode import grown
+from twin import networks
 
 LAW = (9.7e-30, 3.0)
 STRESS = 40e6  # [Pa]
@@ -36,7 +35,7 @@ def main() -> None:
         size = SIZES[case]
         loads = [(STRESS, ratio * STRESS, size) for ratio in each]
         known = grown(loads, 1e-3, LAW, columns=128, step=0.09e-3)
-        for name, find in (("operator", default_intensities()), ("XFEM", solver())):
+        for name, find in (("operator", networks.intensities()), ("XFEM", networks.solver())):
             path = np.array([[0.0, 0.0], [1e-3, 0.0]])
             plate = EdgePlate(10e-3, 20e-3, "uniform", path)
             stepper = PathStepper(ParisLaw(*LAW), plate, 9e-3, find=find)

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import weights
 from models.fatigue.geometry import EdgeCrack
 from models.fatigue.mixed_mode import kink
 from models.intensity.features import ALPHA, EVEN, ODD
@@ -41,8 +40,10 @@ from models.intensity.recipe import network as fresh
 from models.recipe import Arrays
 from models.training import parameters
 from models.xfem.crack import Crack
+from storage.artifacts import weights
 from tests.benchmarks.intensity.far import sharper
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
+from twin import networks
 from twin.learning.library_fields import Library
 
 HELD_OUT = 108
@@ -55,7 +56,7 @@ CASES = ((0.0, 0.12), (0.12, 0.3), (0.3, 0.6), (0.6, 0.8), (0.8, 0.9), (0.9, FAR
 def learned_operator(path: Path) -> CrackOperator:
     """The operator with weights from a file."""
     operator = fresh(0)
-    operator.load_state_dict(weights.load(path)[0])
+    operator.load_state_dict(networks.tensors(weights.load(path).leaves))
     return operator.eval()
 
 
@@ -272,7 +273,7 @@ def _least(call: Callable[[], object], repeats: int) -> float:
 def figures(library: Path, files: Sequence[Path]) -> list[Figure]:
     """Everything; `files` are further weights, whose errors alone are told."""
     learned, held = Library(library).parts(HELD_OUT)
-    operator = learned_operator(weights.DEFAULTS / "crack-k.safetensors")
+    operator = learned_operator(networks.DEFAULTS / "crack-k.safetensors")
     tips, own = library_tips(held), wandering_tips(0, OWN, SEED)
     longer, known = tips.seen[:, ALPHA] > FARTHEST, library_tips(learned)
     held_out = chosen(tips, ~longer)

@@ -37,6 +37,7 @@ from models.fatigue.retardation import (
 )
 from models.fatigue.tables import table_geometry
 from models.tree import joined, leaves, rows
+from twin import networks
 
 MPa, mm = 1e6, 1e-3
 WHEELER = Wheeler(1.4, 365 * MPa, ZONES["plane_stress"])
@@ -315,7 +316,13 @@ STRAIGHT = np.array([[0.0, 0.0], [1e-3, 0.0]])
 
 
 def plate(K_c: float = 100e6) -> PathStepper:
-    return PathStepper(law("nickel"), EdgePlate(0.01, 0.02, "uniform", STRAIGHT), 8e-3, K_c=K_c)
+    return PathStepper(
+        law("nickel"),
+        EdgePlate(0.01, 0.02, "uniform", STRAIGHT),
+        8e-3,
+        K_c=K_c,
+        find=networks.intensities(),
+    )
 
 
 def on_plate(by: PathStepper, tension: Any, shear: Any, cut: int | None = None) -> Any:

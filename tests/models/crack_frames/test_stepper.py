@@ -22,14 +22,13 @@ from models.crack_frames.stepper import (
     PictureState,
     PictureStepper,
     SliceLoad,
-    default_stepper,
     rollout,
     through,
 )
 from models.crack_frames.window import Window, frames
 from models.spiking import fired
 from models.tree import leaves, mapped, rows
-from models.weights import default
+from twin import networks
 
 NAMES = ("crack-spiking", "crack-artificial")
 # y [mm] at the ends of the slices under 200 and 100 MPa, by finite elements of another kind
@@ -38,7 +37,7 @@ REFERENCE = (-0.828, -1.492, -2.016, -2.420, -2.711, -2.891, -2.955)
 
 @pytest.fixture(scope="module", params=NAMES)
 def stepper(request: pytest.FixtureRequest) -> PictureStepper:
-    return default_stepper(request.param)
+    return networks.picture_stepper(request.param)
 
 
 def load(n: int, seed: int = 0) -> SliceLoad:
@@ -65,7 +64,7 @@ def worst(a: object, b: object) -> float:
 
 
 def test_the_two_networks_are_of_one_size_and_small() -> None:
-    sizes = [sum(leaf.numel() for leaf in default(name)[0].values()) for name in NAMES]
+    sizes = [sum(leaf.numel() for leaf in networks.default(name)[0].values()) for name in NAMES]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.02)
     assert max(sizes) <= 100_000
 

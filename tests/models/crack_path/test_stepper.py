@@ -14,13 +14,14 @@ from models.crack.stepper import blocks, inspection_load, series_load, spectrum_
 from models.crack_path.driving import pull
 from models.crack_path.forecast import foresight, life, rollout, with_remaining
 from models.crack_path.front import at_end, moved, nodes
-from models.crack_path.intensities import Judged, default_intensities
-from models.crack_path.plate import Plates, Tips, solver
+from models.crack_path.intensities import Judged
+from models.crack_path.plate import Plates, Tips
 from models.crack_path.polyline import between, kinked, length, tips, unkinked
 from models.crack_path.stepper import EdgePlate, PathState, PathStepper
 from models.fatigue.laws import FormanLaw, ParisLaw
 from models.fatigue.mixed_mode import equivalent, kink
 from models.tree import rows
+from twin import networks
 
 MM, ONE = 1e-3, torch.ones(1, dtype=torch.int64)
 PARIS = ParisLaw(9.7e-30, 3.0)
@@ -29,7 +30,9 @@ PLATE = EdgePlate(10 * MM, 20 * MM, "uniform", STRAIGHT)
 
 
 def stepper(**changes: Any) -> PathStepper:
-    return dataclasses.replace(PathStepper(PARIS, PLATE, 8 * MM), **changes)
+    return dataclasses.replace(
+        PathStepper(PARIS, PLATE, 8 * MM, find=networks.intensities()), **changes
+    )
 
 
 def loaded(
@@ -175,9 +178,9 @@ def test_a_short_segment_far_behind_the_tip_is_left_out_and_hardly_missed() -> N
 
         def finding(plates: Plates, path: torch.Tensor, nodes: torch.Tensor) -> Tips:
             seen.append(int(nodes))  # noqa: B023  the list of this turn
-            return solver()(plates, path, nodes)
+            return networks.solver()(plates, path, nodes)
 
-        whole = solver()(plates, line[None, :count], torch.tensor([count])).k[0]
+        whole = networks.solver()(plates, line[None, :count], torch.tensor([count])).k[0]
         found = tips(plates, line[None], torch.tensor([count]), finding).k[0]
         assert seen == [asked]
         assert float((found - whole).norm() / whole.norm()) < 0.005
@@ -218,7 +221,12 @@ def test_a_series_counts_like_its_spectrum() -> None:
 
 def test_a_plate_twice_as_large_is_similar() -> None:
     small, large = (
-        PathStepper(PARIS, EdgePlate(s * 10 * MM, s * 20 * MM, "uniform", s * STRAIGHT), 8 * MM)
+        PathStepper(
+            PARIS,
+            EdgePlate(s * 10 * MM, s * 20 * MM, "uniform", s * STRAIGHT),
+            8 * MM,
+            find=networks.intensities(),
+        )
         for s in (1.0, 2.0)
     )
     load = blocks([[(4e7, 2e7, 1.0, 2e7)]])
@@ -231,7 +239,7 @@ def test_a_plate_twice_as_large_is_similar() -> None:
 
 
 def test_where_the_operator_is_not_trusted_xfem_answers_and_is_counted() -> None:
-    judged = default_intensities()
+    judged = networks.intensities()
     assert isinstance(judged, Judged)
     path = torch.from_numpy(STRAIGHT).expand(2, 2, 2)
     plates = Plates(
@@ -239,7 +247,7 @@ def test_where_the_operator_is_not_trusted_xfem_answers_and_is_counted() -> None
     )
     tips = judged(plates, path, torch.tensor([2, 2]))
     assert tips.by_xfem.tolist() == [False, True]
-    exact = solver()(plates, path, torch.tensor([2, 2])).k
+    exact = networks.solver()(plates, path, torch.tensor([2, 2])).k
     assert torch.equal(tips.k[1], exact[1])
     torch.testing.assert_close(tips.k[0, 0, 0], exact[0, 0, 0], rtol=0.01, atol=0.0)
 
@@ -287,7 +295,7 @@ def test_one_early_cycle_does_not_steer_a_segment(ratio: float, messages: int) -
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0])
 def test_no_segment_under_way_hides_the_life_under_another_load(ratio: float) -> None:
-    find, limit = default_intensities(), torch.tensor([6 * MM]).double()
+    find, limit = networks.intensities(), torch.tensor([6 * MM]).double()
     state = loaded(stepper().init(1), 1.0, ratio)
     state, _ = with_remaining(state, find)
     mix = blocks([[(4e7, 2e7, 1.0, -ratio * 4e7)]])
@@ -312,7 +320,7 @@ def test_a_moved_tip_lies_on_the_path_or_straight_ahead(share: float) -> None:
 
 def test_life_is_where_the_rollout_arrives() -> None:
     state = loaded(stepper().init(1), 1e5)
-    find = default_intensities()
+    find = networks.intensities()
     state, left = with_remaining(state, find)
     mix = blocks([[(4e7, 2e7, 1.0, 2e7)]])
     at = torch.tensor([0.995, 1.005]).double() * float(left)
@@ -328,7 +336,7 @@ def test_what_a_remaining_life_asks_of_xfem_is_counted() -> None:
 
     def finding(plates: Plates, path: torch.Tensor, nodes: torch.Tensor) -> Tips:
         asked.append(len(nodes))
-        return solver()(plates, path, nodes)
+        return networks.solver()(plates, path, nodes)
 
     plate = stepper(find=finding)
     load = blocks([[(4e7, 2e7, 1e4, 2e7)]])
@@ -339,7 +347,7 @@ def test_what_a_remaining_life_asks_of_xfem_is_counted() -> None:
 
 
 def test_a_load_in_another_direction_asks_for_another_way() -> None:
-    find = default_intensities()
+    find = networks.intensities()
     state, _ = with_remaining(loaded(stepper().init(1), 1e5), find)
     after, left = with_remaining(loaded(state, 1e5, ratio=0.2), find)
     assert not torch.equal(after.outlook.k, state.outlook.k)

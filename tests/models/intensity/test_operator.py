@@ -19,11 +19,12 @@ from models.intensity.operator import (
     Deployed,
     Intensity,
     band,
-    default_operator,
     intensity,
 )
 from models.intensity.random_paths import INCREMENT, Wanderer, wanderer
-from models.weights import DEFAULTS, card_path
+from storage.artifacts.weights import card_path
+from twin import networks
+from twin.networks import DEFAULTS
 
 W = 10e-3
 MIRROR = torch.tensor([1.0, -1.0], dtype=torch.float64)
@@ -41,7 +42,7 @@ def cracks(*paths: list[tuple[float, float]]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def answer(*paths: list[tuple[float, float]]) -> Intensity:
-    return intensity(default_operator(), *cracks(*paths))
+    return intensity(networks.operator(), *cracks(*paths))
 
 
 def drawn(count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,20 +74,20 @@ def unseen() -> list[Wanderer]:
 @pytest.mark.parametrize("seed", range(4))
 def test_what_a_row_gets_does_not_depend_on_its_batch_by_a_bit(seed: int) -> None:
     path, nodes, width = drawn(300)
-    whole = intensity(default_operator(), path, nodes, width)
+    whole = intensity(networks.operator(), path, nodes, width)
     generator = torch.Generator().manual_seed(seed)
     for count in torch.randint(1, 200, (8,), generator=generator).tolist():
         some = torch.randperm(300, generator=generator)[:count]
         part = path[some, : int(nodes[some].max())]  # less padding too
-        got = intensity(default_operator(), part, nodes[some], width[some])
+        got = intensity(networks.operator(), part, nodes[some], width[some])
         for name, leaf in got._asdict().items():
             assert torch.equal(leaf, getattr(whole, name)[some]), name
 
 
 def test_a_mirrored_crack_has_mirrored_intensities_to_the_bit() -> None:
     path, nodes, width = drawn(200)
-    found = intensity(default_operator(), path, nodes, width)
-    mirrored = intensity(default_operator(), path * MIRROR, nodes, width)
+    found = intensity(networks.operator(), path, nodes, width)
+    mirrored = intensity(networks.operator(), path * MIRROR, nodes, width)
     assert torch.equal(mirrored.k_unit, found.k_unit * TURNED)
     assert torch.equal(mirrored.bound, found.bound)
     assert torch.equal(mirrored.trusted, found.trusted)
@@ -100,9 +101,9 @@ def test_a_straight_crack_feels_no_shear_under_tension() -> None:
 
 def test_kernel_and_module_agree() -> None:
     path, nodes, width = drawn(300)
-    found = intensity(default_operator(), path, nodes, width)
+    found = intensity(networks.operator(), path, nodes, width)
     with torch.no_grad():
-        k, bound, trusted = Deployed(default_operator())(path, nodes, width)
+        k, bound, trusted = Deployed(networks.operator())(path, nodes, width)
     size = found.k_unit.norm(dim=(1, 2))
     assert ((k - found.k_unit).norm(dim=(1, 2)) / size).max() < 1e-5
     torch.testing.assert_close(bound, found.bound, rtol=1e-3, atol=1e-6)
@@ -121,8 +122,8 @@ def test_straight_cracks_are_those_of_the_handbook() -> None:
 
 def test_a_larger_plate_has_larger_intensities_by_the_root_of_its_width() -> None:
     path, nodes, width = drawn(50)
-    found = intensity(default_operator(), path, nodes, width)
-    larger = intensity(default_operator(), 30.0 * path, nodes, 30.0 * width)
+    found = intensity(networks.operator(), path, nodes, width)
+    larger = intensity(networks.operator(), 30.0 * path, nodes, 30.0 * width)
     torch.testing.assert_close(larger.k_unit, math.sqrt(30.0) * found.k_unit, rtol=1e-5, atol=1e-7)
 
 
@@ -152,7 +153,7 @@ def test_more_nodes_on_the_same_line_change_nothing() -> None:
 def test_a_kink_sharper_than_learned_is_not_trusted(degrees: float, inside: bool) -> None:
     seen = torch.cat(described(*cracks(kinked(degrees), kinked(-degrees))), 1)
     sharpest = seen[:, -2]
-    operator = default_operator()
+    operator = networks.operator()
     low = operator.low[-2] - 1e-3 * (operator.high[-2] - operator.low[-2])
     assert bool((sharpest >= low).all()) is inside
     if not inside:
@@ -188,7 +189,7 @@ def test_what_is_outside_of_the_domain_is_not_trusted(path: list[tuple[float, fl
 
 def test_members_that_disagree_are_not_trusted() -> None:
     torn = CrackOperator()
-    torn.load_state_dict(default_operator().state_dict())
+    torn.load_state_dict(networks.operator().state_dict())
     path, nodes, width = cracks([(0.0, 0.0), (0.3, 0.0)])
     assert bool(intensity(torn, path, nodes, width).trusted)
     with torch.no_grad():
@@ -201,7 +202,7 @@ def test_members_that_disagree_are_not_trusted() -> None:
 def test_rows_with_a_count_of_nodes_that_cannot_be_have_no_answer() -> None:
     path, _, width = cracks([(0.0, 0.0), (0.3, 0.0)])
     for count in (-1, 0, 1, 3):
-        found = intensity(default_operator(), path, torch.tensor([count]), width)
+        found = intensity(networks.operator(), path, torch.tensor([count]), width)
         assert not found.trusted
         assert found.k_unit.isnan().all()
 
@@ -213,7 +214,7 @@ def test_bands_are_tenths_of_the_width() -> None:
 
 def test_the_exported_operator_gives_the_same_for_another_number_of_cracks(tmp_path: Path) -> None:
     path, nodes, width = drawn(60)
-    deployed = Deployed(default_operator())
+    deployed = Deployed(networks.operator())
     rows = torch.export.Dim("rows", min=2)
     with torch.no_grad():
         program = torch.export.export(

@@ -19,13 +19,12 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from models import weights
-from models.weights import DEFAULTS
 from sensors.mqtt.settings import BRIEF
 from sensors.mqtt.source import MqttSettings, MqttSource
 from sensors.observation import Snapshot
 from storage.journal.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house
+from twin import networks
 from twin.api.application import application
 from twin.api.context import Context
 from twin.api.event_stream import Stream
@@ -35,6 +34,7 @@ from twin.api.schema_service import Alive, Models, Ready, Resubmitted
 from twin.belief.status import FLAGS, WORST_FIRST
 from twin.broker_session import Gone
 from twin.ingest.image_worker import default_reader
+from twin.networks import DEFAULTS
 
 HERE = f"components/{PRESS}"
 
@@ -212,14 +212,14 @@ async def test_what_is_told_of_weights_is_what_the_process_works_with(
     """An upgrade under a running service changes the files, and nothing that runs."""
     copied = tmp_path / "weights"
     shutil.copytree(DEFAULTS, copied)
-    monkeypatch.setattr(weights, "DEFAULTS", copied)
-    before = weights.identified("crack-k")
+    monkeypatch.setattr(networks, "DEFAULTS", copied)
+    before = networks.identified("crack-k")
     shutil.copy(copied / "crack-image.safetensors", copied / "crack-k.safetensors")
     shutil.copy(copied / "crack-image.card.json", copied / "crack-k.card.json")
     async with house(tmp_path / "data") as home:
         told = Models.model_validate(await home.json("models")).weights["crack-k"]
     assert told.sha256 == before.sha256
-    assert told.seed == weights.default("crack-k")[1]["seed"]
+    assert told.seed == networks.default("crack-k")[1]["seed"]
 
 
 async def test_readiness_follows_the_disk_and_not_the_broker(home: House) -> None:

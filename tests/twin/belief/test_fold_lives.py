@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.crack_path.intensities import default_intensities
 from models.crack_path.plate import Plates, Tips
 from models.crack_path.stepper import PathStepper
 from tests.twin.belief.test_fold import assert_same, assert_same_rows, state
 from tests.twin.belief.test_plates import PLATE, loaded, plate
 from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import CLOCK, component, fleet, spectrum
+from twin import networks
 from twin.belief.cohort import out_of_memory
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Folded, Line, folded
@@ -40,7 +40,7 @@ def afraid_of_wide_plates(plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
     far = path[torch.arange(len(nodes)), nodes - 1, 0] > 3e-3
     if (far & (plates.width > 11e-3)).any():
         raise RuntimeError("there is a wide plate")
-    return default_intensities()(plates, path, nodes)
+    return networks.intensities()(plates, path, nodes)
 
 
 def some(wide: bool = True) -> Fleet:

@@ -23,7 +23,6 @@ from models.crack.stepper import (
     spectrum_load,
 )
 from models.crack_path.forecast import with_remaining
-from models.crack_path.intensities import default_intensities
 from models.crack_path.stepper import NODES
 from models.fatigue.effort import EffortError, at_most
 from models.fatigue.geometry import GEOMETRIES
@@ -31,6 +30,7 @@ from models.fatigue.integration import strides
 from models.fatigue.laws import LAWS
 from models.fatigue.retardation import RETARDATIONS
 from tests.twin.fleets import registration
+from twin import networks
 from twin.belief.cohort import stepped
 from twin.belief.preflight import MOST_STRIDES, doubtful, lived, trial
 from twin.component import Registration
@@ -97,7 +97,7 @@ def lives(registration: Registration) -> float:
     if isinstance(state, CrackState):
         assert float(remaining(state)) >= 0.0
     else:
-        assert float(with_remaining(state, default_intensities())[1]) >= 0.0
+        assert float(with_remaining(state, networks.intensities())[1]) >= 0.0
         assert int(state.front.found[0]) <= 2 * NODES  # intensities, which are what takes time
     return float(belief(state).crack_length[0])
 

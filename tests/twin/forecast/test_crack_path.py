@@ -12,12 +12,12 @@ from models.crack.forecast import mix
 from models.crack.stepper import blocks
 from models.crack_path.driving import pull
 from models.crack_path.front import acting, known
-from models.crack_path.intensities import default_intensities
 from models.crack_path.stepper import PathState
 from models.fatigue.rainflow import Cycles
 from tests.twin.belief.test_fold import state
 from tests.twin.belief.test_plates import NAME, PLATE, foreseen, plate
 from tests.twin.fleets import fleet
+from twin import networks
 from twin.forecast import crack_path as forecast_paths
 from twin.forecast.crack_path import Turn, turned, unlearned
 from twin.forecast.forecast import Question
@@ -47,7 +47,7 @@ def away(page: dict[str, Any]) -> float:
 def fresh(mouth: float = 0.0) -> PathState:
     found = state(fleet(plate(geometry=PLATE | {"mouth": mouth * W})), NAME)
     assert isinstance(found, PathState)
-    return found._replace(front=known(found.front, found.plates, default_intensities()))
+    return found._replace(front=known(found.front, found.plates, networks.intensities()))
 
 
 @pytest.mark.parametrize(("tip", "asked"), [(0.099, False), (0.1, True), (0.4, True)])

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from models import weights
 from models.crack_image.reader import CrackReader
 from sensors.observation import Inspection, Readout, Snapshot
+from storage.artifacts import weights
 from storage.errors import UnavailableError
 from storage.journal.sequences import Outcome
 from tests.twin.fakes import PRESS, T0_NS, House, house
+from twin import networks
 from twin.api.schema import Images
 from twin.belief.fleet import EMPTY, clock_of
 from twin.belief.fold import folded
@@ -349,7 +349,7 @@ def test_weights_of_another_network_are_named_and_no_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = {"data": "none", "seed": 0, "command": "pytest", "figures": {}}
-    weights.save(tmp_path / "crack-image.safetensors", {"other": torch.zeros(1)}, card)
-    monkeypatch.setattr(weights, "DEFAULTS", tmp_path)
+    weights.save(tmp_path / "crack-image.safetensors", {"other": np.zeros(1)}, card)
+    monkeypatch.setattr(networks, "DEFAULTS", tmp_path)
     with pytest.raises(ValueError, match="are not of this network"):
         committed_reader()

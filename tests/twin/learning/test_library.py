@@ -21,8 +21,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from models.crack_frames.config import CONFIGS, CrackLibrary
-from models.crack_frames.library import Sample, sample
+from models.crack_frames.library import sample
 from models.xfem.plate import Plate
+from storage.artifacts.library import WrittenLibrary
 from twin.commands import cli
 from twin.commands.library import app
 from twin.errors import ConflictError, SettingsError, TwinError, UnknownError
@@ -202,21 +203,21 @@ def test_a_build_is_stopped_by_a_signal_with_its_workers_and_goes_on(
 ) -> None:
     monkeypatch.setitem(CONFIGS, "small", SMALL)
     monkeypatch.setattr(library, "BLOCK", 2)
-    out, written = tmp_path / "small.zarr", library._written
+    out, written = tmp_path / "small.zarr", WrittenLibrary.write
     command = ["library", "build", "small", "--samples", "4", "--seed", "7", "--out", str(out),
                "--workers", "1"]  # fmt: skip  # two lines
 
-    def stopped(group: zarr.Group, config: CrackLibrary, block: list[Sample], start: int) -> None:
-        if start == 2:
+    def stopped(self: WrittenLibrary, *what: Any) -> None:
+        if self.committed == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        written(group, config, block, start)
+        written(self, *what)
 
-    monkeypatch.setattr(library, "_written", stopped)
+    monkeypatch.setattr(WrittenLibrary, "write", stopped)
     assert code(monkeypatch, *command) == 128 + signal.SIGTERM
     assert f"{out} was stopped by SIGTERM: the same command" in capsys.readouterr().err
     assert active_children() == []
     assert opened(out).attrs["committed"] == 2
-    monkeypatch.setattr(library, "_written", written)
+    monkeypatch.setattr(WrittenLibrary, "write", written)
     assert code(monkeypatch, *command) == 0
     assert opened(out).attrs["committed"] == 4
 

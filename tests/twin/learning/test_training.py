@@ -20,18 +20,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from models import weights
 from models.catalogue import RECIPES
 from models.crack_frames.window import Window
 from models.crack_frames.window import frames as drawn
 from models.recipe import Arrays, Recipe
 from models.training import Examples, Schedule, seeded
+from storage.artifacts import weights
 from twin.commands import cli
 from twin.commands import training as training_commands
 from twin.errors import ConflictError, SettingsError, UnknownError
 from twin.learning.evaluation import evaluate
 from twin.learning.library_fields import Library
 from twin.learning.training import Order, Standing, train
+from twin.networks import leaves
 
 SAMPLES, HELD_OUT = 40, 8
 CONFIG = {"slope": 2.0}
@@ -105,11 +106,11 @@ def stopping(after: int) -> Any:
 
 def test_training_leaves_the_best_weights_and_a_full_card(order: Order) -> None:
     card = train(order)
-    tensors, written = weights.load(order.weights_path())
+    tensors, written, _ = weights.load(order.weights_path())
     assert written == card
     assert card["data"]["library"] == "line"
     assert (card["data"]["trained_on"], card["data"]["held_out"]) == (SAMPLES - HELD_OUT, HELD_OUT)
-    assert card["parameters"] == sum(leaf.numel() for leaf in tensors.values())
+    assert card["parameters"] == sum(leaf.size for leaf in tensors.values())
     assert card["figures"]["validation_loss"] == min(card["losses"]["validation"])
     assert card["cpu_s"] >= 0.0
     assert card["command"].startswith("twin train line --library line.zarr --seed 0")
@@ -239,7 +240,8 @@ LINES = {"library": "line", "seed": 3}
 def test_weights_that_do_not_say_what_they_have_learned_from_are_not_judged(
     order: Order, data: Any
 ) -> None:
-    weights.save(order.weights_path(), network(0).state_dict(), train(order) | {"data": data})
+    card = train(order) | {"data": data}
+    weights.save(order.weights_path(), leaves(network(0).state_dict()), card)
     with pytest.raises(SettingsError, match=r"does not say in `data` .* train it by `twin train`"):
         evaluate("line", order.library, order.weights_path(), HELD_OUT)
 

@@ -1,0 +1,1 @@
+"""What is made offline: libraries, weights with their cards, and trainings that are under way."""
