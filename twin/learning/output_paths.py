@@ -33,7 +33,7 @@ def written(path: Path) -> Iterator[None]:
     """Turn a failed write inside the block into a SettingsError."""
     try:
         yield
-    except UnavailableError as exc:
-        raise SettingsError(f"{path} cannot be written: {exc}") from exc
-    except OSError as exc:
-        raise SettingsError(f"{path} cannot be written: {exc.strerror or exc}") from exc
+    except (OSError, UnavailableError) as exc:
+        cause = exc.__cause__ if isinstance(exc, UnavailableError) else exc
+        reason = cause.strerror if isinstance(cause, OSError) else None
+        raise SettingsError(f"{path} cannot be written: {reason or exc}") from exc
