@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models import tree
 from sensors.observation import Inspection, encoded, observation
-from twin.belief.cohort import Cohort, Feed, Watched, newcomers
+from twin.belief.cohort import Cohort, Feed, Watched, layout, newcomers
 from twin.belief.fleet import Clock, Fleet, Place
 from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 from twin.collecting import uncollected
@@ -105,7 +105,8 @@ def _fleet(values: dict[str, NDArray[Any]], meta: dict[str, Any], *, is_other: b
         own = [components.get(name, template) for name in members] if is_other else [template]
         fresh = newcomers(own)
         lacking = dict(tree.leaves(_content(fresh))) if is_other else {}
-        cohorts[key] = _cohort(key, tuple(members), fresh, values, lacking)
+        found = _cohort(key, tuple(members), fresh, values, lacking)
+        cohorts[layout(fresh.stepper)] = found  # earlier releases wrote names of classes
     return Fleet(
         cohorts=cohorts,
         places={

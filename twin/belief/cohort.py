@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
@@ -19,9 +19,11 @@ from models.crack.load import CrackLoad
 from models.crack.state import mean
 from models.crack.stepper import Along, CrackBelief, CrackState, CrackStepper, belief
 from models.crack_path.forecast import with_remaining as path_with_remaining
-from models.crack_path.stepper import PathState, PathStepper
-from models.fatigue.retardation import Overload
-from models.fatigue.tables import shape_name
+from models.crack_path.stepper import EdgePlate, PathState, PathStepper
+from models.fatigue.geometry import GEOMETRIES
+from models.fatigue.laws import LAWS
+from models.fatigue.retardation import RETARDATIONS, Overload
+from models.fatigue.tables import TableGeometry, TableLaw, shape_name
 from sensors.observation import Series, Spectrum
 from sensors.watch import Watch, anew, watch
 from twin.component import Component, PlateParameters
@@ -43,6 +45,15 @@ TROUBLE = (
 
 AnyStepper = CrackStepper | PathStepper
 AnyState = CrackState | PathState
+
+
+_REGISTRIES: tuple[Mapping[str, type], ...] = (LAWS, GEOMETRIES, RETARDATIONS)
+_REGISTERED: dict[type, str] = {
+    **{kind: name for registry in _REGISTRIES for name, kind in registry.items()},
+    TableLaw: "tabulated",
+    TableGeometry: "tabulated",
+    EdgePlate: "plate",
+}
 
 
 class Feed(NamedTuple):
@@ -151,13 +162,17 @@ def intensities(cohorts: Iterable[Cohort]) -> dict[str, int]:
 
 
 def layout(stepper: AnyStepper) -> str:
-    """The name of the cohort that components with this stepper share."""
+    """The name of the cohort that components with this stepper share, by the names in registries.
+
+    It is on disk, in checkpoints: no name of a class is part of it.
+    """
     if isinstance(stepper, PathStepper):
-        return "-".join(
-            type(part).__name__ + shape_name(part) for part in (stepper.law, stepper.plate)
-        )
-    parts = (stepper.law, stepper.geometry, stepper.retardation)
-    return "-".join(type(part).__name__ + shape_name(part) for part in parts)
+        return "-".join(map(_named, (stepper.law, stepper.plate)))
+    return "-".join(map(_named, (stepper.law, stepper.geometry, stepper.retardation)))
+
+
+def _named(part: object) -> str:
+    return _REGISTERED[type(part)] + shape_name(part)
 
 
 def beginnings(steppers: Sequence[AnyStepper]) -> AnyState:

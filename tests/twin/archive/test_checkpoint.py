@@ -6,7 +6,14 @@ import pytest
 
 from tests.twin.belief.test_fold import assert_same, mixed_lines, three
 from tests.twin.fleets import CLOCK, component
-from twin.archive.checkpoint import FORMAT, OtherFormatError, metadata, restored, tensors
+from twin.archive.checkpoint import (
+    FORMAT,
+    OtherFormatError,
+    carried,
+    metadata,
+    restored,
+    tensors,
+)
 from twin.belief.fleet import EMPTY
 from twin.belief.fold import Line, folded
 
@@ -48,3 +55,21 @@ def test_watches_of_another_width_are_passed_over_and_not_read_beyond_their_end(
     assert any(name.endswith("/5.whole") for name in narrow)
     with pytest.raises(OtherFormatError, match="something else of channels"):
         restored(narrow, metadata(fleet, CLOCK))
+
+
+def test_cohorts_are_named_by_registries_and_those_of_earlier_releases_are_read() -> None:
+    fleet = folded(three(), mixed_lines(10, 1), CLOCK).fleet
+    names = {
+        "paris-edge_crack-none": "ParisLaw-EdgeCrack-NoRetardation",
+        "paris-edge_crack-wheeler": "ParisLaw-EdgeCrack-Wheeler",
+    }
+    assert list(fleet.cohorts) == list(names)
+    page, leaves = metadata(fleet, CLOCK), tensors(fleet)
+    for new, old in names.items():
+        page = page.replace(new.encode(), old.encode())
+        leaves = {name.replace(f"{new}/", f"{old}/", 1): leaf for name, leaf in leaves.items()}
+    assert {name.partition("/")[0] for name in leaves} == set(names.values())
+    for read in (restored, carried):
+        back = read(leaves, page)
+        assert back.places == fleet.places
+        assert_same(back, fleet)

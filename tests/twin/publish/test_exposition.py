@@ -140,7 +140,7 @@ async def test_the_service_tells_how_it_is_at_the_scrape(tmp_path: Path) -> None
         text = (await home.http.get("/metrics")).text
         assert "twin_ready 1.0" in text
         assert "twin_components 1.0" in text
-        assert 'twin_model_info{stepper="ParisLaw-EdgeCrack-NoRetardation"} 1.0' in text
+        assert 'twin_model_info{stepper="paris-edge_crack-none"} 1.0' in text
         home.service.committer.is_available = False
         assert "twin_ready 0.0" in (await home.http.get("/metrics")).text
         home.service.committer.is_available = True
