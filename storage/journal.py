@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from storage.catalogue import Catalogue, Component
 from storage.commits import COLUMNS, FORM, checked, commit_rows
-from storage.database import Database, Reader, Row, inserted, typed
+from storage.database import Database, Row, inserted, typed
 from storage.dead_letters import DeadLetters
 from storage.entry import DeadLetter, Entry
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
@@ -76,7 +76,7 @@ class Journal:
             self._is_sealed = self.catalogue.is_sealed()
             self._compare(self._seal, is_look=is_look)
             alone = is_look or self._database.unwritable is not None  # nobody else may look in
-            self._beside = self._database if alone else Reader(path)
+            self._beside = self._database if alone else self._database.reader()
             self.letters_beside = self.dead_letters.read_by(self._beside)
         except BaseException:
             self._database.close()

@@ -32,7 +32,8 @@ from tests.storage.conftest import entry, files_bounded, flip, kept, letter
 from tests.twin.fleets import CLOCK, T0, component, spectrum
 from tests.twin.test_fold import assert_same
 from twin import restoring
-from twin.backing_up import UNFINISHED, backed_up, told
+from twin.aside import UNFINISHED
+from twin.backing_up import backed_up, told
 from twin.checking import checked
 from twin.checkpoint import metadata, tensors
 from twin.cohort import KIND
@@ -511,7 +512,7 @@ def test_a_backup_that_is_killed_is_none_and_the_next_one_is(
     while not (aside / JOURNAL).exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    with pytest.raises(SettingsError, match="another backup is just being made"):
+    with pytest.raises(SettingsError, match="another command is just making"):
         backed_up(data, place)
     time.sleep(delay_s)
     process.send_signal(signal.SIGKILL)
@@ -680,15 +681,15 @@ def test_what_no_backup_has_left_is_never_removed(tmp_path: Path, hall: Hall) ->
     shutil.copytree(tmp_path / "data", store)
     for make in (lambda: store.rename(aside), lambda: aside.symlink_to(tmp_path / "data")):
         make()
-        with pytest.raises(SettingsError, match="no backup has left it"):
+        with pytest.raises(SettingsError, match="no command of the twin has left it"):
             backed_up(aside, place)
-        with pytest.raises(SettingsError, match="no backup has left it"):
+        with pytest.raises(SettingsError, match="no command of the twin has left it"):
             backed_up(tmp_path / "data", place)
         assert (aside / JOURNAL).is_file()
         shutil.rmtree(aside) if not aside.is_symlink() else aside.unlink()
     aside.mkdir()
     (aside / "mine.txt").write_text("mine")
-    with pytest.raises(SettingsError, match="no backup has left it"):
+    with pytest.raises(SettingsError, match="no command of the twin has left it"):
         backed_up(tmp_path / "data", place)
     assert (aside / "mine.txt").read_text() == "mine"
 
