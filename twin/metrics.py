@@ -246,7 +246,8 @@ class Metrics:
         self.http_connections = self._gauge("twin_http_connections", "Open HTTP connections.")
         self.http_refused = self._counter(
             "twin_http_refused",
-            "HTTP connections and requests that were ended before anybody was asked, by reason.",
+            "HTTP connections and requests that were refused or ended, by reason; `overloaded`: a "
+            "client had its share.",
             "reason",
         )
         self._begin()

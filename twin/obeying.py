@@ -42,7 +42,8 @@ class Obeying:
         """
         if self.is_available:
             return None
-        reason = self._reason.replace(f"{self._directory}/", "").replace(f"{self._directory}", ".")
+        reason = self._reason.replace(f"{self._directory}/", "")
+        reason = reason.replace(f"{self._directory}", "the data directory")
         return (
             f"the {self._writer} cannot be written: {reason}" if reason else "it cannot be written"
         )

@@ -78,6 +78,7 @@ class Database:
         self._lock = threading.RLock()
         self._fold_lock = threading.Lock()  # taken before the other
         self.unwritable: UnavailableError | None = None  # why it is open for reading only
+        self._readers: list[Reader] = []  # of this process, of the same file
         self._folding: sqlite3.Connection | None
         if is_look:
             with self._translating():
@@ -116,13 +117,21 @@ class Database:
         """Raises UnavailableError where a commit would not last."""
         self._place.require(self._connection)
         if self.unwritable is not None and self._fold_lock.acquire(blocking=False):
-            try:  # there may be room by now; whatever is left open stays as it was opened
+            try:  # there may be room by now; whatever is left open stays as it was opened, and
+                # so does what SQLite shares among the connections of a process
                 self._close()
+                for reader in self._readers:
+                    reader.close()
                 self._connect()
             finally:
                 self._fold_lock.release()
         if self.unwritable is not None:
             raise UnavailableError(str(self.unwritable)) from self.unwritable
+
+    def reader(self) -> Reader:
+        """A second connection to the file, for reading alone."""
+        self._readers.append(Reader(self.path))
+        return self._readers[-1]
 
     def prove(self) -> None:
         """Write something that changes nothing; raises UnavailableError where that fails."""
@@ -219,22 +228,29 @@ class Reader(Database):
     """A second connection, which only reads: whoever commits does not wait for who reads by it."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file that a `Database` of this process has open; raises UnavailableError."""
+        """Of a file that a `Database` of this process has open."""
         self.path = path
         self._lock = threading.RLock()
-        with self._translating():
-            self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro",
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _connection(self) -> sqlite3.Connection:  # type: ignore[override]  # opened when asked
+        if self._opened is None:
+            self._opened = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro",
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,
                 timeout=5.0,
             )
+        return self._opened
 
     def close(self) -> None:
-        """Let go."""
+        """Let go; the next question opens it again."""
         with self._lock, self._translating():
-            self._connection.close()
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
 
 
 def inserted(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:

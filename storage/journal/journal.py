@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.journal.catalogue import Catalogue, Component
 from storage.journal.commits import COLUMNS, FORM, checked, commit_rows
-from storage.journal.database import Database, Reader, Row, inserted, typed
+from storage.journal.database import Database, Row, inserted, typed
 from storage.journal.dead_letters import DeadLetters
 from storage.journal.entry import DeadLetter, Entry
 from storage.journal.forgetting import Key, group_of
@@ -76,7 +76,7 @@ class Journal:
             self._is_sealed = self.catalogue.is_sealed()
             self._compare(self._seal, is_look=is_look)
             alone = is_look or self._database.unwritable is not None  # nobody else may look in
-            self._beside = self._database if alone else Reader(path)
+            self._beside = self._database if alone else self._database.reader()
             self.letters_beside = self.dead_letters.read_by(self._beside)
         except BaseException:
             self._database.close()

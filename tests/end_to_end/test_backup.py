@@ -17,7 +17,7 @@ from tests.end_to_end.harness import ROOT, Twin, subscribed
 from tests.end_to_end.stream import Stream
 from tests.end_to_end.traffic import Key, Traffic, _message, fleet, key
 from tests.end_to_end.verdict import findings
-from twin.archive.backup import UNFINISHED
+from twin.archive.aside import UNFINISHED
 from twin.archive.verify import checked
 
 FLEET = [table for table in fleet(3) if table["geometry"]["kind"] != "plate"]

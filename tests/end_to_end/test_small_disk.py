@@ -165,6 +165,7 @@ def test_a_service_starts_on_a_read_only_disk(tmp_path: Path, how: str) -> None:
         twin.until(lambda: twin.readiness() == 503 and ready(twin)["checks"]["recovered"], "starts")
         assert "mounted read-only" in ready(twin)["disk_trouble"][0]
         assert seen(twin, 1)
+        assert twin.get("/api/v1/dead-letters").status == 200  # by a connection of its own
         remounted(tmp_path / "disk", "rw")
         twin.until(lambda: twin.readiness() == 200, "is ready again")
         sent(broker.port, [load(2)])

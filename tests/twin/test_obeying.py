@@ -169,3 +169,11 @@ def test_a_log_that_cannot_be_written_ends_nothing(monkeypatch: pytest.MonkeyPat
             structlog.configure(**before)
             monkeypatch.undo()
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def test_what_is_told_of_a_disk_names_the_directory_and_not_where_it_is(tmp_path: Path) -> None:
+    disk = Obeying("journal", tmp_path / "data")
+    disk.refused(UnavailableError(f"{tmp_path / 'data'} was moved"))
+    assert disk.trouble is not None
+    assert disk.trouble.startswith("the journal cannot be written: the data directory was moved")
+    assert str(tmp_path) not in disk.trouble

@@ -90,6 +90,7 @@ def application(service: Service) -> FastAPI:
         neighbours=Neighbours((http.host, *http.allowed_hosts)),
         max_body_bytes=http.max_body_bytes,
         is_up=lambda: service.is_recovered,
+        on_overloaded=service.metrics.http_refused.labels("overloaded").inc,
     )
     app.add_middleware(Endings)
     return app

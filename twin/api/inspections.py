@@ -70,7 +70,7 @@ def add_inspections(app: FastAPI, context: Context) -> None:
         try:
             outcome = await context.done(service.observe(observation, BELIEVED_S))
         except BelatedError:
-            return _answer(context, observation, Outcome.ACCEPTED, believed=False)
+            return _answer(context, observation, Outcome.ACCEPTED, stepped=False)
         if outcome is Outcome.CONFLICT:
             raise ProblemError(
                 "key-reused",
@@ -167,21 +167,21 @@ def _boot(name: str, key: str | None) -> int:
 
 
 def _answer(
-    context: Context, observation: Inspection, outcome: Outcome, *, believed: bool = True
+    context: Context, observation: Inspection, outcome: Outcome, *, stepped: bool = True
 ) -> Response:
     is_new = outcome is Outcome.ACCEPTED
     r, _, i = row(context.service.fleet, context.views, observation.component)
     held = context.service.fleet.held.get(observation.component)
     waits = held is not None and identity(held) == identity(observation)
-    is_last = is_new and believed and not waits and int(r.t_inspected_ns[i]) == observation.t_ns
+    is_last = stepped and not waits and int(r.t_inspected_ns[i]) == observation.t_ns
     page = {
         "component": observation.component,
         "outcome": "accepted" if is_new else "duplicate",
         "time": time_or_none(observation.t_ns),
         "id": identity(observation),
         "held": waits,
-        "believed": believed,
+        "believed": is_last,
         "crack_length": observation.crack_length,
-        "innovation": float(r.innovation[i]) if is_last else None,
+        "innovation": float(r.innovation[i]) if is_new and is_last else None,
     }
-    return json_answer(page, 200 if not is_new else 201 if believed else 202)
+    return json_answer(page, 200 if not is_new else 201 if stepped else 202)

@@ -10,12 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twin.api.auth import Token, Tokens
 from twin.api.neighbours import Neighbours
-from twin.api.problems import ProblemError, problem
+from twin.api.problems import KINDS, ProblemError, problem
 from twin.api.shares import Shares
 from twin.api.visit import Visit, client_of, visiting
 
 OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})  # they hold no data
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+OVERLOADED = KINDS["overloaded"][0]
 PIECE = 65_536  # bytes of an answer that are handed over at a time
 BODIES = 1024  # pieces of bodies in memory, of all requests that are not answered yet
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
@@ -39,6 +40,7 @@ class Gate:
         neighbours: Neighbours,
         max_body_bytes: int,
         is_up: Callable[[], bool],
+        on_overloaded: Callable[[], None],
     ) -> None:
         self._app = app
         self._tokens = tokens
@@ -46,6 +48,7 @@ class Gate:
         self._bodies = Shares(BODIES, "pieces of bodies")
         self._max_body_bytes = max_body_bytes
         self._is_up = is_up
+        self._on_overloaded = on_overloaded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -53,8 +56,14 @@ class Gate:
             await self._app(scope, receive, send)
             return
         judged = self._judged(scope)
+
+        async def counted(message: Message) -> None:
+            if message.get("status") == OVERLOADED:
+                self._on_overloaded()
+            await send(message)
+
         with visiting(judged.visit):
-            await self._answer(judged, scope, receive, send)
+            await self._answer(judged, scope, receive, counted)
 
     async def _answer(self, judged: _Judged, scope: Scope, receive: Receive, send: Send) -> None:
         refused = judged.refused

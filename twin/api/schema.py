@@ -447,8 +447,9 @@ class Inspected(Page):
         description="It jumps from the belief, moves nothing, and waits for confirmation."
     )
     believed: bool = Field(
-        description="False: it is durable, and in its turn behind loads that take long to step; "
-        "whether it is held is not known yet. It is not to be sent again."
+        description="It is the last inspection that the belief follows. False where it is held or "
+        "older than the last one, and with 202: it is durable then, and in its turn behind loads "
+        "that take long to step; whether it is held is not known yet. It is not to be sent again."
     )
     crack_length: float = Field(description="Measured length [m].")
     innovation: float | None = Field(

@@ -6,12 +6,10 @@ a backup is one.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,17 @@ from sensors.instant import rfc3339
 from storage.backup import manifest
 from storage.backup.manifest import Item, Manifest
 from storage.backup.store_copy import Copied, copied_store
-from storage.durable import disk, sync_directory
-from storage.errors import CorruptError, StorageError, UnavailableError
+from storage.durable import disk
+from storage.errors import CorruptError, UnavailableError
 from storage.pieces import read_back
 from storage.store import JOURNAL, LAYOUT_FILE, beyond, latest_state
 from storage.swapping import holds_store
+from twin.archive.aside import LOCK, UNFINISHED, made_aside, put_in_place
 from twin.archive.lodging import absent
 from twin.archive.release import FILE, latest
 from twin.archive.remedies import remedied
 from twin.archive.verify import checked
 from twin.errors import SettingsError
-
-UNFINISHED = ".unfinished"  # the suffix of a backup that is being made
-_LOCK = "making"  # in it, locked as long as it is
 
 
 def backed_up(directory: Path, to: Path) -> dict[str, Any]:
@@ -47,14 +43,14 @@ def backed_up(directory: Path, to: Path) -> dict[str, Any]:
         raise CorruptError(f"{directory / JOURNAL} is gone: twin check says what is left")
     _require_place(directory, to)
     reached = latest_state(directory)  # before the copy: the service may go on
-    with _aside(to) as aside, remedied(directory):
+    with made_aside(to) as aside, remedied(directory):
         copied = copied_store(directory, aside)
         if lost := beyond(reached, copied.moment.end):
             raise CorruptError(f"{directory / JOURNAL}: {lost}: twin check says what is left")
         found = _looked_at(aside, to, directory, copied)
         made = _manifest(directory, aside, copied, found["problems"])
         manifest.write(aside, made)
-        _rename(aside, to)
+        put_in_place(aside, to)
     moment = copied.moment
     return {
         "backup": str(to),
@@ -86,52 +82,6 @@ def _require_place(directory: Path, to: Path) -> None:
         raise SettingsError(f"{to} is within {directory}: the next backup would hold this one")
 
 
-@contextmanager
-def _aside(to: Path) -> Iterator[Path]:
-    """A directory beside the place of a backup, which is gone afterwards if it is still there."""
-    aside = to.with_name(to.name + UNFINISHED)
-    _require_own(aside)
-    with disk():
-        aside.mkdir(exist_ok=True)
-        descriptor = os.open(aside / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise SettingsError(f"another backup is just being made at {aside}") from exc
-        with disk():
-            _emptied(aside)  # of one that was cut off
-        try:
-            yield aside
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    finally:
-        os.close(descriptor)
-
-
-def _require_own(aside: Path) -> None:
-    """Raises SettingsError for what no backup has left: it is not to be removed."""
-    if not os.path.lexists(aside):
-        return
-    is_place = aside.is_dir() and not aside.is_symlink()
-    if is_place and ((aside / _LOCK).is_file() or not any(aside.iterdir())):
-        return
-    raise SettingsError(
-        f"{aside} is there, and no backup has left it: a backup is made under that name before it "
-        "gets its own. Move it away, or name another place"
-    )
-
-
-def _emptied(aside: Path) -> None:
-    for path in aside.iterdir():
-        if path.name == _LOCK:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
 def _looked_at(aside: Path, to: Path, directory: Path, copied: Copied) -> dict[str, Any]:
     """What `twin check` says of the copy; of its problems only those that the store has itself.
 
@@ -159,7 +109,7 @@ def _manifest(directory: Path, aside: Path, copied: Copied, damage: list[str]) -
         found = {
             name: Item((aside / name).stat().st_size, read_back(aside / name))
             for name in manifest.files(aside)
-            if name != _LOCK
+            if name != LOCK
         }
     return Manifest(
         release=latest(directory),
@@ -174,16 +124,6 @@ def _manifest(directory: Path, aside: Path, copied: Copied, damage: list[str]) -
         damage=damage,
         files=found,
     )
-
-
-def _rename(aside: Path, to: Path) -> None:
-    with disk():
-        (aside / _LOCK).unlink()
-        sync_directory(aside)
-        if os.path.lexists(to):
-            raise StorageError(f"{to} was made by somebody else meanwhile")
-        aside.rename(to)
-        sync_directory(to.absolute().parent)
 
 
 def _notes(directory: Path, to: Path) -> Iterator[str]:

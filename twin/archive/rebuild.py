@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from storage.journal.catalogue import Checkpoint
 from storage.journal.entry import Entry
 from storage.store import Store
 from storage.swapping import beside, holds_store, settled, swap_in
+from twin.archive.aside import made_aside, put_in_place
 from twin.archive.checkpoint import clock_in, metadata, tensors
 from twin.archive.lodging import absent
 from twin.archive.refolding import Refold
@@ -43,9 +44,12 @@ def rebuild(
     settled(place)
     if not holds_store(directory):
         raise SettingsError(absent(directory))
-    target = out or beside(place)
-    _require_empty(target, place, in_place=out is None)
-    with remedied(directory), Store(directory) as store:
+    _require_empty(out or beside(place), place, in_place=out is None)
+    with (
+        _made(out, place) as target,
+        remedied(directory),
+        Store(directory) as store,
+    ):
         if store.journal.start:
             raise TwinError(
                 f"retention, or a salvage, has dropped the journal before offset "
@@ -68,14 +72,26 @@ def rebuild(
             "record_every_s": clock.record_every_ns / 1e9,
             "lateness_s": clock.lateness_ns / 1e9,
             "both_by": by,
-            "store": str(target),
+            "store": str(out),
         }
-        if out is None:
+        if out is not None:
+            put_in_place(target, out)
+        else:
             kept = place.with_name(f"{place.name}.before-{time.time_ns()}")
             store.journal.close()  # by its name here, which will soon be that of the new one
             swap_in(target, place, kept)  # nobody else can have written here: it is still locked
             report |= {"store": str(directory), "before": str(kept)}
     return report
+
+
+@contextmanager
+def _made(out: Path | None, place: Path) -> Iterator[Path]:
+    """Where the new store is made."""
+    if out is None:
+        yield beside(place)  # where a start looks for one that was about to take the place
+        return
+    with made_aside(out) as aside:
+        yield aside
 
 
 def _clock(settings: Settings, store: Store, *, is_told: bool) -> tuple[Clock, str]:

@@ -12,7 +12,6 @@ import shutil
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from storage.journal.salvaging import Salvaged
 from storage.journal.seal import SUFFIX, SealFile
 from storage.store import JOURNAL, Store, alone
 from storage.trajectories.trajectories import copies_of
+from twin.archive.aside import made_aside, put_in_place
 from twin.archive.checkpoint import carried, clock_in, metadata, tensors
 from twin.archive.mending import unlisted
 from twin.belief.cohort import KIND
@@ -82,21 +82,13 @@ def salvaged(directory: Path, out: Path | None) -> dict[str, Any]:
                     f"nothing of {directory / JOURNAL} can be read, not by its rows either, and no "
                     f"checkpoint is whole: only a copy of {directory} has it"
                 )
-            with _made(target) as new:
-                return _filled(new, source, plan, directory)
+            with made_aside(target) as aside, disk():
+                with Store(aside) as new:
+                    report = _filled(new, source, plan, directory)
+                put_in_place(aside, target)
+                return report | {"store": str(target)}
         finally:
             source.close()
-
-
-@contextmanager
-def _made(target: Path) -> Iterator[Store]:
-    """A new store, of which nothing is left where it is not finished."""
-    try:
-        with Store(target) as new, disk():
-            yield new
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
 
 
 def _planned(source: Salvaged, directory: Path) -> _Plan:
@@ -132,7 +124,6 @@ def _filled(new: Store, source: Salvaged, plan: _Plan, directory: Path) -> dict[
     if losses:
         new.journal.catalogue.put_losses(losses)
     return {
-        "store": str(new.directory),
         "from": str(directory),
         "lines": lines,
         "lines_lost": sum(stop - first for first, stop in plan.gaps),

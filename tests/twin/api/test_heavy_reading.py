@@ -155,6 +155,8 @@ async def test_a_reader_with_many_questions_does_not_keep_another_from_his(home:
         await asyncio.sleep(0)
         answer = await other.get(f"/api/v1/{HISTORY}")
         refused = [(await task).status_code for task in many].count(429)
+        metrics = (await other.get("/metrics")).text
+    assert f'twin_http_refused_total{{reason="overloaded"}} {float(refused)}' in metrics
     assert answer.status_code == 200
     assert refused >= 20, "one client had more than half of all places"
 

@@ -33,7 +33,8 @@ from tests.storage.conftest import entry, files_bounded, flip, kept, letter
 from tests.twin.belief.test_fold import assert_same
 from tests.twin.fleets import CLOCK, T0, component, spectrum
 from twin.archive import restore as restoring
-from twin.archive.backup import UNFINISHED, backed_up, told
+from twin.archive.aside import UNFINISHED
+from twin.archive.backup import backed_up, told
 from twin.archive.checkpoint import metadata, tensors
 from twin.archive.lodging import mark
 from twin.archive.recovery import recovered
@@ -512,7 +513,7 @@ def test_a_backup_that_is_killed_is_none_and_the_next_one_is(
     while not (aside / JOURNAL).exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    with pytest.raises(SettingsError, match="another backup is just being made"):
+    with pytest.raises(SettingsError, match="another command is just making"):
         backed_up(data, place)
     time.sleep(delay_s)
     process.send_signal(signal.SIGKILL)
@@ -681,15 +682,15 @@ def test_what_no_backup_has_left_is_never_removed(tmp_path: Path, hall: Hall) ->
     shutil.copytree(tmp_path / "data", store)
     for make in (lambda: store.rename(aside), lambda: aside.symlink_to(tmp_path / "data")):
         make()
-        with pytest.raises(SettingsError, match="no backup has left it"):
+        with pytest.raises(SettingsError, match="no command of the twin has left it"):
             backed_up(aside, place)
-        with pytest.raises(SettingsError, match="no backup has left it"):
+        with pytest.raises(SettingsError, match="no command of the twin has left it"):
             backed_up(tmp_path / "data", place)
         assert (aside / JOURNAL).is_file()
         shutil.rmtree(aside) if not aside.is_symlink() else aside.unlink()
     aside.mkdir()
     (aside / "mine.txt").write_text("mine")
-    with pytest.raises(SettingsError, match="no backup has left it"):
+    with pytest.raises(SettingsError, match="no command of the twin has left it"):
         backed_up(tmp_path / "data", place)
     assert (aside / "mine.txt").read_text() == "mine"
 

@@ -82,5 +82,6 @@ async def test_who_reports_an_old_inspection_is_told_no_innovation(tmp_path: Pat
     assert [page["outcome"] for page in answers] == ["accepted", "accepted"]
     assert answers[0]["innovation"] is not None
     assert answers[1]["innovation"] is None
+    assert [page["believed"] for page in answers] == [True, False]
     assert believed["inspection"]["crack_length"] == pytest.approx(0.003)
     assert believed["crack_length"] == pytest.approx(0.003)
