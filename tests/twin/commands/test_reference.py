@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,25 @@ def _names(parameter: inspect.Parameter) -> set[str]:
     name = "--" + parameter.name.replace("_", "-")
     told = re.findall(r"--[a-z-]+", str(getattr(parameter.annotation, "__metadata__", "")))
     return {name, *told, *re.findall(r"--[a-z-]+", str(parameter.annotation))}
+
+
+PAGES = ["README.md", "deploy/README.md", "CHANGELOG.md", *sorted(
+    str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")
+)]  # fmt: skip  # a list
+
+
+def modules(text: str) -> set[str]:
+    """What is run by `python -m`, of our own."""
+    own = r"python -m ((?:twin|models|sensors|storage|tests)(?:\.\w+)*)"
+    return set(re.findall(own, text))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_and_module_that_a_page_names_is_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    rooms = r"(?<![\w/.-])((?:twin|models|sensors|storage|tests|deploy|docs)/[\w./-]*\w)"
+    named = {path for path in re.findall(rooms, text) if "." in path.rpartition("/")[2]}
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    assert [name for name in sorted(modules(text)) if find_spec(name) is None] == []
+    links = re.findall(r"\]\(([\w.-]+\.(?:md|png))\)", text)
+    assert [link for link in links if not (ROOT / page).with_name(link).exists()] == []
