@@ -222,7 +222,7 @@ def test_noise_grows_the_same_wherever_it_is_cut(retardation: Retardation) -> No
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_a_change_to_any_source_of_what_is_compiled_is_noticed(name: str) -> None:
-    tree = ast.parse(Path(models.__file__).with_name(f"{name}.py").read_text())
+    tree = ast.parse((Path(models.__file__).parent / f"{name}.py").read_text())
     found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     needed = set[str]()
     for node in found:
