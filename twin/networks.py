@@ -16,11 +16,10 @@ from models.crack_frames.stepper import PictureStepper, stepper_of
 from models.crack_path.intensities import Judged
 from models.crack_path.plate import Solver
 from models.crack_path.polyline import Intensities
-from models.intensity.operator import CrackOperator, operator_of
+from models.intensity.operator import NAME, CrackOperator, operator_of
 from storage.artifacts.weights import Card, Leaves, load
 
 DEFAULTS = Path(models.__file__).with_name("default_weights")
-OPERATOR = "crack-k"
 
 
 class Identified(NamedTuple):
@@ -64,7 +63,7 @@ def _identified(path: Path) -> Identified:
 @cache
 def operator() -> CrackOperator:
     """The stress-intensity operator; shared, only to be read."""
-    return operator_of(default(OPERATOR)[0])
+    return operator_of(default(NAME)[0])
 
 
 @cache
@@ -76,7 +75,7 @@ def solver() -> Solver:
 @cache
 def intensities() -> Intensities:
     """The operator over XFEM; XFEM alone where there are no weights of it."""
-    if not (DEFAULTS / f"{OPERATOR}.safetensors").is_file():
+    if not (DEFAULTS / f"{NAME}.safetensors").is_file():
         return solver()
     return Judged(operator(), solver())
 

@@ -99,7 +99,7 @@ class WrittenLibrary(ReadLibrary):
 
         They lie within one block. Values that are smaller than their column are filled up.
         """
-        start = self.committed
+        start, group = self.committed, zarr.open_group(self.path, mode="r+")
         for name, column in columns.items():
             whole = np.full((len(rows), *column.shape), column.fill, dtype=column.dtype)
             for k, row in enumerate(rows):
@@ -107,7 +107,7 @@ class WrittenLibrary(ReadLibrary):
                 window: tuple[int | slice, ...] = (k, *map(slice, value.shape))
                 whole[window] = value
             with disk():
-                array = self._writable[name]
+                array = group[name]
                 assert isinstance(array, zarr.Array)
                 array[start : start + len(rows)] = whole
                 _synced(self.path / name / "c" / str(start // BLOCK))
@@ -120,10 +120,6 @@ class WrittenLibrary(ReadLibrary):
             document = json.loads((self.path / DOCUMENT).read_bytes())
             document["attributes"] |= attributes
             write_whole(self.path / DOCUMENT, json.dumps(document, indent=2).encode())
-
-    @property
-    def _writable(self) -> zarr.Group:
-        return zarr.open_group(self.path, mode="r+")
 
 
 def create(

@@ -22,7 +22,7 @@ LOCK = "making"  # in it, locked as long as it is
 
 @contextmanager
 def made_aside(to: Path) -> Iterator[Path]:
-    """An empty directory beside `to`, which is gone afterwards unless `put_in_place` had it.
+    """An empty directory beside `to`, which is gone afterwards unless `take_place` had it.
 
     Raises SettingsError where somebody else makes it, or something else has its name.
     """
@@ -46,7 +46,7 @@ def made_aside(to: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def put_in_place(aside: Path, to: Path) -> None:
+def take_place(aside: Path, to: Path) -> None:
     """Let what is whole have its name; raises StorageError where something has it by now."""
     with disk():
         (aside / LOCK).unlink()

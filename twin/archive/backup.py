@@ -22,7 +22,7 @@ from storage.errors import CorruptError, UnavailableError
 from storage.pieces import read_back
 from storage.store import JOURNAL, LAYOUT_FILE, beyond, latest_state
 from storage.swapping import holds_store
-from twin.archive.aside import LOCK, UNFINISHED, made_aside, put_in_place
+from twin.archive.aside import LOCK, UNFINISHED, made_aside, take_place
 from twin.archive.lodging import absent
 from twin.archive.release import FILE, latest
 from twin.archive.remedies import remedied
@@ -50,7 +50,7 @@ def backed_up(directory: Path, to: Path) -> dict[str, Any]:
         found = _looked_at(aside, to, directory, copied)
         made = _manifest(directory, aside, copied, found["problems"])
         manifest.write(aside, made)
-        put_in_place(aside, to)
+        take_place(aside, to)
     moment = copied.moment
     return {
         "backup": str(to),

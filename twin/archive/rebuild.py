@@ -17,7 +17,7 @@ from storage.journal.catalogue import Checkpoint
 from storage.journal.entry import Entry
 from storage.store import Store
 from storage.swapping import beside, holds_store, settled, swap_in
-from twin.archive.aside import made_aside, put_in_place
+from twin.archive.aside import made_aside, take_place
 from twin.archive.checkpoint import clock_in, metadata, tensors
 from twin.archive.lodging import absent
 from twin.archive.refolding import Refold
@@ -75,7 +75,7 @@ def rebuild(
             "store": str(out),
         }
         if out is not None:
-            put_in_place(target, out)
+            take_place(target, out)
         else:
             kept = place.with_name(f"{place.name}.before-{time.time_ns()}")
             store.journal.close()  # by its name here, which will soon be that of the new one

@@ -27,7 +27,7 @@ from storage.journal.salvaging import Salvaged
 from storage.journal.seal import SUFFIX, SealFile
 from storage.store import JOURNAL, Store, alone
 from storage.trajectories.trajectories import copies_of
-from twin.archive.aside import made_aside, put_in_place
+from twin.archive.aside import made_aside, take_place
 from twin.archive.checkpoint import carried, clock_in, metadata, tensors
 from twin.archive.mending import unlisted
 from twin.belief.cohort import KIND
@@ -85,7 +85,7 @@ def salvaged(directory: Path, out: Path | None) -> dict[str, Any]:
             with made_aside(target) as aside, disk():
                 with Store(aside) as new:
                     report = _filled(new, source, plan, directory)
-                put_in_place(aside, target)
+                take_place(aside, target)
                 return report | {"store": str(target)}
         finally:
             source.close()

@@ -14,7 +14,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -165,6 +165,17 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401  whatever 
     return asyncio.run(coroutine)
 
 
+def _say_all(
+    report: dict[str, Any], told: Callable[[dict[str, Any]], Iterator[str]], *, json_output: bool
+) -> None:
+    """Print a report, for a person or for a script."""
+    if json_output:
+        _print(report)
+        return
+    for line in told(report):
+        typer.echo(line)
+
+
 def _print(answer: object) -> None:
     sys.stdout.write(json.dumps(answer, indent=2, default=str) + "\n")
 
@@ -305,11 +316,7 @@ def check(
     from twin.archive.verify import checked, told
 
     report = checked(_directory(config, data_dir))
-    if json_output:
-        _print(report)
-    else:
-        for line in told(report):
-            typer.echo(line)
+    _say_all(report, told, json_output=json_output)
     if report["problems"]:
         raise typer.Exit(WRONG)
 
@@ -369,11 +376,7 @@ def salvage(
     prepare()
     with _tidy():
         report = salvaged(_directory(config, data_dir), out)
-    if json_output:
-        _print(report)
-    else:
-        for line in told(report):
-            typer.echo(line)
+    _say_all(report, told, json_output=json_output)
 
 
 @app.command()
@@ -389,11 +392,7 @@ def backup(
     os.nice(NICE)  # what comes in goes first
     with _tidy():
         report = backed_up(_directory(config, data_dir), to)
-    if json_output:
-        _print(report)
-    else:
-        for line in told(report):
-            typer.echo(line)
+    _say_all(report, told, json_output=json_output)
     if report["problems"]:
         raise typer.Exit(WRONG)
 
@@ -418,11 +417,7 @@ def restore(
         raise SettingsError("say where the store is to be: twin restore BACKUP DATA_DIR")
     with _tidy():
         report = restored(backup, _directory(config, data_dir), lost)
-    if json_output:
-        _print(report)
-    else:
-        for line in told(report):
-            typer.echo(line)
+    _say_all(report, told, json_output=json_output)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import pytest
 
 from storage.store import Store
 from tests.twin.archive.test_rebuild import chosen, fill
-from twin.archive.aside import UNFINISHED, made_aside, put_in_place
+from twin.archive.aside import UNFINISHED, made_aside, take_place
 from twin.archive.rebuild import rebuild
 from twin.archive.salvage import salvaged
 from twin.archive.verify import checked
@@ -67,5 +67,5 @@ def test_what_fails_leaves_nothing_and_an_empty_directory_is_taken(tmp_path: Pat
         with pytest.raises(SettingsError, match="another command is just making"), made_aside(out):
             pass
         (aside / "file").touch()
-        put_in_place(aside, out)
+        take_place(aside, out)
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "file"]
