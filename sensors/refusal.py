@@ -16,7 +16,7 @@ import msgspec
 from sensors.errors import MalformedError
 from sensors.expected import requirement
 from sensors.unreadable import Form as Form
-from sensors.unreadable import why
+from sensors.unreadable import not_text, why
 
 SENTENCE = 200  # longest sentence [character]
 _SHOWN = 48  # longest value in it [character]
@@ -27,6 +27,7 @@ _PLACE = re.compile(r"(.*) - at `(?:key` in `)?\$(.*)`", re.DOTALL).fullmatch
 _steps = re.compile(r"[^.\[\]]+").findall
 _UNKNOWN = "Object contains unknown field `"
 _MISSING = "Object missing required field `"
+_NO_TEXT = "Invalid UTF-8"  # a DecodeError since msgspec 0.23, before it a UnicodeDecodeError
 _FIELDS = (
     *("source", "boot", "seq", "time", "t_ns", "unit", "rate_hz", "tension", "shear", "cycles"),
     *("shear_ratio", "crack_length", "crack_length_sd", "method", "kind", "pixel_size", "data"),
@@ -82,10 +83,8 @@ def refusal(error: Exception, payload: bytes, form: Form) -> MalformedError:
     """The refusal that stands for what msgspec raised on a payload."""
     if isinstance(error, RecursionError):
         return malformed(form, f"payload of {len(payload)} bytes is nested too deeply")
-    if isinstance(error, UnicodeDecodeError):
-        return malformed(
-            form, f"payload of {len(payload)} bytes holds text that is not UTF-8: {error.reason}"
-        )
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith(_NO_TEXT):
+        return malformed(form, not_text(payload, form))
     if not isinstance(error, msgspec.ValidationError):
         _, _, what = str(error).rpartition(" is malformed: ")
         return malformed(form, why(payload, form, what))

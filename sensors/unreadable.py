@@ -36,6 +36,17 @@ def why(payload: bytes, form: Form, text: str) -> str:
     return f"{size} is not JSON: {said} at byte {at}, {_shown(payload, at)}"
 
 
+def not_text(payload: bytes, form: Form) -> str:
+    """What is said of a payload that holds text, but not in UTF-8; JSON is text throughout."""
+    said = f"payload of {len(payload)} bytes holds text that is not UTF-8"
+    if form == "json":
+        try:
+            payload.decode()
+        except UnicodeDecodeError as exc:
+            return f"{said}: {exc.reason} at byte {exc.start}"
+    return said
+
+
 def _not_json(payload: bytes, at: int, said: str) -> str | None:
     """What people do that JSON does not know, if it is one of the usual things."""
     if payload.startswith(b"\xef\xbb\xbf"):

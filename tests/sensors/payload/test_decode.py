@@ -17,6 +17,7 @@ from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.payload.decode import REASONS, decode
 from sensors.payload.image import decode_image
 from sensors.refusal import Form
+from sensors.refusal import refusal as why_refused
 from sensors.topics import Topics
 
 LOAD = "twin/v1/plant-a/press-1/load"
@@ -450,6 +451,21 @@ def test_what_is_no_messagepack_object_of_ours_is_refused(
 ) -> None:
     got = refusal(lambda: decode(LOAD, body, "application/msgpack"))
     assert (got[0], says in got[1]) == (reason, True), got
+
+
+@pytest.mark.parametrize(
+    ("form", "body"), [("json", b'{"a":"\xff"}'), ("msgpack", b"\x81\xa1a\xa1\xff")]
+)
+def test_whichever_msgspec_reads_it_one_sentence_says_that_text_is_not_utf8(
+    form: Form, body: bytes
+) -> None:
+    """Until 0.22 it raises what Python raises, from 0.23 an error of its own."""
+    of_python = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    of_its_own = msgspec.DecodeError("Invalid UTF-8 encoded string")
+    old, new = (why_refused(error, body, form) for error in (of_python, of_its_own))
+    assert str(old) == str(new)
+    assert old.reason == new.reason == form
+    assert "holds text that is not UTF-8" in str(old)
 
 
 def test_a_refusal_repeats_no_secrets_at_length() -> None:
