@@ -220,7 +220,7 @@ class Service:
             task.cancel()
         await asyncio.gather(committing, *stepping, return_exceptions=True)
         if is_sound:
-            await self.keeper.close(self._kept(), self.clock, self._journal_thread)
+            await self.keeper.close(self.stepping.settled, self.clock, self._journal_thread)
         self.events.close()
         await asyncio.to_thread(self.images.close)
         for thread in (self._foresight, self._trials):
@@ -398,10 +398,6 @@ class Service:
         latest_ns = self.fleet.watermark_ns + self.clock.lateness_ns
         self.metrics.folded(go.seconds, time.time_ns(), latest_ns)
 
-    def _kept(self) -> Fleet | None:
-        """What a checkpoint may hold: none while anybody lags behind the others."""
-        return None if self.stepping.laggards else self.fleet
-
     @asynccontextmanager
     async def swapping(self) -> AsyncIterator[None]:
         """Readers of the trajectory that meet this ask again."""
@@ -447,7 +443,7 @@ class Service:
         looked = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
-            await self.keeper.keep(self._kept(), self.clock, self._journal_thread)
+            await self.keeper.keep(self.stepping.settled, self.clock, self._journal_thread)
             self._telling.sum_up(time.monotonic())
             if time.monotonic() - looked >= LOOK_S:
                 looked = time.monotonic()

@@ -19,7 +19,7 @@ from sensors.payload.encode import Message
 from tests.end_to_end.harness import Answer
 
 TIMEOUT_S = 20.0  # for an answer
-PATIENCE_S = 900.0  # for a service to be back: kills while it starts may follow each other
+PATIENCE_S = 240.0  # for a service to be back: kills while it starts may follow each other
 PAUSE_S = 0.2
 LATER = (429, 503)  # "ask again"
 

@@ -14,7 +14,7 @@ from tests.end_to_end.harness import Twin
 
 LIFE_S = 1.5  # the longest between readiness and a kill anywhere
 PHASE_S = 0.1  # the longest between the first sign of a write and the kill
-WAIT_S = 400.0  # for a life to leave something behind, on a machine that others use too
+WAIT_S = 120.0  # for a life to leave something behind, on a machine that others use too
 PATIENCE_S = 10.0  # the longest wait for such a sign
 LINES = 60  # that a life at least adds to the journal
 FSYNC_S = 0.004  # so much longer every fsync takes, so that a kill finds something under way

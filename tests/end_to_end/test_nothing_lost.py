@@ -44,7 +44,6 @@ def grown(twin: Twin, lines: int) -> None:
     twin.until(lambda: twin.journal_end() >= wanted, f"keeps {lines} more lines")
 
 
-@pytest.mark.timeout(1800)  # no checkpoint is written while a plate lags, on a slow machine long
 def test_a_killed_twin_forgets_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
     summary = killed(tmp_path, kills=5, seed=0)
     found = summary.findings

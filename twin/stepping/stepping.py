@@ -2,8 +2,9 @@
 
 What comes is folded in the order of the journal, in goes of bounded work. Components whose lines
 take long are stepped by themselves, in turns, in a thread of their own (`laggards`): the others
-overtake them. Once a laggard has nothing left it goes on with the others, and as long as there is
-one no checkpoint is written: what is believed is the state at no single line of the journal.
+overtake them. Once a laggard has nothing left it goes on with the others. As long as there is one,
+what is believed is the state at no single line of the journal: what a checkpoint may hold is put
+together from what each is believed to be as it passes the same line (`level`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from twin.ingest.queue import BYTES, LineQueue
 from twin.pace import Pace
 from twin.publish.changes import Told
 from twin.stepping.laggards import Laggard, Rows, alone, chosen, joined, others, part
+from twin.stepping.level import Level
 
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_AT_ONCE = 20_000  # that are looked at together to see whose take long
@@ -74,6 +76,8 @@ class Stepping:
         self._pace = Pace(LINES_AT_ONCE)
         self._advanced = asyncio.Condition()
         self._lagging = asyncio.Event()
+        self._level: Level | None = None  # that is not whole yet
+        self._whole: Fleet | None = None  # the last level that was
         self._is_stopping = False
 
     @property
@@ -86,6 +90,11 @@ class Stepping:
         """How long the oldest of them has waited [s]."""
         behind = (laggard.waited_s for laggard in self.laggards.values())
         return max([self._queue.waited_s, *behind])
+
+    @property
+    def settled(self) -> Fleet | None:
+        """The latest state that is known at one offset for all; None until laggards reach one."""
+        return self._whole if self.laggards else self.fleet
 
     def offset_of(self, name: str) -> int:
         """Up to where in the journal a component knows what happened."""
@@ -121,6 +130,7 @@ class Stepping:
     async def begin(self, fleet: Fleet) -> None:
         """Go on from a fleet; who waited for an offset that it knows is told."""
         self.fleet = fleet
+        self._level = self._whole = None
         await self._tell()
 
     async def stop(self) -> None:
@@ -180,6 +190,7 @@ class Stepping:
             snapshots = [line.what for line in lines if isinstance(line.what, Snapshot)]
             self._on(Stepped(rows, go.result.notes, lines, go.late, snapshots, seconds))
             if self.laggards:
+                self._level = self._level or Level(self.fleet, self.laggards)
                 self._lagging.set()
         await self._tell()
 
@@ -205,12 +216,17 @@ class Stepping:
         async with self.folding:
             self.fleet, news = await self._in(self.thread, self._joined, self.fleet, laggard)
             rows = self._rows.fill(laggard.name, alone.rows)
+            if self._level is not None and self._level.is_met(laggard):
+                await self._in(self.thread, self._level.take, laggard)
             if laggard.is_done:
                 del self.laggards[laggard.name]
-            if not self.laggards:
-                self._lagging.clear()
             seconds = time.perf_counter() - began
             self._on(Stepped(rows, [*alone.notes, *news], (), 0, (), seconds))
+            if self._level is not None and self._level.is_whole:
+                self._whole, self._level = self._level.fleet, None
+            if not self.laggards:
+                self._whole = self._level = None
+                self._lagging.clear()
         await self._tell()
 
     def _joined(self, fleet: Fleet, laggard: Laggard) -> tuple[Fleet, list[Note]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,62 @@ async def test_whoever_is_overtaken_no_bit_changes(
         assert_same_rows(rows_of(goes), whole.rows)
         told = [note for go in goes for note in go.notes]
         assert notes_of(told) == notes_of(whole.notes)
+
+
+def gated(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let laggards do nothing until they are let on."""
+    on = threading.Event()
+
+    def waiting(value: Fleet, segments: Any) -> Any:
+        if threading.current_thread().name.startswith("laggards"):
+            on.wait(30)
+        return walked(value, segments)
+
+    monkeypatch.setattr(stepping, "walked", waiting)
+    return on.set
+
+
+async def levels(value: Stepping, offset: int) -> list[Fleet]:
+    """The states that a checkpoint may hold, until all know the journal up to an offset."""
+    found, done = [value.settled], asyncio.create_task(value.until(offset))
+    while not done.done():
+        await asyncio.sleep(0.001)
+        if value.settled is not found[-1]:
+            found.append(value.settled)
+    return [fleet for fleet in found if fleet is not None]
+
+
+@pytest.mark.parametrize("names", [[SLOW], [SLOW, "plant/press-2"]])
+async def test_what_a_checkpoint_may_hold_while_some_lag_is_the_state_at_one_line_to_the_bit(
+    names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_for(monkeypatch, *names)
+    lines, start = mixed_lines(60, 1), three()
+    let_on = gated(monkeypatch)
+    async with stepped(start, lines, list(range(3, 60, 3))) as (value, goes):
+        let_on()
+        found = await asyncio.wait_for(levels(value, start.offset + len(lines)), 60)
+        for level in found:
+            until = folded(start, lines[: level.offset - start.offset], CLOCK)
+            assert_same_parts(level, until.fleet)
+            assert level.rows == until.fleet.rows <= len(rows_of(goes))
+    offsets = [level.offset for level in found]
+    assert sorted(set(offsets)) == offsets
+    assert start.offset < offsets[0] < offsets[-1] == start.offset + len(lines)
+
+
+async def test_levels_follow_a_plate_that_changes_and_one_that_changes_its_layout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow_for(monkeypatch, test_plates.NAME)
+    lines, start = test_plates.lines(), test_plates.plates()
+    let_on = gated(monkeypatch)
+    async with stepped(start, lines, list(range(1, len(lines)))) as (value, _):
+        let_on()
+        found = await asyncio.wait_for(levels(value, start.offset + len(lines)), 60)
+    assert start.offset < found[0].offset < found[-1].offset
+    for level in found:
+        assert_same_parts(level, folded(start, lines[: level.offset - start.offset], CLOCK).fleet)
 
 
 async def test_a_plate_whose_registration_changes_meanwhile_is_overtaken(
@@ -177,7 +233,7 @@ async def test_lines_of_laggards_alone_make_no_go_of_the_others_smaller(
         assert min(sizes) >= FIRST
 
 
-async def test_no_checkpoint_is_written_while_one_lags_behind_and_a_stop_does_not_wait(
+async def test_no_checkpoint_holds_half_of_a_line_and_a_stop_does_not_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow_for(monkeypatch, SLOW)
@@ -189,7 +245,7 @@ async def test_no_checkpoint_is_written_while_one_lags_behind_and_a_stop_does_no
         waiting = asyncio.create_task(home.load(SLOW))
         await home.load(other, minute=1.0)
         assert await asyncio.to_thread(held.begun.wait, 30)
-        assert home.service._kept() is None
+        assert home.service.stepping.settled is None
         assert (await home.http.get("/readyz")).json()["overtaken"] == {SLOW: 1}
         assert "twin_components_overtaken 1.0" in (await home.http.get("/metrics")).text
         page = await home.json(f"components/{SLOW}/state")
