@@ -19,9 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from models.crack.stepper import CrackStepper
 from models.crack_path.plate import MARGIN
-from models.crack_path.stepper import EdgePlate, PathStepper
+from models.crack_path.stepper import EdgePlate
 from models.fatigue.geometry import GEOMETRIES, POINTS, outside
 from models.fatigue.laws import LAWS
 from models.fatigue.materials import MATERIALS
@@ -30,7 +29,6 @@ from models.fatigue.tables import TableGeometry, TableLaw, table_geometry, table
 from sensors.calibration import Calibration
 from sensors.quality import NULL_CODES, Gauge
 from sensors.refusal import shown
-from twin.networks import intensities
 from twin.units import law_in_si, registration_in_si, sizes_in_si, stresses_in_si, table_in_si
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
@@ -513,58 +511,6 @@ class Registration(BaseModel):
         """What the gauge can mean; equal registrations share it."""
         return _gauge(self.gauge)
 
-    def stepper(self) -> CrackStepper | PathStepper:
-        """The time-stepper that this registration asks for."""
-        if isinstance(self.geometry, PlateParameters):
-            return PathStepper(
-                law=self._law(),
-                plate=self.geometry.plate(self.crack_length),
-                a_limit=self.crack_limit,
-                gate=self.gate,
-                replace=self.inspection == "replace",
-                K_c=self._toughness(),
-                find=intensities(),
-            )
-        return CrackStepper(
-            law=self._law(),
-            geometry=self.geometry.built(GEOMETRIES),
-            retardation=(self.retardation or _NO_RETARDATION).built(RETARDATIONS),
-            a_0=min(self.crack_length, 0.999999 * self.longest),  # see `_ever_longest`
-            a_limit=self.crack_limit,
-            gate=self.gate,
-            replace=self.inspection == "replace",
-            K_c=self._toughness(),
-            yield_stress=self._yield_stress(),
-        )
-
-    def _toughness(self) -> float:
-        """What is registered, else the material's, else none: ∞ [Pa √m]."""
-        if self.toughness == "off" or (self.toughness is None and self.material is None):
-            return math.inf
-        return self.toughness or MATERIALS[cast(str, self.material)].K_c
-
-    def _yield_stress(self) -> float:
-        """What is registered, else what the material's source gives, else none: ∞ [Pa].
-
-        A value that the table merely assumes breaks no part.
-        """
-        if self.yield_stress == "off":
-            return math.inf
-        if self.yield_stress is not None:
-            return self.yield_stress
-        if self.retardation is not None and self.retardation.kind != "none":
-            return float(self.retardation.yield_stress)
-        material = MATERIALS.get(self.material or "")
-        if material is None or "yield_stress" in material.assumed:
-            return math.inf
-        return material.yield_stress
-
-    def _law(self) -> Any:  # noqa: ANN401  a law of any kind
-        if self.law is not None:
-            return self.law.built(LAWS)
-        material = MATERIALS[cast(str, self.material)]
-        return LAWS[material.law](**material.constants)
-
 
 @lru_cache(maxsize=4096)
 def _gauge(g: GaugeParameters) -> Gauge:
@@ -581,9 +527,6 @@ def _gauge(g: GaugeParameters) -> Gauge:
         stuck_samples=number(g.stuck_samples),
         stuck_s=g.stuck_s,
     )
-
-
-_NO_RETARDATION = Parameters(kind="none")
 
 
 class Component(BaseModel):

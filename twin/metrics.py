@@ -22,12 +22,12 @@ from sensors.quality import REASONS as FINDINGS
 from storage.journal.entry import DeadLetter
 from storage.journal.journal import Appended
 from storage.journal.sequences import Outcome
-from twin.belief.cohort import KIND
 from twin.belief.filed import HOW
 from twin.belief.fold import Line
 from twin.belief.surprise import Fate
 from twin.broker_session import WHYS
 from twin.component import Component
+from twin.kinds.record import GROUP
 
 _KINDS = {
     Series: "load",
@@ -260,7 +260,7 @@ class Metrics:
             self.dead_letters.labels(reason)
         for outcome in get_args(get_type_hints(Readout)["outcome"]):
             self.images_read.labels(outcome)
-        self.step_seconds.labels(KIND)
+        self.step_seconds.labels(GROUP)
         for reason in TURNED_AWAY:
             self.http_refused.labels(reason)
 
@@ -296,7 +296,7 @@ class Metrics:
 
     def folded(self, seconds: float, now_ns: int, latest_ns: int) -> None:
         """Note what one fold took, and how far behind the wall clock its last evidence is."""
-        self.step_seconds.labels(KIND).observe(seconds)
+        self.step_seconds.labels(GROUP).observe(seconds)
         self.ingest_lag.set((now_ns - latest_ns) / 1e9)
 
     def doubted(self, reason: str, set_aside: int) -> None:

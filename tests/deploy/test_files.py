@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from twin.belief.fleet_file import fleet_file
+from twin.kinds.catalogue import stepper_of
 from twin.settings import Settings, settings
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def test_the_example_fleet_is_accepted_and_varied() -> None:
     assert len(kinds) == len(set(kinds)) == 3
     assert {registration.inspection for registration in fleet.values()} == {"replace", "record"}
     for registration in fleet.values():
-        registration.stepper()  # it can be built
+        stepper_of(registration)  # it can be built
 
 
 def test_the_example_fleet_shows_every_key_of_a_plain_registration() -> None:

@@ -17,10 +17,9 @@ from tests.end_to_end.stream import Stream
 from tests.end_to_end.traffic import Traffic, fleet
 from tests.end_to_end.verdict import _is_same, _same_state
 from twin.archive.rebuild import rebuild
-from twin.archive.recorder import FIELDS
 from twin.archive.recovery import recovered
-from twin.belief.cohort import KIND
 from twin.belief.fleet import Fleet, clock_of
+from twin.kinds.record import FIELDS, GROUP
 
 FLEET = fleet(6)
 NAMES = [table["name"] for table in FLEET]
@@ -55,7 +54,7 @@ def stored(directory: Path, twin: Twin) -> tuple[Fleet, list[np.ndarray], Sequen
         found = recovered(store, clock_of(twin.settings))
         found.recorder.flush()
         names = [field.name for field in FIELDS]
-        rows = [store.trajectories.read(KIND, name, names, limit=10**9) for name in NAMES]
+        rows = [store.trajectories.read(GROUP, name, names, limit=10**9) for name in NAMES]
         faults = [*found.damage, *store.verify()]
         return found.fleet, [column for row in rows for column in row.values()], faults
 

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from storage.store import Store
 from tests.brokers import Broker
 from tests.end_to_end.harness import Twin, subscribed

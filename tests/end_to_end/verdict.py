@@ -16,13 +16,12 @@ from storage.journal.entry import Entry
 from storage.store import Store
 from tests.end_to_end.traffic import Key, Traffic, key
 from twin.archive.checkpoint import metadata, tensors
-from twin.archive.recorder import FIELDS
 from twin.archive.recovery import Recovered, recovered
-from twin.belief.cohort import KIND
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import Folded, folded
 from twin.belief.lines import OBSERVATION, lines
 from twin.belief.record import Row
+from twin.kinds.record import FIELDS, GROUP
 
 SHOWN = 5  # offending keys that a sentence names
 
@@ -60,7 +59,7 @@ def found(directory: Path, clock: Clock, kept: Kept) -> Findings:
             *_same_rows(store, restarted, whole),
             *store.verify(),
         ]
-        committed = store.trajectories.committed(KIND)
+        committed = store.trajectories.committed(GROUP)
     observations = sum(entry.kind == OBSERVATION for entry in entries)
     return Findings(
         faults=faults,
@@ -118,8 +117,8 @@ def _same_state(found: Fleet, expected: Fleet, clock: Clock) -> list[str]:
 
 def _same_rows(store: Store, restarted: Recovered, whole: Folded) -> list[str]:
     """The rows on disk, and those that a restart goes on with, against one fold's."""
-    committed = store.trajectories.committed(KIND)
-    members = store.trajectories.members(KIND)
+    committed = store.trajectories.committed(GROUP)
+    members = store.trajectories.members(GROUP)
     faults = []
     if committed > len(whole.rows):
         faults.append(f"{committed} rows are on disk, one fold gives {len(whole.rows)}")
@@ -127,7 +126,7 @@ def _same_rows(store: Store, restarted: Recovered, whole: Folded) -> list[str]:
         faults.append(f"a restart knows {restarted.recorder.rows} rows, not {len(whole.rows)}")
     on_disk = whole.rows[:committed]
     for i, name in enumerate(members):
-        found = store.trajectories.read(KIND, name, [f.name for f in FIELDS], limit=10**9)
+        found = store.trajectories.read(GROUP, name, [f.name for f in FIELDS], limit=10**9)
         if found["time"].tolist() != [row.t_ns for row in on_disk]:
             faults.append(f"the times of {name} on disk are not those of one fold")
         faults += [

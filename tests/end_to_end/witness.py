@@ -18,11 +18,11 @@ import numpy as np
 
 from storage.journal.entry import Entry
 from tests.end_to_end.clients import AwayError, Door
-from twin.archive.recorder import FIELDS as RECORDED
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import folded
 from twin.belief.lines import lines
 from twin.belief.record import Row
+from twin.kinds.record import FIELDS as RECORDED
 
 STATES = 6  # the last ones of each life that are held against the fold
 FIELDS = ("crack_length", "crack_length_sd", "growth_rate", "open_growth", "cycles")

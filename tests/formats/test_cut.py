@@ -21,10 +21,10 @@ from tests.twin.fleets import CLOCK, T0, component, inspection, spectrum
 from twin.archive.checkpoint import metadata, tensors
 from twin.archive.recorder import Recorder
 from twin.archive.recovery import recovered
-from twin.belief.cohort import KIND
 from twin.belief.fleet import EMPTY, Fleet
 from twin.belief.fold import Line, folded
 from twin.belief.lines import observed, registration
+from twin.kinds.record import GROUP
 
 HERE = Path(__file__).parent
 NAME = "plant/press-1"
@@ -56,18 +56,18 @@ def write(directory: Path) -> None:
 def _kept(store: Store, fleet: Fleet) -> None:
     name = f"{fleet.offset:020d}"
     file = store.checkpoints.write(name, tensors(fleet), metadata(fleet, CLOCK))
-    rows = {KIND: fleet.rows}
+    rows = {GROUP: fleet.rows}
     store.journal.catalogue.put_checkpoint(
         Checkpoint(name, fleet.offset, rows, file.sha256, file.size, T0, durable=True)
     )
-    store.journal.catalogue.put_array(KIND, fleet.rows)
+    store.journal.catalogue.put_array(GROUP, fleet.rows)
 
 
 def believed(directory: Path) -> tuple[int, float, float]:
     with Store(directory) as store:
         found = recovered(store, CLOCK)
         assert store.journal.start == CUT
-        assert store.trajectories.committed(KIND) == 4
+        assert store.trajectories.committed(GROUP) == 4
     place = found.fleet.places[NAME]
     state = found.fleet.cohorts[place.cohort].state
     return found.fleet.offset, float(state.length[0].mean()), float(state.cycles[0])

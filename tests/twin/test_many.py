@@ -17,13 +17,13 @@ from models.crack.stepper import CrackStepper
 from models.tree import joined, leaves
 from tests.twin.belief.test_preflight import REGISTRATIONS
 from tests.twin.fleets import PARIS, component
-from twin.belief.cohort import beginnings, layout
 from twin.belief.credible import NotMeantError, credible
 from twin.belief.fleet import EMPTY, registered
 from twin.belief.fleet_file import tried
 from twin.belief.preflight import doubtful, trial
 from twin.component import Component, Registration
 from twin.errors import SettingsError
+from twin.kinds.catalogue import kind_of
 
 WALKER = {"kind": "walker", "C": 9.7e-30, "m": 3.0, "gamma": 0.5}
 SHRINKING = {"kind": "paris", "C": -9.7e-30, "m": 3.0}
@@ -73,11 +73,12 @@ def test_a_part_that_breaks_the_trial_of_all_is_found_by_halves(steps: list[int]
 
 def test_rows_that_are_made_together_are_those_that_are_made_alone() -> None:
     for parts in (some(40)[i::2] for i in (0, 1)):
-        steppers = [part.registration.stepper() for part in parts]
-        assert len({layout(stepper) for stepper in steppers}) == 1
+        kind = kind_of(parts[0].registration)
+        steppers = [kind.stepper(part.registration) for part in parts]
+        assert len({kind.key(stepper) for stepper in steppers}) == 1
         alone = joined([stepper.init(1) for stepper in steppers])
         for (name, one), (_, other) in zip(
-            leaves(beginnings(steppers)), leaves(alone), strict=True
+            leaves(kind.beginnings(steppers)), leaves(alone), strict=True
         ):
             assert one.dtype == other.dtype, name
             assert one.shape == other.shape, name

@@ -38,6 +38,7 @@ from twin.belief.lines import COMPONENT, OBSERVATION, observed
 from twin.belief.record import Row
 from twin.component import Registration
 from twin.errors import SettingsError, TwinError
+from twin.kinds.crack import Crack
 from twin.serving import mqtt_settings
 
 KEY: dict[str, Any] = {"component": PRESS, "source": "daq", "boot": 1}
@@ -262,14 +263,14 @@ def test_a_registration_that_no_stepper_can_be_made_of_costs_itself_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bad, good = component("plant/bad"), component("plant/good")
-    stepper = Registration.stepper
+    stepper = Crack.stepper
 
-    def broken(self: Registration) -> Any:
-        if self is bad.registration:
+    def broken(self: Crack, registration: Registration) -> Any:
+        if registration is bad.registration:
             raise ValueError("no such law")
-        return stepper(self)
+        return stepper(self, registration)
 
-    monkeypatch.setattr(Registration, "stepper", broken)
+    monkeypatch.setattr(Crack, "stepper", broken)
     result = folded(EMPTY, [Line(c.name, c) for c in (bad, good)], CLOCK)
     assert set(result.fleet.places) == {"plant/good"}
     assert [(n.kind, n.component) for n in result.notes] == [

@@ -6,8 +6,6 @@ from typing import Annotated
 
 from fastapi import FastAPI, Header, Response
 
-from models.crack_path.front import nodes
-from models.crack_path.stepper import PathState
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import documented
 from twin.api.responses import JSON, chosen, json_answer, time_or_none
@@ -63,7 +61,7 @@ def _subject(context: Context, component: Component) -> Subject:
         crack_length_sd=float(r.crack_length_sd[i]),
         crack_limit=component.registration.crack_limit,
         fractured=bool(r.fractured[i]),
-        path=nodes(cohort.state.front, i) if isinstance(cohort.state, PathState) else None,
+        path=cohort.kind.path(cohort.state, i),
     )
 
 

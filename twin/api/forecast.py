@@ -20,8 +20,9 @@ from twin.api.schema import Forecast, Horizon, Points, WhatIf
 from twin.belief.cohort import Cohort
 from twin.belief.outside import outside_ahead
 from twin.component import Component
-from twin.forecast.forecast import Answer, Question, forecast
+from twin.forecast.forecast import Answer, forecast
 from twin.forecast.forecast import what_if as what_if_blocks
+from twin.kinds.ahead import Question
 from twin.service import Service
 
 LONGEST_S = 20.0  # of one forecast, which others wait for

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from storage.errors import MissingError
 from storage.trajectories.trajectories import Trajectories
-from twin.archive.recorder import FIELDS, tail_history
-from twin.belief.cohort import KIND
+from twin.archive.recorder import tail_history
 from twin.belief.record import Row
+from twin.kinds.record import FIELDS, GROUP
 
 UNITS = {field.name: field.units for field in FIELDS}
 _DTYPES = {"time": "int64", **{field.name: field.dtype for field in FIELDS}}
@@ -83,7 +83,7 @@ def last_row(trajectories: Trajectories, tail: Sequence[Row], name: str, at_ns: 
 def _times(trajectories: Trajectories, name: str) -> NDArray[np.int64]:
     """The times of all rows on disk; none if the component was registered after the last flush."""
     try:
-        return trajectories.read(KIND, name, (), limit=FOREVER_NS)["time"]
+        return trajectories.read(GROUP, name, (), limit=FOREVER_NS)["time"]
     except MissingError:
         return np.empty(0, np.int64)
 
@@ -104,7 +104,7 @@ def _on_disk(
     if not len(times):
         return {field: np.empty(0) for field in ("time", *fields)}
     return trajectories.read(
-        KIND,
+        GROUP,
         wanted.component,
         fields,
         int(times[0]),

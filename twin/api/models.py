@@ -7,17 +7,16 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-from models.crack_path.stepper import EdgePlate, PathStepper
+from models.crack_path.stepper import EdgePlate
 from models.fatigue.geometry import GEOMETRIES, Bound, Formula
 from models.fatigue.laws import LAWS, TabulatedLaw
 from models.fatigue.materials import MATERIALS
-from models.fatigue.retardation import RETARDATIONS, NoRetardation
+from models.fatigue.retardation import RETARDATIONS
 from models.fatigue.tables import TableGeometry
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.api.responses import json_answer
 from twin.api.schema_service import Models
-from twin.belief.cohort import AnyStepper
 from twin.belief.fleet import Fleet
 from twin.networks import DEFAULTS, identified
 from twin.service import Service
@@ -55,10 +54,8 @@ def add_models(app: FastAPI, context: Context) -> None:
 
 def _asked(service: Service) -> set[str]:
     """The networks that this service asks, as it is set and with the parts that it has."""
-    steppers = [cohort.stepper for cohort in service.fleet.cohorts.values()]
-    plates = any(isinstance(stepper, PathStepper) for stepper in steppers)
+    asked = {name for c in service.fleet.cohorts.values() for name in c.kind.networks}
     images = service.settings.ingest.read_images
-    asked = {"crack-k", "crack-spiking"} if plates else set[str]()
     return asked | {"crack-image"} if images else asked
 
 
@@ -67,21 +64,11 @@ def cohorts(fleet: Fleet) -> list[dict[str, Any]]:
     return [
         {
             "cohort": key,
-            "law": type(cohort.stepper.law).__name__,
-            **_parts(cohort.stepper),
+            **cohort.kind.parts(cohort.stepper),
             "components": sum(1 for name in cohort.members if name),
         }
         for key, cohort in fleet.cohorts.items()
     ]
-
-
-def _parts(stepper: AnyStepper) -> dict[str, str]:
-    if isinstance(stepper, PathStepper):
-        return {"geometry": type(stepper.plate).__name__, "retardation": NoRetardation.__name__}
-    return {
-        "geometry": type(stepper.geometry).__name__,
-        "retardation": type(stepper.retardation).__name__,
-    }
 
 
 def _learned(name: str) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from storage.journal.catalogue import Checkpoint
 from storage.store import Store
 from twin.archive.checkpoint import carried, metadata, tensors
 from twin.archive.recorder import BLOCK, Recorder
-from twin.belief.cohort import KIND
 from twin.belief.fleet import Clock, Fleet
 from twin.belief.record import Row
+from twin.kinds.record import GROUP
 from twin.metrics import Metrics
 from twin.obeying import Obeying
 from twin.settings import StorageTable
@@ -40,8 +40,8 @@ def replacement(store: Store, durable: Sequence[Checkpoint]) -> Fleet | None:
     state = carried(*store.checkpoints.read(oldest.name, oldest.sha256))
     start = state.rows // BLOCK * BLOCK
     if state.rows > start:
-        store.trajectories.block(KIND, start)
-    if state.rows and store.trajectories.committed(KIND) < state.rows:
+        store.trajectories.block(GROUP, start)
+    if state.rows and store.trajectories.committed(GROUP) < state.rows:
         raise MissingError(f"the trajectory has fewer rows than checkpoint {oldest.name}")
     return state
 
@@ -143,7 +143,7 @@ class Keeper:
         loop = asyncio.get_running_loop()
         rows = await loop.run_in_executor(self._thread, self._recorder.flush)
         catalogue = self._store.journal.catalogue
-        await loop.run_in_executor(journal_thread, catalogue.put_array, KIND, rows)
+        await loop.run_in_executor(journal_thread, catalogue.put_array, GROUP, rows)
         self._metrics.flush_time.set(time.time())
 
     async def _checkpoint(self, fleet: Fleet, clock: Clock, journal_thread: Executor) -> None:
@@ -164,7 +164,7 @@ class Keeper:
         file = self._store.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
         self._store.checkpoints.read(name, file.sha256)  # before older ones go for its sake
         now_ns = time.time_ns()
-        rows = {KIND: fleet.rows}
+        rows = {GROUP: fleet.rows}
         return Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
 
     def _recorded(self, entry: Checkpoint) -> None:

@@ -24,10 +24,11 @@ from storage.journal.catalogue import Checkpoint, Order
 from twin.archive.checkpoint import metadata, tensors
 from twin.archive.recorder import Recorder
 from twin.archive.refolding import Refold
-from twin.belief.cohort import KIND, TROUBLE
+from twin.belief.cohort import TROUBLE
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Note
 from twin.errors import TwinError
+from twin.kinds.record import GROUP
 
 if TYPE_CHECKING:
     from twin.service import Service
@@ -198,7 +199,7 @@ class Backfill:
         name = f"{fleet.offset:020d}-{generation}"  # another file than that of the old order
         page = metadata(fleet, self._service.clock)
         file = self._service.store.checkpoints.write(name, tensors(fleet), page)
-        rows, now_ns = {KIND: fleet.rows}, time.time_ns()
+        rows, now_ns = {GROUP: fleet.rows}, time.time_ns()
         return Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
 
     def _rest(self, took_s: float) -> None:

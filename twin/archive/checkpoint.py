@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models import tree
 from sensors.observation import Inspection, encoded, observation
-from twin.belief.cohort import Cohort, Feed, Watched, layout, newcomers
+from twin.belief.cohort import Cohort, Feed, Watched, newcomers
 from twin.belief.fleet import Clock, Fleet, Place
 from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 from twin.collecting import uncollected
@@ -106,7 +106,7 @@ def _fleet(values: dict[str, NDArray[Any]], meta: dict[str, Any], *, is_other: b
         fresh = newcomers(own)
         lacking = dict(tree.leaves(_content(fresh))) if is_other else {}
         found = _cohort(key, tuple(members), fresh, values, lacking)
-        cohorts[layout(fresh.stepper)] = found  # earlier releases wrote names of classes
+        cohorts[fresh.kind.key(fresh.stepper)] = found  # earlier releases wrote names of classes
     return Fleet(
         cohorts=cohorts,
         places={

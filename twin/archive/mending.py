@@ -20,16 +20,16 @@ from storage.quarantine import QUARANTINE, copied_aside
 from storage.store import Store
 from twin.archive.checkpoint import carried, metadata, restored, tensors
 from twin.archive.recorder import BLOCK
-from twin.belief.cohort import KIND
 from twin.belief.fleet import Clock, Fleet
+from twin.kinds.record import GROUP
 
 
 def mended_trajectory(store: Store) -> list[str]:
     """Restore what there is a copy of; set aside a trajectory that cannot be read at all."""
     try:
-        return store.trajectories.mend(KIND)
+        return store.trajectories.mend(GROUP)
     except CorruptError as exc:
-        kept = store.set_group_aside(KIND)
+        kept = store.set_group_aside(GROUP)
         return [f"{exc}: the trajectory cannot be read, and lies in {kept}"]
 
 
@@ -54,7 +54,7 @@ def unlisted(files: Checkpoints, known: Container[str]) -> Iterator[tuple[Checkp
             fleet = carried(*files.read(name, file.sha256))
         except (CorruptError, MissingError, ValueError, KeyError, TypeError):
             continue
-        rows = {KIND: fleet.rows}
+        rows = {GROUP: fleet.rows}
         yield Checkpoint(name, fleet.offset, rows, file.sha256, file.size, 0, durable=True), fleet
 
 
@@ -75,10 +75,10 @@ def with_what_is_left(store: Store, fleet: Fleet, clock: Clock, damage: list[str
     """The state with as much of its history as can be read; the rest is set aside and told."""
     rows = _readable(store, fleet.rows)
     told = _lost(store, rows, fleet.rows)
-    if store.trajectories.groups() and store.trajectories.committed(KIND) > rows:
-        for path in store.trajectories.files(KIND, rows // BLOCK * BLOCK):
+    if store.trajectories.groups() and store.trajectories.committed(GROUP) > rows:
+        for path in store.trajectories.files(GROUP, rows // BLOCK * BLOCK):
             copied_aside(path, store.directory)
-        store.trajectories.truncate(KIND, rows)
+        store.trajectories.truncate(GROUP, rows)
     fleet = replace(fleet, rows=rows)
     _keep(store, fleet, clock)
     if told:
@@ -90,9 +90,9 @@ def with_what_is_left(store: Store, fleet: Fleet, clock: Clock, damage: list[str
 def _readable(store: Store, rows: int) -> int:
     """How many of these rows can be written on from."""
     try:
-        rows = min(rows, store.trajectories.committed(KIND))
+        rows = min(rows, store.trajectories.committed(GROUP))
         if rows % BLOCK:
-            store.trajectories.block(KIND, rows // BLOCK * BLOCK)
+            store.trajectories.block(GROUP, rows // BLOCK * BLOCK)
     except MissingError:
         return 0
     except CorruptError:
@@ -104,7 +104,7 @@ def _lost(store: Store, rows: int, wanted: int) -> str:
     if rows == wanted:
         return ""
     try:
-        times = store.trajectories.times(KIND)
+        times = store.trajectories.times(GROUP)
     except MissingError:
         times = None
     since = f" (after {rfc3339(int(times[rows - 1]))})" if times is not None and rows else ""
@@ -121,10 +121,10 @@ def _keep(store: Store, fleet: Fleet, clock: Clock) -> None:
     name = f"{fleet.offset:020d}-{time.time_ns()}"
     file = store.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
     _ = restored(*store.checkpoints.read(name, file.sha256))
-    rows, now_ns = {KIND: fleet.rows}, time.time_ns()
+    rows, now_ns = {GROUP: fleet.rows}, time.time_ns()
     entry = Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
     store.journal.catalogue.put_checkpoint(entry)
-    store.journal.catalogue.put_array(KIND, fleet.rows)
+    store.journal.catalogue.put_array(GROUP, fleet.rows)
     for old in store.journal.catalogue.checkpoints():
-        if old.rows.get(KIND, 0) > fleet.rows:
+        if old.rows.get(GROUP, 0) > fleet.rows:
             store.journal.catalogue.remove_checkpoint(old.name)

@@ -11,22 +11,11 @@ from numpy.typing import NDArray
 
 from storage.errors import MissingError, UnavailableError
 from storage.trajectories.trajectories import Field, Trajectories
-from twin.belief.cohort import KIND
 from twin.belief.record import Columns, Row
+from twin.kinds.record import FIELDS, GROUP
 
 BLOCK = 256  # rows of a shard
 FLUSH_ROWS = 4 * BLOCK  # rows that a long fold keeps in memory
-
-FIELDS = (
-    Field("crack_length", "m", "believed crack length", "float64"),
-    Field("crack_length_sd", "m", "standard deviation of the crack length", "float32"),
-    Field("growth_rate", "m", "growth of the crack per cycle", "float32"),
-    Field("cycles", "1", "load cycles counted", "float64"),
-    Field("open_growth", "m", "growth if the open residue closed now", "float32"),
-    Field("remaining_cycles", "1", "cycles left to the limit under the load so far", "float64"),
-    Field("innovation", "m", "measured less believed length at the last inspection", "float32"),
-    Field("last_evidence", "nanoseconds since 1970-01-01", "time of the last evidence", "int64", 0),
-)
 
 
 class Recorder:
@@ -96,17 +85,17 @@ class Recorder:
 
     def _open(self) -> None:
         if not self._is_open:
-            self._trajectories.open_group(KIND, FIELDS)
+            self._trajectories.open_group(GROUP, FIELDS)
             self._is_open = True
         if self._to_cut is not None:
-            self._trajectories.truncate(KIND, *self._to_cut)
+            self._trajectories.truncate(GROUP, *self._to_cut)
             self._to_cut = None
 
     def _fit(self, rows: Sequence[Row], members: Sequence[str], *, is_all: bool) -> None:
         """Cut the trajectory where rows that follow those on disk say otherwise than it does."""
         try:
-            ahead = self._trajectories.times(KIND)[self._flushed :]
-            known = self._trajectories.members(KIND)
+            ahead = self._trajectories.times(GROUP)[self._flushed :]
+            known = self._trajectories.members(GROUP)
         except MissingError:
             return
         new = np.array([row.t_ns for row in rows[: len(ahead)]], np.int64)
@@ -122,7 +111,7 @@ class Recorder:
             "from another journal; they are cut, and recorded anew from this one"
         )
         self._to_cut = (self._flushed, shared)
-        self._trajectories.truncate(KIND, *self._to_cut)
+        self._trajectories.truncate(GROUP, *self._to_cut)
         self._to_cut = None
 
     def _write(self, start: int, rows: Sequence[Row]) -> None:
@@ -131,14 +120,14 @@ class Recorder:
         times = np.array([row.t_ns for row in rows], np.int64)
         columns = {f.name: _stacked(rows, f, len(members)) for f in FIELDS}
         if self._flushed > start:
-            old_times, old = self._trajectories.block(KIND, start)
+            old_times, old = self._trajectories.block(GROUP, start)
             keep = self._flushed - start
             times = np.concatenate([old_times[:keep], times])
             columns = {
                 f.name: np.concatenate([_widened(old[f.name][:keep], f, len(members)), new])
                 for f, new in ((f, columns[f.name]) for f in FIELDS)
             }
-        self._trajectories.write(KIND, start, times, members, columns)
+        self._trajectories.write(GROUP, start, times, members, columns)
 
 
 def _shared(known: Sequence[str], members: Sequence[str]) -> int:

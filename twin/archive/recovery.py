@@ -23,11 +23,11 @@ from twin.archive.recorder import BLOCK, FLUSH_ROWS, Recorder
 from twin.archive.refolding import refolded
 from twin.archive.release import mark, unreadable
 from twin.archive.remedies import dropped, remedied, with_remedy
-from twin.belief.cohort import KIND
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import folded, with_lives
 from twin.belief.lines import lines
 from twin.errors import TwinError, UnreadableError
+from twin.kinds.record import GROUP
 from twin.pace import Pace
 
 LINES_A_FOLD, BYTES_A_FOLD = 10_000, 4 << 20  # that are folded before a stop is looked for
@@ -149,9 +149,9 @@ def _starting_point(store: Store, damage: list[str]) -> Fleet:
     for candidate in _candidates(store, damage):
         start = candidate.rows // BLOCK * BLOCK
         try:
-            committed = store.trajectories.committed(KIND) if candidate.rows else 0
+            committed = store.trajectories.committed(GROUP) if candidate.rows else 0
             if committed >= candidate.rows > start:
-                store.trajectories.block(KIND, start)
+                store.trajectories.block(GROUP, start)
         except (CorruptError, MissingError) as exc:
             sentence = f"trajectory rows from {start}: {exc}"
             if sentence not in damage:  # several checkpoints may share them

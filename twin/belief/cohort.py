@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,29 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import tree
-from models.crack.forecast import has_load, remaining
-from models.crack.growth import remarked
-from models.crack.joint import joint
-from models.crack.load import CrackLoad
+from models.crack.forecast import has_load
 from models.crack.state import mean
-from models.crack.stepper import Along, CrackBelief, CrackState, CrackStepper, belief
-from models.crack_path.forecast import with_remaining as path_with_remaining
-from models.crack_path.stepper import EdgePlate, PathState, PathStepper
-from models.fatigue.geometry import GEOMETRIES
-from models.fatigue.laws import LAWS
-from models.fatigue.retardation import RETARDATIONS, Overload
-from models.fatigue.tables import TableGeometry, TableLaw, shape_name
-from sensors.observation import Series, Spectrum
+from models.crack.stepper import CrackBelief, belief
 from sensors.watch import Watch, anew, watch
-from twin.component import Component, PlateParameters
-
-LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
-KIND = "crack"  # the group of the trajectory that these cohorts are recorded in
-PORTION = 256  # newcomers that are made at a time
-
-# What it takes to step a component by itself, about; see `tests/twin/stepping/test_stepping.py`
-PATH_S = 8e-3  # a load, along a path
-LOAD_S, CYCLE_S, RETARDED_S = 4e-5, 1e-6, 2e-6  # a load; each sample or cycle of it
+from twin.component import Component
+from twin.kinds.catalogue import AnyKind, AnyState, AnyStepper, kind_of
+from twin.kinds.kind import Manner
 
 # What a step or a remaining life may raise. State and load follow from the journal: it would be
 # raised at every start again. Memory that runs out is not among them (`out_of_memory`).
@@ -42,18 +26,6 @@ TROUBLE = (
     ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError,
     ValueError,
 )  # fmt: skip
-
-AnyStepper = CrackStepper | PathStepper
-AnyState = CrackState | PathState
-
-
-_REGISTRIES: tuple[Mapping[str, type], ...] = (LAWS, GEOMETRIES, RETARDATIONS)
-_REGISTERED: dict[type, str] = {
-    **{kind: name for registry in _REGISTRIES for name, kind in registry.items()},
-    TableLaw: "tabulated",
-    TableGeometry: "tabulated",
-    EdgePlate: "plate",
-}
 
 
 class Feed(NamedTuple):
@@ -79,6 +51,7 @@ if Watch._fields != Watched._fields:
 class Cohort:
     """Rows of components; a vacated row has the name ""."""
 
+    kind: AnyKind
     stepper: AnyStepper
     members: tuple[str, ...]
     state: AnyState
@@ -123,76 +96,22 @@ if CrackBelief._fields != Readings._fields:
     raise TypeError("Readings and CrackBelief have different fields")
 
 
-def stepped(stepper: AnyStepper, state: AnyState, load: CrackLoad) -> AnyState:
-    """The state after `load`; a stepper meets states of its own kind alone."""
-    if isinstance(stepper, PathStepper):
-        return stepper.step(cast(PathState, state), load)
-    return stepper.step(cast(CrackState, state), load)
-
-
-def runs_together(stepper: AnyStepper) -> bool:
-    """Whether consecutive loads of a component can be stepped in one go, to the same bits."""
-    return isinstance(stepper, CrackStepper)
-
-
-def ran(
-    stepper: AnyStepper, state: AnyState, load: CrackLoad, row: Tensor
-) -> tuple[AnyState, Along]:
-    """The state after loads, each on its `row` (k,), and what each of them has left."""
-    assert isinstance(stepper, CrackStepper)  # as `runs_together` says
-    return stepper.run(cast(CrackState, state), load, row)
-
-
-def effort(stepper: AnyStepper, load: Series | Spectrum) -> float:
-    """About how long one component takes to be stepped by a load of its own [s]."""
-    if isinstance(stepper, PathStepper):
-        return PATH_S
-    many = len(load.tension) // 8 if isinstance(load, Series) else len(load.cycles) // 24
-    return LOAD_S + many * (RETARDED_S if stepper.retardation.interacts else CYCLE_S)
-
-
 def intensities(cohorts: Iterable[Cohort]) -> dict[str, int]:
     """How many stress intensities the cracks along paths have asked for, by what found them."""
-    fronts = [c.state.front for c in cohorts if isinstance(c.state, PathState)]
-    found, by_xfem = (
-        sum(int(leaf.sum()) for leaf in leaves)
-        for leaves in ([f.found for f in fronts], [f.by_xfem for f in fronts])
-    )
+    asked = [cohort.kind.intensities(cohort.state) for cohort in cohorts]
+    found, by_xfem = (sum(each[i] for each in asked) for i in range(2))
     return {"operator": found - by_xfem, "xfem": by_xfem}
-
-
-def layout(stepper: AnyStepper) -> str:
-    """The name of the cohort that components with this stepper share, by the names in registries.
-
-    It is on disk, in checkpoints: no name of a class is part of it.
-    """
-    if isinstance(stepper, PathStepper):
-        return "-".join(map(_named, (stepper.law, stepper.plate)))
-    return "-".join(map(_named, (stepper.law, stepper.geometry, stepper.retardation)))
-
-
-def _named(part: object) -> str:
-    return _REGISTERED[type(part)] + shape_name(part)
-
-
-def beginnings(steppers: Sequence[AnyStepper]) -> AnyState:
-    """The first state of each stepper, one row each; they share a layout."""
-    cracks = [s for s in steppers if isinstance(s, CrackStepper)]
-    if len(cracks) == len(steppers):
-        return joint(cracks).init(len(cracks))
-    # joined in portions, as many small tensors take much memory
-    portions = [steppers[i : i + PORTION] for i in range(0, len(steppers), PORTION)]
-    return tree.joined([tree.joined([s.init(1) for s in portion]) for portion in portions])
 
 
 def newcomers(components: Sequence[Component], steppers: Sequence[AnyStepper] = ()) -> Cohort:
     """A cohort of new components with one layout; `steppers` are theirs, if they are made yet."""
-    steppers = steppers or [c.registration.stepper() for c in components]
-    n = len(components)
+    kind, n = kind_of(components[0].registration), len(components)
+    steppers = steppers or [kind.stepper(c.registration) for c in components]
     return Cohort(
+        kind=kind,
         stepper=steppers[0],
         members=tuple(c.name for c in components),
-        state=beginnings(steppers),
+        state=kind.beginnings(steppers),
         feed=Feed(*(torch.zeros(n, dtype=torch.int64) for _ in Feed._fields)),
         watched=Watched(*map(torch.from_numpy, watch(n))),
         remaining=torch.full((n,), torch.nan, dtype=torch.float64),
@@ -209,7 +128,7 @@ def seated(parts: Sequence[Cohort], origin: Sequence[int], members: Sequence[str
     contents = [_content(part) for part in parts]
     stays = n <= len(index) and bool(((index[:n] >= n) | (index[:n] == torch.arange(n))).all())
     if not stays:
-        return _of(first.stepper, named, tree.rows(tree.joined(contents), index))
+        return _of(first, named, tree.rows(tree.joined(contents), index))
     content = contents[0]
     if len(parts) > 1:  # rows are replaced, or follow
         new = contents[1] if len(parts) == 2 else tree.joined(contents[1:])
@@ -218,7 +137,7 @@ def seated(parts: Sequence[Cohort], origin: Sequence[int], members: Sequence[str
             content = tree.with_rows(content, here, tree.rows(new, index[here] - n))
         if len(index) > n:
             content = tree.joined([content, tree.rows(new, index[n:] - n)])
-    return _of(first.stepper, named, content)
+    return _of(first, named, content)
 
 
 class _Content(NamedTuple):
@@ -237,21 +156,13 @@ def _content(cohort: Cohort) -> _Content:
     return _Content(*(getattr(cohort, name) for name in _Content._fields))
 
 
-def _of(stepper: AnyStepper, members: tuple[str, ...], content: _Content) -> Cohort:
-    return Cohort(stepper, members, *content)
+def _of(cohort: Cohort, members: tuple[str, ...], content: _Content) -> Cohort:
+    return Cohort(cohort.kind, cohort.stepper, members, *content)
 
 
 def returns(before: Component, after: Component) -> bool:
     """Whether a retired component comes back: as another part of that name."""
     return before.retired and not after.retired
-
-
-class Manner(NamedTuple):
-    """What of a registration stays when it changes."""
-
-    start: bool  # where the crack began, so that it is the same one
-    stressed: bool  # what the stress intensity of a load comes from
-    channel: bool  # what says whether a channel is clipped or stuck
 
 
 def manner(before: Component, after: Component) -> Manner | None:
@@ -276,16 +187,8 @@ def changed(old: Cohort, rows: Sequence[int], fresh: Cohort, how: Manner | None)
         return replace(fresh, evidence=new, pending=new)
     history = tree.rows(old.state, index)
     state, passed = fresh.state, fresh.limit_passed
-    if type(history) is type(state) and how.start:
-        carried = {name: getattr(history, name) for name in (*_HISTORY, *_own(history))}
-        gate = state.counter.gate
-        state = state._replace(**carried)
-        state = state._replace(counter=state.counter._replace(gate=gate))
-        if isinstance(state, CrackState):
-            if not how.stressed:
-                none = Overload(state.length, torch.zeros_like(state.length))
-                state = state._replace(overload=none)
-            state = remarked(state, new)
+    if old.kind is fresh.kind and how.start:
+        state = fresh.kind.carried(history, state, how)
         beyond = (mean(state.length) >= state.a_limit) | state.fractured
         passed = old.limit_passed[index] & beyond
     watched = tree.rows(old.watched, index)
@@ -309,38 +212,12 @@ def _channel(component: Component) -> tuple[object, ...]:
 
 def _start(component: Component) -> tuple[object, ...]:
     """What must not change for a crack to stay where it is."""
-    r = component.registration
-    if isinstance(r.geometry, PlateParameters):
-        return r.crack_length, r.geometry
-    return (r.crack_length,)
+    return kind_of(component.registration).start(component.registration)
 
 
 def _stressed(component: Component) -> tuple[object, ...]:
     """What the stress intensity of a load came from: another one leaves no zone to go by."""
     return component.registration.geometry, component.registration.calibration
-
-
-def _own(state: AnyState) -> tuple[str, ...]:
-    """What of its history cracks of one kind alone have."""
-    return ("front",) if isinstance(state, PathState) else ("overload",)
-
-
-_HISTORY = (
-    "a",
-    "length",
-    "open_growth",
-    "fractured",
-    "counter",
-    "exposure",
-    "cycles",
-    "rate",
-    "measured",
-    "measured_sd",
-    "innovation",
-    "t_inspected_ns",
-    "t_broken_ns",
-    "t_ns",
-)
 
 
 def with_remaining(cohort: Cohort) -> tuple[Cohort, dict[str, str]]:
@@ -395,11 +272,9 @@ def _renewed(cohort: Cohort, index: Tensor, failures: dict[str, str]) -> Cohort:
 
 def _with_lives(cohort: Cohort, index: Tensor) -> Cohort:
     rows, state = tree.rows(cohort.state, index), cohort.state
-    if isinstance(cohort.stepper, PathStepper):
-        after, life = path_with_remaining(cast(PathState, rows), cohort.stepper.find)
+    after, life = cohort.kind.lives(cohort.stepper, rows)
+    if after is not rows:
         state = tree.with_rows(state, index, after, rows)
-    else:
-        life = remaining(cast(CrackState, rows), LIFE_POINTS)
     life = torch.where(has_load(rows), mean(life), torch.nan)
     life = torch.where(_over(rows), 0.0, life)
     return replace(cohort, state=state, remaining=cohort.remaining.index_copy(0, index, life))

@@ -36,14 +36,10 @@ from twin.belief.assimilate import (
 )
 from twin.belief.cohort import (
     TROUBLE,
-    AnyState,
     Cohort,
     Feed,
     Watched,
     out_of_memory,
-    ran,
-    runs_together,
-    stepped,
     with_present_lives,
     with_remaining,
 )
@@ -52,6 +48,7 @@ from twin.belief.record import Row, row
 from twin.belief.segments import Line, Note, Plan, Segment, planned
 from twin.belief.surprise import Belief, Verdict, doubted, identity, timed, verdicts
 from twin.component import Component
+from twin.kinds.catalogue import AnyState
 
 __all__ = ["Folded", "Line", "Note", "concluded", "folded", "late", "walked"]
 
@@ -210,7 +207,7 @@ def _stepped(
     """The cohort after readings, round by round."""
     track = Track(*(leaf.numpy().copy() for leaf in cohort.feed))
     inlet = Inlet(track, Watch(*(leaf.numpy().copy() for leaf in cohort.watched)))
-    for runs, others in rounds(readings, together=runs_together(cohort.stepper)):
+    for runs, others in rounds(readings, together=cohort.kind.runs_together):
         if runs:
             cohort = _tried(cohort, runs, inlet, held, notes)
         if others:
@@ -233,7 +230,7 @@ def _tried(
     here = np.unique([r.row for r in group])
     before = inlet.rows(here)
     try:
-        if runs_together(cohort.stepper) and is_load(group[0].observation):
+        if cohort.kind.runs_together and is_load(group[0].observation):
             return _ran(cohort, group, inlet, notes)
         return _advanced(cohort, group, inlet, held, notes)
     except NO_LOAD as exc:
@@ -259,7 +256,7 @@ def _ran(cohort: Cohort, group: list[Reading], inlet: Inlet, notes: list[Note]) 
     with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused as such
         load, findings = crack_load(group, inlet)
     before = tree.rows(cohort.state, index)
-    state, along = ran(cohort.stepper, before, load, which)
+    state, along = cohort.kind.ran(cohort.stepper, before, load, which)
     length = mean(along.length)
     beyond = (length >= state.a_limit[which]) | along.fractured
     last = torch.cat((which.diff() != 0, torch.ones(1, dtype=torch.bool)))
@@ -301,10 +298,10 @@ def _advanced(
     rows = tree.rows(cohort.state, index)
     jumps = _verdicts(cohort, group, rows, load, held)
     load = _with_believed(load, jumps)
-    state = stepped(cohort.stepper, rows, load)
+    state = cohort.stepper.step(rows, load)
     if _broken(cohort, group, (rows, state), load, jumps, held):
         load = _with_believed(load, jumps)
-        state = stepped(cohort.stepper, rows, load)
+        state = cohort.stepper.step(rows, load)
     length = mean(state.length)
     beyond = (length >= state.a_limit) | state.fractured
     passed = beyond & ~cohort.limit_passed[index]

@@ -13,9 +13,9 @@ from models.fatigue.exposure import Exposure, exposed, exposure, load_ratios
 from models.fatigue.geometry import GEOMETRIES
 from models.fatigue.geometry import outside as not_meant
 from models.fatigue.rainflow import Cycles, open_half_cycles
-from twin.belief.cohort import AnyState
 from twin.belief.fleet import Fleet
 from twin.component import Component, PlateParameters
+from twin.kinds.catalogue import AnyState
 
 UNBOUNDED = (-math.inf, math.inf)
 NEARLY = 0.02  # how far a load ratio may be beyond, as gauges are not that exact

@@ -13,17 +13,10 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from twin.belief.cohort import (
-    AnyStepper,
-    Cohort,
-    Manner,
-    changed,
-    layout,
-    manner,
-    newcomers,
-    seated,
-)
+from twin.belief.cohort import Cohort, changed, manner, newcomers, seated
 from twin.component import Component
+from twin.kinds.catalogue import AnyStepper, kind_of
+from twin.kinds.kind import Manner
 
 FREE = 64  # rows that may be free in any cohort
 
@@ -78,6 +71,13 @@ class _Newcomer(NamedTuple):
     place: Place = Place("", -1)  # and what its row was, in the cohorts as they are
 
 
+def _stepped_by(component: Component) -> tuple[str, AnyStepper]:
+    """The cohort that a component belongs to, and a stepper of its own."""
+    kind = kind_of(component.registration)
+    stepper = kind.stepper(component.registration)
+    return kind.key(stepper), stepper
+
+
 class Seating:
     """Cohorts and places, and the registrations that have been taken in; `settled` gives both."""
 
@@ -93,15 +93,14 @@ class Seating:
 
     def join(self, component: Component) -> None:
         """Take in a component that was not registered before."""
-        stepper = component.registration.stepper()
-        self._seat(_Newcomer(component, layout(stepper), stepper))
+        key, stepper = _stepped_by(component)
+        self._seat(_Newcomer(component, key, stepper))
 
     def change(self, before: Component, after: Component) -> None:
         """Take in a registration that differs."""
         if after.name in self._names:  # what becomes of it hangs on what it is by then
             self._settle()
-        stepper = after.registration.stepper()
-        key, place = layout(stepper), self._places[after.name]
+        (key, stepper), place = _stepped_by(after), self._places[after.name]
         rows = self._rows_of(place.cohort)
         old = Place(place.cohort, rows.origin[place.row])
         newcomer = _Newcomer(after, key, stepper, before, old)

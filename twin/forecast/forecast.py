@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from models import tree
-from models.crack.forecast import life, load_so_far, rollout
-from models.crack.stepper import CrackState
-from models.crack_path import forecast as path
-from models.crack_path.front import known
-from models.crack_path.polyline import Intensities
-from models.crack_path.stepper import PathState, PathStepper
+from models.crack.forecast import load_so_far
 from models.fatigue.rainflow import Cycles
 from sensors.calibration import Calibration
 from sensors.observation import Spectrum
-from twin.belief.cohort import LIFE_POINTS, Cohort
-from twin.forecast.crack_path import paths
+from twin.belief.cohort import Cohort
+from twin.kinds.ahead import Question
 
 QUANTILES = (0.05, 0.5, 0.95)
-BEYOND = 1.1  # how far beyond the limit a forecast looks, in lives
-HORIZON = 1e6  # cycles where there is no growth
-
-
-class Question(NamedTuple):
-    """What is asked of the future."""
-
-    blocks: Cycles | None  # a mix that repeats; None: the load seen so far
-    horizon: float | None  # cycles; None: a little beyond the limit
-    points: int
 
 
 def mix(rows: list[tuple[float, float, float]], shear_ratio: float) -> Cycles:
@@ -60,17 +44,6 @@ class Answer(NamedTuple):
     found: dict[str, int]  # stress intensities by what found them
 
 
-class _Ahead(NamedTuple):
-    """What the models say of one component."""
-
-    left: Tensor  # (p,) cycles to the limit
-    cycles: Tensor  # (T,)
-    lengths: Tensor  # (p, T) after `cycles` [m]
-    paths: dict[str, Any] | None = None  # see `schema.Paths`
-    operator: int = 0  # intensities that it found
-    xfem: int = 0
-
-
 def forecast(
     cohort: Cohort, row: int, question: Question, go_on: Callable[[], None] = lambda: None
 ) -> Answer:
@@ -81,12 +54,7 @@ def forecast(
     go_on()
     state = tree.rows(cohort.state, torch.tensor([row]))
     load = load_so_far(state) if question.blocks is None else question.blocks
-    if isinstance(state, CrackState):
-        ahead = _straight(state, load, question, go_on)
-    else:
-        stepper = cast(PathStepper, cohort.stepper)
-        stepper = replace(stepper, find=_while(stepper.find, go_on))
-        ahead = _along(stepper, state, load, question, go_on)
+    ahead = cohort.kind.ahead(cohort.stepper, state, load, question, go_on)
     page = {
         "paths": ahead.paths,
         "deterministic": len(ahead.left) == 1,
@@ -99,81 +67,8 @@ def forecast(
     return Answer(page, {"operator": ahead.operator, "xfem": ahead.xfem})
 
 
-def _while(find: Intensities, go_on: Callable[[], None]) -> Intensities:
-    """The same intensities, as long as there is leave to go on."""
-
-    def found(*args: Any, **named: Any) -> Any:  # noqa: ANN401  whatever `find` takes and gives
-        go_on()
-        return find(*args, **named)
-
-    return found
-
-
-def _straight(
-    state: CrackState, load: Cycles, question: Question, go_on: Callable[[], None]
-) -> _Ahead:
-    left = life(state, load, state.a_limit[:, None], LIFE_POINTS)[0]
-    left = torch.where(state.fractured, 0.0, left)
-    cycles = _cycles(question, left)
-    return _Ahead(left, cycles, rollout(state, load, cycles, go_on)[0])
-
-
-def _along(
-    stepper: PathStepper,
-    state: PathState,
-    load: Cycles,
-    question: Question,
-    go_on: Callable[[], None],
-) -> _Ahead:
-    """A crack along a path; a plate that is broken has nothing ahead, and nothing is found."""
-    if bool(state.fractured):
-        left = torch.zeros(1, dtype=torch.float64)
-        cycles = _cycles(question, left)
-        return _Ahead(
-            left, cycles, state.length.expand(1, len(cycles)), paths(state, state.front, load)
-        )
-    before = state.front
-    left, found, by_xfem = _life_along(stepper, state, load, question)
-    state = state._replace(front=known(before, state.plates, stepper.find))
-    cycles = _cycles(question, left)
-    lengths, front = path.rollout(state, load, cycles, stepper.find, go_on)
-    found += int(front.found - before.found)
-    by_xfem += int(front.by_xfem - before.by_xfem)
-    drawn = paths(state, front, load)
-    return _Ahead(left, cycles, lengths[0], drawn, found - by_xfem, by_xfem)
-
-
-def _life_along(
-    stepper: PathStepper, state: PathState, load: Cycles, question: Question
-) -> tuple[Tensor, int, int]:
-    """Cycles to the limit (1,), the intensities found for it, and those of them by XFEM.
-
-    Under the load so far it is what the state says.
-    """
-    if question.blocks is None:
-        after, left = path.with_remaining(state, stepper.find)
-        asked, before = after.front, state.front
-        by_xfem = int(asked.by_xfem - before.by_xfem)
-        return left[0], int(asked.found - before.found), by_xfem
-    state = state._replace(front=known(state.front, state.plates, stepper.find))
-    seen = path.foresight(state, load, state.a_limit, stepper.find)
-    left = path.life(state, seen.outlook, load, state.a_limit)
-    return left, int(seen.found), int(seen.by_xfem)
-
-
 def _is(median: float) -> str:
     return "finite" if math.isfinite(median) else "unbounded"
-
-
-def _cycles(question: Question, left: Tensor) -> Tensor:
-    """Where (T,) the lengths are told."""
-    horizon = question.horizon or _horizon(left)
-    return torch.linspace(0.0, horizon, question.points, dtype=torch.float64)
-
-
-def _horizon(left: Tensor) -> float:
-    longest = float(left.max())
-    return BEYOND * longest if 0.0 < longest < math.inf else HORIZON
 
 
 def _quantile(x: Tensor, q: float) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 
 from models import tree
 from sensors.observation import Series, Spectrum
-from twin.belief.cohort import Cohort, effort
+from twin.belief.cohort import Cohort
 from twin.belief.fleet import Fleet, Place, registered
 from twin.belief.record import Row
 from twin.belief.segments import Line, Segment
@@ -123,7 +123,8 @@ def _effort(fleet: Fleet, line: Line) -> float:
     place = fleet.places.get(line.component)
     if place is None or not isinstance(line.what, Series | Spectrum):
         return 0.0
-    return effort(fleet.cohorts[place.cohort].stepper, line.what)
+    cohort = fleet.cohorts[place.cohort]
+    return cohort.kind.effort(cohort.stepper, line.what)
 
 
 def alone(fleet: Fleet, name: str) -> Laggard:
@@ -199,7 +200,11 @@ def _rows(cohort: Cohort, index: torch.Tensor) -> Cohort:
 def _leaves(cohort: Cohort) -> list[tuple[str, Any]]:
     """What a cohort knows of its rows."""
     every = (f.name for f in fields(cohort))
-    return [(name, getattr(cohort, name)) for name in every if name not in ("stepper", "members")]
+    return [
+        (name, getattr(cohort, name))
+        for name in every
+        if name not in ("kind", "stepper", "members")
+    ]
 
 
 def _with_row(cohort: Cohort, row: int, own: Cohort) -> Cohort:

@@ -21,8 +21,7 @@ from tests.benchmarks.service.publishing import SPAWN
 from tests.benchmarks.service.queries import Answers
 from tests.benchmarks.service.traffic import T0_NS, name
 from twin.api.history import Selection, history
-from twin.archive.recorder import FIELDS
-from twin.belief.cohort import KIND
+from twin.kinds.record import FIELDS, GROUP
 
 FIELD = FIELDS[0]
 PARTS = 100
@@ -69,12 +68,12 @@ def _recorded(data: Path, ticks: int) -> np.ndarray:
     members = [name(i) for i in range(PARTS)]
     kept = []
     with Store(data) as store:
-        store.trajectories.open_group(KIND, [FIELD])
+        store.trajectories.open_group(GROUP, [FIELD])
         for start in range(0, ticks, TICKS):
             rows = min(TICKS, ticks - start)
             times = T0_NS + (start + np.arange(rows, dtype=np.int64)) * MINUTE_NS
             values = 0.001 + rng.random((rows, PARTS)) * 1e-6
-            store.trajectories.write(KIND, start, times, members, {FIELD.name: values})
+            store.trajectories.write(GROUP, start, times, members, {FIELD.name: values})
             kept.append(values[:, 7])
     return np.concatenate(kept)
 
@@ -93,7 +92,7 @@ def _round(client: Answers, path: str, data: Path, wrote: np.ndarray) -> tuple[f
 
 def raw(data: Path) -> np.ndarray:
     """The same column by zarr and nothing else."""
-    array = zarr.open_array(data / "trajectories.zarr" / KIND / FIELD.name, mode="r")
+    array = zarr.open_array(data / "trajectories.zarr" / GROUP / FIELD.name, mode="r")
     return np.asarray(array[:, 7])
 
 

@@ -28,11 +28,11 @@ from tests.benchmarks.service.publishing import SPAWN
 from twin.archive.checkpoint import metadata, tensors
 from twin.archive.in_time import InTime
 from twin.archive.recorder import BLOCK, Recorder
-from twin.belief.cohort import KIND
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import Line, folded
 from twin.belief.lines import observed
 from twin.component import Component, Registration
+from twin.kinds.record import GROUP
 from twin.serving import prepare
 
 T0 = 1_700_000_000 * 10**9
@@ -167,7 +167,7 @@ def _beliefs(parts: int) -> Iterator[Figure]:
             recorder.add(result.rows)
         recorder.flush_blocks()
         size = _size(Path(directory) / "data" / "trajectories.zarr")
-        rows = store.trajectories.committed(KIND)
+        rows = store.trajectories.committed(GROUP)
         what = "trajectory, a row of a part whose every value has moved"
         yield Figure("disk", what, size / rows / parts, "B")
 

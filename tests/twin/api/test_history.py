@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from storage.trajectories.trajectories import Trajectories
 from twin.api.history import NAMES, Selection, history, last_row
-from twin.archive.recorder import FIELDS, Recorder
+from twin.archive.recorder import Recorder
 from twin.belief.record import Row
+from twin.kinds.record import FIELDS
 
 SECOND = 10**9
 ROWS = 300

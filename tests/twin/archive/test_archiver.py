@@ -14,10 +14,10 @@ from tests.twin.fleets import CLOCK, T0, component, spectrum
 from twin.archive.archiver import DAY_NS, Keeper
 from twin.archive.recorder import Recorder
 from twin.archive.recovery import recovered
-from twin.belief.cohort import KIND
 from twin.belief.fleet import EMPTY, Fleet
 from twin.belief.fold import Line, folded
 from twin.belief.lines import observed, registration
+from twin.kinds.record import GROUP
 from twin.metrics import Metrics
 from twin.settings import StorageTable
 
@@ -42,7 +42,7 @@ async def test_a_last_checkpoint_leaves_nothing_to_replay(tmp_path: Path) -> Non
         assert len(keeper.tail) == 4
         await keeper.close(fleet, CLOCK, THREAD)
         assert keeper.tail == ()
-        assert store.trajectories.committed(KIND) == store.journal.catalogue.arrays()[KIND] == 4
+        assert store.trajectories.committed(GROUP) == store.journal.catalogue.arrays()[GROUP] == 4
         assert recovered(store, CLOCK).replayed == 0
 
 

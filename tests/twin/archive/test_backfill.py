@@ -16,10 +16,9 @@ from storage.store import Store
 from tests.twin.belief.test_fold import assert_same
 from tests.twin.fakes import PRESS, House, house, wanted
 from twin.archive.rebuild import rebuild
-from twin.archive.recorder import FIELDS
 from twin.archive.recovery import Recovered, recovered
-from twin.belief.cohort import KIND
 from twin.belief.fleet import clock_of
+from twin.kinds.record import FIELDS, GROUP
 
 OTHERS = ("plant-a/press-2", "plant-a/press-3")
 TODAY = 100_000.0  # [min]
@@ -52,7 +51,7 @@ def outcomes(at: House, outcome: str = "done") -> float:
 
 
 def history_of(store: Store, name: str) -> dict[str, Any]:
-    return store.trajectories.read(KIND, name, NAMES)
+    return store.trajectories.read(GROUP, name, NAMES)
 
 
 def reopened(directory: Path) -> tuple[Recovered, dict[str, Any]]:

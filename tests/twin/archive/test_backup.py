@@ -42,11 +42,11 @@ from twin.archive.release import RELEASE, latest
 from twin.archive.release import damage as damaged_mark
 from twin.archive.restore import restored
 from twin.archive.verify import checked
-from twin.belief.cohort import KIND
 from twin.belief.fleet import EMPTY, Fleet
 from twin.belief.fold import folded
 from twin.belief.lines import lines, observed, registration
 from twin.errors import SettingsError
+from twin.kinds.record import GROUP
 
 PARTS = ("plant/press-1", "plant/press-2")
 
@@ -84,13 +84,13 @@ class Hall:
 
     def flush(self) -> None:
         rows = self.recorder.flush()
-        self.store.journal.catalogue.put_array(KIND, rows)
+        self.store.journal.catalogue.put_array(GROUP, rows)
 
     def checkpoint(self) -> None:
         self.flush()
         name = f"{self.fleet.offset:020d}"
         file = self.store.checkpoints.write(name, tensors(self.fleet), metadata(self.fleet, CLOCK))
-        rows = {KIND: self.fleet.rows}
+        rows = {GROUP: self.fleet.rows}
         self.store.journal.catalogue.put_checkpoint(
             Checkpoint(name, self.fleet.offset, rows, file.sha256, file.size, time.time_ns(), True)
         )
@@ -142,8 +142,8 @@ def as_one_fold(place: Path, origin: Store) -> None:
         found.recorder.flush()
         whole = folded(EMPTY, lines(kept(origin.journal, 0, end)), CLOCK)
         assert_same(found.fleet, whole.fleet)
-        assert store.trajectories.committed(KIND) == len(whole.rows)
-        assert store.trajectories.times(KIND).tolist() == [row.t_ns for row in whole.rows]
+        assert store.trajectories.committed(GROUP) == len(whole.rows)
+        assert store.trajectories.times(GROUP).tolist() == [row.t_ns for row in whole.rows]
         assert store.verify() == []
 
 
@@ -245,7 +245,7 @@ def test_rows_and_parts_that_came_after_the_moment_are_not_in_the_copy(
 
     monkeypatch.setattr(store_copy, "_rest", later)
     report = backed_up(tmp_path / "data", tmp_path / "backup")
-    assert (report["end"], report["rows"]) == (96, {KIND: 46})
+    assert (report["end"], report["rows"]) == (96, {GROUP: 46})
     as_one_fold(tmp_path / "backup", hall.store)
 
 
@@ -416,7 +416,7 @@ def stopped(data: Path) -> State:
         hall = Hall(store)
         hall.minutes(40)
         hall.checkpoint()
-        return hall.fleet, store.trajectories.times(KIND).tolist()
+        return hall.fleet, store.trajectories.times(GROUP).tolist()
 
 
 def damage(path: Path, how: str) -> None:
@@ -433,15 +433,15 @@ def test_a_history_that_its_own_copies_can_mend_is_whole_in_the_backup(
 ) -> None:
     data, back = tmp_path / "data", tmp_path / "back"
     _, times = stopped(data)
-    damage(data / "trajectories.zarr" / KIND / name, how)
+    damage(data / "trajectories.zarr" / GROUP / name, how)
     report = backed_up(data, tmp_path / "backup")
     (said,) = report["problems"]
-    assert said.startswith(f"{data / 'trajectories.zarr' / KIND / name} was damaged or gone")
+    assert said.startswith(f"{data / 'trajectories.zarr' / GROUP / name} was damaged or gone")
     assert "restored from its copy, in the backup" in said
     restored(tmp_path / "backup", back)
     with Store(back) as store:
         assert store.verify() == []
-        assert store.trajectories.times(KIND).tolist() == times
+        assert store.trajectories.times(GROUP).tolist() == times
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from tests.twin.belief.test_fold import assert_same
 from tests.twin.fleets import CLOCK, T0, component
 from twin.archive import checkpoint, release
 from twin.archive.recovery import recovered
-from twin.belief.cohort import KIND
 from twin.belief.lines import registration
 from twin.errors import TwinError
+from twin.kinds.record import GROUP
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def later_tables(data: Path) -> None:
 
 
 def later_trajectory(data: Path) -> None:
-    path = data / "trajectories.zarr" / KIND / DOCUMENT
-    attributes, arrays = group_parts(path.read_bytes(), KIND)
+    path = data / "trajectories.zarr" / GROUP / DOCUMENT
+    attributes, arrays = group_parts(path.read_bytes(), GROUP)
     path.write_bytes(group_document(attributes | {"layout": 9}, arrays))
 
 

@@ -14,13 +14,12 @@ import pytest
 from storage.store import Store
 from storage.trajectories.trajectories import Trajectories
 from tests.twin.fleets import CLOCK, T0, component, spectrum
-from twin.archive.recorder import FIELDS
 from twin.archive.recovery import Recovered, recovered
-from twin.belief.cohort import KIND
 from twin.belief.fleet import EMPTY, Clock
 from twin.belief.fold import folded
 from twin.belief.lines import lines, observed, registration
 from twin.component import Component
+from twin.kinds.record import FIELDS, GROUP
 
 NAMES = [field.name for field in FIELDS]
 
@@ -43,10 +42,10 @@ def same_as_one_fold(store: Store, clock: Clock) -> None:
     entries = [entry for _, part in store.journal.read(0) for entry in part]
     rows = folded(EMPTY, lines(entries), clock).rows
     members = rows[-1].members
-    assert store.trajectories.committed(KIND) == len(rows)
-    assert store.trajectories.members(KIND) == members
+    assert store.trajectories.committed(GROUP) == len(rows)
+    assert store.trajectories.members(GROUP) == members
     for column, name in enumerate(members):
-        history = store.trajectories.read(KIND, name, NAMES)
+        history = store.trajectories.read(GROUP, name, NAMES)
         assert history["time"].tolist() == [row.t_ns for row in rows]
         expected = [r.columns["cycles"][column] for r in rows if column < len(r.members)]
         assert history["cycles"][-len(expected) :].tolist() == expected
@@ -105,6 +104,6 @@ def test_what_is_cut_is_not_told_of_even_while_the_disk_refuses(
         with monkeypatch.context() as patch:
             patch.setattr(Trajectories, "_publish", refuse)
             found = recovered(store, slow)
-        assert store.trajectories.committed(KIND) == found.recorder.flushed == 0
+        assert store.trajectories.committed(GROUP) == found.recorder.flushed == 0
         found.recorder.flush()
         same_as_one_fold(store, slow)

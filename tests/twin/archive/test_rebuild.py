@@ -12,10 +12,10 @@ from tests.twin.belief.test_fold import assert_same
 from tests.twin.fleets import T0, component, inspection, spectrum
 from twin.archive.rebuild import rebuild
 from twin.archive.recovery import recovered
-from twin.belief.cohort import KIND
 from twin.belief.fleet import clock_of
 from twin.belief.lines import observed, registration
 from twin.errors import SettingsError, TwinError
+from twin.kinds.record import GROUP
 from twin.settings import Settings, settings
 
 
@@ -44,7 +44,7 @@ def test_late_data_take_their_place(tmp_path: Path) -> None:
         assert rebuilt.replayed == 0
         assert_same(rebuilt.fleet, expected.fleet)
         names = ["crack_length", "cycles", "last_evidence"]
-        rows = [s.trajectories.read(KIND, "plant/press-1", names) for s in (one, other)]
+        rows = [s.trajectories.read(GROUP, "plant/press-1", names) for s in (one, other)]
         assert all(np.array_equal(rows[0][name], rows[1][name]) for name in names)
         assert one.verify() == []
     assert report["lines"] == 12

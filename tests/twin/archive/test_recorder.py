@@ -9,10 +9,10 @@ import pytest
 
 from storage.store import Store
 from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, spectrum
-from twin.archive.recorder import FIELDS, Recorder, tail_history
-from twin.belief.cohort import KIND
+from twin.archive.recorder import Recorder, tail_history
 from twin.belief.fold import folded
 from twin.belief.record import Row
+from twin.kinds.record import FIELDS, GROUP
 
 NAMES = [field.name for field in FIELDS]
 
@@ -43,9 +43,9 @@ def test_what_was_added_can_be_read_back(tmp_path: Path, step: int) -> None:
         for start in range(0, 300, step):
             recorder.add(given[start : start + step])
             recorder.flush()
-        assert recorder.flushed == store.trajectories.committed(KIND) == 300
-        history = store.trajectories.read(KIND, "plant/press-1", NAMES)
-        late = store.trajectories.read(KIND, "plant/late", ["crack_length", "last_evidence"])
+        assert recorder.flushed == store.trajectories.committed(GROUP) == 300
+        history = store.trajectories.read(GROUP, "plant/press-1", NAMES)
+        late = store.trajectories.read(GROUP, "plant/late", ["crack_length", "last_evidence"])
     assert history["time"].tolist() == [row.t_ns for row in given]
     for field in FIELDS:
         wanted = np.array([row.columns[field.name][0] for row in given]).astype(field.dtype)
@@ -66,7 +66,7 @@ def test_a_restart_goes_on_in_the_open_shard(tmp_path: Path) -> None:
         second = Recorder(store.trajectories, 10)  # the checkpoint was five rows behind
         second.add(given[10:])
         second.flush()
-        times = store.trajectories.read(KIND, "plant/press-1", [])["time"]
+        times = store.trajectories.read(GROUP, "plant/press-1", [])["time"]
     assert times.tolist() == [row.t_ns for row in given]
 
 

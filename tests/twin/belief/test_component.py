@@ -19,19 +19,20 @@ from tests.twin.fleets import component, registration
 from twin.belief.fleet_file import fleet_file, registrations, tried
 from twin.component import Registration
 from twin.errors import SettingsError
+from twin.kinds.catalogue import stepper_of
 from twin.units import constant_unit
 
 PLATE = {"kind": "plate", "W": 0.01}
 
 
 def cracked(**changes: Any) -> CrackStepper:
-    stepper = registration(**changes).stepper()
+    stepper = stepper_of(registration(**changes))
     assert isinstance(stepper, CrackStepper)
     return stepper
 
 
 def test_a_plate_is_twice_as_high_as_wide_and_its_crack_straight_unless_told() -> None:
-    stepper = registration(geometry=PLATE | {"mouth": 0.001}, crack_limit=0.009).stepper()
+    stepper = stepper_of(registration(geometry=PLATE | {"mouth": 0.001}, crack_limit=0.009))
     assert isinstance(stepper, PathStepper)
     assert (stepper.plate.H, stepper.plate.closure) == (0.02, "uniform")
     assert stepper.plate.path.tolist() == [[0.0, 0.001], [0.001, 0.001]]
@@ -81,12 +82,12 @@ def test_load_interaction_along_a_path_is_refused() -> None:
 
 @pytest.mark.parametrize("material", sorted(MATERIALS))
 def test_every_material_of_the_table_makes_a_stepper(material: str) -> None:
-    stepper = registration(law=None, material=material).stepper()
+    stepper = stepper_of(registration(law=None, material=material))
     assert isinstance(stepper.law, LAWS[MATERIALS[material].law])
 
 
 def test_a_law_goes_before_the_material() -> None:
-    law = registration(material="2024-t3-walker").stepper().law
+    law = stepper_of(registration(material="2024-t3-walker")).law
     assert isinstance(law, ParisLaw)
 
 

@@ -24,6 +24,7 @@ from twin.belief.preflight import trial
 from twin.commands.demo import DemoOptions, _plates
 from twin.component import Registration
 from twin.errors import SettingsError
+from twin.kinds.catalogue import stepper_of
 from twin.units import GROWTHS, INTENSITIES, distinct
 
 EDGE = {"kind": "edge_crack", "W": 0.1}
@@ -110,7 +111,7 @@ def test_a_surface_crack_that_an_older_release_took_is_read_and_can_be_stepped()
     geometry = {"kind": "surface_crack", "t": 0.0105, "W": 1.0, "aspect": 0.1}
     old = component(geometry=geometry, crack_length=0.0094, crack_limit=0.0097)
     assert line(entry(old, 1)).what == made(old, 1)
-    old.registration.stepper().init(1)
+    stepper_of(old.registration).init(1)
 
 
 def test_the_fleet_file_is_a_door() -> None:

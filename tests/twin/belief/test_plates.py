@@ -27,7 +27,8 @@ from twin.belief.record import Row
 from twin.component import Component
 from twin.drawing.crack import Subject, png, svg
 from twin.drawing.outline import sketch
-from twin.forecast.forecast import Answer, Question, forecast, mix
+from twin.forecast.forecast import Answer, forecast, mix
+from twin.kinds.ahead import Question
 from twin.metrics import Metrics
 
 PLATE = {"kind": "plate", "W": 0.01}

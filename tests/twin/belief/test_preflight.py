@@ -31,9 +31,10 @@ from models.fatigue.laws import LAWS
 from models.fatigue.retardation import RETARDATIONS
 from tests.twin.fleets import registration
 from twin import networks
-from twin.belief.cohort import stepped
-from twin.belief.preflight import MOST_STRIDES, doubtful, lived, trial
+from twin.belief.preflight import doubtful, trial
 from twin.component import Registration
+from twin.kinds.catalogue import AnyStepper, stepper_of
+from twin.kinds.crack import MOST_STRIDES, lived
 
 EXTREMES = (
     -1e15,
@@ -87,13 +88,13 @@ REGISTRATIONS = st.fixed_dictionaries(
 
 def lives(registration: Registration) -> float:
     """The length after a hard day [m]."""
-    stepper = registration.stepper()
+    stepper: AnyStepper = stepper_of(registration)
     state, t = stepper.init(1), torch.ones(1, dtype=torch.int64)
     rows = [[[1e6, 0.0, 1e15], [5e8, -1e9, 1e3], [1e12, 1e12, 1.0], [1e8, 5e7, 1e6]]]
-    state = stepped(stepper, state, spectrum_load(t, blocks(rows)))
+    state = stepper.step(state, spectrum_load(t, blocks(rows)))
     values = torch.tensor([0.0, 1e8, -1e8, 1e12, 0.0]).double()
-    state = stepped(stepper, state, series_load(t, [values]))
-    state = stepped(stepper, state, inspection_load(t, torch.tensor([0.01]).double()))
+    state = stepper.step(state, series_load(t, [values]))
+    state = stepper.step(state, inspection_load(t, torch.tensor([0.01]).double()))
     if isinstance(state, CrackState):
         assert float(remaining(state)) >= 0.0
     else:
@@ -174,7 +175,8 @@ def test_a_crack_is_not_followed_for_ever(W: float, *, is_taken: bool) -> None:
 def test_the_bound_is_a_count_and_that_of_the_stepper() -> None:
     """So many strides take a crack to the end, whatever drives it, and not one more."""
     wanted = registration(geometry={"kind": "edge_crack", "W": 0.1}, crack_length=1e-5)
-    stepper, most = wanted.stepper(), strides(1e-5, wanted.longest)
+    stepper: AnyStepper = stepper_of(wanted)
+    most = strides(1e-5, wanted.longest)
     state, cycles = stepper.init(1), blocks([[[1e8, 6e7, 1e15]]])
     assert isinstance(state, CrackState)
     with at_most(most):
@@ -183,7 +185,7 @@ def test_the_bound_is_a_count_and_that_of_the_stepper() -> None:
         lived(state, cycles)
     assert bool(lived(state, cycles))  # elsewhere none are counted
     load = spectrum_load(torch.ones(1, dtype=torch.int64), cycles)
-    assert bool(stepped(stepper, state, load).fractured)
+    assert bool(stepper.step(state, load).fractured)
 
 
 def test_what_passes_takes_few_strides_whatever_its_law() -> None:
@@ -200,7 +202,7 @@ def test_what_passes_takes_few_strides_whatever_its_law() -> None:
         except ValueError:
             continue
         taken += 1
-        stepper = wanted.stepper()
+        stepper = stepper_of(wanted)
         for span in (1e6, 3e7, 1e9):
             state = stepper.init(1)
             assert isinstance(state, CrackState)

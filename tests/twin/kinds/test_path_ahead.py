@@ -18,9 +18,9 @@ from tests.twin.belief.test_fold import state
 from tests.twin.belief.test_plates import NAME, PLATE, foreseen, plate
 from tests.twin.fleets import fleet
 from twin import networks
-from twin.forecast import crack_path as forecast_paths
-from twin.forecast.crack_path import Turn, turned, unlearned
-from twin.forecast.forecast import Question
+from twin.kinds import path_ahead
+from twin.kinds.ahead import Question
+from twin.kinds.path_ahead import Turn, turned, unlearned
 
 W = 0.01
 DEMO = (0.5, 0.2, 0.7, -0.1, 0.4)  # the shifts of a plate of `twin demo`
@@ -83,9 +83,9 @@ def test_directions_may_differ_by_so_much_and_no_more(monkeypatch: pytest.Monkey
     crack, mixed = fresh(), load(*DEMO)
     turn = turned(crack, mixed)
     assert unlearned(crack, mixed, turn) is None
-    monkeypatch.setattr(forecast_paths, "SPREAD", turn.spread)
+    monkeypatch.setattr(path_ahead, "SPREAD", turn.spread)
     assert unlearned(crack, mixed, turn) is None
-    monkeypatch.setattr(forecast_paths, "SPREAD", np.nextafter(turn.spread, 0.0))
+    monkeypatch.setattr(path_ahead, "SPREAD", np.nextafter(turn.spread, 0.0))
     assert str(unlearned(crack, mixed, turn)).startswith("shear over tension varies by 0.2")
     assert "varies by 0.67" in str(drawn(0.0, 0.1, 1.0, -0.5)["why"])
 

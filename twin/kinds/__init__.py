@@ -1,0 +1,1 @@
+"""What must be known of each sort of belief: a file for each, and the contract that all keep."""
