@@ -215,12 +215,14 @@ def fleet(settings: PlantSettings) -> list[Registration]:
 def _registration(index: int, part: Part) -> Registration:
     return {
         "name": part.name,
-        "law": {"kind": "paris", "C": COEFFICIENT, "m": EXPONENT, "dK_th": THRESHOLD},
-        "geometry": {"kind": "edge_crack", "W": part.width},
-        "crack_length": part.expected,
-        "crack_limit": part.limit,
-        "inspection": "record" if index % 4 == 3 else "replace",
         "calibration": {"gain": 1.0, "offset": 0.0, "youngs_modulus": YOUNGS_MODULUS},
+        "crack": {
+            "law": {"kind": "paris", "C": COEFFICIENT, "m": EXPONENT, "dK_th": THRESHOLD},
+            "geometry": {"kind": "edge_crack", "W": part.width},
+            "crack_length": part.expected,
+            "crack_limit": part.limit,
+            "inspection": "record" if index % 4 == 3 else "replace",
+        },
     }
 
 

@@ -43,10 +43,12 @@ class Plate:
         """What is known of it from the outside."""
         return {
             "name": self.name,
-            "law": {"kind": "paris", "C": COEFFICIENT, "m": EXPONENT},
-            "geometry": {"kind": "plate", "W": self.width},
-            "crack_length": self.crack,
-            "crack_limit": 0.8 * self.width,
+            "crack": {
+                "law": {"kind": "paris", "C": COEFFICIENT, "m": EXPONENT},
+                "geometry": {"kind": "plate", "W": self.width},
+                "crack_length": self.crack,
+                "crack_limit": 0.8 * self.width,
+            },
         }
 
 

@@ -61,11 +61,12 @@ def test_the_example_settings_show_the_defaults_of_time() -> None:
 
 def test_the_example_fleet_is_accepted_and_varied() -> None:
     fleet = fleet_file(DEPLOY / "fleet.example.toml")
-    kinds = [registration.geometry.kind for registration in fleet.values()]
+    cracks = [registration.crack for registration in fleet.values()]
+    kinds = [crack.geometry.kind for crack in cracks]
     assert len(kinds) == len(set(kinds)) == 3
-    assert {registration.inspection for registration in fleet.values()} == {"replace", "record"}
-    for registration in fleet.values():
-        stepper_of(registration)  # it can be built
+    assert {crack.inspection for crack in cracks} == {"replace", "record"}
+    for crack in cracks:
+        stepper_of(crack)  # it can be built
 
 
 def test_the_example_fleet_shows_every_key_of_a_plain_registration() -> None:

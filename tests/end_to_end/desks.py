@@ -82,7 +82,7 @@ class Registrar:
             return 0, None
         assert said.status == 200, f"GET {self.path}: {said}"
         page = said.json()
-        limit = page["registration"]["crack_limit"]
+        limit = page["registration"]["crack"]["crack_limit"]
         return page["revision"], Wanted(limit, page["retired"])
 
 

@@ -83,7 +83,7 @@ class Ledger:
         found: dict[str, list[tuple[int, Wanted]]] = {}
         for entry in entries:
             what = Component.model_validate_json(entry.body)
-            wanted = Wanted(what.registration.crack_limit, what.retired)
+            wanted = Wanted(what.registration.crack.crack_limit, what.retired)
             found.setdefault(what.name, []).append((what.revision, wanted))
         faults = [
             f"{name} of the fleet file is registered as {found.get(name)}"

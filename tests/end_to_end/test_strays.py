@@ -15,7 +15,7 @@ from sensors.mqtt.source import MqttSettings, MqttSource
 from storage.store import Store
 from tests.brokers import Broker
 from tests.twin.fakes import PRESS, REGISTRATION
-from twin.component import Component, Registration
+from twin.component import Component, parsed
 from twin.service import Service
 from twin.serving import running
 from twin.settings import settings
@@ -58,7 +58,7 @@ async def service(directory: Path, port: int, **mqtt: Any) -> AsyncIterator[Serv
             assert it.source is not None
             await asyncio.wait_for(it.source.ready(), LIMIT_S)
             if not it.fleet.components:
-                registration = Registration.model_validate(REGISTRATION)
+                registration = parsed(REGISTRATION)
                 part = Component(
                     name=PRESS, revision=1, registered_by="api", registration=registration
                 )

@@ -16,7 +16,7 @@ from sensors.observation import Inspection, Series, Spectrum
 from storage.journal.sequences import Outcome
 from storage.store import Store
 from twin.api.application import application
-from twin.component import Component, Registration
+from twin.component import Component, parsed
 from twin.service import Service
 from twin.settings import Settings, settings
 
@@ -43,7 +43,7 @@ class House:
 
     async def register(self, *names: str, **changes: object) -> None:
         """Register components as the fleet file would."""
-        registration = Registration.model_validate({**REGISTRATION, **changes})
+        registration = parsed({**REGISTRATION, **changes})
         await self.service.register(
             [
                 Component(name=n, revision=1, registered_by="file", registration=registration)

@@ -9,7 +9,7 @@ import numpy as np
 from sensors.observation import Inspection, Series, Spectrum
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import Line, folded
-from twin.component import Component, Registration
+from twin.component import Component, Registration, parsed
 
 SECOND = 10**9
 T0 = 1_700_000_000 * SECOND
@@ -25,7 +25,7 @@ def registration(**changes: Any) -> Registration:
         "crack_limit": 0.01,
         "surprise_factor": None,  # inspections jump at will; see `test_fold_surprise`
     }
-    return Registration(**(values | changes))
+    return parsed(values | changes)
 
 
 def component(name: str = "plant/press-1", revision: int = 1, **changes: Any) -> Component:

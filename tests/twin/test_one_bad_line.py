@@ -36,9 +36,9 @@ from twin.belief.fold import Line, folded
 from twin.belief.life import reason
 from twin.belief.lines import COMPONENT, OBSERVATION, observed
 from twin.belief.record import Row
-from twin.component import Registration
 from twin.errors import SettingsError, TwinError
 from twin.kinds.crack import Crack
+from twin.kinds.crack_settings import CrackSettings
 from twin.serving import mqtt_settings
 
 KEY: dict[str, Any] = {"component": PRESS, "source": "daq", "boot": 1}
@@ -265,10 +265,10 @@ def test_a_registration_that_no_stepper_can_be_made_of_costs_itself_alone(
     bad, good = component("plant/bad"), component("plant/good")
     stepper = Crack.stepper
 
-    def broken(self: Crack, registration: Registration) -> Any:
-        if registration is bad.registration:
+    def broken(self: Crack, settings: CrackSettings) -> Any:
+        if settings is bad.registration.crack:
             raise ValueError("no such law")
-        return stepper(self, registration)
+        return stepper(self, settings)
 
     monkeypatch.setattr(Crack, "stepper", broken)
     result = folded(EMPTY, [Line(c.name, c) for c in (bad, good)], CLOCK)

@@ -77,7 +77,7 @@ async def test_changes_are_taken_where_a_sensor_called_itself_twin(tmp_path: Pat
     fleet.write_text(FLEET.format(limit=0.02))
     async with house(tmp_path / "data", fleet=fleet) as home:
         found = await home.json(f"components/{PRESS}")
-        assert (found["revision"], found["registration"]["crack_limit"]) == (2, 0.02)
+        assert (found["revision"], found["registration"]["crack"]["crack_limit"]) == (2, 0.02)
         changed = REGISTRATION | {"crack_limit": 0.025}
         answer = await home.http.put(PATH, json=changed, headers={"If-Match": '"2"'})
         assert answer.status_code == 200, answer.text

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from fastapi import FastAPI, Header, Query, Response
+from fastapi import Body, FastAPI, Header, Query, Response
 from pydantic import BeforeValidator
 
 from twin.api.context import PART, PATH, PREFIX, Context, Name, Site
@@ -23,7 +23,7 @@ from twin.belief.outside import outside, strayed
 from twin.belief.overview import Overview
 from twin.belief.preflight import trial
 from twin.belief.status import STATUSES, Flag, Status
-from twin.component import Component, Registration
+from twin.component import DEPRECATED, Component, FlatRegistration, Sent
 
 
 def _separate(values: Any) -> Any:  # noqa: ANN401  whatever was sent
@@ -139,7 +139,7 @@ def add_components(app: FastAPI, context: Context) -> None:
     async def put_component(
         site: Site,
         component: Name,
-        registration: Registration,
+        sent: Annotated[Sent, Body(description="In the form of an answer.")],
         if_match: IfMatch = None,
         if_none_match: IfNone = None,
     ) -> Response:
@@ -147,11 +147,12 @@ def add_components(app: FastAPI, context: Context) -> None:
 
         A change keeps what was learnt, unless the initial crack length changes.
         """
-        name = f"{site}/{component}"
+        name, is_flat = f"{site}/{component}", isinstance(sent, FlatRegistration)
+        registration = sent.nested() if isinstance(sent, FlatRegistration) else sent
         now = service.fleet.components.get(name)
         _check(name, now, if_match, if_none_match)
         if now is not None and now.registration == registration and not now.retired:
-            return _described(context, now)
+            return _described(context, now, is_flat=is_flat)
         try:
             await context.trials.ask(trial, registration)
         except NotMeantError as exc:
@@ -165,7 +166,7 @@ def add_components(app: FastAPI, context: Context) -> None:
             registration=registration,
         )
         await context.done(service.register([after]))
-        return _described(context, after, 200 if now else 201)
+        return _described(context, after, 200 if now else 201, is_flat=is_flat)
 
     @app.delete(
         PATH,
@@ -215,7 +216,9 @@ def _etag(component: Component) -> str:
     return f'"{component.revision}"'
 
 
-def _described(context: Context, component: Component, status: int = 200) -> Response:
+def _described(
+    context: Context, component: Component, status: int = 200, *, is_flat: bool = False
+) -> Response:
     service = context.service
     page = {
         "component": component.name,
@@ -223,6 +226,7 @@ def _described(context: Context, component: Component, status: int = 200) -> Res
         "registered_by": component.registered_by,
         "retired": component.retired,
         "fleet_file": service.filed.apart(component),
+        "deprecated": DEPRECATED if is_flat else None,
         "registration": msgspec.Raw(component.registration.model_dump_json().encode()),
         "state": state(
             service.fleet,

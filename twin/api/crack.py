@@ -56,10 +56,10 @@ def _subject(context: Context, component: Component) -> Subject:
     return Subject(
         component=component.name,
         time=time_or_none(int(r.t_ns[i])),
-        geometry=component.registration.geometry.model_dump(),
+        geometry=component.registration.crack.geometry.model_dump(),
         crack_length=float(r.crack_length[i]),
         crack_length_sd=float(r.crack_length_sd[i]),
-        crack_limit=component.registration.crack_limit,
+        crack_limit=component.registration.crack.crack_limit,
         fractured=bool(r.fractured[i]),
         path=cohort.kind.path(cohort.state, i),
     )

@@ -225,6 +225,9 @@ class Described(Page):
         "`missing`: the file registered it and does not name it any more, it lives on until it is "
         "deleted; `differs`: it was changed or deleted over HTTP since, which goes before the file."
     )
+    deprecated: str | None = Field(
+        description="What of the registration that was sent a later release will refuse; else null."
+    )
     registration: Registration
     state: State | None = Field(description="Null right after a registration.")
 

@@ -42,7 +42,7 @@ def state(
 ) -> dict[str, Any]:
     """The belief now, of which lines up to `offset` are known; see `schema.State`."""
     r, cohort, i = row(fleet, views, component.name)
-    length, limit = float(r.crack_length[i]), component.registration.crack_limit
+    length, limit = float(r.crack_length[i]), component.registration.crack.crack_limit
     t_ns, fractured = int(r.t_ns[i]), bool(r.fractured[i])
     stale_after_ns = round(component.registration.stale_after_s * 1e9)
     signs = Signs(component.retired, fractured, length >= limit, t_ns, stale_after_ns)
@@ -113,7 +113,7 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "status": None,
         "crack_length": last["crack_length"],
         "crack_length_sd": last["crack_length_sd"],
-        "crack_limit": component.registration.crack_limit,
+        "crack_limit": component.registration.crack.crack_limit,
         "growth_rate": last["growth_rate"],
         "open_growth": last["open_growth"],
         "cycles": last["cycles"],

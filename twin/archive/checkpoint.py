@@ -20,7 +20,8 @@ from twin.component import Component
 
 # before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
 # before 5: turning points met no overload, classes of loads had no highest peak
-FORMAT = 5
+# before 6: registrations were flat, which is read all the same
+FORMAT = 6
 MEMORY = ".exposure."  # leaves that mean something together alone
 
 
@@ -65,7 +66,7 @@ def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
     The ValueError is an OtherFormatError if another release wrote them.
     """
     meta = msgspec.json.decode(page)
-    if meta["format"] != FORMAT:
+    if meta["format"] not in (5, FORMAT):
         raise OtherFormatError(f"checkpoint format {meta['format']} is not {FORMAT}")
     return _fleet(values, meta, is_other=False)
 

@@ -105,8 +105,8 @@ def intensities(cohorts: Iterable[Cohort]) -> dict[str, int]:
 
 def newcomers(components: Sequence[Component], steppers: Sequence[AnyStepper] = ()) -> Cohort:
     """A cohort of new components with one layout; `steppers` are theirs, if they are made yet."""
-    kind, n = kind_of(components[0].registration), len(components)
-    steppers = steppers or [kind.stepper(c.registration) for c in components]
+    kind, n = kind_of(components[0].registration.crack), len(components)
+    steppers = steppers or [kind.stepper(c.registration.crack) for c in components]
     return Cohort(
         kind=kind,
         stepper=steppers[0],
@@ -212,12 +212,12 @@ def _channel(component: Component) -> tuple[object, ...]:
 
 def _start(component: Component) -> tuple[object, ...]:
     """What must not change for a crack to stay where it is."""
-    return kind_of(component.registration).start(component.registration)
+    return kind_of(component.registration.crack).start(component.registration.crack)
 
 
 def _stressed(component: Component) -> tuple[object, ...]:
     """What the stress intensity of a load came from: another one leaves no zone to go by."""
-    return component.registration.geometry, component.registration.calibration
+    return component.registration.crack.geometry, component.registration.calibration
 
 
 def with_remaining(cohort: Cohort) -> tuple[Cohort, dict[str, str]]:

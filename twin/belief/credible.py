@@ -19,7 +19,8 @@ from torch import Tensor
 from models.fatigue.geometry import GEOMETRIES, outside
 from models.fatigue.laws import LAWS
 from models.fatigue.tables import table_law
-from twin.component import PlateParameters, Registration
+from twin.component import Registration
+from twin.parameters import PlateParameters
 from twin.units import EXPONENTS, GROWTHS, INTENSITIES, constant_unit, distinct
 
 MEANT = 'if it is meant, say so: "unusual": true'
@@ -122,47 +123,47 @@ def credible(registration: Registration) -> None:
 
 def _outside(registration: Registration) -> Iterator[str]:
     """What no formula of the geometry is meant for; an unusual part has none either."""
-    if isinstance(registration.geometry, PlateParameters):
+    if isinstance(registration.crack.geometry, PlateParameters):
         return
-    geometry = registration.geometry.built(GEOMETRIES)
-    lengths = {"crack_length": registration.crack_length, "crack_limit": registration.crack_limit}
+    r = registration.crack
+    geometry = r.geometry.built(GEOMETRIES)
+    lengths = {"crack_length": r.crack_length, "crack_limit": r.crack_limit}
     told = set()
     for name, a in lengths.items():
         for fault in outside(geometry, a):
             says_it = fault.what.startswith(f"{a:.4g} m ")
             at = f"{name} " if says_it else f"{name} {a:g} m: " if fault.of_length else ""
             if fault.bound not in told:
-                kind = registration.geometry.kind
+                kind = r.geometry.kind
                 yield f"geometry {kind}: {at}{fault.what}, for which it is not meant"
             told.add(fault.bound)
 
 
 def _unusual(registration: Registration) -> Iterator[str]:
-    r = registration
+    r, calibration = registration.crack, registration.calibration
     if r.law is not None:
         yield from _beyond("law", r.law.constants, LAW)
     if r.retardation is not None:
         yield from _beyond("retardation", dict(r.retardation), RETARDATION)
     yield from _beyond("geometry", dict(r.geometry), GEOMETRY)
-    yield from _beyond("gauge", dict(r.gauge), GAUGE)
-    yield from _odd(r)
+    yield from _beyond("gauge", dict(registration.gauge), GAUGE)
+    yield from _odd(registration)
     for name, within in STRENGTH.items():
         if isinstance(value := getattr(r, name), float):
             yield from _beyond_one(name, value, within)
     yield from _beyond_one("crack_length", r.crack_length, CRACK)
     yield from _beyond_one("crack_limit", r.crack_limit, CRACK)
-    yield from _beyond_one("calibration.gain", r.calibration.gain, GAIN, either_sign=True)
+    yield from _beyond_one("calibration.gain", calibration.gain, GAIN, either_sign=True)
     yield from _beyond_one("gate", r.gate, GATE)
-    if r.calibration.youngs_modulus is not None:
-        yield from _beyond_one(
-            "calibration.youngs_modulus", r.calibration.youngs_modulus, YOUNGS_MODULUS
-        )
+    if (modulus := calibration.youngs_modulus) is not None:
+        yield from _beyond_one("calibration.youngs_modulus", modulus, YOUNGS_MODULUS)
     if r.law is not None:
         yield from _growing(r.law)
 
 
-def _odd(r: Registration) -> Iterator[str]:
+def _odd(registration: Registration) -> Iterator[str]:
     """What single numbers do not show: a threshold of next to nothing, and odd tables."""
+    r = registration.crack
     if r.law is not None and 0.0 < r.law.constants.get("dK_th", 0.0) < LEAST_THRESHOLD:
         yield from _beyond_one("law.dK_th", r.law.dK_th, _THRESHOLD_OF_METALS)
     if r.law is not None and r.law.kind == "tabulated":
@@ -173,7 +174,7 @@ def _odd(r: Registration) -> Iterator[str]:
                     " faster, not slower, at a higher load ratio"
                 )
                 return
-    rail = r.gauge.rail
+    rail = registration.gauge.rail
     if rail is not None and not any(low <= abs(rail) <= high for low, high, *_ in RAILS):
         yield (
             f"gauge.rail is {rail:g}: it is in m/m where the gauge sends strain, in Pa where it"

@@ -101,5 +101,5 @@ def _watched(before: Component | None, after: Component) -> Component:
 
 def _jump(component: Component) -> tuple[object, ...]:
     """What says, beside the belief, whether an inspection jumps."""
-    r = component.registration
+    r = component.registration.crack
     return r.crack_length, r.geometry, r.surprise

@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from sensors.refusal import shown
 from twin.belief.credible import NotMeantError, credible
 from twin.belief.preflight import doubtful, trial
-from twin.component import NAME, Component, Registration
+from twin.component import DEPRECATED, FORMS, NAME, Component, Registration, form, parsed
 from twin.errors import SettingsError, unreadable
 from twin.sentences import sentence, unknown
 from twin.settings import Settings
+
+NESTED = "Registration"
+log = structlog.get_logger()
 
 
 def fleet_file(path: Path) -> dict[str, Registration]:
@@ -28,7 +32,11 @@ def fleet_file(path: Path) -> dict[str, Registration]:
         is_settings = others[0] in Settings.model_fields
         hint = ": is this a file of settings?" if is_settings else ", a table [[component]] each"
         raise SettingsError(f"{path}: {unknown(others[0], ('component',))}{hint}")
-    return registrations(tables.get("component", []), str(path))
+    found = registrations(tables.get("component", []), str(path))
+    flat = [table["name"] for table in tables.get("component", []) if form(table) != NESTED]
+    if flat:
+        log.warning("fleet_file_deprecated", components=len(flat), first=flat[0], why=DEPRECATED)
+    return found
 
 
 def registrations(tables: object, origin: str) -> dict[str, Registration]:
@@ -41,9 +49,9 @@ def registrations(tables: object, origin: str) -> dict[str, Registration]:
         if name in found:
             raise SettingsError(f"{origin}: component name {name!r} is there twice")
         try:
-            found[name] = Registration(**{k: v for k, v in table.items() if k != "name"})
+            found[name] = parsed({k: v for k, v in table.items() if k != "name"})
         except ValidationError as exc:
-            told = sentence(exc, Registration)
+            told = sentence(exc, FORMS[exc.title])
             raise SettingsError(f"{origin}: component {name}: {told}") from exc
     return found
 

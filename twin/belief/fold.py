@@ -191,9 +191,9 @@ def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
             raise TypeError(f"{line.component}: a registration is not an observation")
         if place is not None and not fault(o):
             r = fleet.components[line.component].registration
-            reading = Reading(place.row, o, r.calibrated, r.plausible, r.surprise, line.t_ns)
+            reading = Reading(place.row, o, r.calibrated, r.plausible, r.crack.surprise, line.t_ns)
             if isinstance(o, Inspection):
-                reading = reading._replace(longest=r.longest)
+                reading = reading._replace(longest=r.crack.longest)
             readings.setdefault(place.cohort, []).append(reading)
     cohorts, held = dict(fleet.cohorts), dict(fleet.held)
     for key, group in readings.items():

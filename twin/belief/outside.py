@@ -14,8 +14,9 @@ from models.fatigue.geometry import GEOMETRIES
 from models.fatigue.geometry import outside as not_meant
 from models.fatigue.rainflow import Cycles, open_half_cycles
 from twin.belief.fleet import Fleet
-from twin.component import Component, PlateParameters
+from twin.component import Component
 from twin.kinds.catalogue import AnyState
+from twin.parameters import PlateParameters
 
 UNBOUNDED = (-math.inf, math.inf)
 NEARLY = 0.02  # how far a load ratio may be beyond, as gauges are not that exact
@@ -47,11 +48,11 @@ def outside_ahead(
 
 def _ratios(component: Component, load: Exposure) -> list[str]:
     """Of the only row of `load`."""
-    lowest, highest = component.registration.load_ratios
+    lowest, highest = component.registration.crack.load_ratios
     if (lowest, highest) == UNBOUNDED:
         return []
     ratio, share = (leaf[0] for leaf in load_ratios(load))
-    whose = "the material's" if component.registration.law is None else "the law's"
+    whose = "the material's" if component.registration.crack.law is None else "the law's"
     bounds = f"{whose} {_number(lowest)} … {_number(highest)}"
     found = []
     for beyond in (ratio > highest + NEARLY, ratio < lowest - NEARLY):
@@ -62,8 +63,8 @@ def _ratios(component: Component, load: Exposure) -> list[str]:
 
 
 def _lengths(component: Component, state: AnyState, row: int) -> list[str]:
-    geometry, a = component.registration.geometry, float(state.length[row].mean())
-    if isinstance(geometry, PlateParameters) or a >= component.registration.shortest:
+    geometry, a = component.registration.crack.geometry, float(state.length[row].mean())
+    if isinstance(geometry, PlateParameters) or a >= component.registration.crack.shortest:
         return []
     faults = not_meant(geometry.built(GEOMETRIES), a)
     return [f"geometry {geometry.kind}: {fault.what}" for fault in faults]
@@ -76,7 +77,7 @@ def strayed(fleet: Fleet, names: Iterable[str]) -> dict[str, tuple[bool, bool]]:
         rows = torch.tensor([fleet.places[name].row for name in some])
         state = fleet.cohorts[key].state
         ratio, share = load_ratios(_rows(state.exposure, rows))
-        known = [fleet.components[name].registration for name in some]
+        known = [fleet.components[name].registration.crack for name in some]
         bounds = torch.tensor([r.load_ratios for r in known], dtype=torch.float64)
         lowest, highest = bounds.T[..., None]
         loaded = _much(share, ratio > highest + NEARLY) | _much(share, ratio < lowest - NEARLY)
@@ -91,7 +92,7 @@ def _by_cohort(fleet: Fleet, names: Iterable[str]) -> dict[str, list[str]]:
     """The names that something is known of, by cohort."""
     found: dict[str, list[str]] = {}
     for name in names:
-        r = fleet.components[name].registration
+        r = fleet.components[name].registration.crack
         if r.load_ratios != UNBOUNDED or r.shortest > 0.0:
             found.setdefault(fleet.places[name].cohort, []).append(name)
     return found

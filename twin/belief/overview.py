@@ -159,7 +159,7 @@ def _of(names: Iterable[str], roll: Roll) -> NDArray[np.bool_]:
 
 
 def _life_alert(component: Component) -> float:
-    return component.registration.life_alert_cycles or math.nan
+    return component.registration.crack.life_alert_cycles or math.nan
 
 
 def _joined(parts: list[Readings], at: NDArray[np.int64]) -> Readings:

@@ -26,9 +26,10 @@ def trial(registration: Registration) -> None:
     What is in the journal is folded again at every start, so that a registration that breaks the
     fold would break it for ever.
     """
-    kind = kind_of(registration)
-    kind.check(registration)
-    steppers = [kind.stepper(registration)]
+    own = registration.crack
+    kind = kind_of(own)
+    kind.check(own)
+    steppers = [kind.stepper(own)]
     try:
         grown = float(_grown(kind, steppers)[0])
         if registration.unusual:
@@ -40,7 +41,7 @@ def trial(registration: Registration) -> None:
         ) from exc
     except ArithmeticError as exc:
         raise ValueError(str(exc)) from exc
-    if not math.isfinite(grown) or grown < registration.crack_length:
+    if not math.isfinite(grown) or grown < own.crack_length:
         raise ValueError(f"a cycle takes its crack length to {grown:.6g} m")
     credible(registration)
 
@@ -54,10 +55,11 @@ def doubtful(registrations: Sequence[Registration]) -> set[int]:
     found = set[int]()
     groups: dict[tuple[str, str, bool], list[tuple[int, AnyStepper]]] = {}
     for i, registration in enumerate(registrations):
-        kind = kind_of(registration)
+        own = registration.crack
+        kind = kind_of(own)
         try:
-            kind.check_sizes(registration)
-            stepper = kind.stepper(registration)
+            kind.check_sizes(own)
+            stepper = kind.stepper(own)
             key = kind.name, kind.key(stepper), registration.unusual
             groups.setdefault(key, []).append((i, stepper))
         except TROUBLE:
@@ -65,7 +67,7 @@ def doubtful(registrations: Sequence[Registration]) -> set[int]:
     for (name, _, is_unusual), group in groups.items():
         for first in range(0, len(group), TOGETHER):
             some = group[first : first + TOGETHER]
-            known = [registrations[i] for i, _ in some]
+            known = [registrations[i].crack for i, _ in some]
             pairs = [[r.crack_length, r.crack_limit] for r in known]
             ends = torch.tensor(pairs, dtype=torch.float64)
             steppers = [stepper for _, stepper in some]

@@ -73,8 +73,8 @@ class _Newcomer(NamedTuple):
 
 def _stepped_by(component: Component) -> tuple[str, AnyStepper]:
     """The cohort that a component belongs to, and a stepper of its own."""
-    kind = kind_of(component.registration)
-    stepper = kind.stepper(component.registration)
+    kind = kind_of(component.registration.crack)
+    stepper = kind.stepper(component.registration.crack)
     return kind.key(stepper), stepper
 
 

@@ -128,14 +128,14 @@ def _inspection(snapshot: Snapshot, reading: Reading, component: Component) -> I
 
 def _scale(component: Component) -> float:
     """The length that describes the component, over the length that is seen."""
-    geometry = component.registration.geometry
+    geometry = component.registration.crack.geometry
     scale = (_BY_BOTH_TIPS | _AT_LEAST).get(geometry.kind, 1.0)
     return scale * geometry.aspect if geometry.kind == "surface_crack" else scale
 
 
 def _partial(snapshot: Snapshot, reading: Reading, component: Component) -> str:
     """Why what is seen plainly is a part at most of what the component is described by, if so."""
-    kind = component.registration.geometry.kind
+    kind = component.registration.crack.geometry.kind
     if reading.tips == 0:
         seen = reading.length * snapshot.pixel_size
         return f"it leaves the picture on both sides: it is longer than the {seen:.4g} m seen"
@@ -151,7 +151,7 @@ def _partial(snapshot: Snapshot, reading: Reading, component: Component) -> str:
 
 def _impossible(snapshot: Snapshot, reading: Reading, component: Component, last: Measured) -> str:
     """Why the length that is seen cannot be the component's; empty if it can."""
-    scale, limit = _scale(component) * snapshot.pixel_size, component.registration.longest
+    scale, limit = _scale(component) * snapshot.pixel_size, component.registration.crack.longest
     a, sd = reading.length * scale, reading.length_sd * scale
     if a > limit:
         return f"a crack of {a:.4g} m is longer than the part, whose limit is {limit:.4g} m"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from models.crack.stepper import CrackLoad, CrackState, CrackStepper
 from models.crack_path.stepper import PathState, PathStepper
 from models.stepper import Stepper
-from twin.component import Registration
 from twin.kinds.crack import Crack
 from twin.kinds.crack_path import CrackPath
+from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.kind import Kind
 
-AnyKind = Kind[Any, Any]
+AnyKind = Kind[Any, Any, Any]
 AnyStepper = Stepper[Any, CrackLoad]
 AnyState = CrackState | PathState
 
@@ -21,12 +23,16 @@ CRACK_PATH: Final = CrackPath()
 KINDS: Final[dict[str, AnyKind]] = {kind.name: kind for kind in (CRACK, CRACK_PATH)}
 
 
-def kind_of(registration: Registration) -> AnyKind:
-    """The kind of belief that a registration asks for."""
-    return next(kind for kind in KINDS.values() if kind.fits(registration))
+GROUPS: Final[dict[str, type[BaseModel]]] = {kind.group: kind.settings for kind in KINDS.values()}
 
 
-def stepper_of(registration: Registration) -> CrackStepper | PathStepper:
-    """The time-stepper that a registration asks for."""
-    stepper: CrackStepper | PathStepper = kind_of(registration).stepper(registration)
+def kind_of(settings: BaseModel) -> AnyKind:
+    """The kind of belief that a part of a registration asks for."""
+    some = (k for k in KINDS.values() if isinstance(settings, k.settings))
+    return next(kind for kind in some if kind.fits(settings))
+
+
+def stepper_of(settings: CrackSettings) -> CrackStepper | PathStepper:
+    """The time-stepper that a crack asks for."""
+    stepper: CrackStepper | PathStepper = kind_of(settings).stepper(settings)
     return stepper

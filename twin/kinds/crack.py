@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from models.crack.forecast import life, remaining, rollout
@@ -22,12 +23,13 @@ from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import RETARDATIONS, NoRetardation, Overload
 from sensors.observation import Series, Spectrum
 from storage.trajectories.trajectories import Field
-from twin.component import PlateParameters, Registration
 from twin.kinds.ahead import Ahead, Question
+from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.growth import check_growth, grows
 from twin.kinds.kind import Manner
 from twin.kinds.record import FIELDS, GROUP, HISTORY
 from twin.kinds.registered import key, law, toughness, yield_stress
+from twin.parameters import PlateParameters
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
 SHORTEST = 1e-9  # [m] a few atoms: growth over decades of nothing would take for ever
@@ -43,32 +45,33 @@ class Crack:
 
     name: str = "crack"
     group: str = GROUP
+    settings: type[BaseModel] = CrackSettings
     fields: tuple[Field, ...] = FIELDS
     runs_together: bool = True
     networks: frozenset[str] = frozenset()
 
-    def fits(self, registration: Registration) -> bool:
+    def fits(self, settings: CrackSettings) -> bool:
         """Whether the geometry has a formula or a table."""
-        return not isinstance(registration.geometry, PlateParameters)
+        return not isinstance(settings.geometry, PlateParameters)
 
-    def start(self, registration: Registration) -> tuple[object, ...]:
+    def start(self, settings: CrackSettings) -> tuple[object, ...]:
         """The initial length: a corrected geometry leaves the crack where it is."""
-        return (registration.crack_length,)
+        return (settings.crack_length,)
 
-    def stepper(self, registration: Registration) -> CrackStepper:
+    def stepper(self, settings: CrackSettings) -> CrackStepper:
         """The crack stepper with the laws that are registered."""
-        retardation = registration.retardation
-        shortened = 0.999999 * registration.longest  # see `Registration._ever_longest`
+        retardation = settings.retardation
+        shortened = 0.999999 * settings.longest  # see `CrackSettings._ever_longest`
         return CrackStepper(
-            law=law(registration),
-            geometry=registration.geometry.built(GEOMETRIES),
+            law=law(settings),
+            geometry=settings.geometry.built(GEOMETRIES),
             retardation=retardation.built(RETARDATIONS) if retardation else NoRetardation(),
-            a_0=min(registration.crack_length, shortened),
-            a_limit=registration.crack_limit,
-            gate=registration.gate,
-            replace=registration.inspection == "replace",
-            K_c=toughness(registration),
-            yield_stress=yield_stress(registration),
+            a_0=min(settings.crack_length, shortened),
+            a_limit=settings.crack_limit,
+            gate=settings.gate,
+            replace=settings.inspection == "replace",
+            K_c=toughness(settings),
+            yield_stress=yield_stress(settings),
         )
 
     def key(self, stepper: CrackStepper) -> str:
@@ -133,16 +136,16 @@ class Crack:
         """None are asked for: there is a formula."""
         return 0, 0
 
-    def check_sizes(self, registration: Registration) -> None:
+    def check_sizes(self, settings: CrackSettings) -> None:
         """Raise ValueError for lengths and sizes that no crack can have or be followed over."""
-        if registration.crack_length < SHORTEST:
+        if settings.crack_length < SHORTEST:
             raise ValueError(
-                f"crack_length is {registration.crack_length} m: no crack is below {SHORTEST} m"
+                f"crack_length is {settings.crack_length} m: no crack is below {SHORTEST} m"
             )
-        for size, value in registration.geometry.sizes:
+        for size, value in settings.geometry.sizes:
             if not value > 0.0:
                 raise ValueError(f"geometry.{size} is {value:g}: a size has to be above 0")
-        a, limit = registration.crack_length, registration.longest
+        a, limit = settings.crack_length, settings.longest
         if (count := strides(a, limit)) > MOST_STRIDES:
             raise ValueError(
                 f"crack_length is {a:g} m where a crack may become {limit:.3g} m: to follow it "
@@ -150,11 +153,11 @@ class Crack:
                 f"{limit / (1.0 + STRIDE) ** MOST_STRIDES:.2g} m is long enough"
             )
 
-    def check(self, registration: Registration) -> None:
+    def check(self, settings: CrackSettings) -> None:
         """Raise ValueError for sizes, geometry factors and laws by which no crack can grow."""
-        self.check_sizes(registration)
-        _check_factors(registration)
-        check_growth(law(registration), registration.crack_length)
+        self.check_sizes(settings)
+        _check_factors(settings)
+        check_growth(law(settings), settings.crack_length)
 
     def sound(self, steppers: Sequence[CrackStepper], ends: Tensor) -> Tensor:
         """Whether law and geometry give numbers at the ends (n, 2) [m]."""
@@ -180,9 +183,9 @@ def lived(state: CrackState, cycles: Cycles) -> Tensor:
     return advanced(state.length.reshape(-1), lanes(state, cycles), limit_of(state)).broken
 
 
-def _check_factors(registration: Registration) -> None:
-    ends = [[registration.crack_length, registration.crack_limit]]
-    factors = registration.geometry.built(GEOMETRIES).F(torch.tensor(ends, dtype=torch.float64))
+def _check_factors(settings: CrackSettings) -> None:
+    ends = [[settings.crack_length, settings.crack_limit]]
+    factors = settings.geometry.built(GEOMETRIES).F(torch.tensor(ends, dtype=torch.float64))
     if not bool((torch.isfinite(factors) & (factors > 0.0)).all()):
         raise ValueError(
             f"the geometry factors at crack_length and crack_limit are {factors[0].tolist()}: "

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from models import tree
@@ -20,14 +21,15 @@ from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import NoRetardation
 from sensors.observation import Series, Spectrum
 from storage.trajectories.trajectories import Field
-from twin.component import PlateParameters, Registration
 from twin.kinds.ahead import Ahead, Question
+from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.growth import check_growth
 from twin.kinds.kind import Manner
 from twin.kinds.path_ahead import paths
 from twin.kinds.record import FIELDS, GROUP, HISTORY
 from twin.kinds.registered import key, law, toughness
 from twin.networks import intensities
+from twin.parameters import PlateParameters
 
 PORTION = 256  # newcomers that are made at a time
 PATH_S = 8e-3  # of stepping a load, about
@@ -38,27 +40,28 @@ class CrackPath:
 
     name: str = "crack_path"
     group: str = GROUP
+    settings: type[BaseModel] = CrackSettings
     fields: tuple[Field, ...] = FIELDS
     runs_together: bool = False
     networks: frozenset[str] = frozenset({"crack-k", "crack-spiking"})
 
-    def fits(self, registration: Registration) -> bool:
+    def fits(self, settings: CrackSettings) -> bool:
         """Whether the geometry is a plate."""
-        return isinstance(registration.geometry, PlateParameters)
+        return isinstance(settings.geometry, PlateParameters)
 
-    def start(self, registration: Registration) -> tuple[object, ...]:
+    def start(self, settings: CrackSettings) -> tuple[object, ...]:
         """Initial length and plate: in another plate the path is another one."""
-        return registration.crack_length, registration.geometry
+        return settings.crack_length, settings.geometry
 
-    def stepper(self, registration: Registration) -> PathStepper:
+    def stepper(self, settings: CrackSettings) -> PathStepper:
         """The path stepper, with the operator and the solver of this process."""
         return PathStepper(
-            law=law(registration),
-            plate=registration.geometry.plate(registration.crack_length),
-            a_limit=registration.crack_limit,
-            gate=registration.gate,
-            replace=registration.inspection == "replace",
-            K_c=toughness(registration),
+            law=law(settings),
+            plate=settings.geometry.plate(settings.crack_length),
+            a_limit=settings.crack_limit,
+            gate=settings.gate,
+            replace=settings.inspection == "replace",
+            K_c=toughness(settings),
             find=intensities(),
         )
 
@@ -132,12 +135,12 @@ class CrackPath:
         """What the cracks have asked for, and what of it XFEM found."""
         return int(state.front.found.sum()), int(state.front.by_xfem.sum())
 
-    def check_sizes(self, registration: Registration) -> None:
+    def check_sizes(self, settings: CrackSettings) -> None:
         """Nothing to check: the plate has checked itself."""
 
-    def check(self, registration: Registration) -> None:
+    def check(self, settings: CrackSettings) -> None:
         """Raise ValueError for a law that gives no growth."""
-        check_growth(law(registration), registration.crack_length)
+        check_growth(law(settings), settings.crack_length)
 
     def sound(self, steppers: Sequence[PathStepper], ends: Tensor) -> Tensor:
         """Whether the law gives growth at the initial lengths."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
+from pydantic import BaseModel
 from torch import Tensor
 
 from models.crack.load import CrackLoad
@@ -13,9 +14,9 @@ from models.fatigue.rainflow import Cycles
 from models.stepper import Stepper
 from sensors.observation import Series, Spectrum
 from storage.trajectories.trajectories import Field
-from twin.component import Registration
 from twin.kinds.ahead import Ahead, Question
 
+Settings = TypeVar("Settings", bound=BaseModel, contravariant=True)  # its part of a registration
 Own = TypeVar("Own", bound=Stepper[object, CrackLoad])  # the stepper of a kind
 State = TypeVar("State")
 
@@ -28,27 +29,28 @@ class Manner(NamedTuple):
     channel: bool  # what says whether a channel is clipped or stuck
 
 
-class Kind(Protocol[Own, State]):
+class Kind(Protocol[Settings, Own, State]):
     """What must be known of one sort of belief, to step, keep, record and show it.
 
     Steppers of a kind that have the same `key` are stepped together, as one cohort.
     """
 
     name: str
-    group: str  # of the trajectory, in which it is recorded
+    group: str  # of the trajectory, in which it is recorded; the name of its part of a registration
+    settings: type[BaseModel]  # that part
     fields: tuple[Field, ...]  # what is recorded
     runs_together: bool  # consecutive loads of a component can be stepped in one go (`ran`)
     networks: frozenset[str]  # whose weights it asks
 
-    def fits(self, registration: Registration) -> bool:
-        """Whether a registration asks for this kind."""
+    def fits(self, settings: Settings) -> bool:
+        """Whether these settings ask for this kind, among those of its group."""
         ...
 
-    def start(self, registration: Registration) -> tuple[object, ...]:
+    def start(self, settings: Settings) -> tuple[object, ...]:
         """What must not change for what is believed to be of the same thing."""
         ...
 
-    def stepper(self, registration: Registration) -> Own:
+    def stepper(self, settings: Settings) -> Own:
         """The time-stepper that a registration asks for."""
         ...
 
@@ -102,11 +104,11 @@ class Kind(Protocol[Own, State]):
         """How many stress intensities were asked for, and how many of them XFEM found."""
         ...
 
-    def check_sizes(self, registration: Registration) -> None:
+    def check_sizes(self, settings: Settings) -> None:
         """Raise ValueError for sizes that no such thing can have; quickly."""
         ...
 
-    def check(self, registration: Registration) -> None:
+    def check(self, settings: Settings) -> None:
         """Raise ValueError for sizes and laws by which nothing can be stepped, in a sentence."""
         ...
 

@@ -157,7 +157,7 @@ def _sign(
     signs = Signs(
         retired=False,
         fractured=bool(view.fractured[row]),
-        at_limit=length >= component.registration.crack_limit,
+        at_limit=length >= component.registration.crack.crack_limit,
         t_ns=int(view.t_ns[row]),
         stale_after_ns=round(component.registration.stale_after_s * 1e9),
     )
@@ -182,7 +182,7 @@ def _note(fleet: Fleet, name: str, view: Readings, now: Sign, *, is_outside: boo
         "growth_rate": float(view.growth_rate[i]),
         "cycles": float(view.cycles[i]),
         "crack_length_sd": float(view.crack_length_sd[i]),
-        "crack_limit": fleet.components[name].registration.crack_limit,
+        "crack_limit": fleet.components[name].registration.crack.crack_limit,
         "open_growth": float(view.open_growth[i]),
         "status": now.status,
         "fractured": now.signs.fractured,

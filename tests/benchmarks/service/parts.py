@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.benchmarks.service.traffic import name
-from twin.component import Component, Registration
+from twin.component import Component, parsed
 
 REGISTRATION: dict[str, Any] = {
     "law": {"kind": "paris", "C": 9.7e-30, "m": 3.0},
@@ -17,7 +17,7 @@ REGISTRATION: dict[str, Any] = {
 
 def components(parts: int) -> list[Component]:
     """Components that all grow by the same law."""
-    registration = Registration(**REGISTRATION)
+    registration = parsed(REGISTRATION)
     return [
         Component(name=name(i), revision=1, registered_by="api", registration=registration)
         for i in range(parts)

@@ -133,12 +133,13 @@ def _disk(lines: int) -> Iterator[Figure]:
 
 
 def _fleet(kind: str, count: int) -> Fleet:
-    registration = Registration(
-        law={"kind": "paris", "C": 9.7e-30, "m": 3.0},
-        crack_length=0.005,
-        crack_limit=0.018,
+    crack = {
+        "law": {"kind": "paris", "C": 9.7e-30, "m": 3.0},
+        "crack_length": 0.005,
+        "crack_limit": 0.018,
         **KINDS[kind],
-    )
+    }
+    registration = Registration.model_validate({"crack": crack})
     made = [
         Line(
             _name(i),

@@ -15,7 +15,7 @@ from tests.twin.fakes import REGISTRATION, House, house
 from twin.api.listing import SORTS, Wanted, listed
 from twin.api.schema import Items
 from twin.belief.status import SEVERITY, STATUSES, WORST_FIRST
-from twin.component import Component, Registration
+from twin.component import Component, parsed
 
 SEEN_S = 1e9  # how long evidence of 2026 stays fresh
 
@@ -199,7 +199,7 @@ async def test_what_is_no_order_and_no_cursor_is_told(home: House, query: str, w
 
 async def test_one_at_its_limit_among_six_thousand_is_counted_and_first(tmp_path: Path) -> None:
     async with house(tmp_path / "data") as home:
-        registration = Registration.model_validate({**REGISTRATION, "stale_after_s": SEEN_S})
+        registration = parsed({**REGISTRATION, "stale_after_s": SEEN_S})
         parts = [
             Component(
                 name=f"hall/part-{i:05}", revision=1, registered_by="api", registration=registration

@@ -309,7 +309,7 @@ async def test_an_empty_fleet_has_an_empty_list(tmp_path: Path) -> None:
 
 async def test_a_component_is_described_with_its_state(home: House) -> None:
     page = Described.model_validate(await home.json(HERE))
-    assert page.registration.geometry.W == 0.1
+    assert page.registration.crack.geometry.W == 0.1
     assert page.state is not None
     assert page.state.component == PRESS
 

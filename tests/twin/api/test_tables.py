@@ -54,7 +54,7 @@ async def test_a_measured_table_steps_as_the_law_evaluated_by_itself(
     async with house(tmp_path / "data") as home:
         page = await put(home, PRESS, law=table)
         Described.model_validate(page)
-        assert page["registration"]["law"]["dK"][0][0] == pytest.approx(0.45e6)
+        assert page["registration"]["crack"]["law"]["dK"][0][0] == pytest.approx(0.45e6)
         await home.load(count=1.0, span=6e7)
         grown = (await home.http.get(f"{HERE}/state")).json()["crack_length"]
     law = TabulatedLaw(
@@ -158,9 +158,9 @@ def test_a_table_is_registered_by_the_fleet_file(tmp_path: Path) -> None:
         """.replace("\n                ", " ")
     )
     found = fleet_file(path)["plant/spar"]
-    law: Any = found.law
+    law: Any = found.crack.law
     assert law.growth == pytest.approx((1e-10, 1e-8, 1e-7, 1e-5))
-    assert found.geometry.a == pytest.approx((0.001, 0.004, 0.015))
+    assert found.crack.geometry.a == pytest.approx((0.001, 0.004, 0.015))
     one = Component(name="plant/spar", revision=1, registered_by="file", registration=found)
     assert tried([one], "fleet.toml") == [one]
 

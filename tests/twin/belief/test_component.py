@@ -26,13 +26,13 @@ PLATE = {"kind": "plate", "W": 0.01}
 
 
 def cracked(**changes: Any) -> CrackStepper:
-    stepper = stepper_of(registration(**changes))
+    stepper = stepper_of(registration(**changes).crack)
     assert isinstance(stepper, CrackStepper)
     return stepper
 
 
 def test_a_plate_is_twice_as_high_as_wide_and_its_crack_straight_unless_told() -> None:
-    stepper = stepper_of(registration(geometry=PLATE | {"mouth": 0.001}, crack_limit=0.009))
+    stepper = stepper_of(registration(geometry=PLATE | {"mouth": 0.001}, crack_limit=0.009).crack)
     assert isinstance(stepper, PathStepper)
     assert (stepper.plate.H, stepper.plate.closure) == (0.02, "uniform")
     assert stepper.plate.path.tolist() == [[0.0, 0.001], [0.001, 0.001]]
@@ -64,7 +64,7 @@ def test_a_path_says_where_its_mouth_is_and_another_mouth_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"mouth 0\.0 m is not that of the path"):
         registration(geometry=PLATE | {"path": path, "mouth": 0.0}, crack_limit=0.009)
     found = registration(geometry=PLATE | {"path": path}, crack_limit=0.009)
-    assert found.geometry.mouth == 0.002
+    assert found.crack.geometry.mouth == 0.002
     assert Registration.model_validate_json(found.model_dump_json()) == found
 
 
@@ -82,12 +82,12 @@ def test_load_interaction_along_a_path_is_refused() -> None:
 
 @pytest.mark.parametrize("material", sorted(MATERIALS))
 def test_every_material_of_the_table_makes_a_stepper(material: str) -> None:
-    stepper = stepper_of(registration(law=None, material=material))
+    stepper = stepper_of(registration(law=None, material=material).crack)
     assert isinstance(stepper.law, LAWS[MATERIALS[material].law])
 
 
 def test_a_law_goes_before_the_material() -> None:
-    law = stepper_of(registration(material="2024-t3-walker")).law
+    law = stepper_of(registration(material="2024-t3-walker").crack).law
     assert isinstance(law, ParisLaw)
 
 

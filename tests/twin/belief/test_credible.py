@@ -111,7 +111,7 @@ def test_a_surface_crack_that_an_older_release_took_is_read_and_can_be_stepped()
     geometry = {"kind": "surface_crack", "t": 0.0105, "W": 1.0, "aspect": 0.1}
     old = component(geometry=geometry, crack_length=0.0094, crack_limit=0.0097)
     assert line(entry(old, 1)).what == made(old, 1)
-    stepper_of(old.registration).init(1)
+    stepper_of(old.registration.crack).init(1)
 
 
 def test_the_fleet_file_is_a_door() -> None:
@@ -155,14 +155,14 @@ def test_the_constants_of_every_material_are_credible(name: str) -> None:
 )
 def test_a_constant_is_kept_in_SI_whatever_it_is_typed_in(law: Any, same: float) -> None:
     found = registration(law=PARIS | law)
-    kept: Any = found.law
+    kept: Any = found.crack.law
     assert pytest.approx(same, rel=2e-4) == kept.C
     assert "C_unit" not in found.model_dump_json()
     assert Registration.model_validate_json(found.model_dump_json()) == found
 
 
 def test_the_other_constants_of_a_law_follow_its_unit() -> None:
-    found: Any = registration(law=FORMAN | IN_MPA | {"dK_th": 2.0}).law
+    found: Any = registration(law=FORMAN | IN_MPA | {"dK_th": 2.0}).crack.law
     assert (found.K_c, found.dK_th) == (pytest.approx(71.3e6), pytest.approx(2e6))
     assert pytest.approx(MATERIALS["2024-t3-forman"].constants["C"], rel=1e-12) == found.C
 
@@ -171,22 +171,22 @@ def test_lengths_are_kept_in_metres_whatever_they_are_typed_in() -> None:
     typed = {"unit": "mm", "crack_length": 1.0, "crack_limit": 10.0}
     assert registration(**typed, geometry={"kind": "edge_crack", "W": 20.0}) == registration()
     own = {"kind": "edge_crack", "W": 2.0, "unit": "in"}
-    assert pytest.approx(0.0508) == registration(**typed, geometry=own).geometry.W
+    assert pytest.approx(0.0508) == registration(**typed, geometry=own).crack.geometry.W
     surface = {"kind": "surface_crack", "W": 200.0, "t": 30.0, "aspect": 0.5, "unit": "mm"}
-    found = registration(geometry=surface).geometry
+    found = registration(geometry=surface).crack.geometry
     assert (found.W, found.t, found.aspect) == (0.2, 0.03, 0.5)
 
 
 def test_a_path_is_in_the_unit_of_the_plate() -> None:
     plate = {"kind": "plate", "W": 40.0, "path": [[0.0, 1.0], [1.0, 1.0]], "unit": "mm"}
-    found = registration(geometry=plate).geometry
+    found = registration(geometry=plate).crack.geometry
     assert (found.W, found.mouth, found.path) == (0.04, 0.001, ((0.0, 0.001), (0.001, 0.001)))
     assert Registration.model_validate_json(registration(geometry=plate).model_dump_json())
 
 
 def test_a_retardation_has_a_unit_of_stress() -> None:
     typed = WILLENBORG | {"yield_stress": 50, "K_th": 3, "unit": "ksi"}
-    found: Any = registration(retardation=typed).retardation
+    found: Any = registration(retardation=typed).crack.retardation
     assert found.yield_stress == pytest.approx(50 * 6.894757e6, rel=1e-6)
     assert found.K_th == pytest.approx(3 * 1.09884e6, rel=1e-4)
 

@@ -98,7 +98,8 @@ async def test_what_was_changed_or_deleted_over_http_differs_until_the_file_foll
 ) -> None:
     file, data = tmp_path / "fleet.toml", tmp_path / "data"
     async with house(data, fleet=written(file, ONE, TWO)) as home:
-        body = (await home.json(f"components/{ONE}"))["registration"] | {"crack_length": 0.003}
+        body = (await home.json(f"components/{ONE}"))["registration"]
+        body["crack"]["crack_length"] = 0.003
         path, match = "/api/v1/components/", {"If-Match": '"1"'}
         assert (await home.http.put(path + ONE, json=body, headers=match)).status_code == 200
         assert (await home.http.delete(path + TWO, headers=match)).status_code == 204

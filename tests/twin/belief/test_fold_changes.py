@@ -53,7 +53,7 @@ ANOTHER = [told(2, crack_length=0.0100001)]
 def test_a_part_that_returns_or_starts_elsewhere_is_another_one(change: Sequence[Line]) -> None:
     start = change[-1].what
     assert isinstance(start, Component)
-    length = start.registration.crack_length
+    length = start.registration.crack.crack_length
     value = after(*LOADED, *change)
     assert believed(value) == (length, 0.0, 0.0)
     loads = [spectrum(9, 9.0, cycles=(SMALL,))]

@@ -20,7 +20,7 @@ from tests.twin.fakes import PRESS, REGISTRATION, House, house
 from tests.twin.fleets import CLOCK, component, fleet, series, spectrum
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Folded, Line, Note, folded
-from twin.component import Registration
+from twin.component import parsed
 
 NAME = "plant/press-1"
 E = 2.07e11  # [Pa]
@@ -178,7 +178,7 @@ def fields(value: Fleet, other: Fleet) -> dict[str, Any]:
 )
 def test_a_gauge_that_means_nothing_is_refused(gauge: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="gauge"):
-        Registration(**NICKEL, gauge=gauge)
+        parsed({**NICKEL, "gauge": gauge})
 
 
 async def test_what_was_set_aside_is_told_by_state_events_and_metrics(tmp_path: Path) -> None:

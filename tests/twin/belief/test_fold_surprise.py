@@ -180,7 +180,7 @@ def test_a_length_that_no_crack_can_have_is_believed_by_a_person_alone(
 
 
 def test_a_length_just_possible_is_confirmed_and_one_beyond_confirms_nothing() -> None:
-    longest = registration().longest
+    longest = registration().crack.longest
     for second, agrees in ((longest, True), (longest * 1.001, False)):
         result = after(
             inspection(0, 0.9 * longest, 5.0), inspection(0, second, 6.0, CRACK, "other")

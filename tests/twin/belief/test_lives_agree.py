@@ -57,7 +57,8 @@ async def broken(home: House) -> None:
 async def at_a_limit_that_was_lowered(home: House) -> None:
     await home.inspect(length=0.0295)
     before = home.service.fleet.components[PRESS]
-    lower = before.registration.model_copy(update={"crack_limit": 0.02})
+    lower_limit = before.registration.crack.model_copy(update={"crack_limit": 0.02})
+    lower = before.registration.model_copy(update={"crack": lower_limit})
     await home.service.register([before.model_copy(update={"revision": 2, "registration": lower})])
 
 

@@ -152,7 +152,7 @@ def test_a_forecast_shows_where_the_crack_will_run() -> None:
 
 def test_the_drawing_shows_the_path() -> None:
     points = path(folded(plates(), lines(), CLOCK).fleet)
-    geometry = plate().registration.geometry.model_dump()
+    geometry = plate().registration.crack.geometry.model_dump()
     subject = Subject(NAME, None, geometry, 0.003, 0.0, 0.008, fractured=False, path=points)
     assert sketch(geometry, 0.003, points).branches == [points]
     assert 'stroke-width="4.0"' in svg(subject).decode()
@@ -248,7 +248,7 @@ def test_a_plate_that_is_registered_with_another_crack_is_not_broken_any_more() 
     renewed = plate(revision=2, geometry=PLATE | {"mouth": 0.001})
     after = folded(broken, [Line(NAME, renewed), loaded(1, 10.0, 0.2)], CLOCK).fleet
     assert not bool(state(after, NAME).fractured)
-    assert float(state(after, NAME).a) > renewed.registration.crack_length
+    assert float(state(after, NAME).a) > renewed.registration.crack.crack_length
 
 
 def test_a_broken_plate_stays_broken_where_only_its_limit_changes() -> None:

@@ -32,7 +32,7 @@ from models.fatigue.retardation import RETARDATIONS
 from tests.twin.fleets import registration
 from twin import networks
 from twin.belief.preflight import doubtful, trial
-from twin.component import Registration
+from twin.component import Registration, parsed
 from twin.kinds.catalogue import AnyStepper, stepper_of
 from twin.kinds.crack import MOST_STRIDES, lived
 
@@ -88,7 +88,7 @@ REGISTRATIONS = st.fixed_dictionaries(
 
 def lives(registration: Registration) -> float:
     """The length after a hard day [m]."""
-    stepper: AnyStepper = stepper_of(registration)
+    stepper: AnyStepper = stepper_of(registration.crack)
     state, t = stepper.init(1), torch.ones(1, dtype=torch.int64)
     rows = [[[1e6, 0.0, 1e15], [5e8, -1e9, 1e3], [1e12, 1e12, 1.0], [1e8, 5e7, 1e6]]]
     state = stepper.step(state, spectrum_load(t, blocks(rows)))
@@ -120,7 +120,7 @@ def test_what_passes_the_trial_lives_through_a_hard_day() -> None:
     @given(REGISTRATIONS)
     def lives_if_taken(table: dict[str, Any]) -> None:
         try:
-            wanted = Registration.model_validate(table)
+            wanted = parsed(table)
             trial(wanted)
         except (ValidationError, ValueError):
             return
@@ -175,8 +175,8 @@ def test_a_crack_is_not_followed_for_ever(W: float, *, is_taken: bool) -> None:
 def test_the_bound_is_a_count_and_that_of_the_stepper() -> None:
     """So many strides take a crack to the end, whatever drives it, and not one more."""
     wanted = registration(geometry={"kind": "edge_crack", "W": 0.1}, crack_length=1e-5)
-    stepper: AnyStepper = stepper_of(wanted)
-    most = strides(1e-5, wanted.longest)
+    stepper: AnyStepper = stepper_of(wanted.crack)
+    most = strides(1e-5, wanted.crack.longest)
     state, cycles = stepper.init(1), blocks([[[1e8, 6e7, 1e15]]])
     assert isinstance(state, CrackState)
     with at_most(most):
@@ -202,7 +202,7 @@ def test_what_passes_takes_few_strides_whatever_its_law() -> None:
         except ValueError:
             continue
         taken += 1
-        stepper = stepper_of(wanted)
+        stepper = stepper_of(wanted.crack)
         for span in (1e6, 3e7, 1e9):
             state = stepper.init(1)
             assert isinstance(state, CrackState)

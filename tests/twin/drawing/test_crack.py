@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from models.fatigue.geometry import GEOMETRIES
-from twin.component import Registration
+from twin.component import parsed
 from twin.drawing.crack import COLOURS, Subject, png, svg
 from twin.drawing.outline import sketch
 
@@ -61,9 +61,7 @@ def test_a_crack_has_its_length_and_lies_in_its_part(kind: str) -> None:
 def test_the_longest_crack_stays_on_the_sheet(kind: str) -> None:
     geometry = {"kind": kind, **PARTS[kind]}
     limit = float(GEOMETRIES[kind](**PARTS[kind]).limit)
-    Registration.model_validate(
-        {"material": "nickel", "geometry": geometry, "crack_length": 1e-3, "crack_limit": limit}
-    )
+    parsed({"material": "nickel", "geometry": geometry, "crack_length": 1e-3, "crack_limit": limit})
     sheet = subject(
         kind, crack_length=limit, crack_limit=limit, crack_length_sd=0.0, fractured=True
     )
