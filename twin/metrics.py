@@ -46,7 +46,7 @@ DEAD = (*REASONS, "component", "ahead", "calibration", "room", "failed", *BY_JOU
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class Intensities:
+class IntensityCounter:
     """How many stress intensities cracks along paths have asked for.
 
     Those of steps, remaining lives included, are kept in the state, so that they survive restarts,
@@ -216,7 +216,7 @@ class Metrics:
             "twin_broker_steady",
             "0 while the broker ends connection after connection, soon after they were made.",
         )
-        self.intensities = Intensities()
+        self.intensities = IntensityCounter()
         self.registry.register(self.intensities)
         self.components = self._gauge("twin_components", "Registered components.")
         self.model_info = self._gauge(

@@ -23,14 +23,14 @@ _subject = re.compile(r"(\w+)(?=(?:\[\d+\])* (?:is |at |of the table)| ?['\[])")
 _SECRET = ("password", "token", "secret")
 
 
-class Fault(NamedTuple):
+class FieldFault(NamedTuple):
     """One thing that is wrong."""
 
     where: str  # dotted, empty for the whole
     what: str  # the sentence, with the field and its value
 
 
-class Found(NamedTuple):
+class FoundField(NamedTuple):
     """Where an error is: its steps as people write them, and the names known beside the last."""
 
     steps: tuple[str | int, ...]
@@ -44,7 +44,7 @@ def sentence(exc: ValidationError, model: type[BaseModel]) -> str:
     return "; ".join(fault.what for fault in faults(exc.errors(include_url=False), model))
 
 
-def faults(errors: Iterable[Mapping[str, Any]], model: object) -> list[Fault]:
+def faults(errors: Iterable[Mapping[str, Any]], model: object) -> list[FieldFault]:
     """The errors of pydantic on a `model` (any annotation), one sentence a place."""
     told: dict[tuple[str | int, ...], str] = {}
     short: set[tuple[str | int, ...]] = set()  # pydantic does not count entries that are wrong
@@ -54,7 +54,7 @@ def faults(errors: Iterable[Mapping[str, Any]], model: object) -> list[Fault]:
         if error["type"] == "too_short":
             short.add(found.steps)
     idle = {n for n in short if any(m[: len(n)] == n and m != n for m in told)}
-    kept = [Fault(dotted(steps), what) for steps, what in told.items() if steps not in idle]
+    kept = [FieldFault(dotted(steps), what) for steps, what in told.items() if steps not in idle]
     return kept[:MOST]
 
 
@@ -64,7 +64,7 @@ def dotted(steps: Sequence[str | int]) -> str:
     return text.removeprefix(".")
 
 
-def located(loc: Sequence[str | int], model: object) -> Found:
+def located(loc: Sequence[str | int], model: object) -> FoundField:
     """Where an error is, without the steps that pydantic adds for the members of a union."""
     kinds = _models(model)
     steps: list[str | int] = []
@@ -86,7 +86,7 @@ def located(loc: Sequence[str | int], model: object) -> Found:
             kinds = _models(fields[step].annotation) if step in fields else []
     tags = (tag for kind in kinds for tag in _tags(kind)[:-1])
     inside = tuple(name for kind in kinds for name in kind.model_fields)
-    return Found(tuple(steps), known, tuple(map(str, tags)), inside)
+    return FoundField(tuple(steps), known, tuple(map(str, tags)), inside)
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
@@ -108,7 +108,7 @@ def unknown(where: str, known: Sequence[str]) -> str:
     return f"{where} is unknown: known here {'are' if len(known) > 1 else 'is'} {listed}"
 
 
-def _sentence(where: str, error: Mapping[str, Any], found: Found) -> str:
+def _sentence(where: str, error: Mapping[str, Any], found: FoundField) -> str:
     kind, ctx, value = error["type"], error.get("ctx", {}), error.get("input")
     name = where or "what was sent"
     if kind == "extra_forbidden":
@@ -132,7 +132,7 @@ def _sentence(where: str, error: Mapping[str, Any], found: Found) -> str:
     return f"{name}{'' if hidden else f' is {shown(value)}'}: {what}"
 
 
-def _placed(where: str, said: str, found: Found) -> str:
+def _placed(where: str, said: str, found: FoundField) -> str:
     """A sentence of a model or a field about itself, with the place that it is about."""
     if not where or said.startswith(str(found.steps[-1])):
         return said

@@ -23,7 +23,7 @@ from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.journal.sequences import Outcome
 from storage.store import Store
-from twin.archive.archiver import Keeper
+from twin.archive.archiver import Archiver
 from twin.archive.backfill import Backfill, StoppedError
 from twin.archive.recovery import Recovered, recovered
 from twin.belief.events import Event, Events
@@ -36,15 +36,15 @@ from twin.broker_session import BrokerSession, Gone
 from twin.collecting import settle, uncollected
 from twin.component import Component, Registration
 from twin.errors import BelatedError, ConflictError
-from twin.ingest.committer import Committer, Parcel
-from twin.ingest.image_worker import Hall, ImageReading, known
+from twin.ingest.committer import Batch, Committer
+from twin.ingest.image_worker import ImageWorker, Journalling, known
 from twin.ingest.inbox import Inbox
-from twin.ingest.own_clock import HeldError, Known, OwnClock
+from twin.ingest.own_clock import FleetTime, HeldError, OwnClock
 from twin.ingest.queue import LineQueue
 from twin.ingest.settling import settle_images
 from twin.metrics import Metrics
 from twin.obeying import Obeying
-from twin.publish.changes import Told
+from twin.publish.changes import StateChanges
 from twin.publish.outbox import Outbox
 from twin.settings import Settings
 from twin.stepping.stepping import Stepped, Stepping
@@ -76,12 +76,12 @@ class Service:
         self.is_stopping = False  # who computes for a client gives up
         self.damage: list[str] = []
         self.filed = Filed()
-        self.keeper: Keeper
+        self.archiver: Archiver
         self.source: MqttSource | None = None
         self.session: BrokerSession | None = None  # what became of it, at the broker
         self.outbox: Outbox | None = None
         queue = LineQueue(settings.ingest.queue_observations)
-        self._told = Told()
+        self._told = StateChanges()
         self.stepping = Stepping(queue, self.clock, self._told, self._stepped)
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._judging = ThreadPoolExecutor(1, "judging")  # what comes in waits for no client
@@ -104,8 +104,8 @@ class Service:
             lambda name: self.fleet.components.get(name),
             lambda: _known_time(self.fleet),
         )
-        hall = Hall(lambda name: known(self.fleet, name), self.journal, self.until)
-        self.images = ImageReading(store, self.committer, self.metrics, hall, self.inbox.limits)
+        hall = Journalling(lambda name: known(self.fleet, name), self.journal, self.until)
+        self.images = ImageWorker(store, self.committer, self.metrics, hall, self.inbox.limits)
         self.committer.tell = self.tell
         self.swaps = 0  # odd while the trajectory is exchanged
         self.backfill = Backfill(self)
@@ -126,7 +126,7 @@ class Service:
         """How much waits in each queue."""
         return {
             "stepping": self.stepping.unstepped,
-            "recording": len(self.keeper.tail) if self.is_recovered else 0,
+            "recording": len(self.archiver.tail) if self.is_recovered else 0,
             "reading": self.images.waiting,
             "outbox": 0 if self.outbox is None else self.outbox.waiting,
         }
@@ -140,10 +140,10 @@ class Service:
         self.store.journal.damage = self.damage  # what is met later is told with it
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
-        self.keeper = Keeper(self.settings.storage, self.store, found.recorder, self.metrics)
+        self.archiver = Archiver(self.settings.storage, self.store, found.recorder, self.metrics)
         kept = await self.journal(self.store.journal.catalogue.checkpoints)
-        self.keeper.found(kept)
-        self.stepping.room = self.keeper.has_room
+        self.archiver.found(kept)
+        self.stepping.room = self.archiver.has_room
         log.info(
             "recovered",
             components=len(self.fleet.components),
@@ -220,7 +220,7 @@ class Service:
             task.cancel()
         await asyncio.gather(committing, *stepping, return_exceptions=True)
         if is_sound:
-            await self.keeper.close(self.stepping.settled, self.clock, self._journal_thread)
+            await self.archiver.close(self.stepping.settled, self.clock, self._journal_thread)
         self.events.close()
         await asyncio.to_thread(self.images.close)
         for thread in (self._foresight, self._trials):
@@ -345,7 +345,7 @@ class Service:
 
     async def _read(self, source: MqttSource) -> None:
         """Judge what comes, batch by batch; all of it waits while our own clock is in doubt."""
-        held: deque[tuple[list[Message], Parcel | None]] = deque()
+        held: deque[tuple[list[Message], Batch | None]] = deque()
         batches = aiter(source.batches())
         coming = asyncio.ensure_future(anext(batches, None))
         try:
@@ -373,7 +373,7 @@ class Service:
         finally:
             coming.cancel()
 
-    async def _judged(self, source: MqttSource, batch: list[Message]) -> Parcel | None:
+    async def _judged(self, source: MqttSource, batch: list[Message]) -> Batch | None:
         """The parcel of a batch, or None while our own clock is in doubt."""
         judge = partial(self.inbox.parcel, batch, lambda: source.acknowledge(batch), may_hold=True)
         try:
@@ -391,7 +391,7 @@ class Service:
 
     def _stepped(self, go: Stepped) -> None:
         """Pass on what stepping has given."""
-        self.keeper.add(go.rows)
+        self.archiver.add(go.rows)
         self.tell(go.notes)
         self.images.add(go.snapshots)
         self.metrics.late.inc(go.late)
@@ -443,7 +443,7 @@ class Service:
         looked = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
-            await self.keeper.keep(self.stepping.settled, self.clock, self._journal_thread)
+            await self.archiver.keep(self.stepping.settled, self.clock, self._journal_thread)
             self._telling.sum_up(time.monotonic())
             if time.monotonic() - looked >= LOOK_S:
                 looked = time.monotonic()
@@ -480,18 +480,18 @@ class Service:
         return await doing
 
 
-def _known_time(fleet: Fleet) -> Known:
+def _known_time(fleet: Fleet) -> FleetTime:
     """What is known of time, to hold this host's clock against."""
     sources = max(len(fleet.clocks.near), len(fleet.clocks.before))
     components = sum(not component.retired for component in fleet.components.values())
-    return Known(fleet.watermark_ns, sources, components)
+    return FleetTime(fleet.watermark_ns, sources, components)
 
 
 def _inbox(
     settings: Settings,
     store: Store,
     component: Callable[[str], Component | None],
-    known_time: Callable[[], Known],
+    known_time: Callable[[], FleetTime],
 ) -> Inbox:
     s = settings.ingest
 

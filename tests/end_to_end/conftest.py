@@ -12,7 +12,7 @@ import pytest
 
 from storage.store import Store
 from tests.brokers import Broker
-from twin.commands.playback import Stage
+from twin.commands.playback import Destination
 from twin.service import Service
 from twin.serving import prepare, running
 from twin.settings import settings
@@ -24,7 +24,7 @@ class Live:
 
     service: Service
     url: str
-    stage: Stage
+    stage: Destination
     directory: Path
 
 
@@ -49,7 +49,7 @@ def live(tmp_path: Path, mosquitto: str) -> Running:
             )
             async with running(chosen, store) as (service, url):
                 await service.ready.wait()
-                stage = Stage.of(f"127.0.0.1:{broker.port}", url, None, chosen.mqtt.root)
+                stage = Destination.of(f"127.0.0.1:{broker.port}", url, None, chosen.mqtt.root)
                 yield Live(service, url, stage, directory)
 
     return start

@@ -50,7 +50,7 @@ from twin.belief.lines import observed
 from twin.component import Component
 from twin.errors import TwinError
 from twin.ingest import image_worker as reading
-from twin.ingest.committer import Parcel
+from twin.ingest.committer import Batch
 from twin.ingest.image_worker import NamedReader
 from twin.service import Service
 from twin.serving import prepare
@@ -155,14 +155,14 @@ async def live(service: Service, rounds: range) -> None:
         await service.committer.outcomes([observed(o) for o in found], lines)
         await service.until(service.committer.end)
         letter = DeadLetter(START_NS + first, "twin/v1/plant/x/load", "json", "no", b"{")
-        await service.committer.send(Parcel(dead=[letter]))
+        await service.committer.send(Batch(dead=[letter]))
     await service.committer.drain()
 
 
 async def checkpointed(service: Service) -> None:
     """Write a checkpoint now."""
-    async with service.keeper.still():
-        await service.keeper._checkpoint(service.fleet, service.clock, service._journal_thread)
+    async with service.archiver.still():
+        await service.archiver._checkpoint(service.fleet, service.clock, service._journal_thread)
 
 
 async def settled(service: Service) -> None:
@@ -245,7 +245,7 @@ def _image(store: Store, name: str) -> str:
 def _history(service: Service, name: str) -> list[tuple[Any, ...]]:
     """The rows that HTTP would tell."""
     wanted = Selection(name, limit=10**6)
-    found = history(service.store.trajectories, service.keeper.tail, wanted).columns
+    found = history(service.store.trajectories, service.archiver.tail, wanted).columns
     columns = [np.nan_to_num(column.astype(float), nan=-1.0) for column in found.values()]
     return list(zip(*(column.tolist() for column in columns), strict=True))
 

@@ -24,7 +24,7 @@ from tests.brokers import Broker
 from tests.end_to_end.mixed_mode import Floats, Load, within
 from twin.belief.fleet import Clock
 from twin.commands.client import ask
-from twin.commands.playback import Stage, played
+from twin.commands.playback import Destination, played
 from twin.service import Service
 from twin.serving import running
 from twin.settings import settings
@@ -112,7 +112,9 @@ class Life:
 
 
 @asynccontextmanager
-async def service(directory: Path, broker: Broker) -> AsyncIterator[tuple[Service, str, Stage]]:
+async def service(
+    directory: Path, broker: Broker
+) -> AsyncIterator[tuple[Service, str, Destination]]:
     """The running service over a directory."""
     chosen = settings(
         mqtt={"port": broker.port},
@@ -123,7 +125,7 @@ async def service(directory: Path, broker: Broker) -> AsyncIterator[tuple[Servic
     with Store(directory / "data") as store:
         async with running(chosen, store) as (it, url):
             await it.ready.wait()
-            yield it, url, Stage.of(f"127.0.0.1:{broker.port}", url, None, chosen.mqtt.root)
+            yield it, url, Destination.of(f"127.0.0.1:{broker.port}", url, None, chosen.mqtt.root)
 
 
 async def lived(directory: Path, plates: Sequence[Plate], restart: int) -> list[Life]:
@@ -140,7 +142,7 @@ async def lived(directory: Path, plates: Sequence[Plate], restart: int) -> list[
     return lives
 
 
-async def _rounds(lives: list[Life], it: Service, url: str, stage: Stage, until: int) -> None:
+async def _rounds(lives: list[Life], it: Service, url: str, stage: Destination, until: int) -> None:
     """A message to every plate that is not at its end, round by round."""
     while going := [life for life in lives if not life.is_over and len(life.loads) < until]:
         await played(stage, [life.message() for life in going], speed=0.0, progress=lambda _: None)

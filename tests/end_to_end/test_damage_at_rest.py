@@ -352,8 +352,10 @@ async def test_a_log_whose_loss_a_checkpoint_knows_better_refuses_the_start(data
     killed = data.with_name("killed")
     async with running(data) as service:
         await observe(service, range(sum(LIVES), sum(LIVES) + 20))
-        async with service.keeper.still():
-            await service.keeper._checkpoint(service.fleet, service.clock, service._journal_thread)
+        async with service.archiver.still():
+            await service.archiver._checkpoint(
+                service.fleet, service.clock, service._journal_thread
+            )
         shutil.copytree(data, killed)
     expected = state(data)
     (killed / "journal.sqlite-wal").unlink()

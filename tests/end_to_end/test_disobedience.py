@@ -15,10 +15,10 @@ from storage.journal.journal import Appended
 from storage.journal.sequences import LEAD, Outcome
 from tests.end_to_end.lives import NAME, inspection, observe, register, running
 from twin import service
-from twin.archive import archiver as keeper
+from twin.archive import archiver as archiver
 from twin.belief.fold import Line
 from twin.belief.lines import observed
-from twin.ingest.committer import Parcel
+from twin.ingest.committer import Batch
 from twin.service import Service
 
 LETTER = DeadLetter(0, f"twin/v1/{NAME}/inspection", "behind", "seq 1 is too late", b"{}")
@@ -52,7 +52,7 @@ async def test_an_observation_counts_once_though_the_letter_beside_it_was_refuse
         both = [inspection(LEAD + 11), inspection(1)]
         outcomes: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
         await it.committer.send(
-            Parcel(
+            Batch(
                 [observed(o) for o in both],
                 [Line(NAME, o) for o in both],
                 letter=lambda i, _: LETTER if i == 1 else None,
@@ -98,7 +98,7 @@ async def test_an_archive_that_refused_is_tried_again_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not only when the next checkpoint is due, which may be minutes ahead."""
-    monkeypatch.setattr(keeper, "RETRY_S", 0.0)
+    monkeypatch.setattr(archiver, "RETRY_S", 0.0)
     async with running(tmp_path / "data") as it:
         await register(it)
         write = it.store.checkpoints.write
@@ -107,10 +107,10 @@ async def test_an_archive_that_refused_is_tried_again_soon(
             raise UnavailableError("the disk does not obey")
 
         thread = it._journal_thread
-        monkeypatch.setattr(it.keeper, "_checked_at", -1e9)  # a checkpoint is due
+        monkeypatch.setattr(it.archiver, "_checked_at", -1e9)  # a checkpoint is due
         monkeypatch.setattr(it.store.checkpoints, "write", refused)
-        await it.keeper.keep(it.fleet, it.clock, thread)
-        assert not it.keeper.is_available
+        await it.archiver.keep(it.fleet, it.clock, thread)
+        assert not it.archiver.is_available
         monkeypatch.setattr(it.store.checkpoints, "write", write)
-        await it.keeper.keep(it.fleet, it.clock, thread)
-        assert it.keeper.is_available
+        await it.archiver.keep(it.fleet, it.clock, thread)
+        assert it.archiver.is_available

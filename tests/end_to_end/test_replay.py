@@ -18,7 +18,7 @@ from tests.end_to_end.conftest import Live, Running
 from tests.end_to_end.test_real_data import cycles_of_a_single_message, strain
 from twin.commands import playback as playing
 from twin.commands.client import ask
-from twin.commands.playback import Stage, replayed
+from twin.commands.playback import Destination, replayed
 from twin.errors import SettingsError
 
 NAME = "bridge/span-1"
@@ -92,7 +92,7 @@ async def test_a_broker_that_is_not_the_twins_is_noticed(
     (tmp_path / "other").mkdir()
     async with live() as it:
         with Broker(tmp_path / "other") as other:
-            stage = Stage.of(f"127.0.0.1:{other.port}", it.url, None, "twin/v1")
+            stage = Destination.of(f"127.0.0.1:{other.port}", it.url, None, "twin/v1")
             found = await replayed(stage, path, ReplayOptions(component=NAME))
     assert (found["published"], found["accepted"], found["not_arrived"]) == (3, 0, 3)
     assert f"it does not read from the broker 127.0.0.1:{other.port}" in found["notes"][0]
@@ -101,7 +101,7 @@ async def test_a_broker_that_is_not_the_twins_is_noticed(
 async def test_what_is_refused_is_told_by_its_reason(live: Running, tmp_path: Path) -> None:
     path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
     async with live() as it:
-        stage = Stage.of(it.stage.mqtt.address, it.url, None, "twin/v1", registers=False)
+        stage = Destination.of(it.stage.mqtt.address, it.url, None, "twin/v1", registers=False)
         found = await replayed(stage, path, ReplayOptions(component="no/body"))
     assert (found["accepted"], found["dead_letters"]) == (0, {"component": 3})
     assert found["notes"] == [
@@ -150,7 +150,7 @@ async def test_more_letters_than_can_be_looked_through_are_told(
     monkeypatch.setattr("twin.commands.received.PATIENCE_S", 1.0)
     path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
     async with live() as it:
-        stage = Stage.of(it.stage.mqtt.address, it.url, None, "twin/v1", registers=False)
+        stage = Destination.of(it.stage.mqtt.address, it.url, None, "twin/v1", registers=False)
         found = await replayed(stage, path, ReplayOptions(component="no/body"))
     assert found["dead_letters"] is None
     assert any("how many of its messages were refused is not known" in n for n in found["notes"])

@@ -20,7 +20,7 @@ from twin.archive.recovery import Recovered, recovered
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import Folded, folded
 from twin.belief.lines import OBSERVATION, lines
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.kinds.record import FIELDS, GROUP
 
 SHOWN = 5  # offending keys that a sentence names
@@ -140,7 +140,7 @@ def _same_rows(store: Store, restarted: Recovered, whole: Folded) -> list[str]:
     return faults
 
 
-def _column(rows: Sequence[Row], name: str, i: int, field: str, dtype: str) -> NDArray[Any]:
+def _column(rows: Sequence[RecordRow], name: str, i: int, field: str, dtype: str) -> NDArray[Any]:
     """A component's column of one fold; what was before its registration is the fill value."""
     fill = 0 if dtype == "int64" else np.nan
     values = [row.columns[field][i] if i < len(row.members) else fill for row in rows]
@@ -148,7 +148,7 @@ def _column(rows: Sequence[Row], name: str, i: int, field: str, dtype: str) -> N
     return np.array(values, dtype)
 
 
-def _is_same_row(one: Row, other: Row) -> bool:
+def _is_same_row(one: RecordRow, other: RecordRow) -> bool:
     return (one.t_ns, one.members) == (other.t_ns, other.members) and all(
         _is_same(one.columns[field.name], other.columns[field.name]) for field in FIELDS
     )

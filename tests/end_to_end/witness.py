@@ -21,7 +21,7 @@ from tests.end_to_end.clients import AwayError, Door
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import folded
 from twin.belief.lines import lines
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.kinds.record import FIELDS as RECORDED
 
 STATES = 6  # the last ones of each life that are held against the fold
@@ -148,7 +148,7 @@ class Witness:
 
     def _held(self, entries: Sequence[Entry], clock: Clock) -> list[str]:
         """What was told otherwise than the fold of these lines gives it."""
-        fleet, rows, faults = EMPTY, list[Row](), list[str]()
+        fleet, rows, faults = EMPTY, list[RecordRow](), list[str]()
         told: dict[int, list[Told]] = {}
         for state in self._states:
             told.setdefault(state.offset, []).append(state)
@@ -165,7 +165,9 @@ class Witness:
             faults += self._recorded(name, columns, rows)
         return faults
 
-    def _recorded(self, name: str, columns: dict[str, list[Any]], rows: Sequence[Row]) -> list[str]:
+    def _recorded(
+        self, name: str, columns: dict[str, list[Any]], rows: Sequence[RecordRow]
+    ) -> list[str]:
         """Whether the rows that were told of a component are those of a fold."""
         own = [row for row in rows if name in row.members]
         told = len(columns["time"])

@@ -56,7 +56,10 @@ def test_a_line_of_an_old_journal_is_read() -> None:
         ({"stale_after_s": 60.0}, "crack is missing"),
         ({"crack": 3}, "crack is 3: it must be a table of fields"),
         ({"crack": CRACK | {"crack_length": -1.0}}, "crack.crack_length is -1.0: it must be above"),
-        ({"crack": CRACK | {"crack_lenght": 1.0}}, "crack.crack_lenght is unknown: is crack.crack_"),
+        (
+            {"crack": CRACK | {"crack_lenght": 1.0}},
+            "crack.crack_lenght is unknown: is crack.crack_",
+        ),
         ({"crack": CRACK, "crack_limit": 0.1}, "crack_limit stands beside crack: write it inside"),
         ({"crack": CRACK, "calibraton": {}}, "calibraton is unknown: is calibration meant?"),
         ({"crack": CRACK | {"calibration": {}}}, "crack.calibration is unknown"),

@@ -35,9 +35,9 @@ from twin.belief.fleet import EMPTY
 from twin.belief.fold import Line, folded
 from twin.belief.life import reason
 from twin.belief.lines import COMPONENT, OBSERVATION, observed
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.errors import SettingsError, TwinError
-from twin.kinds.crack import Crack
+from twin.kinds.crack import CrackKind
 from twin.kinds.crack_settings import CrackSettings
 from twin.serving import mqtt_settings
 
@@ -110,7 +110,7 @@ def test_a_line_that_cannot_be_a_load_is_folded_past(name: str) -> None:
         o = msgspec.structs.replace(o, t_ns=T0 + 15 * SECOND)
     around = [series(i, np.sin(np.arange(50.0)) * 1e8, 10.0 * i, PRESS) for i in range(3)]
     lines = [*around[:2], Line(PRESS, o), around[2]]
-    result, value, rows = folded(part, lines, CLOCK), part, list[Row]()
+    result, value, rows = folded(part, lines, CLOCK), part, list[RecordRow]()
     for line in lines:
         step = folded(value, [line], CLOCK)
         value, rows = step.fleet, rows + step.rows
@@ -263,14 +263,14 @@ def test_a_registration_that_no_stepper_can_be_made_of_costs_itself_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bad, good = component("plant/bad"), component("plant/good")
-    stepper = Crack.stepper
+    stepper = CrackKind.stepper
 
-    def broken(self: Crack, settings: CrackSettings) -> Any:
+    def broken(self: CrackKind, settings: CrackSettings) -> Any:
         if settings is bad.registration.crack:
             raise ValueError("no such law")
         return stepper(self, settings)
 
-    monkeypatch.setattr(Crack, "stepper", broken)
+    monkeypatch.setattr(CrackKind, "stepper", broken)
     result = folded(EMPTY, [Line(c.name, c) for c in (bad, good)], CLOCK)
     assert set(result.fleet.places) == {"plant/good"}
     assert [(n.kind, n.component) for n in result.notes] == [

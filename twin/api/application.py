@@ -26,7 +26,7 @@ from twin.api.forecast import add_forecasts
 from twin.api.health import add_health
 from twin.api.images import add_images
 from twin.api.inspections import add_confirmations, add_inspections
-from twin.api.middleware import OPEN, Gate
+from twin.api.middleware import OPEN, AccessMiddleware
 from twin.api.models import add_models
 from twin.api.neighbours import Neighbours
 from twin.api.responses import json_answer
@@ -85,7 +85,7 @@ def application(service: Service) -> FastAPI:
     app.add_api_route("/openapi.json", _described, include_in_schema=False)
     problems.install(app)
     app.add_middleware(
-        Gate,
+        AccessMiddleware,
         tokens=tokens,
         neighbours=Neighbours((http.host, *http.allowed_hosts)),
         max_body_bytes=http.max_body_bytes,

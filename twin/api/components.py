@@ -50,7 +50,7 @@ _CHANGE = ("conflict", "precondition-failed", "precondition-required", "unavaila
 _BODY = ("bad-request", "body-too-large", "unsupported-media-type")
 
 
-class Item(msgspec.Struct, frozen=True, gc=False):
+class ListItem(msgspec.Struct, frozen=True, gc=False):
     """One line of the list; see `schema.Item`."""
 
     component: str
@@ -252,7 +252,7 @@ def _page(fleet: Fleet, overview: Overview, found: Listed, *, can_catch_up: bool
     beyond = strayed(fleet, names)
     r, roll, remaining = overview.readings, overview.roll, overview.remaining[page]
     items = map(
-        Item,
+        ListItem,
         names,
         [STATUSES[word] for word in found.words[page].tolist()],
         r.crack_length[page].tolist(),

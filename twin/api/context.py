@@ -28,7 +28,7 @@ AGAIN_S = 0.02  # until a reading that was overtaken is tried again
 T = TypeVar("T")
 
 
-class Questions:
+class BoundedQueries:
     """Blocking questions off the loop: so many at once, clients in turn, their places shared.
 
     A place is held until the answer is sent, for until then what was found stays in memory.
@@ -60,12 +60,12 @@ class Context:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.views = Views()
-        self.forecasts = Questions(service.foresee, at_once=1, places=16, what="forecasts")
-        self.trials = Questions(service.try_out, at_once=1, places=16, what="trials")
-        self.lists = Questions(
+        self.forecasts = BoundedQueries(service.foresee, at_once=1, places=16, what="forecasts")
+        self.trials = BoundedQueries(service.try_out, at_once=1, places=16, what="trials")
+        self.lists = BoundedQueries(
             service.query, at_once=1, places=64
         )  # light: no history is in its way
-        self.reads = Questions(service.query, at_once=QUERIES, places=32)
+        self.reads = BoundedQueries(service.query, at_once=QUERIES, places=32)
         self._changes: set[asyncio.Task[Any]] = set()
 
     def component(self, site: str, component: str) -> Component:
@@ -85,7 +85,7 @@ class Context:
         while True:
             swaps = service.swaps
             if swaps % 2 == 0:
-                tail = service.keeper.tail  # before the disk is read, so that no row is missing
+                tail = service.archiver.tail  # before the disk is read, so that no row is missing
                 try:
                     found = await self.reads.ask(function, service.store.trajectories, tail, *args)
                 except (StorageError, ValueError, IndexError):

@@ -22,7 +22,7 @@ TOLD_EVERY_S = 60.0  # in the log; the metric counts each
 log = structlog.get_logger()
 
 
-class Bounds(NamedTuple):
+class DoorLimits(NamedTuple):
     """What a connection may ask of us."""
 
     connections: int = 1000
@@ -34,9 +34,9 @@ class Bounds(NamedTuple):
     answer_s: float = 30.0
 
 
-def bounds(table: HttpTable) -> Bounds:
+def bounds(table: HttpTable) -> DoorLimits:
     """Those of the settings; fewer connections where the process may not open so many files."""
-    return Bounds(
+    return DoorLimits(
         connections=_connections(table.max_connections),
         header_bytes=table.max_header_bytes,
         headers=table.max_headers,
@@ -67,7 +67,9 @@ class Doors:
     makes room for its newest; only if every one is being answered, the newest is refused.
     """
 
-    def __init__(self, bounds: Bounds, on_refused: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, bounds: DoorLimits, on_refused: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.bounds = bounds
         self._on_refused = on_refused
         self._refused = Counter[str]()  # by the kind of problem, or `dropped`

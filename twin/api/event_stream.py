@@ -37,7 +37,7 @@ _DESCRIPTION = "\n".join(
 Id = Annotated[int | None, Header(ge=0, le=LARGEST, description="Go on behind this event.")]
 
 
-class Stream:
+class EventStream:
     """The listeners of one service."""
 
     def __init__(self, context: Context, heartbeat_s: float = HEARTBEAT_S) -> None:
@@ -71,7 +71,7 @@ class _Listening(StreamingResponse):
     are told apart one by one.
     """
 
-    def __init__(self, listeners: Stream, after_id: int) -> None:
+    def __init__(self, listeners: EventStream, after_id: int) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(listeners.text(after_id), 200, headers, media_type=MEDIA_TYPE)
         self._listeners = listeners
@@ -89,7 +89,7 @@ class _Listening(StreamingResponse):
 
 def add_stream(app: FastAPI, context: Context, heartbeat_s: float = HEARTBEAT_S) -> None:
     """The route for events."""
-    listeners = Stream(context, heartbeat_s)
+    listeners = EventStream(context, heartbeat_s)
 
     @app.get(
         f"{PREFIX}/events",

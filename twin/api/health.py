@@ -87,7 +87,7 @@ def readiness(service: Service) -> dict[str, Any]:
     checks = {
         "recovered": recovered,
         "journal": service.committer.is_available,
-        "archive": recovered and service.keeper.is_available,
+        "archive": recovered and service.archiver.is_available,
         "images": service.storing.is_available,
         "clock": service.clock_trouble is None,
         "broker": None if service.source is None else service.source.connected,
@@ -113,7 +113,7 @@ def disk_trouble(service: Service) -> list[str]:
     """Why what cannot be written cannot, and what to do, a sentence each."""
     writers = [service.committer.disk, service.storing]
     if service.is_recovered:
-        writers.append(service.keeper.disk)
+        writers.append(service.archiver.disk)
     return [said for writer in writers if (said := writer.trouble) is not None]
 
 

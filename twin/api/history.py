@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from storage.errors import MissingError
 from storage.trajectories.trajectories import Trajectories
 from twin.archive.recorder import tail_history
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.kinds.record import FIELDS, GROUP
 
 UNITS = {field.name: field.units for field in FIELDS}
@@ -45,7 +45,7 @@ class Slice(NamedTuple):
         return len(self.columns["time"])
 
 
-def history(trajectories: Trajectories, tail: Sequence[Row], wanted: Selection) -> Slice:
+def history(trajectories: Trajectories, tail: Sequence[RecordRow], wanted: Selection) -> Slice:
     """The rows of a selection; `tail` has to be taken before this is called.
 
     What was flushed since is in both places, and is left out of the tail. So are the rows from
@@ -68,7 +68,9 @@ def history(trajectories: Trajectories, tail: Sequence[Row], wanted: Selection) 
     return Slice(page, int(times[stop]) if stop < last else None)
 
 
-def last_row(trajectories: Trajectories, tail: Sequence[Row], name: str, at_ns: int) -> Arrays:
+def last_row(
+    trajectories: Trajectories, tail: Sequence[RecordRow], name: str, at_ns: int
+) -> Arrays:
     """The last row at or before an instant; columns of one entry, or of none."""
     committed = _times(trajectories, name)
     recent = _fresh(tail_history(tail, name, ()), committed)

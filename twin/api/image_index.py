@@ -23,7 +23,7 @@ class Picture(NamedTuple):
     readout: Readout | None
 
 
-class Album:
+class ImageIndex:
     """The newest images of every component."""
 
     def __init__(self, journal: Journal) -> None:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Header, Path, Query, Response
 from sensors.instant import rfc3339
 from sensors.observation import Readout
 from twin.api.context import PATH, Context, Name, Site
-from twin.api.image_index import KEPT, Album, Picture
+from twin.api.image_index import KEPT, ImageIndex, Picture
 from twin.api.problems import ProblemError, documented
 from twin.api.responses import json_answer
 from twin.api.schema import Images
@@ -28,7 +28,7 @@ _HEADERS = {
 def add_images(app: FastAPI, context: Context) -> None:
     """The routes for images."""
     service = context.service
-    album, looking = Album(service.store.journal), asyncio.Lock()
+    album, looking = ImageIndex(service.store.journal), asyncio.Lock()
 
     async def look() -> bool:
         """Look through what is new in the journal; whether that was all."""

@@ -29,7 +29,7 @@ class _Judged(NamedTuple):
     refused: ProblemError | None
 
 
-class Gate:
+class AccessMiddleware:
     """Refuses strangers, large bodies and strange media types; adds what every answer carries."""
 
     def __init__(

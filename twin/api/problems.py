@@ -16,7 +16,7 @@ from sensors.errors import MalformedError
 from sensors.refusal import shown
 from storage.errors import CorruptError, MissingError, UnavailableError
 from twin.errors import BelatedError, ConflictError, OverloadedError, UnknownError
-from twin.sentences import Fault, faults, nearest
+from twin.sentences import FieldFault, faults, nearest
 
 MEDIA_TYPE = "application/problem+json"
 FAULTS = 20  # the most faults of a body that are told
@@ -162,20 +162,20 @@ async def _invalid(request: Request, exc: Exception) -> Response:
     return problem("invalid", "; ".join(fault["what"] for fault in told), faults=told)
 
 
-def _told(request: Request, part: str, errors: list[dict[str, Any]]) -> list[Fault]:
+def _told(request: Request, part: str, errors: list[dict[str, Any]]) -> list[FieldFault]:
     """A sentence for each error in one part of the request, with the place that it is about."""
     first = errors[0]
     if part == "body" and first["type"] == "json_invalid":
         at = first["loc"][1]
-        return [Fault("body", f"the body is not JSON: {first['ctx']['error']}, at {at}")]
+        return [FieldFault("body", f"the body is not JSON: {first['ctx']['error']}, at {at}")]
     if part == "body" and len(first["loc"]) == 1 and first["type"] == "missing":
-        return [Fault("body", "the body is missing: send a JSON object")]
+        return [FieldFault("body", "the body is missing: send a JSON object")]
     # of a query, whichever of several values it is; of a body all together: entries that are
     # wrong make their list seem too short
     steps = slice(1, None) if part == "body" else slice(1, 2)
     model = _body_model(request) if part == "body" else None
     found = faults([{**error, "loc": error["loc"][steps]} for error in errors], model)
-    return [Fault(f"{part}.{fault.where}".rstrip("."), fault.what) for fault in found]
+    return [FieldFault(f"{part}.{fault.where}".rstrip("."), fault.what) for fault in found]
 
 
 def _body_model(request: Request) -> object:

@@ -8,28 +8,28 @@ from typing import Any, NamedTuple
 from sensors.observation import Inspection
 from sensors.watch import standing
 from twin.api.responses import time_or_none
-from twin.belief.cohort import Cohort, Readings
+from twin.belief.cohort import Beliefs, Cohort
 from twin.belief.fleet import Fleet
 from twin.belief.life import reason, remaining
 from twin.belief.outside import outside
 from twin.belief.overview import Views
-from twin.belief.status import Signs, status
+from twin.belief.status import StatusInputs, status
 from twin.belief.surprise import identity, instrument
 from twin.component import Component
 
 
-class Row(NamedTuple):
+class ComponentRow(NamedTuple):
     """Where the readings of one component are."""
 
-    readings: Readings
+    readings: Beliefs
     cohort: Cohort
     row: int
 
 
-def row(fleet: Fleet, views: Views, name: str) -> Row:
+def row(fleet: Fleet, views: Views, name: str) -> ComponentRow:
     """The readings of a registered component."""
     place = fleet.places[name]
-    return Row(views.readings(fleet, place.cohort), fleet.cohorts[place.cohort], place.row)
+    return ComponentRow(views.readings(fleet, place.cohort), fleet.cohorts[place.cohort], place.row)
 
 
 def state(
@@ -45,7 +45,7 @@ def state(
     length, limit = float(r.crack_length[i]), component.registration.crack.crack_limit
     t_ns, fractured = int(r.t_ns[i]), bool(r.fractured[i])
     stale_after_ns = round(component.registration.stale_after_s * 1e9)
-    signs = Signs(component.retired, fractured, length >= limit, t_ns, stale_after_ns)
+    signs = StatusInputs(component.retired, fractured, length >= limit, t_ns, stale_after_ns)
     evidence = time_or_none(t_ns)
     return {
         "component": component.name,
@@ -77,7 +77,7 @@ def history_is(fleet: Fleet, name: str, *, can_catch_up: bool) -> str:
     return "catching_up" if can_catch_up else "incomplete"
 
 
-def _inspection(r: Readings, i: int) -> dict[str, Any] | None:
+def _inspection(r: Beliefs, i: int) -> dict[str, Any] | None:
     t_ns = int(r.t_inspected_ns[i])
     if not t_ns:
         return None

@@ -16,7 +16,7 @@ from storage.store import Store
 from twin.archive.checkpoint import carried, metadata, tensors
 from twin.archive.recorder import BLOCK, Recorder
 from twin.belief.fleet import Clock, Fleet
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.kinds.record import GROUP
 from twin.metrics import Metrics
 from twin.obeying import Obeying
@@ -46,7 +46,7 @@ def replacement(store: Store, durable: Sequence[Checkpoint]) -> Fleet | None:
     return state
 
 
-class Keeper:
+class Archiver:
     """Owns the archive's thread: the trajectory and the checkpoints."""
 
     def __init__(
@@ -84,11 +84,11 @@ class Keeper:
         self.disk.is_available = whether
 
     @property
-    def tail(self) -> Sequence[Row]:
+    def tail(self) -> Sequence[RecordRow]:
         """Record rows that are not on disk yet."""
         return self._recorder.tail
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[RecordRow]) -> None:
         """Append record rows."""
         self._recorder.add(rows)
 

@@ -111,18 +111,18 @@ class Backfill:
         service, began = self._service, time.monotonic()
         waiting = dict(service.fleet.behind)
         log.info("backfill_started", **_numbers(waiting))
-        service.keeper.is_pruning = False
+        service.archiver.is_pruning = False
         outcome = "failed"
         try:
             outcome = await self._caught_up(waiting)
         except (StorageError, TwinError, *TROUBLE) as exc:
-            if service.keeper.is_halted:  # the new order counts
+            if service.archiver.is_halted:  # the new order counts
                 raise
             log.error("backfill_failed", reason=f"{type(exc).__name__}: {exc}")
             with suppress(UnavailableError):  # it goes at the next start
                 await self._off_loop(service.store.discard)
         finally:
-            service.keeper.is_pruning = True
+            service.archiver.is_pruning = True
             self._ended, self._is_first = time.monotonic(), False
             self._took_s = self._ended - began
         service.metrics.backfills.labels(outcome).inc()
@@ -153,7 +153,7 @@ class Backfill:
     async def _swapped(self, refold: Refold, generation: int, waiting: dict[str, int]) -> None:
         """Let the new order count, while no line is folded and nothing is written."""
         service = self._service
-        async with service.stepping.still(), service.keeper.still():
+        async with service.stepping.still(), service.archiver.still():
             before = service.fleet
             await self._off_loop(refold.finish, before.offset)
             checkpoint = await self._off_loop(self._kept, refold.fleet, generation)
@@ -163,8 +163,8 @@ class Backfill:
                 recorder = await self._off_loop(
                     Recorder, service.store.trajectories, refold.fleet.rows
                 )
-                service.keeper.exchange(recorder, refold.fleet.offset)
-                service.keeper.is_halted = False
+                service.archiver.exchange(recorder, refold.fleet.offset)
+                service.archiver.is_halted = False
                 service.stepping.fleet = refold.fleet
         with suppress(UnavailableError):
             await service.journal(service.store.keep_checkpoints, 1)
@@ -173,13 +173,13 @@ class Backfill:
         self._tell(waiting, "caught_up")
 
     async def _counted(self, order: Order, checkpoint: Checkpoint) -> None:
-        """Let the order count; from then on the keeper's trajectory is that of the past."""
+        """Let the order count; from then on the archiver's trajectory is that of the past."""
         service = self._service
-        service.keeper.is_halted = True
+        service.archiver.is_halted = True
         try:
             await service.journal(service.store.journal.catalogue.put_order, order, checkpoint)
         except UnavailableError:  # nothing has happened
-            service.keeper.is_halted = False
+            service.archiver.is_halted = False
             raise
 
     async def _settled(self, generation: int) -> None:

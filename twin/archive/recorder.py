@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from storage.errors import MissingError, UnavailableError
 from storage.trajectories.trajectories import Field, Trajectories
-from twin.belief.record import Columns, Row
+from twin.belief.record import Columns, RecordRow
 from twin.kinds.record import FIELDS, GROUP
 
 BLOCK = 256  # rows of a shard
@@ -24,7 +24,7 @@ class Recorder:
     def __init__(self, trajectories: Trajectories, rows: int) -> None:
         self._trajectories = trajectories
         self._flushed = rows
-        self._tail: list[Row] = []
+        self._tail: list[RecordRow] = []
         self._is_open = False
         self._to_cut: tuple[int, int] | None = None  # rows and components that stay on disk
         self.cut: list[str] = []  # why rows on disk were let go, a sentence each
@@ -32,7 +32,7 @@ class Recorder:
             self._open()
 
     @property
-    def tail(self) -> Sequence[Row]:
+    def tail(self) -> Sequence[RecordRow]:
         """The rows that are not on disk yet."""
         return tuple(self._tail)
 
@@ -54,7 +54,7 @@ class Recorder:
         """Rows on disk."""
         return self._flushed
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[RecordRow]) -> None:
         """Append rows to the tail."""
         self._tail.extend(rows)
 
@@ -91,7 +91,7 @@ class Recorder:
             self._trajectories.truncate(GROUP, *self._to_cut)
             self._to_cut = None
 
-    def _fit(self, rows: Sequence[Row], members: Sequence[str], *, is_all: bool) -> None:
+    def _fit(self, rows: Sequence[RecordRow], members: Sequence[str], *, is_all: bool) -> None:
         """Cut the trajectory where rows that follow those on disk say otherwise than it does."""
         try:
             ahead = self._trajectories.times(GROUP)[self._flushed :]
@@ -114,7 +114,7 @@ class Recorder:
         self._trajectories.truncate(GROUP, *self._to_cut)
         self._to_cut = None
 
-    def _write(self, start: int, rows: Sequence[Row]) -> None:
+    def _write(self, start: int, rows: Sequence[RecordRow]) -> None:
         members = rows[-1].members
         self._fit(rows, members, is_all=False)
         times = np.array([row.t_ns for row in rows], np.int64)
@@ -138,7 +138,7 @@ def _shared(known: Sequence[str], members: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _stacked(rows: Sequence[Row], field: Field, n: int) -> NDArray[np.generic]:
+def _stacked(rows: Sequence[RecordRow], field: Field, n: int) -> NDArray[np.generic]:
     block = np.full((len(rows), n), field.fill, field.dtype)
     for i, row in enumerate(rows):
         values = row.columns[field.name]
@@ -152,7 +152,7 @@ def _widened(block: NDArray[np.generic], field: Field, n: int) -> NDArray[np.gen
     return wide
 
 
-def tail_history(rows: Sequence[Row], component: str, fields: Sequence[str]) -> Columns:
+def tail_history(rows: Sequence[RecordRow], component: str, fields: Sequence[str]) -> Columns:
     """The columns of one component in rows of the tail; `time` first [ns]."""
     if not rows or component not in rows[-1].members:
         return {name: np.empty(0) for name in ("time", *fields)}

@@ -51,7 +51,7 @@ class Inlet(NamedTuple):
             array[index] = before
 
 
-class Reading(NamedTuple):
+class Assigned(NamedTuple):
     """One observation on its way to a row of a cohort."""
 
     row: int
@@ -97,17 +97,17 @@ def t_end_ns(observation: AnyObservation) -> int:
 class Round(NamedTuple):
     """What rows have to go through at the same time."""
 
-    runs: list[Reading]  # loads of one kind, those of a row one after the other
-    others: list[Reading]  # at most one for each row, of which there is no run
+    runs: list[Assigned]  # loads of one kind, those of a row one after the other
+    others: list[Assigned]  # at most one for each row, of which there is no run
 
 
-def rounds(readings: Sequence[Reading], *, together: bool = False) -> list[Round]:
+def rounds(readings: Sequence[Assigned], *, together: bool = False) -> list[Round]:
     """The readings, each row's in their order; consecutive loads of a row `together`, or each.
 
     A run is of bounded size, and of one kind: what is remembered of the channel hangs on the order.
     """
     turns: dict[int, tuple[int, type | None, int]] = {}  # by row: which, of what, and bytes so far
-    found: list[dict[int, list[Reading]]] = []
+    found: list[dict[int, list[Assigned]]] = []
     for reading in readings:
         row, o = reading.row, reading.observation
         kind, bytes_ = (type(o), _bytes(o)) if together else (None, 0)
@@ -121,8 +121,8 @@ def rounds(readings: Sequence[Reading], *, together: bool = False) -> list[Round
     return [_round(turn.values(), together=together) for turn in found]
 
 
-def _round(turn: Iterable[list[Reading]], *, together: bool) -> Round:
-    runs, others = list[Reading](), list[Reading]()
+def _round(turn: Iterable[list[Assigned]], *, together: bool) -> Round:
+    runs, others = list[Assigned](), list[Assigned]()
     for own in turn:
         (runs if together and is_load(own[0].observation) else others).extend(own)
     return Round(runs, others)
@@ -139,7 +139,7 @@ def _bytes(o: AnyObservation) -> int:
     return len(o.cycles) if isinstance(o, Spectrum) else 0
 
 
-def is_next(track: Track, reading: Reading) -> bool:
+def is_next(track: Track, reading: Assigned) -> bool:
     """Whether the reading follows the last one of its row without a gap; moves the track on.
 
     Only a series of samples is tied to its predecessor: by origin, sequence number and time.
@@ -158,7 +158,7 @@ def is_next(track: Track, reading: Reading) -> bool:
     return in_order and on_time
 
 
-def crack_load(readings: Sequence[Reading], inlet: Inlet) -> tuple[CrackLoad, list[Finding]]:
+def crack_load(readings: Sequence[Assigned], inlet: Inlet) -> tuple[CrackLoad, list[Finding]]:
     """The load of readings, a row for each, and what is set aside or doubtful of it.
 
     Those of a row follow each other. Samples and cycles are calibrated to stress [Pa], all of them
@@ -204,7 +204,7 @@ class _Placed(NamedTuple):
     bounds: Bounds
 
 
-def _placed(i: int, reading: Reading, o: Series | Spectrum) -> _Placed:
+def _placed(i: int, reading: Assigned, o: Series | Spectrum) -> _Placed:
     factors = reading.calibration.factors(o.quantity)
     return _Placed(i, reading.row, o, *factors, bounds(reading.gauge, o))
 

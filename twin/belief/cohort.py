@@ -70,13 +70,13 @@ class Cohort:
         """Whether the part is broken or at its limit, so that no life is left under any load."""
         return bool(_over(tree.rows(self.state, torch.tensor([row])))[0])
 
-    def view(self) -> Readings:
+    def view(self) -> Beliefs:
         """What can be read of every row, as arrays."""
         b = belief(self.state)
-        return Readings(*(leaf.numpy() for leaf in b))
+        return Beliefs(*(leaf.numpy() for leaf in b))
 
 
-class Readings(NamedTuple):
+class Beliefs(NamedTuple):
     """The fields of `CrackBelief` as arrays (n,), for reading without torch."""
 
     crack_length: NDArray[np.float64]
@@ -92,8 +92,8 @@ class Readings(NamedTuple):
     t_ns: NDArray[np.int64]
 
 
-if CrackBelief._fields != Readings._fields:
-    raise TypeError("Readings and CrackBelief have different fields")
+if CrackBelief._fields != Beliefs._fields:
+    raise TypeError("Beliefs and CrackBelief have different fields")
 
 
 def intensities(cohorts: Iterable[Cohort]) -> dict[str, int]:

@@ -25,9 +25,9 @@ from sensors.payload.sound import fault
 from sensors.quality import ASIDE
 from sensors.watch import Watch
 from twin.belief.assimilate import (
+    Assigned,
     Finding,
     Inlet,
-    Reading,
     Track,
     crack_load,
     is_load,
@@ -44,7 +44,7 @@ from twin.belief.cohort import (
     with_remaining,
 )
 from twin.belief.fleet import Clock, Fleet, registered
-from twin.belief.record import Row, row
+from twin.belief.record import RecordRow, row
 from twin.belief.segments import Line, Note, Plan, Segment, planned
 from twin.belief.surprise import Belief, Verdict, doubted, identity, timed, verdicts
 from twin.component import Component
@@ -65,7 +65,7 @@ class Folded(NamedTuple):
     """What a fold gives: the new value, the rows to record, and what is worth telling."""
 
     fleet: Fleet
-    rows: list[Row]
+    rows: list[RecordRow]
     notes: list[Note]
 
 
@@ -80,7 +80,7 @@ def folded(fleet: Fleet, lines: Sequence[Line], clock: Clock, *, goes_on: bool =
 
 def walked(fleet: Fleet, segments: Iterable[Segment], *, goes_on: bool = False) -> Folded:
     """The components after segments of lines; of the clocks only the last tick is known."""
-    rows: list[Row] = []
+    rows: list[RecordRow] = []
     notes: list[Note] = []
     for segment in segments:
         notes += segment.notes
@@ -184,14 +184,14 @@ def _beyond(fleet: Fleet, changed: set[str], notes: list[Note]) -> Fleet:
 
 def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
     """The fleet after observations between which no tick passes."""
-    readings: dict[str, list[Reading]] = {}
+    readings: dict[str, list[Assigned]] = {}
     for line in lines:
         o, place = line.what, fleet.places.get(line.component)
         if isinstance(o, Component):
             raise TypeError(f"{line.component}: a registration is not an observation")
         if place is not None and not fault(o):
             r = fleet.components[line.component].registration
-            reading = Reading(place.row, o, r.calibrated, r.plausible, r.crack.surprise, line.t_ns)
+            reading = Assigned(place.row, o, r.calibrated, r.plausible, r.crack.surprise, line.t_ns)
             if isinstance(o, Inspection):
                 reading = reading._replace(longest=r.crack.longest)
             readings.setdefault(place.cohort, []).append(reading)
@@ -202,7 +202,7 @@ def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
 
 
 def _stepped(
-    cohort: Cohort, readings: list[Reading], held: dict[str, Inspection], notes: list[Note]
+    cohort: Cohort, readings: list[Assigned], held: dict[str, Inspection], notes: list[Note]
 ) -> Cohort:
     """The cohort after readings, round by round."""
     track = Track(*(leaf.numpy().copy() for leaf in cohort.feed))
@@ -221,7 +221,7 @@ def _stepped(
 
 def _tried(
     cohort: Cohort,
-    group: list[Reading],
+    group: list[Assigned],
     inlet: Inlet,
     held: dict[str, Inspection],
     notes: list[Note],
@@ -247,7 +247,7 @@ def _tried(
     return cohort
 
 
-def _ran(cohort: Cohort, group: list[Reading], inlet: Inlet, notes: list[Note]) -> Cohort:
+def _ran(cohort: Cohort, group: list[Assigned], inlet: Inlet, notes: list[Note]) -> Cohort:
     """The cohort after loads, those of a row one after the other."""
     rows, first = np.unique([r.row for r in group], return_index=True)
     order = np.argsort(first)
@@ -287,7 +287,7 @@ def _preceding(values: Tensor, start: Tensor, which: Tensor) -> Tensor:
 
 def _advanced(
     cohort: Cohort,
-    group: list[Reading],
+    group: list[Assigned],
     inlet: Inlet,
     held: dict[str, Inspection],
     notes: list[Note],
@@ -331,7 +331,7 @@ def _advanced(
 
 def _verdicts(
     cohort: Cohort,
-    group: list[Reading],
+    group: list[Assigned],
     rows: AnyState,
     load: CrackLoad,
     held: dict[str, Inspection],
@@ -364,7 +364,7 @@ def _with_believed(load: CrackLoad, jumps: dict[int, Verdict]) -> CrackLoad:
 
 def _broken(
     cohort: Cohort,
-    group: list[Reading],
+    group: list[Assigned],
     states: tuple[AnyState, AnyState],
     load: CrackLoad,
     jumps: dict[int, Verdict],
@@ -386,7 +386,7 @@ def _broken(
     return bool(found)
 
 
-def _believed(group: list[Reading], i: int, jumps: dict[int, Verdict]) -> Reading:
+def _believed(group: list[Assigned], i: int, jumps: dict[int, Verdict]) -> Assigned:
     """A reading of the round, with the inspection that it has let be believed."""
     believed = jumps[i].believed if i in jumps else None
     return group[i] if believed is None else group[i]._replace(observation=believed)
@@ -394,7 +394,7 @@ def _believed(group: list[Reading], i: int, jumps: dict[int, Verdict]) -> Readin
 
 def _surprises(
     cohort: Cohort,
-    group: list[Reading],
+    group: list[Assigned],
     jumps: dict[int, Verdict],
     held: dict[str, Inspection],
 ) -> Iterator[Note]:
@@ -418,7 +418,7 @@ def _surprises(
             held[name] = verdict.waiting
 
 
-def _doubt(cohort: Cohort, reading: Reading, finding: Finding) -> Note:
+def _doubt(cohort: Cohort, reading: Assigned, finding: Finding) -> Note:
     o = reading.observation
     data: dict[str, float | str | int] = {
         "reason": finding.reason,
@@ -432,7 +432,7 @@ def _doubt(cohort: Cohort, reading: Reading, finding: Finding) -> Note:
     return Note("quality", cohort.members[reading.row], t_end_ns(o), data)
 
 
-def _note(kind: str, cohort: Cohort, reading: Reading) -> Note:
+def _note(kind: str, cohort: Cohort, reading: Assigned) -> Note:
     state, row = cohort.state, reading.row
     data: dict[str, float | str | int] = {"crack_length": float(mean(state.length[row : row + 1]))}
     if kind == "inspection":

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensors.watch import Standing, standing, watch
-from twin.belief.cohort import Cohort, Readings
+from twin.belief.cohort import Beliefs, Cohort
 from twin.belief.fleet import EMPTY, Fleet, Place
-from twin.belief.status import STATUSES, ManySigns, statuses
+from twin.belief.status import STATUSES, ManyStatusInputs, statuses
 from twin.component import Component
 
-_NOTHING = Readings(
+_NOTHING = Beliefs(
     *(
         np.empty(0, np.bool_ if name == "fractured" else np.int64 if name[:2] == "t_" else float)
-        for name in Readings._fields
+        for name in Beliefs._fields
     )
 )
 
@@ -41,7 +41,7 @@ class Overview(NamedTuple):
     """All components in the order of their names; arrays (n,)."""
 
     roll: Roll
-    readings: Readings
+    readings: Beliefs
     channels: Standing
     crack_limit: NDArray[np.float64]  # [m]
     remaining: NDArray[np.float64]  # [1], NaN: unknown, ∞: no growth
@@ -50,7 +50,7 @@ class Overview(NamedTuple):
     def statuses(self, now_ns: int) -> NDArray[np.int64]:
         """The place in `STATUSES` of every component's status."""
         return statuses(
-            ManySigns(
+            ManyStatusInputs(
                 retired=self.roll.retired,
                 fractured=self.readings.fractured,
                 at_limit=self.readings.crack_length >= self.crack_limit,
@@ -83,11 +83,11 @@ class Views:
     """Readings of cohorts and overviews of fleets, each made once for a value."""
 
     def __init__(self) -> None:
-        self._readings: dict[str, tuple[Cohort, Readings]] = {}
+        self._readings: dict[str, tuple[Cohort, Beliefs]] = {}
         self._roll = _roll(EMPTY)
         self._overview: tuple[Fleet, Overview] | None = None
 
-    def readings(self, fleet: Fleet, key: str) -> Readings:
+    def readings(self, fleet: Fleet, key: str) -> Beliefs:
         """What can be read of a cohort."""
         cohort = fleet.cohorts[key]
         kept = self._readings.get(key)
@@ -162,10 +162,10 @@ def _life_alert(component: Component) -> float:
     return component.registration.crack.life_alert_cycles or math.nan
 
 
-def _joined(parts: list[Readings], at: NDArray[np.int64]) -> Readings:
+def _joined(parts: list[Beliefs], at: NDArray[np.int64]) -> Beliefs:
     if not parts:
         return _NOTHING
-    return Readings(*(_taken(list(column), at) for column in zip(*parts, strict=True)))
+    return Beliefs(*(_taken(list(column), at) for column in zip(*parts, strict=True)))
 
 
 def _standing(parts: list[NDArray[np.int64]], at: NDArray[np.int64]) -> Standing:

@@ -13,7 +13,7 @@ from twin.belief.fleet import Fleet
 Columns = dict[str, NDArray[Any]]
 
 
-class Row(NamedTuple):
+class RecordRow(NamedTuple):
     """What was believed of every component at a record tick; columns (n,) in order of `members`."""
 
     t_ns: int
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     columns: Columns
 
 
-def row(fleet: Fleet, t_ns: int) -> Row:
+def row(fleet: Fleet, t_ns: int) -> RecordRow:
     """The record row of a fleet at a tick."""
     n = len(fleet.members)
     order = {name: i for i, name in enumerate(fleet.members)}
@@ -32,7 +32,7 @@ def row(fleet: Fleet, t_ns: int) -> Row:
         for name, values in _recorded(cohort).items():
             column = columns.setdefault(name, np.empty(n, values.dtype))
             column[at] = values[rows]
-    return Row(t_ns, fleet.members, columns)
+    return RecordRow(t_ns, fleet.members, columns)
 
 
 def _recorded(cohort: Cohort) -> Columns:

@@ -28,7 +28,7 @@ class Place(NamedTuple):
     row: int
 
 
-class Rows:
+class CohortRows:
     """The rows of one cohort in numbers, while registrations are worked through."""
 
     def __init__(self, members: Sequence[str] = ()) -> None:
@@ -87,7 +87,7 @@ class Seating:
 
     def _begin(self) -> None:
         self._keys = dict.fromkeys(self._cohorts)  # in the order that the cohorts will have
-        self._rows: dict[str, Rows] = {}  # of cohorts that change
+        self._rows: dict[str, CohortRows] = {}  # of cohorts that change
         self._new: list[_Newcomer] = []
         self._names: set[str] = set()  # of the newcomers
 
@@ -127,13 +127,13 @@ class Seating:
         self._new.append(newcomer)
         return len(self._new) - 1
 
-    def _rows_of(self, key: str) -> Rows:
+    def _rows_of(self, key: str) -> CohortRows:
         if key not in self._rows:
             known = self._cohorts.get(key)
-            self._rows[key] = Rows() if known is None else Rows(known.members)
+            self._rows[key] = CohortRows() if known is None else CohortRows(known.members)
         return self._rows[key]
 
-    def _moved(self, key: str, rows: Rows) -> None:
+    def _moved(self, key: str, rows: CohortRows) -> None:
         self._places.update({name: Place(key, row) for row, name in enumerate(rows.members)})
         if not rows.members:
             del self._keys[key]

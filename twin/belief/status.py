@@ -18,7 +18,7 @@ FLAGS: tuple[Flag, ...] = get_args(Flag)
 NEVER_NS = 0  # the time of the last evidence before there is any
 
 
-class Signs(NamedTuple):
+class StatusInputs(NamedTuple):
     """What the status of one component follows from."""
 
     retired: bool
@@ -28,7 +28,7 @@ class Signs(NamedTuple):
     stale_after_ns: int
 
 
-class ManySigns(NamedTuple):
+class ManyStatusInputs(NamedTuple):
     """The same of many; arrays (n,)."""
 
     retired: NDArray[np.bool_]
@@ -38,7 +38,7 @@ class ManySigns(NamedTuple):
     stale_after_ns: NDArray[np.int64]
 
 
-def status(signs: Signs, now_ns: int) -> Status:
+def status(signs: StatusInputs, now_ns: int) -> Status:
     """The word for one component at a wall clock time."""
     if signs.retired:
         return "retired"
@@ -51,7 +51,7 @@ def status(signs: Signs, now_ns: int) -> Status:
     return "stale" if now_ns - signs.t_ns > signs.stale_after_ns else "ok"
 
 
-def statuses(signs: ManySigns, now_ns: int) -> NDArray[np.int64]:
+def statuses(signs: ManyStatusInputs, now_ns: int) -> NDArray[np.int64]:
     """The place in `STATUSES` of every component's word, (n,)."""
     never = signs.t_ns == NEVER_NS
     stale = now_ns - signs.t_ns > signs.stale_after_ns

@@ -18,7 +18,7 @@ import msgspec
 
 from sensors.limits import KEY_END
 from sensors.observation import AnyObservation, Confirmation, Inspection
-from twin.belief.assimilate import Reading
+from twin.belief.assimilate import Assigned
 from twin.reserved import CONFIRMATION
 
 # Two lengths of one crack that are further apart than this factor are not of one crack: sizing
@@ -184,7 +184,7 @@ def _confirmed(new: Inspection, waiting: Inspection) -> Verdict:
     return Verdict(believed, None, (("confirmed", believed),))
 
 
-def timed(reading: Reading) -> AnyObservation:
+def timed(reading: Assigned) -> AnyObservation:
     """The observation of a reading; one from years ahead at the time that it counts with.
 
     Else no later inspection could take its place. Nearer ones may be right: nobody knows yet.
@@ -196,10 +196,10 @@ def timed(reading: Reading) -> AnyObservation:
 
 
 def verdicts(
-    group: Sequence[Reading],
+    group: Sequence[Assigned],
     beliefs: Sequence[Belief],
     held: Mapping[str, Inspection],
-    name: Callable[[Reading], str],
+    name: Callable[[Assigned], str],
 ) -> dict[int, Verdict]:
     """The verdicts of a round's inspections and confirmations, by their place in it."""
     found: dict[int, Verdict] = {}

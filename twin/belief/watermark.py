@@ -27,7 +27,7 @@ MEMORY = 4  # silences after which the longest one is forgotten
 Source = tuple[str, str]  # component, source
 
 
-class Held(NamedTuple):
+class HeldClock(NamedTuple):
     """A source that is far ahead of the watermark."""
 
     first_ns: int  # its first time out there
@@ -48,7 +48,7 @@ class Clocks(NamedTuple):
     turn_ns: int = NEVER  # when it took its turn
     gap_ns: int = 0  # longest silence lately, between two turns
     gap_at_ns: int = NEVER
-    held: tuple[tuple[Source, Held], ...] = ()
+    held: tuple[tuple[Source, HeldClock], ...] = ()
 
 
 FIRST = Clocks()
@@ -130,7 +130,7 @@ class Watching:
         """Begin with a message, or, once, with the second: another source was far ahead."""
         if self._heard:
             first_ns = self.watermark_ns
-            self._held[self._speaker] = Held(first_ns, first_ns, 1, NEVER, doubted=False)
+            self._held[self._speaker] = HeldClock(first_ns, first_ns, 1, NEVER, doubted=False)
             self._fresh = True
         self._heard += 1
         self.watermark_ns = self._era_ns = self._turn_ns = seen_ns
@@ -171,7 +171,7 @@ class Watching:
     def _jumped(self, source: Source, seen_ns: int, *, evidence: bool) -> bool:
         """Take in a message from far ahead; whether it is believed."""
         old = self._held.get(source)
-        held = Held(seen_ns, seen_ns, 1, NEVER, doubted=False)
+        held = HeldClock(seen_ns, seen_ns, 1, NEVER, doubted=False)
         if old is not None:
             last_ns = max(old.last_ns, seen_ns)
             held = old._replace(last_ns=last_ns, messages=old.messages + 1)
@@ -188,7 +188,7 @@ class Watching:
             self._held[source] = self._held[source]._replace(evidence_ns=seen_ns)
         return False
 
-    def _confirmed(self, source: Source, held: Held) -> int | None:
+    def _confirmed(self, source: Source, held: HeldClock) -> int | None:
         """Where the watermark may go now, if anywhere."""
         known = max(len(self._near), len(self._before))
         need = max(FEWEST, (known + 1) // 2)
@@ -227,7 +227,7 @@ class Watching:
         self._near = self._let_go(believed_ns) | {source}
         if source in self._held:  # it has jumped once more
             last_ns = self._held[source].last_ns
-            self._held[source] = Held(last_ns, last_ns, 1, NEVER, doubted=False)
+            self._held[source] = HeldClock(last_ns, last_ns, 1, NEVER, doubted=False)
         self._fresh = any(not held.doubted for held in self._held.values())
         if self.watermark_ns != to_ns:
             self.moves.append(self.watermark_ns)

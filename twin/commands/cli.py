@@ -223,10 +223,10 @@ def simulate(
     root: Root = "twin/v1",
 ) -> None:
     """Publish what a simulated plant would, to a running service."""
-    from twin.commands.playback import Stage, simulated
+    from twin.commands.playback import Destination, simulated
 
     _check_asking(register=register, ask=ask)
-    stage = Stage.of(broker, url if ask else None, token, root, registers=register)
+    stage = Destination.of(broker, url if ask else None, token, root, registers=register)
     _sent(_run(simulated(stage, parts=parts, seed=seed, speed=speed, duration_s=duration)))
 
 
@@ -269,7 +269,7 @@ def replay(
 ) -> None:
     """Publish a recorded file as MQTT traffic, and say what the running service made of it."""
     from sensors.replay.reader import ReplayOptions
-    from twin.commands.playback import Stage, replayed
+    from twin.commands.playback import Destination, replayed
 
     _check_asking(register=register, ask=ask)
     try:
@@ -284,7 +284,7 @@ def replay(
         )
     except ValueError as exc:
         raise SettingsError(str(exc)) from exc
-    stage = Stage.of(broker, url if ask else None, token, root, registers=register)
+    stage = Destination.of(broker, url if ask else None, token, root, registers=register)
     _sent(_run(replayed(stage, file, options, kind=kind, speed=speed, limit_s=limit_s)))
 
 

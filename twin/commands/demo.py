@@ -25,7 +25,7 @@ from storage.store import Store
 from twin.archive.remedies import remedied
 from twin.belief.fleet import Fleet
 from twin.belief.fleet_file import registrations
-from twin.commands.playback import LAST_WORDS_S, RENEW_AFTER_S, Stage, batches, played
+from twin.commands.playback import LAST_WORDS_S, RENEW_AFTER_S, Destination, batches, played
 from twin.component import Component
 from twin.errors import SettingsError
 from twin.service import Service
@@ -148,7 +148,7 @@ async def _play(
     first = [numbered(plate, past).registration() for plate in plates]
     await _register(service, [*fleet(chosen), *first])
     _greet(console, options, service, url, broker, plate=first[0]["name"])
-    stage = Stage.of(f"127.0.0.1:{broker.port}", None, None, service.settings.mqtt.root)
+    stage = Destination.of(f"127.0.0.1:{broker.port}", None, None, service.settings.mqtt.root)
     renewals: asyncio.Queue[Renewal] = asyncio.Queue()
     messages = _messages(service, chosen, plates, renewals.put_nowait)
     playing = asyncio.create_task(

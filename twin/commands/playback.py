@@ -26,7 +26,16 @@ from sensors.topics import Topics
 from twin.belief.fleet_file import registrations
 from twin.commands.client import ask
 from twin.commands.questions import Asker
-from twin.commands.received import PATIENCE_S, Look, Window, arrived, astray, look, notes, verdict
+from twin.commands.received import (
+    PATIENCE_S,
+    Look,
+    TwinClient,
+    arrived,
+    astray,
+    look,
+    notes,
+    verdict,
+)
 from twin.commands.shipment import Shipment
 from twin.errors import SettingsError, TwinError
 
@@ -39,7 +48,7 @@ LAST_WORDS_S = 2.0  # until a worn-out part is retired: what is late of it may a
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Destination:
     """Where messages go, and where their components are registered."""
 
     mqtt: MqttSettings
@@ -70,9 +79,9 @@ class Stage:
         return cls(mqtt, topics, url, token, registers)
 
     @property
-    def window(self) -> Window | None:
+    def window(self) -> TwinClient | None:
         """Where the twin is asked what it made of the messages."""
-        return None if self.url is None else Window(self.url, self.token)
+        return None if self.url is None else TwinClient(self.url, self.token)
 
     def register(self, tables: Sequence[Registration]) -> int:
         """Register what the service does not know yet; how many were new."""
@@ -114,7 +123,7 @@ class Stage:
 
 
 async def replayed(
-    stage: Stage,
+    stage: Destination,
     file: Path,
     options: ReplayOptions,
     *,
@@ -186,7 +195,7 @@ def _surveyed(reopened: Callable[[], Replay], shipment: Shipment, limit_s: float
     return recording
 
 
-async def _asked(window: Window, shipment: Shipment, stage: Stage) -> Look | None:
+async def _asked(window: TwinClient, shipment: Shipment, stage: Destination) -> Look | None:
     """How things stand before; None if no twin answers, and none had to."""
     try:
         return await asyncio.to_thread(look, window, shipment)
@@ -196,7 +205,7 @@ async def _asked(window: Window, shipment: Shipment, stage: Stage) -> Look | Non
         return None
 
 
-def _unknown(window: Window) -> str:
+def _unknown(window: TwinClient) -> str:
     return (
         f"{window.url} does not answer: what a twin made of it is not known (--url says where one "
         "answers, --no-ask that none is to be asked)"
@@ -204,7 +213,7 @@ def _unknown(window: Window) -> str:
 
 
 async def simulated(
-    stage: Stage, *, parts: int, seed: int, speed: float, duration_s: float | None
+    stage: Destination, *, parts: int, seed: int, speed: float, duration_s: float | None
 ) -> dict[str, Any]:
     """Publish a simulated plant from now on; a report of what was sent.
 
@@ -244,7 +253,7 @@ async def simulated(
     return report | {"accepted": accepted, "notes": said}
 
 
-async def _renewing(stage: Stage, renewals: asyncio.Queue[Renewal]) -> None:
+async def _renewing(stage: Destination, renewals: asyncio.Queue[Renewal]) -> None:
     """Register what takes the place of what is worn out, and retire that a little later."""
     async with asyncio.TaskGroup() as tasks:
         async for batch in batches(renewals):
@@ -253,7 +262,7 @@ async def _renewing(stage: Stage, renewals: asyncio.Queue[Renewal]) -> None:
             tasks.create_task(_retiring(stage, batch), name="retire")
 
 
-async def _retiring(stage: Stage, batch: Sequence[Renewal]) -> None:
+async def _retiring(stage: Destination, batch: Sequence[Renewal]) -> None:
     await asyncio.sleep(LAST_WORDS_S)
     await _tried(batch, stage.retire, [renewal.old for renewal in batch])
 
@@ -274,7 +283,7 @@ async def batches(renewals: asyncio.Queue[Renewal]) -> AsyncIterator[list[Renewa
         yield batch
 
 
-async def _watched(stage: Stage, names: Sequence[str], boot: int) -> None:
+async def _watched(stage: Destination, names: Sequence[str], boot: int) -> None:
     """Say so on standard error if nothing of what is published reaches the twin."""
     await asyncio.sleep(PATIENCE_S)
     if stage.window is None:
@@ -294,7 +303,7 @@ def _warn(sentence: str) -> None:
 
 
 async def played(
-    stage: Stage,
+    stage: Destination,
     messages: Iterable[Timed],
     *,
     speed: float,

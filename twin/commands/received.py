@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sensors.instant import nanoseconds, rfc3339
 from twin.commands.client import ask
 from twin.commands.refused import Refused
-from twin.commands.shipment import Shipment, Stream, numbers
+from twin.commands.shipment import MessageStream, Shipment, numbers
 from twin.errors import UnknownError
 
 MOST = 1000  # components that are asked for one by one
@@ -24,7 +24,7 @@ PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TwinClient:
     """Where a twin is asked."""
 
     url: str
@@ -41,7 +41,7 @@ class Window:
         return answer
 
 
-class Belief(NamedTuple):
+class ComponentReport(NamedTuple):
     """What a report compares of a component."""
 
     cycles: float
@@ -56,24 +56,26 @@ class Look:
     letters: Refused  # of the shipment, from the first look on
     refused: Counter[str] = field(default_factory=Counter)  # of them by then
     watermark_ns: int = 0
-    seen: dict[Stream, NDArray[np.bool_]] = field(default_factory=dict)  # of the numbers sent
-    beliefs: dict[str, Belief] = field(default_factory=dict)
+    seen: dict[MessageStream, NDArray[np.bool_]] = field(
+        default_factory=dict
+    )  # of the numbers sent
+    beliefs: dict[str, ComponentReport] = field(default_factory=dict)
 
     def arrived(self) -> int:
         """How many of the numbers the twin has."""
         return sum(int(np.sum(seen)) for seen in self.seen.values())
 
 
-def look(window: Window, shipment: Shipment, letters: Refused | None = None) -> Look:
+def look(window: TwinClient, shipment: Shipment, letters: Refused | None = None) -> Look:
     """Ask what a twin has of a shipment, and what of it was refused since `letters` began."""
     letters = Refused.from_now(window.url, window.token) if letters is None else letters
-    found, marks = Look(letters, letters.read(shipment)), dict[Stream, dict[str, Any]]()
+    found, marks = Look(letters, letters.read(shipment)), dict[MessageStream, dict[str, Any]]()
     asked = shipment.components[:MOST]
     for component in asked:
         answer = window.of(component, "sources")
         if answer is None:
             continue
-        marks |= {Stream(component, s["source"], s["boot"]): s for s in answer["sources"]}
+        marks |= {MessageStream(component, s["source"], s["boot"]): s for s in answer["sources"]}
         if answer["watermark"]:
             found.watermark_ns = nanoseconds(answer["watermark"])
         found.beliefs |= _belief(window, component, answer["offset"])
@@ -84,12 +86,14 @@ def look(window: Window, shipment: Shipment, letters: Refused | None = None) -> 
     return found
 
 
-def _belief(window: Window, component: str, offset: int) -> dict[str, Belief]:
+def _belief(window: TwinClient, component: str, offset: int) -> dict[str, ComponentReport]:
     """What is believed of a component once the journal is folded up to `offset`."""
     deadline = time.monotonic() + PATIENCE_S
     while (state := window.of(component, "state")) is not None:
         if state["offset"] >= offset or time.monotonic() > deadline:
-            belief = Belief(state["cycles"] or 0.0, state["crack_length"] or 0.0, state["status"])
+            belief = ComponentReport(
+                state["cycles"] or 0.0, state["crack_length"] or 0.0, state["status"]
+            )
             return {component: belief}
         time.sleep(PAUSE_S)
     return {}
@@ -105,7 +109,7 @@ def _seen(mark: dict[str, Any] | None, sent: NDArray[np.int64]) -> NDArray[np.bo
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ShipmentReport:
     """What became of a shipment."""
 
     accepted: int
@@ -150,11 +154,11 @@ class Verdict:
 
 
 def verdict(
-    window: Window,
+    window: TwinClient,
     shipment: Shipment,
     before: Look,
     waiting: Callable[[int], None] = lambda _: None,
-) -> Verdict:
+) -> ShipmentReport:
     """Wait until all that was sent has arrived, or nothing more does, and say what became of it."""
     deadline, best = time.monotonic() + PATIENCE_S, -1
     while True:
@@ -168,7 +172,7 @@ def verdict(
         time.sleep(PAUSE_S)
 
 
-def _verdict(shipment: Shipment, before: Look, after: Look) -> Verdict:
+def _verdict(shipment: Shipment, before: Look, after: Look) -> ShipmentReport:
     refused = after.refused
     unique = sum(len(seen) for seen in after.seen.values())
     asked = sum(len(shipment.streams[stream]) for stream in after.seen)
@@ -177,7 +181,7 @@ def _verdict(shipment: Shipment, before: Look, after: Look) -> Verdict:
     duplicates = known + asked - unique  # those of before, and those within
     behind = min(refused["behind"] + refused["conflict"], duplicates)  # known, and told apart
     rest = asked + shipment.unread - accepted - duplicates - (refused.total() - behind)
-    return Verdict(
+    return ShipmentReport(
         accepted=accepted,
         duplicates=duplicates - behind,
         refused=refused,
@@ -196,7 +200,7 @@ def _holes(after: Look) -> int:
     )
 
 
-def arrived(window: Window, components: Sequence[str], boot: int) -> int:
+def arrived(window: TwinClient, components: Sequence[str], boot: int) -> int:
     """How many messages the sources of a boot have delivered for these components."""
     answers = (window.of(component, "sources") for component in components[:MOST])
     return sum(
@@ -208,7 +212,7 @@ def arrived(window: Window, components: Sequence[str], boot: int) -> int:
     )
 
 
-def astray(window: Window, broker: str) -> str:
+def astray(window: TwinClient, broker: str) -> str:
     """The sentence where nothing of what was published has reached the twin that was asked."""
     return (
         f"nothing of it reached the twin at {window.url}: it does not read from the broker "
@@ -216,7 +220,7 @@ def astray(window: Window, broker: str) -> str:
     )
 
 
-def notes(shipment: Shipment, found: Verdict, window: Window, broker: str) -> list[str]:
+def notes(shipment: Shipment, found: ShipmentReport, window: TwinClient, broker: str) -> list[str]:
     """What a person has to know of a verdict, a sentence each."""
     said = []
     total = shipment.messages

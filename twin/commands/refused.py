@@ -13,7 +13,7 @@ from typing import Any
 
 from sensors.errors import MalformedError
 from twin.commands.client import ask
-from twin.commands.shipment import Shipment, Stream
+from twin.commands.shipment import MessageStream, Shipment
 from twin.errors import TwinError
 
 PAGE = 100  # letters that are asked for at a time
@@ -30,7 +30,7 @@ class Refused:
     token: str | None
     after: int = 0  # the newest letter that was looked at
     looked: int = 0
-    reasons: dict[tuple[Stream, int], str] = field(default_factory=dict)  # of each message
+    reasons: dict[tuple[MessageStream, int], str] = field(default_factory=dict)  # of each message
     is_whole: bool = True  # False: there are more than can be looked through, or none may be read
 
     @classmethod
@@ -71,6 +71,6 @@ class Refused:
         match = _key(base64.b64decode(letter["payload"]))
         if match is None:
             return
-        stream = Stream(component, match[1].decode("utf-8", "replace"), int(match[2]))
+        stream = MessageStream(component, match[1].decode("utf-8", "replace"), int(match[2]))
         if int(match[3]) in shipment.numbers(stream):
             self.reasons[stream, int(match[3])] = letter["reason"]

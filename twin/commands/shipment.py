@@ -18,7 +18,7 @@ from sensors.topics import Topics
 from twin.belief.assimilate import t_end_ns
 
 
-class Stream(NamedTuple):
+class MessageStream(NamedTuple):
     """What numbers its messages by itself."""
 
     component: str
@@ -34,9 +34,9 @@ class Shipment:
     messages: int = 0
     loads: int = 0  # series and spectra
     unread: int = 0  # images, and what a plant has broken on purpose
-    streams: dict[Stream, array[int]] = field(default_factory=dict)  # the numbers of each
+    streams: dict[MessageStream, array[int]] = field(default_factory=dict)  # the numbers of each
     ends_ns: array[int] = field(default_factory=lambda: array("q"))  # of each message's evidence
-    _sets: dict[Stream, frozenset[int]] = field(default_factory=dict)  # once all is counted
+    _sets: dict[MessageStream, frozenset[int]] = field(default_factory=dict)  # once all is counted
 
     def counted(self, messages: Iterable[Timed]) -> Iterator[Timed]:
         """The same messages, counted on their way; raises MalformedError for a genuine one."""
@@ -49,7 +49,7 @@ class Shipment:
         """Those that something is sent to, in the order of the first message."""
         return list(dict.fromkeys(stream.component for stream in self.streams))
 
-    def numbers(self, stream: Stream) -> frozenset[int]:
+    def numbers(self, stream: MessageStream) -> frozenset[int]:
         """The numbers of a stream's messages."""
         if stream not in self._sets:
             self._sets[stream] = frozenset(self.streams.get(stream, ()))
@@ -75,7 +75,7 @@ class Shipment:
             self.unread += 1
             return
         self.loads += isinstance(o, Series | Spectrum)
-        stream = Stream(o.component, o.source, o.boot)
+        stream = MessageStream(o.component, o.source, o.boot)
         self.streams.setdefault(stream, array("q")).append(o.seq)
         self.ends_ns.append(t_end_ns(o))
 

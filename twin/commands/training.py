@@ -16,7 +16,7 @@ from twin.commands.interrupts import resumable
 from twin.commands.progress_bar import shown
 
 if TYPE_CHECKING:
-    from twin.learning.training import Report, Standing
+    from twin.learning.training import Report, TrainingStatus
 
 Name = Annotated[str, typer.Argument(help="A network, such as crack-snn.")]
 LibraryPath = Annotated[Path, typer.Option("--library", help="A library.")]
@@ -38,10 +38,12 @@ def train(
     json_output: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
     """Train a network on a library, or go on with it; weights, and a card beside them."""
-    from twin.learning.training import Order
+    from twin.learning.training import TrainingJob
     from twin.learning.training import train as run
 
-    order = Order(name, library, out, seed, held_out, epochs, batch, weights_out, checkpoint_every)
+    order = TrainingJob(
+        name, library, out, seed, held_out, epochs, batch, weights_out, checkpoint_every
+    )
     with resumable(order.progress_path()), _bar(name) as report:
         card = run(order, report)
     if json_output:
@@ -83,7 +85,7 @@ def _bar(name: str) -> Iterator[Report]:
     with shown(*columns) as progress:
         task = progress.add_task(name, total=1.0, note="")
 
-        def report(now: Standing) -> None:
+        def report(now: TrainingStatus) -> None:
             note = f"epoch {now.epoch}/{now.epochs}"
             if now.validation:
                 note += f", validation {now.validation[-1]:.4g}, best {min(now.validation):.4g}"

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from PIL import Image, ImageDraw, ImageFont
 
-from twin.drawing.outline import Circle, Point, Sketch, sketch
+from twin.drawing.outline import Hole, Point, Sketch, sketch
 
 Paint = Literal["part", "hole", "crack", "doubt", "limit", "ink", "faint"]
 
@@ -28,7 +28,7 @@ COLOURS: dict[Paint, str] = {
 OVER = 2  # a PNG is drawn larger and scaled down, for smooth lines
 
 
-class Line(NamedTuple):
+class Polyline(NamedTuple):
     """A polyline in pixels."""
 
     points: Sequence[Point]
@@ -54,7 +54,7 @@ class Text(NamedTuple):
     paint: Paint = "ink"
 
 
-Shape = Line | Area | Text
+Shape = Polyline | Area | Text
 
 
 class Subject(NamedTuple):
@@ -76,12 +76,14 @@ def shapes(subject: Subject) -> list[Shape]:
     scale = _Scale(now.outline)
     drawn: list[Shape] = [Area(scale.all(now.outline), "part")]
     drawn += [Area(scale.all(_round(hole)), "hole") for hole in now.holes]
-    drawn += [Line(scale.all([*now.outline, now.outline[0]]), "ink", 1.5)]
-    drawn += [Line(scale.all(_round(hole)), "ink", 1.5) for hole in now.holes]
+    drawn += [Polyline(scale.all([*now.outline, now.outline[0]]), "ink", 1.5)]
+    drawn += [Polyline(scale.all(_round(hole)), "ink", 1.5) for hole in now.holes]
     at_limit = sketch(subject.geometry, subject.crack_limit)
-    drawn += [Line(scale.all(branch), "limit", 1.5, dashed=True) for branch in at_limit.branches]
+    drawn += [
+        Polyline(scale.all(branch), "limit", 1.5, dashed=True) for branch in at_limit.branches
+    ]
     drawn += _doubt(subject, scale)
-    drawn += [Line(scale.all(branch), "crack", 4.0) for branch in now.branches]
+    drawn += [Polyline(scale.all(branch), "crack", 4.0) for branch in now.branches]
     return [*drawn, *_tips(at_limit, scale), *_words(subject, scale)]
 
 
@@ -102,7 +104,7 @@ class _Scale:
         return [(self._left + self.factor * x, self._foot - self.factor * y) for x, y in points]
 
 
-def _round(hole: Circle) -> list[Point]:
+def _round(hole: Hole) -> list[Point]:
     turns = [2.0 * math.pi * i / 72 for i in range(73)]
     return [
         (hole.x + hole.radius * math.cos(turn), hole.y + hole.radius * math.sin(turn))
@@ -121,7 +123,7 @@ def _doubt(subject: Subject, scale: _Scale) -> list[Shape]:
         ring = [*long.branches[0], *reversed(short.branches[0])]
         return [Area(scale.all(ring), "doubt")]
     pairs = zip(short.branches, long.branches, strict=True)
-    return [Line(scale.all([near[-1], far[-1]]), "doubt", 12.0) for near, far in pairs]
+    return [Polyline(scale.all([near[-1], far[-1]]), "doubt", 12.0) for near, far in pairs]
 
 
 def _tips(at_limit: Sketch, scale: _Scale) -> list[Shape]:
@@ -129,7 +131,7 @@ def _tips(at_limit: Sketch, scale: _Scale) -> list[Shape]:
     if not at_limit.branches or len(at_limit.branches[0]) > 2:
         return []
     ticks = [scale.all([branch[-1]])[0] for branch in at_limit.branches]
-    return [Line([(x, y - 14), (x, y + 14)], "limit", 1.5) for x, y in ticks]
+    return [Polyline([(x, y - 14), (x, y + 14)], "limit", 1.5) for x, y in ticks]
 
 
 def _words(subject: Subject, scale: _Scale) -> list[Shape]:
@@ -148,9 +150,9 @@ def _words(subject: Subject, scale: _Scale) -> list[Shape]:
         Text((MARGIN, 58), f"{kind} · {subject.time or 'nothing seen yet'}", 13, paint="limit"),
         Text((WIDTH - MARGIN, 34), length, 20, "end", "crack"),
         Text((WIDTH - MARGIN, 58), state, 13, "end", "limit"),
-        Line([(left, foot - 5), (left, foot + 5)], "ink", 1.5),
-        Line([(left, foot), (end, foot)], "ink", 1.5),
-        Line([(end, foot - 5), (end, foot + 5)], "ink", 1.5),
+        Polyline([(left, foot - 5), (left, foot + 5)], "ink", 1.5),
+        Polyline([(left, foot), (end, foot)], "ink", 1.5),
+        Polyline([(end, foot - 5), (end, foot + 5)], "ink", 1.5),
         Text((end + 8, foot + 4), f"{_mm(bar)} mm", 12),
     ]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 Point = tuple[float, float]
 
 
-class Circle(NamedTuple):
+class Hole(NamedTuple):
     """A round hole [m]."""
 
     x: float
@@ -20,7 +20,7 @@ class Sketch(NamedTuple):
     """A part with its crack; coordinates [m], y upwards."""
 
     outline: list[Point]
-    holes: list[Circle]
+    holes: list[Hole]
     branches: list[list[Point]]  # each from mouth to tip
 
 
@@ -61,7 +61,7 @@ def _compact(g: dict[str, Any], a: float) -> Sketch:
     w = g["W"]
     outline = [(0.0, 0.0), (1.25 * w, 0.0), (1.25 * w, 1.2 * w), (0.0, 1.2 * w)]
     slot = [(0.0, 0.62 * w), (0.25 * w, 0.6 * w), (0.0, 0.58 * w)]
-    pins = [Circle(0.25 * w, y * w, 0.125 * w) for y in (0.325, 0.875)]
+    pins = [Hole(0.25 * w, y * w, 0.125 * w) for y in (0.325, 0.875)]
     crack = [(0.25 * w, 0.6 * w), (0.25 * w + a, 0.6 * w)]
     return Sketch([*outline, *slot], pins, [crack])
 
@@ -69,7 +69,7 @@ def _compact(g: dict[str, Any], a: float) -> Sketch:
 def _hole(g: dict[str, Any], a: float) -> Sketch:
     x, y = 0.5 * g["W"], 0.3 * g["W"]
     start = x + g["radius"]
-    return Sketch(_plate(g["W"]), [Circle(x, y, g["radius"])], [[(start, y), (start + a, y)]])
+    return Sketch(_plate(g["W"]), [Hole(x, y, g["radius"])], [[(start, y), (start + a, y)]])
 
 
 def _surface(g: dict[str, Any], a: float) -> Sketch:

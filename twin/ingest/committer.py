@@ -21,7 +21,7 @@ from twin.obeying import Obeying
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Batch:
     """What one sender hands over together, and what to do once it is durable."""
 
     entries: Sequence[Entry] = ()
@@ -49,7 +49,7 @@ class Committer:
         self._thread = thread
         self._stepping = stepping
         self._metrics = metrics
-        self._parcels: asyncio.Queue[Parcel] = asyncio.Queue(maxsize=256)
+        self._parcels: asyncio.Queue[Batch] = asyncio.Queue(maxsize=256)
         self.disk = disk
         self.end = journal.end
         self.tell: Callable[[Sequence[Note]], None] = lambda _: None
@@ -64,7 +64,7 @@ class Committer:
     def is_available(self, whether: bool) -> None:
         self.disk.is_available = whether
 
-    async def send(self, parcel: Parcel) -> None:
+    async def send(self, parcel: Batch) -> None:
         """Queue a parcel; waits while the queue is full."""
         await self._parcels.put(parcel)
 
@@ -76,7 +76,7 @@ class Committer:
             if not future.done():  # whoever asked may have gone
                 future.set_result(list(outcomes))
 
-        await self.send(Parcel(entries, lines, done=settle))
+        await self.send(Batch(entries, lines, done=settle))
         return await future
 
     async def drain(self) -> None:
@@ -105,7 +105,7 @@ class Committer:
             for _ in parcels:
                 self._parcels.task_done()
 
-    async def _commit(self, parcels: Sequence[Parcel]) -> None:
+    async def _commit(self, parcels: Sequence[Batch]) -> None:
         entries = [entry for parcel in parcels for entry in parcel.entries]
         lines = [line for parcel in parcels for line in parcel.lines]
         dead = [letter for parcel in parcels for letter in parcel.dead]
@@ -137,7 +137,7 @@ class Committer:
 
         return await self.disk.insist(appended, len(entries) + len(dead))
 
-    async def _deliver(self, parcels: Sequence[Parcel], outcomes: Sequence[Outcome]) -> None:
+    async def _deliver(self, parcels: Sequence[Batch], outcomes: Sequence[Outcome]) -> None:
         at, accepted = 0, list[Line]()
         for parcel in parcels:
             own = outcomes[at : at + len(parcel.entries)]
@@ -150,9 +150,7 @@ class Committer:
             await self._stepping.put(accepted)
 
 
-def _refused(
-    parcels: Sequence[Parcel], receipt: Appended
-) -> tuple[list[Refusal], list[DeadLetter]]:
+def _refused(parcels: Sequence[Batch], receipt: Appended) -> tuple[list[Refusal], list[DeadLetter]]:
     """The entries whose key was used before, or may have been, and their letters."""
     if not {Outcome.BEHIND, Outcome.CONFLICT} & set(receipt.outcomes):
         return [], []

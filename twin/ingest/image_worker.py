@@ -54,28 +54,28 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class Known(NamedTuple):
+class Target(NamedTuple):
     """What is known of a component when an image of it is judged."""
 
     component: Component
     last: Measured = NEVER_MEASURED
 
 
-def known(fleet: Fleet, name: str) -> Known | None:
+def known(fleet: Fleet, name: str) -> Target | None:
     """What a fleet knows of a component when an image of it is judged."""
     component, place = fleet.components.get(name), fleet.places.get(name)
     if component is None or place is None:
-        return None if component is None else Known(component)
+        return None if component is None else Target(component)
     state = fleet.cohorts[place.cohort].state
     leaves = state.measured, state.measured_sd, state.t_inspected_ns
     length, sd, t_ns = (leaf[place.row].item() for leaf in leaves)
-    return Known(component, Measured(length, sd, int(t_ns)))
+    return Target(component, Measured(length, sd, int(t_ns)))
 
 
-class Hall(NamedTuple):
+class Journalling(NamedTuple):
     """What the service does for whoever reads images."""
 
-    known: Callable[[str], Known | None]  # of a component, by its name
+    known: Callable[[str], Target | None]  # of a component, by its name
     journal: Callable[..., Awaitable[Any]]  # runs a question in the journal's thread
     until: Callable[[int], Awaitable[None]]  # the journal is folded up to an offset
 
@@ -101,7 +101,7 @@ def default_reader() -> NamedReader:
     return NamedReader(f"{WEIGHTS} seed {card['seed']}", network_reader(network))
 
 
-class ImageReading:
+class ImageWorker:
     """Owns the thread in which images are read."""
 
     def __init__(
@@ -109,7 +109,7 @@ class ImageReading:
         store: Store,
         committer: Committer,
         metrics: Metrics,
-        hall: Hall,
+        hall: Journalling,
         limits: Limits,
     ) -> None:
         self._store = store
@@ -230,7 +230,7 @@ class ImageReading:
 
 
 def _made(
-    snapshot: Snapshot, found: Reading | str, reader: str, known: Known
+    snapshot: Snapshot, found: Reading | str, reader: str, known: Target
 ) -> tuple[Readout, Inspection | None]:
     """What is kept of a reading, and the inspection that it makes, if any."""
     if isinstance(found, str):

@@ -25,7 +25,7 @@ from twin.belief.cohort import TROUBLE
 from twin.belief.fold import Line
 from twin.belief.lines import observed
 from twin.component import Component
-from twin.ingest.committer import Parcel
+from twin.ingest.committer import Batch
 from twin.ingest.conflicts import Refusal
 from twin.ingest.own_clock import OwnClock, Source
 from twin.reserved import check_source
@@ -62,7 +62,7 @@ class Inbox:
 
     def parcel(
         self, messages: Sequence[Message], done: Callable[[], None], *, may_hold: bool = False
-    ) -> Parcel:
+    ) -> Batch:
         """The parcel of a batch of messages; `done` is called once all of it is durable.
 
         Nothing is written here; see `stored`. Whatever is wrong with a message costs that message
@@ -95,7 +95,7 @@ class Inbox:
             entries.append(observed(o))
             lines.append(Line(o.component, o))
             origin.append(message)
-        return Parcel(
+        return Batch(
             entries,
             lines,
             dead,
@@ -136,7 +136,7 @@ class Inbox:
             return malformed("failed", f"{why}; please report it"), None
         return o, image
 
-    def stored(self, parcel: Parcel) -> Parcel:
+    def stored(self, parcel: Batch) -> Batch:
         """The same parcel once its images are on disk; may be tried again after UnavailableError.
 
         What is not taken in the end does not keep its image there.

@@ -26,7 +26,7 @@ class HeldError(TwinError):
     """Our own clock is not believed: nothing is refused and nothing acknowledged meanwhile."""
 
 
-class Known(NamedTuple):
+class FleetTime(NamedTuple):
     """What the fleet knows of time."""
 
     watermark_ns: int
@@ -37,7 +37,7 @@ class Known(NamedTuple):
 class OwnClock:
     """Weighs this host's clock against those of the sources."""
 
-    def __init__(self, known: Callable[[], Known], max_ahead_ns: int) -> None:
+    def __init__(self, known: Callable[[], FleetTime], max_ahead_ns: int) -> None:
         self._known, self._max_ahead_ns = known, max_ahead_ns
         self._agreed_ns: int | None = None  # of wall time over the monotonic one, when one agreed
         self._ahead: dict[Source, int] = {}  # messages of each since then

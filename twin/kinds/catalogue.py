@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from models.crack.stepper import CrackLoad, CrackState, CrackStepper
 from models.crack_path.stepper import PathState, PathStepper
 from models.stepper import Stepper
-from twin.kinds.crack import Crack
-from twin.kinds.crack_path import CrackPath
+from twin.kinds.crack import CrackKind
+from twin.kinds.crack_path import CrackPathKind
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.kind import Kind
 
@@ -18,8 +18,8 @@ AnyKind = Kind[Any, Any, Any]
 AnyStepper = Stepper[Any, CrackLoad]
 AnyState = CrackState | PathState
 
-CRACK: Final = Crack()
-CRACK_PATH: Final = CrackPath()
+CRACK: Final = CrackKind()
+CRACK_PATH: Final = CrackPathKind()
 KINDS: Final[dict[str, AnyKind]] = {kind.name: kind for kind in (CRACK, CRACK_PATH)}
 
 

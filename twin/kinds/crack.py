@@ -40,7 +40,7 @@ LIVES = ((1e7, 0.1), (1e8, 0.1), (1e8, -1.0), (1e8, 0.7))  # [Pa], [1]: ranges a
 LOAD_S, CYCLE_S, RETARDED_S = 4e-5, 1e-6, 2e-6  # a load; each sample or cycle of it
 
 
-class Crack:
+class CrackKind:
     """The kind of straight cracks; see `Kind`."""
 
     name: str = "crack"

@@ -35,7 +35,7 @@ PORTION = 256  # newcomers that are made at a time
 PATH_S = 8e-3  # of stepping a load, about
 
 
-class CrackPath:
+class CrackPathKind:
     """The kind of cracks in plates; see `Kind`."""
 
     name: str = "crack_path"

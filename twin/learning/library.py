@@ -42,7 +42,7 @@ MOST_BYTES = 2**38  # of all arrays, before they are compressed
 Progress = Callable[[int, int], None]  # samples that are there, samples wanted
 
 
-class Order(NamedTuple):
+class LibraryJob(NamedTuple):
     """What is to be built."""
 
     name: str  # a key of CONFIGS
@@ -93,18 +93,18 @@ def build(
 
 def _order(
     name: str, path: Path, samples: int, seed: int, workers: int, config: CrackLibrary | Path | None
-) -> Order:
+) -> LibraryJob:
     if not 1 <= samples <= MOST_SAMPLES or not 1 <= workers <= MOST_WORKERS or seed < 0:
         raise SettingsError(
             f"{samples} samples by {workers} workers from seed {seed} cannot be built: 1 to "
             f"{MOST_SAMPLES}, 1 to {MOST_WORKERS} and a seed of at least 0"
         )
     if isinstance(config, CrackLibrary):
-        return _sized(Order(name, checked(config), samples, seed, path))
-    return _sized(Order(name, configuration(name, config), samples, seed, path, config))
+        return _sized(LibraryJob(name, checked(config), samples, seed, path))
+    return _sized(LibraryJob(name, configuration(name, config), samples, seed, path, config))
 
 
-def _sized(order: Order) -> Order:
+def _sized(order: LibraryJob) -> LibraryJob:
     """Itself; SettingsError where a slip of the finger asks for too much."""
     each = sum(
         np.dtype(column.dtype).itemsize * math.prod(column.shape)
@@ -142,7 +142,7 @@ def columns(config: CrackLibrary) -> dict[str, Column]:
 
 
 @contextmanager
-def _opened(order: Order) -> Iterator[WrittenLibrary]:
+def _opened(order: LibraryJob) -> Iterator[WrittenLibrary]:
     """The library at the path, made where there is none, to be written to by nobody else."""
     identity = {
         "name": order.name,
@@ -197,7 +197,7 @@ def _row(one: Sample) -> dict[str, Any]:
     }  # fmt: skip  # in the order of `columns`
 
 
-def _closed(library: WrittenLibrary, order: Order) -> dict[str, Any]:
+def _closed(library: WrittenLibrary, order: LibraryJob) -> dict[str, Any]:
     """Add the statistics, and write the card beside the arrays; the answer is the card."""
     library.note(statistics=statistics(library))
     keys = ("name", "seed", "samples", "command", "statistics", "config")

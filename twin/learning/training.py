@@ -35,7 +35,7 @@ MOST_BYTES = 2**30  # of weights that somebody names
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TrainingJob:
     """What is to be trained."""
 
     name: str  # a key of RECIPES
@@ -64,7 +64,7 @@ class Order:
         return " ".join((f"twin train {self.name} --library {self.library.name}", *options))
 
 
-class Standing(NamedTuple):
+class TrainingStatus(NamedTuple):
     """How far a run is, told after every batch and every epoch."""
 
     epoch: int  # epochs done
@@ -73,18 +73,18 @@ class Standing(NamedTuple):
     validation: tuple[float, ...]  # loss of each epoch
 
 
-Report = Callable[[Standing], None]
+Report = Callable[[TrainingStatus], None]
 
 
 class _Run(NamedTuple):
-    order: Order
+    order: TrainingJob
     recipe: Recipe
     schedule: Schedule
     library: Library
     identity: Identity
 
 
-def train(order: Order, report: Report | None = None) -> weights.Card:
+def train(order: TrainingJob, report: Report | None = None) -> weights.Card:
     """Train a network, or go on with it, and write weights and card; the answer is the card.
 
     A run that is finished is left as it is. Raises UnknownError for a name that is no network's,
@@ -108,7 +108,7 @@ def train(order: Order, report: Report | None = None) -> weights.Card:
     return card
 
 
-def _check_targets(order: Order) -> None:
+def _check_targets(order: TrainingJob) -> None:
     """SettingsError where what comes of the training could not be written."""
     folder_to_write(order.out)
     folder_to_write(order.weights_path().parent)
@@ -124,7 +124,7 @@ def recipe_of(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def _run(order: Order) -> _Run:
+def _run(order: TrainingJob) -> _Run:
     recipe, library = recipe_of(order.name), Library(order.library)
     suited(order.name, recipe, library)
     schedule = replace(
@@ -193,7 +193,7 @@ class _Watch:
         self._loss: Loss = run.recipe.loss
         self._report, self._done = report, 0
         self._batches = -(-count // run.schedule.batch)
-        self._now = Standing(0, run.schedule.epochs, 0.0, ())
+        self._now = TrainingStatus(0, run.schedule.epochs, 0.0, ())
         if last is not None:
             self.passed(last)
 

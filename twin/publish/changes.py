@@ -13,13 +13,13 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from twin.belief.cohort import TROUBLE, Readings, out_of_memory
+from twin.belief.cohort import TROUBLE, Beliefs, out_of_memory
 from twin.belief.events import Value
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Line, Note
 from twin.belief.life import reason, remaining
 from twin.belief.outside import outside, strayed
-from twin.belief.status import Signs, Status, status
+from twin.belief.status import Status, StatusInputs, status
 from twin.component import Component
 
 RESOLUTION = 1e-5  # smallest change of the crack length that is told [m]
@@ -34,10 +34,10 @@ class Sign(NamedTuple):
     length: float  # [m]
     life: float  # [cycles]
     status: Status
-    signs: Signs  # that it followed from
+    signs: StatusInputs  # that it followed from
 
 
-class Told:
+class StateChanges:
     """What was told last, and what is new beyond the resolutions: length, status or life.
 
     The page that is told has the fields of the state over HTTP, and says the same. What is new
@@ -151,10 +151,10 @@ def _each(told: Callable[[Collection[str]], Iterator[Note]], names: Collection[s
 
 
 def _sign(
-    component: Component, view: Readings, lives: NDArray[np.float64], row: int, now_ns: int
+    component: Component, view: Beliefs, lives: NDArray[np.float64], row: int, now_ns: int
 ) -> Sign:
     length = float(view.crack_length[row])
-    signs = Signs(
+    signs = StatusInputs(
         retired=False,
         fractured=bool(view.fractured[row]),
         at_limit=length >= component.registration.crack.crack_limit,
@@ -173,7 +173,7 @@ def _differ(before: Sign, now: Sign) -> bool:
     return abs(now.life - before.life) > LIFE_RESOLUTION * before.life
 
 
-def _note(fleet: Fleet, name: str, view: Readings, now: Sign, *, is_outside: bool) -> Note:
+def _note(fleet: Fleet, name: str, view: Beliefs, now: Sign, *, is_outside: bool) -> Note:
     """The page of a state, in the names and the words of HTTP."""
     place = fleet.places[name]
     cohort, i = fleet.cohorts[place.cohort], place.row

@@ -18,7 +18,7 @@ from models import tree
 from sensors.observation import Series, Spectrum
 from twin.belief.cohort import Cohort
 from twin.belief.fleet import Fleet, Place, registered
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.belief.segments import Line, Segment
 from twin.ingest.queue import size
 
@@ -215,11 +215,11 @@ def _with_row(cohort: Cohort, row: int, own: Cohort) -> Cohort:
     )
 
 
-class Rows:
+class PendingRows:
     """Record rows in their order, each until all laggards have given their part of it."""
 
     def __init__(self) -> None:
-        self._rows: deque[tuple[Row, set[str]]] = deque()
+        self._rows: deque[tuple[RecordRow, set[str]]] = deque()
 
     @property
     def bytes(self) -> int:
@@ -227,12 +227,12 @@ class Rows:
         last = self._rows[-1][0].columns.values() if self._rows else ()
         return len(self._rows) * sum(column.nbytes for column in last)
 
-    def add(self, rows: Sequence[Row], names: Collection[str]) -> list[Row]:
+    def add(self, rows: Sequence[RecordRow], names: Collection[str]) -> list[RecordRow]:
         """Append rows in which these components are not what they were; what is whole now."""
         self._rows.extend((row, {n for n in names if n in row.members}) for row in rows)
         return self._whole()
 
-    def fill(self, name: str, rows: Sequence[Row]) -> list[Row]:
+    def fill(self, name: str, rows: Sequence[RecordRow]) -> list[RecordRow]:
         """Put a laggard's part into the oldest rows that lack it; what is whole now."""
         lacking = ((row, names) for row, names in self._rows if name in names)
         for own, (row, names) in zip(rows, lacking, strict=False):
@@ -244,8 +244,8 @@ class Rows:
             names.discard(name)
         return self._whole()
 
-    def _whole(self) -> list[Row]:
-        found: list[Row] = []
+    def _whole(self) -> list[RecordRow]:
+        found: list[RecordRow] = []
         while self._rows and not self._rows[0][1]:
             found.append(self._rows.popleft()[0])
         return found

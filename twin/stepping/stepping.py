@@ -20,12 +20,12 @@ from sensors.observation import Snapshot
 from storage.errors import UnavailableError
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import Folded, concluded, late, walked
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.belief.segments import Line, Note, Segment, planned
 from twin.ingest.queue import BYTES, LineQueue
 from twin.pace import Pace
-from twin.publish.changes import Told
-from twin.stepping.laggards import Laggard, Rows, alone, chosen, joined, others, part
+from twin.publish.changes import StateChanges
+from twin.stepping.laggards import Laggard, PendingRows, alone, chosen, joined, others, part
 from twin.stepping.level import Level
 
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
@@ -39,7 +39,7 @@ T = TypeVar("T")
 class Stepped(NamedTuple):
     """What a go has given."""
 
-    rows: list[Row]  # that are whole now
+    rows: list[RecordRow]  # that are whole now
     notes: list[Note]
     lines: Sequence[Line]
     late: int  # of them, from behind the watermark
@@ -60,7 +60,7 @@ class Stepping:
     """Owns what is believed, and the threads in which it becomes that."""
 
     def __init__(
-        self, queue: LineQueue, clock: Clock, told: Told, on: Callable[[Stepped], None]
+        self, queue: LineQueue, clock: Clock, told: StateChanges, on: Callable[[Stepped], None]
     ) -> None:
         self.fleet: Fleet = EMPTY
         self.folding = asyncio.Lock()  # held while the fleet is exchanged for another one
@@ -72,7 +72,7 @@ class Stepping:
         self._clock = clock
         self._told = told
         self._on = on
-        self._rows = Rows()
+        self._rows = PendingRows()
         self._pace = Pace(LINES_AT_ONCE)
         self._advanced = asyncio.Condition()
         self._lagging = asyncio.Event()

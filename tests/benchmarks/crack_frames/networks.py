@@ -24,7 +24,7 @@ from tests.benchmarks.crack_frames.baselines import rivals
 from tests.benchmarks.crack_frames.table import table
 from twin.learning.evaluation import evaluate
 from twin.learning.library_fields import Library
-from twin.learning.training import Order, train
+from twin.learning.training import TrainingJob, train
 
 NAMES = ("crack-snn", "crack-rnn", "crack-lstm")
 HELD_OUT = 108
@@ -40,7 +40,7 @@ def run(library: Path, out: Path, name: str, seed: int, epochs: int) -> Row:
         row: Row = json.loads(kept.read_text())
         if row["epochs_at_most"] == epochs:
             return row
-    order = Order(name, library, folder, seed, HELD_OUT, epochs)
+    order = TrainingJob(name, library, folder, seed, HELD_OUT, epochs)
     card = train(order)
     found = evaluate(name, library, order.weights_path(), HELD_OUT)
     row = {"name": name, "seed": seed, "epochs_at_most": epochs, "epochs": card["epochs"],

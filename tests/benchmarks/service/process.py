@@ -219,8 +219,8 @@ class Questions:
             made.append(row(service.fleet, self._recorded_ns))
         pulse = asyncio.create_task(_pulse())
         began = time.perf_counter()
-        service.keeper.add(made)
-        while service.keeper.tail:  # noqa: ASYNC110  a benchmark may poll
+        service.archiver.add(made)
+        while service.archiver.tail:  # noqa: ASYNC110  a benchmark may poll
             await asyncio.sleep(0.01)
         took = time.perf_counter() - began
         return await _stopped(pulse), took

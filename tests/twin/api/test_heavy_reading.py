@@ -26,7 +26,7 @@ from twin.api import dead_letters as letters
 from twin.api import states
 from twin.api.application import application
 from twin.api.context import Context
-from twin.api.image_index import Album
+from twin.api.image_index import ImageIndex
 from twin.forecast.forecast import Answer
 
 HISTORY = f"components/{PRESS}/history"
@@ -246,10 +246,10 @@ def test_retention_beside_a_reader_is_no_damage() -> None:
             raise CorruptError("entries 0 to 6 are lost")
 
     pruned, damaged = Pruned(), Damaged()
-    album = Album(cast(Journal, pruned))
+    album = ImageIndex(cast(Journal, pruned))
     assert [album.look(), album.look()] == [False, True]
     assert pruned.damage == []
-    assert Album(cast(Journal, damaged)).look()
+    assert ImageIndex(cast(Journal, damaged)).look()
     (told,) = damaged.damage
     assert "lines 0 to 6" in told
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from storage.trajectories.trajectories import Trajectories
 from twin.api.history import NAMES, Selection, history, last_row
 from twin.archive.recorder import Recorder
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.kinds.record import FIELDS
 
 SECOND = 10**9
 ROWS = 300
 
 
-def row(i: int) -> Row:
+def row(i: int) -> RecordRow:
     members = ("a/1",) if i < 5 else ("a/1", "a/2")
     columns = {
         f.name: np.array([i * 1e-3 + 1.0 / 3.0] * len(members)).astype(
@@ -27,7 +27,7 @@ def row(i: int) -> Row:
         )
         for f in FIELDS
     }
-    return Row((i + 1) * SECOND, members, columns)
+    return RecordRow((i + 1) * SECOND, members, columns)
 
 
 EVERYTHING = [row(i) for i in range(ROWS)]

@@ -27,7 +27,7 @@ from tests.twin.fakes import PRESS, T0_NS, House, house
 from twin import networks
 from twin.api.application import application
 from twin.api.context import Context
-from twin.api.event_stream import Stream
+from twin.api.event_stream import EventStream
 from twin.api.listing import SORTS
 from twin.api.schema import LOAD_UNITS, Crack, Images
 from twin.api.schema_service import Alive, Models, Ready, Resubmitted
@@ -225,7 +225,7 @@ async def test_what_is_told_of_weights_is_what_the_process_works_with(
 async def test_readiness_follows_the_disk_and_not_the_broker(home: House) -> None:
     answer = await home.http.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["broker"]) == (200, None)
-    for part in (home.service.committer, home.service.keeper):
+    for part in (home.service.committer, home.service.archiver):
         part.is_available = False
         answer = await home.http.get("/readyz")
         assert answer.status_code == 503
@@ -300,14 +300,14 @@ async def test_every_answer_forbids_guessing(home: House) -> None:
 
 
 async def test_a_listener_is_told_that_it_missed_something(home: House) -> None:
-    text = Stream(Context(home.service)).text(0)
+    text = EventStream(Context(home.service)).text(0)
     assert await anext(text) == b"retry: 2000\n\n"
     assert b"event: missed" in await anext(text)
     await text.aclose()
 
 
 async def test_a_silent_stream_beats(home: House) -> None:
-    text = Stream(Context(home.service), heartbeat_s=0.01).text(home.service.events.last_id)
+    text = EventStream(Context(home.service), heartbeat_s=0.01).text(home.service.events.last_id)
     await anext(text)
     assert await anext(text) == b": nothing new\n\n"
     assert await anext(text) == b": nothing new\n\n"

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from twin.api.context import Questions
+from twin.api.context import BoundedQueries
 from twin.api.shares import Shares, Turns
 from twin.api.visit import Visit, client_of, visiting
 from twin.errors import OverloadedError
@@ -79,7 +79,7 @@ async def test_a_place_is_held_until_the_answer_is_sent() -> None:
     async def at_once(function: object, *_: object) -> object:
         return function
 
-    questions = Questions(at_once, at_once=1, places=2)
+    questions = BoundedQueries(at_once, at_once=1, places=2)
     with ExitStack() as stack:
         stack.enter_context(visiting(Visit("a")))
         for _ in range(3):

@@ -149,9 +149,9 @@ async def test_a_journal_without_its_beginning_says_that_it_cannot(tmp_path: Pat
     async with house(tmp_path / "data", ingest=SOON) as at:
         await at.register(PRESS, *OTHERS)
         await today(at)
-        keeper, service = at.service.keeper, at.service
-        async with keeper.still():
-            await keeper._checkpoint(service.fleet, service.clock, service._journal_thread)
+        archiver, service = at.service.archiver, at.service
+        async with archiver.still():
+            await archiver._checkpoint(service.fleet, service.clock, service._journal_thread)
         await service.journal(service.store.journal.prune, service.fleet.offset)
         assert service.store.journal.start > 0
         await old(at)

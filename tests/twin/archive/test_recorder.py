@@ -11,13 +11,13 @@ from storage.store import Store
 from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, spectrum
 from twin.archive.recorder import Recorder, tail_history
 from twin.belief.fold import folded
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.kinds.record import FIELDS, GROUP
 
 NAMES = [field.name for field in FIELDS]
 
 
-def rows(n: int) -> list[Row]:
+def rows(n: int) -> list[RecordRow]:
     """A row a minute, of one component and from the fourth on of two."""
     lines = [spectrum(i, 60.0 * i) for i in range(2)]
     (one,) = folded(fleet(component()), lines, CLOCK).rows
@@ -25,7 +25,7 @@ def rows(n: int) -> list[Row]:
     return [_grown(one if i < 3 else two, i) for i in range(n)]
 
 
-def _grown(row: Row, minutes: int) -> Row:
+def _grown(row: RecordRow, minutes: int) -> RecordRow:
     columns = dict(row.columns)
     columns["crack_length"] = columns["crack_length"] + 1e-6 * minutes
     return row._replace(t_ns=row.t_ns + minutes * 60 * SECOND, columns=columns)

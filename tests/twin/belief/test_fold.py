@@ -16,7 +16,7 @@ from tests.twin import fleets
 from tests.twin.fleets import CLOCK, component, fleet, inspection, series, spectrum
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Line, folded, late
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 
 
 def state(value: Fleet, name: str = "plant/press-1") -> Any:
@@ -53,7 +53,7 @@ def assert_same(one: Fleet, other: Fleet) -> None:
     )
 
 
-def assert_same_rows(some: list[Row], others: list[Row]) -> None:
+def assert_same_rows(some: list[RecordRow], others: list[RecordRow]) -> None:
     assert [row.t_ns for row in some] == [row.t_ns for row in others]
     for a, b in zip(some, others, strict=True):
         for name, column in a.columns.items():
@@ -94,7 +94,7 @@ def test_how_the_journal_is_cut_into_batches_changes_no_bit(cuts: list[int], see
     lines = mixed_lines(40, seed)
     whole = folded(three(), lines, CLOCK)
     value = three()
-    rows: list[Row] = []
+    rows: list[RecordRow] = []
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), 40], strict=True):
         part = folded(value, lines[start:end], CLOCK)
         value, rows = part.fleet, rows + part.rows

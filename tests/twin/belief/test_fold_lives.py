@@ -20,7 +20,7 @@ from twin import networks
 from twin.belief.cohort import out_of_memory
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Folded, Line, folded
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 
 ODD = "plant/plate-odd"
 LINES = [
@@ -76,7 +76,7 @@ def test_a_life_that_cannot_be_found_is_unknown_and_told_and_others_are_found() 
 
 def test_how_the_journal_is_cut_changes_no_bit_where_a_life_cannot_be_found() -> None:
     whole, value = folded(some(), LINES, CLOCK), some()
-    rows: list[Row] = []
+    rows: list[RecordRow] = []
     for line in LINES:
         part = folded(value, [line], CLOCK)
         value, rows = part.fleet, rows + part.rows

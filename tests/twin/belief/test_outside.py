@@ -14,7 +14,7 @@ from twin.api.schema import Forecast
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Line, folded
 from twin.belief.outside import outside, strayed
-from twin.publish.changes import Told
+from twin.publish.changes import StateChanges
 
 NAME = "plant/press-1"
 VIRKLER = {"law": None, "material": "2024-t3-paris"}
@@ -76,7 +76,7 @@ def test_how_loads_are_cut_into_messages_changes_nothing() -> None:
 
 
 def test_it_is_an_event_once() -> None:
-    news, lines = Told(), [spectrum(1, cycles=(AT_0_7,)), spectrum(2, cycles=(AT_0_7,))]
+    news, lines = StateChanges(), [spectrum(1, cycles=(AT_0_7,)), spectrum(2, cycles=(AT_0_7,))]
     grown = after(lines[:1], **VIRKLER)
     first = [note for note in news.states(grown, lines[:1]) if note.kind == "outside"]
     assert [(note.component, note.data["what"]) for note in first] == [(NAME, told(grown)[0])]

@@ -23,7 +23,7 @@ from twin.archive.checkpoint import metadata, restored, tensors
 from twin.belief.cohort import intensities
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Line, folded
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.component import Component
 from twin.drawing.crack import Subject, png, svg
 from twin.drawing.outline import sketch
@@ -88,7 +88,7 @@ def test_a_plate_follows_the_shear_and_stands_beside_straight_cracks() -> None:
 def test_how_the_journal_is_cut_changes_no_bit_of_a_plate() -> None:
     whole = folded(plates(), lines(), CLOCK)
     value = plates()
-    rows: list[Row] = []
+    rows: list[RecordRow] = []
     for line in lines():
         part = folded(value, [line], CLOCK)
         value, rows = restored(tensors(part.fleet), metadata(part.fleet, CLOCK)), rows + part.rows

@@ -16,7 +16,7 @@ from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, inspection, s
 from twin.archive.checkpoint import metadata, restored, tensors
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Folded, Line, folded
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 365.25 * 86_400.0
 PARTS = ("plant/a", "plant/b", "plant/c", "plant/d")
@@ -199,7 +199,7 @@ def test_wrong_clocks_give_the_same_whatever_the_batches(cuts: list[int], seed: 
     lines = wild(60, seed)
     whole = folded(parts(*PARTS), lines, CLOCK)
     value = parts(*PARTS)
-    rows: list[Row] = []
+    rows: list[RecordRow] = []
     for start, end in pairwise([0, *sorted(cuts), 60]):
         part = folded(value, lines[start:end], CLOCK)
         value, rows = restored(tensors(part.fleet), metadata(part.fleet, CLOCK)), rows + part.rows

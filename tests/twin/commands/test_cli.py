@@ -324,7 +324,7 @@ async def test_a_broker_that_comes_back_in_time_ends_nothing(
     monkeypatch.setattr(playing, "FIRST_S", 5.0)
     messages = [timed(i) for i in range(40)]  # 2 s of them
     async with FakeBroker() as broker:
-        stage = playing.Stage.of(f"127.0.0.1:{broker.port}", None, None, "twin/v1")
+        stage = playing.Destination.of(f"127.0.0.1:{broker.port}", None, None, "twin/v1")
         asyncio.get_running_loop().call_later(0.5, broker.hang_up)
         sent = await playing.played(stage, messages, speed=1.0, progress=lambda _: None)
     assert (sent["published"], len(broker.received)) == (40, 2)
@@ -336,7 +336,7 @@ async def test_a_broker_that_stays_away_ends_a_plant_that_it_had_accepted(
     monkeypatch.setattr(playing, "AWAY_S", 0.3)
     broker, taken = FakeBroker(), asyncio.Event()
     async with broker:
-        stage = playing.Stage.of(f"127.0.0.1:{broker.port}", None, None, "twin/v1")
+        stage = playing.Destination.of(f"127.0.0.1:{broker.port}", None, None, "twin/v1")
         messages = map(timed, itertools.count())
         going = asyncio.create_task(
             playing.played(stage, messages, speed=1.0, progress=lambda _: taken.set())

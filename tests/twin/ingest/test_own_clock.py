@@ -16,7 +16,7 @@ from sensors.mqtt.packets import Message
 from sensors.mqtt.source import MqttSource
 from tests.twin.fakes import PRESS, House, house
 from twin import service as services
-from twin.ingest.own_clock import HeldError, Known, OwnClock
+from twin.ingest.own_clock import FleetTime, HeldError, OwnClock
 
 HOUR_NS = 3600 * 10**9
 SHAFT = "plant/shaft-1"
@@ -159,7 +159,7 @@ async def test_a_stray_beside_who_agrees_with_this_clock_is_told_of(
 def test_this_clock_is_in_doubt_where_more_than_half_are_ahead(
     sources: int, *, is_held: bool
 ) -> None:
-    own = OwnClock(lambda: Known(0, 9, 20), 60 * 10**9)
+    own = OwnClock(lambda: FleetTime(0, 9, 20), 60 * 10**9)
     for i in range(sources):
         own.ahead((PRESS, f"daq-{i}"))
     if is_held:
@@ -180,7 +180,7 @@ def agree(own: OwnClock, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_made_up_for_passes_a_wrong_clock_by_and_does_not_agree_with_it() -> None:
     """An hour of the past in a moment, then the present: this clock is an hour behind."""
-    own, now_ns = OwnClock(lambda: Known(0, 1, 1), 60 * 10**9), time.time_ns()
+    own, now_ns = OwnClock(lambda: FleetTime(0, 1, 1), 60 * 10**9), time.time_ns()
     for minute in range(-60, 1):
         own.on_time((PRESS, "daq"), now_ns + minute * 60 * 10**9)
     for _ in range(3):
@@ -192,7 +192,7 @@ def test_what_is_made_up_for_passes_a_wrong_clock_by_and_does_not_agree_with_it(
 def test_a_watermark_ahead_of_this_clock_says_that_it_was_set_back(
     wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = OwnClock(lambda: Known(time.time_ns() + HOUR_NS, 9, 20), 60 * 10**9)
+    own = OwnClock(lambda: FleetTime(time.time_ns() + HOUR_NS, 9, 20), 60 * 10**9)
     agree(own, monkeypatch)
     own.ahead((PRESS, "daq"))
     own.require_believed(time.time_ns() + HOUR_NS)  # not set since somebody agreed

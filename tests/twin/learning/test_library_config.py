@@ -19,7 +19,7 @@ from twin.errors import ConflictError, SettingsError, UnknownError
 from twin.learning.evaluation import evaluate
 from twin.learning.library import build, card_path
 from twin.learning.library_config import configuration, differences, plain, toml
-from twin.learning.training import Order, train
+from twin.learning.training import TrainingJob, train
 
 OTHER = """
 crack = 1.5e-3
@@ -146,7 +146,7 @@ def test_a_network_that_cannot_use_such_a_library_says_so(
     other: tuple[Path, Path], tmp_path: Path, network: str, said: str
 ) -> None:
     with pytest.raises(SettingsError, match=said):
-        train(Order(network, other[1], tmp_path, held_out=1))
+        train(TrainingJob(network, other[1], tmp_path, held_out=1))
     if network != "crack-snn":  # it has no committed weights
         with pytest.raises(SettingsError, match=said):
             evaluate(network, other[1], held_out=1)

@@ -31,7 +31,7 @@ from twin.commands import training as training_commands
 from twin.errors import ConflictError, SettingsError, UnknownError
 from twin.learning.evaluation import evaluate
 from twin.learning.library_fields import Library
-from twin.learning.training import Order, Standing, train
+from twin.learning.training import TrainingJob, TrainingStatus, train
 from twin.networks import leaves
 
 SAMPLES, HELD_OUT = 40, 8
@@ -92,19 +92,19 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> Order:
-    return Order("line", library(tmp_path / "line.zarr"), tmp_path / "out", held_out=HELD_OUT)
+def order(tmp_path: Path) -> TrainingJob:
+    return TrainingJob("line", library(tmp_path / "line.zarr"), tmp_path / "out", held_out=HELD_OUT)
 
 
 def stopping(after: int) -> Any:
-    def report(now: Standing) -> None:
+    def report(now: TrainingStatus) -> None:
         if now.epoch == after and now.share > 0.0:
             raise StoppedError
 
     return report
 
 
-def test_training_leaves_the_best_weights_and_a_full_card(order: Order) -> None:
+def test_training_leaves_the_best_weights_and_a_full_card(order: TrainingJob) -> None:
     card = train(order)
     tensors, written, _ = weights.load(order.weights_path())
     assert written == card
@@ -118,7 +118,7 @@ def test_training_leaves_the_best_weights_and_a_full_card(order: Order) -> None:
 
 
 def test_a_card_tells_libraries_of_one_configuration_but_other_contents_apart(
-    order: Order, tmp_path: Path
+    order: TrainingJob, tmp_path: Path
 ) -> None:
     before = train(order)["examples_sha256"]
     assert train(replace(order, out=tmp_path / "again"))["examples_sha256"] == before
@@ -127,7 +127,9 @@ def test_a_card_tells_libraries_of_one_configuration_but_other_contents_apart(
     assert train(replace(order, out=tmp_path / "changed"))["examples_sha256"] != before
 
 
-def test_a_training_that_was_interrupted_goes_on_bit_for_bit(order: Order, tmp_path: Path) -> None:
+def test_a_training_that_was_interrupted_goes_on_bit_for_bit(
+    order: TrainingJob, tmp_path: Path
+) -> None:
     whole = train(replace(order, out=tmp_path / "whole"))
     with pytest.raises(StoppedError):
         train(order, stopping(after=2))
@@ -142,7 +144,7 @@ def test_a_training_that_was_interrupted_goes_on_bit_for_bit(order: Order, tmp_p
 
 
 def test_the_best_epoch_survives_an_interruption_after_it(
-    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    order: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def apart(arrays: Arrays, seed: int) -> tuple[Examples, Examples]:
         learned, (x, y) = examples(arrays, seed)
@@ -159,7 +161,7 @@ def test_the_best_epoch_survives_an_interruption_after_it(
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
-def test_the_seed_decides_everything(order: Order, tmp_path: Path) -> None:
+def test_the_seed_decides_everything(order: TrainingJob, tmp_path: Path) -> None:
     losses = [
         train(replace(order, out=tmp_path / str(k), seed=seed))["losses"]
         for k, seed in enumerate((1, 1, 2))
@@ -167,14 +169,14 @@ def test_the_seed_decides_everything(order: Order, tmp_path: Path) -> None:
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_a_finished_training_is_left_as_it_is(order: Order) -> None:
+def test_a_finished_training_is_left_as_it_is(order: TrainingJob) -> None:
     card = train(order)
     before = order.weights_path().stat().st_mtime_ns
     assert train(order, stopping(after=0)) == card
     assert order.weights_path().stat().st_mtime_ns == before
 
 
-def test_another_run_is_not_overwritten(order: Order) -> None:
+def test_another_run_is_not_overwritten(order: TrainingJob) -> None:
     with pytest.raises(StoppedError):
         train(order, stopping(after=1))
     with pytest.raises(ConflictError, match="is of another run: seed, schedule differ"):
@@ -184,7 +186,7 @@ def test_another_run_is_not_overwritten(order: Order) -> None:
         train(replace(order, epochs=6))
 
 
-def test_progress_that_is_damaged_is_said(order: Order) -> None:
+def test_progress_that_is_damaged_is_said(order: TrainingJob) -> None:
     order.out.mkdir()
     order.progress_path().write_bytes(b"nothing")
     with pytest.raises(ConflictError, match="is no progress of a training"):
@@ -192,7 +194,7 @@ def test_progress_that_is_damaged_is_said(order: Order) -> None:
 
 
 def test_the_network_is_settled_before_it_is_written(
-    order: Order, monkeypatch: pytest.MonkeyPatch
+    order: TrainingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def settled(line: nn.Module, validation: Examples) -> None:
         assert len(validation[0]) == (SAMPLES - HELD_OUT) // 4
@@ -203,20 +205,20 @@ def test_the_network_is_settled_before_it_is_written(
     assert (load_file(order.weights_path())["0.weight"] == 7.0).all()
 
 
-def test_only_what_was_held_out_is_judged(order: Order) -> None:
+def test_only_what_was_held_out_is_judged(order: TrainingJob) -> None:
     train(order)
     found = evaluate("line", order.library, order.weights_path(), HELD_OUT)
     assert (found["count"], found["mean_target"]) == (HELD_OUT, -5.0)
 
 
-def test_weights_do_not_judge_themselves_on_what_they_learned_from(order: Order) -> None:
+def test_weights_do_not_judge_themselves_on_what_they_learned_from(order: TrainingJob) -> None:
     train(order)
     with pytest.raises(SettingsError, match="has learned from the first 32 samples"):
         evaluate("line", order.library, order.weights_path(), HELD_OUT + 1)
 
 
 def test_a_sister_library_of_the_same_seed_is_no_other_library(
-    order: Order, tmp_path: Path
+    order: TrainingJob, tmp_path: Path
 ) -> None:
     """crack-coherent draws the pictures of crack: the configuration does not tell them apart."""
     train(order)
@@ -238,7 +240,7 @@ LINES = {"library": "line", "seed": 3}
 
 @pytest.mark.parametrize("data", [{}, None, "line", LINES, LINES | {"trained_on": "all"}])
 def test_weights_that_do_not_say_what_they_have_learned_from_are_not_judged(
-    order: Order, data: Any
+    order: TrainingJob, data: Any
 ) -> None:
     card = train(order) | {"data": data}
     weights.save(order.weights_path(), leaves(network(0).state_dict()), card)
@@ -247,7 +249,7 @@ def test_weights_that_do_not_say_what_they_have_learned_from_are_not_judged(
 
 
 def test_a_network_says_which_library_it_needs(
-    order: Order, monkeypatch: pytest.MonkeyPatch
+    order: TrainingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for needs, said in (
         ({"slope": 3.0}, "slope is 2.0, the network needs 3.0"),
@@ -262,14 +264,14 @@ def test_a_network_says_which_library_it_needs(
     assert train(order)["parameters"] == 25
 
 
-def test_training_cannot_see_what_is_held_out(order: Order) -> None:
+def test_training_cannot_see_what_is_held_out(order: TrainingJob) -> None:
     learned, held = Library(order.library).parts(HELD_OUT)
     assert len(learned["y_out"]) == SAMPLES - HELD_OUT
     assert -5.0 not in learned["y_out"]
     assert (held["y_out"] == -5.0).all()
 
 
-def test_what_cannot_be_used_is_a_sentence(order: Order, tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_a_sentence(order: TrainingJob, tmp_path: Path) -> None:
     with pytest.raises(UnknownError, match=r"no network 'lines'; there are .*line"):
         train(replace(order, name="lines"))
     with pytest.raises(SettingsError, match="is no library"):
@@ -286,7 +288,7 @@ def test_what_cannot_be_used_is_a_sentence(order: Order, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("where", ["file", "file/below", "/proc/out"])
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(
-    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    order: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     (tmp_path / "file").write_text("a letter")
     monkeypatch.setitem(RECIPES, "line", replace(LINE, examples=_not_reached))
@@ -302,7 +304,7 @@ def _not_reached(arrays: Arrays, seed: int) -> tuple[Examples, Examples]:
 
 
 def test_a_card_that_cannot_be_written_is_said_before_the_work(
-    order: Order, monkeypatch: pytest.MonkeyPatch
+    order: TrainingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(RECIPES, "line", replace(LINE, examples=_not_reached))
     (order.out / "line.card.json").mkdir(parents=True)
@@ -312,7 +314,7 @@ def test_a_card_that_cannot_be_written_is_said_before_the_work(
 
 
 def test_a_disk_that_does_not_obey_under_way_is_said(
-    order: Order, monkeypatch: pytest.MonkeyPatch
+    order: TrainingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unplugged(line: nn.Module, batch: Examples) -> Tensor:
         shutil.rmtree(order.out, ignore_errors=True)
@@ -324,7 +326,7 @@ def test_a_disk_that_does_not_obey_under_way_is_said(
 
 
 def test_a_training_is_stopped_by_a_signal_and_says_how_it_goes_on(
-    order: Order, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    order: TrainingJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stopped(line: nn.Module, batch: Examples) -> Tensor:
         if order.progress_path().exists():
@@ -342,7 +344,7 @@ def test_a_training_is_stopped_by_a_signal_and_says_how_it_goes_on(
 
 
 def test_a_library_of_another_kind_or_not_finished_is_said(
-    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    order: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half = library(tmp_path / "half.zarr", committed=SAMPLES // 2)
     with pytest.raises(SettingsError, match="not finished: 20 of 40 samples"):
@@ -354,7 +356,7 @@ def test_a_library_of_another_kind_or_not_finished_is_said(
 
 
 def test_weights_of_another_network_do_not_fit(
-    order: Order, monkeypatch: pytest.MonkeyPatch
+    order: TrainingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(order)
     monkeypatch.setitem(RECIPES, "line", replace(LINE, network=lambda _seed: nn.Linear(1, 1)))
@@ -363,7 +365,7 @@ def test_weights_of_another_network_do_not_fit(
 
 
 def test_a_loss_that_is_not_finite_ends_in_a_sentence(
-    order: Order, monkeypatch: pytest.MonkeyPatch
+    order: TrainingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = replace(LINE, loss=lambda line, batch: squared(line, batch) * torch.inf)
     monkeypatch.setitem(RECIPES, "line", broken)
@@ -371,7 +373,7 @@ def test_a_loss_that_is_not_finite_ends_in_a_sentence(
         train(order)
 
 
-def test_the_commands_train_and_evaluate(order: Order) -> None:
+def test_the_commands_train_and_evaluate(order: TrainingJob) -> None:
     app = typer.Typer()
     app.command()(training_commands.train)
     app.command()(training_commands.evaluate)
@@ -428,7 +430,7 @@ def test_a_base_network_is_trained_and_judged_by_the_commands(
 
 
 def test_what_cannot_be_done_ends_in_the_documented_codes(
-    order: Order,
+    order: TrainingJob,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

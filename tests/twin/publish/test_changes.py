@@ -17,12 +17,12 @@ from twin.belief.events import Event
 from twin.belief.fleet import EMPTY, Fleet
 from twin.belief.fold import Line, Note, folded
 from twin.metrics import Metrics
-from twin.publish.changes import Told
+from twin.publish.changes import StateChanges
 from twin.publish.outbox import Outbox
 
 
 def test_a_change_of_the_registration_that_moves_the_crack_is_told() -> None:
-    news, first = Told(), [spectrum(1)]
+    news, first = StateChanges(), [spectrum(1)]
     value = folded(fleet(component()), first, CLOCK).fleet
     assert [note.kind for note in news.states(value, first)] == ["state"]
     change = [Line("plant/press-1", component(revision=2, crack_length=0.004))]
@@ -32,7 +32,7 @@ def test_a_change_of_the_registration_that_moves_the_crack_is_told() -> None:
 
 
 def test_a_change_that_moves_nothing_is_not_told() -> None:
-    news, first = Told(), [spectrum(1)]
+    news, first = StateChanges(), [spectrum(1)]
     value = folded(fleet(component()), first, CLOCK).fleet
     list(news.states(value, first))
     change = [Line("plant/press-1", component(revision=2, stale_after_s=99.0))]
@@ -55,7 +55,7 @@ def grown(value: Fleet, *lines: Line) -> Fleet:
 
 def test_what_changes_is_told_though_the_length_stands() -> None:
     """The status by a break, and by the limit that a registration moves; the life by a new load."""
-    news = Told(Clock())
+    news = StateChanges(Clock())
     value = grown(fleet(component()), spectrum(1))
     (first,) = news.states(value, [spectrum(1)])
     assert first.data["status"] == "ok"
@@ -68,7 +68,7 @@ def test_what_changes_is_told_though_the_length_stands() -> None:
 
 def test_a_part_that_falls_silent_is_told_of_once_by_the_clock_alone() -> None:
     clock = Clock()
-    news, lines = Told(clock), [spectrum(1)]
+    news, lines = StateChanges(clock), [spectrum(1)]
     value = grown(fleet(component(stale_after_s=60.0)), *lines)
     assert [note.data["status"] for note in news.states(value, lines)] == ["ok"]
     assert list(news.grown_stale(value)) == []
@@ -81,14 +81,14 @@ def test_a_part_that_falls_silent_is_told_of_once_by_the_clock_alone() -> None:
 
 def test_after_a_start_all_are_told() -> None:
     value = grown(fleet(component(), component("plant/press-2")), spectrum(1))
-    news = Told(Clock())
+    news = StateChanges(Clock())
     told = {note.component: note.data["status"] for note in news.at_start(value)}
     assert told == {"plant/press-1": "ok", "plant/press-2": "new"}
     assert list(news.states(value, [spectrum(1)])) == []
 
 
 def test_one_that_is_registered_is_told_and_one_that_comes_back_again() -> None:
-    news = Told(Clock())
+    news = StateChanges(Clock())
     lines = [Line("plant/press-1", component(revision=1))]
     value = grown(EMPTY, *lines)
     (note,) = news.states(value, lines)
@@ -103,7 +103,7 @@ def test_one_that_is_registered_is_told_and_one_that_comes_back_again() -> None:
 
 
 def test_what_moves_too_little_to_be_news_is_refreshed_once() -> None:
-    news, value = Told(Clock()), fleet(component())
+    news, value = StateChanges(Clock()), fleet(component())
     told: list[Note] = []
     for seq in range(3):
         value = grown(value, spectrum(seq, seq))
@@ -116,7 +116,7 @@ def test_what_moves_too_little_to_be_news_is_refreshed_once() -> None:
 
 def test_what_is_refreshed_does_not_swallow_the_news_that_it_becomes() -> None:
     """The smallest change of the length that is told is 10 µm, whatever was refreshed between."""
-    news, value = Told(Clock()), grown(fleet(component()), inspection(0, 0.002))
+    news, value = StateChanges(Clock()), grown(fleet(component()), inspection(0, 0.002))
     (first,) = news.states(value, [inspection(0, 0.002)])
     kinds = []
     for seq in (1, 2, 3, 4):
@@ -129,7 +129,7 @@ def test_what_is_refreshed_does_not_swallow_the_news_that_it_becomes() -> None:
 
 def test_so_many_are_refreshed_at_a_time_the_first_first() -> None:
     parts = [component(f"plant/press-{i}") for i in range(3)]
-    news, value = Told(Clock()), fleet(*parts)
+    news, value = StateChanges(Clock()), fleet(*parts)
     list(news.at_start(value))
     for part in reversed(parts):
         line = inspection(0, 0.001, name=part.name)
@@ -217,7 +217,7 @@ async def _retained(home: House, span: float) -> Any:
 def test_a_life_without_an_end_can_be_sent() -> None:
     outbox = Outbox(Topics(), Metrics())
     value = grown(fleet(component()), inspection(1, 0.002))
-    (note,) = Told(Clock()).states(value, [inspection(1, 0.002)])
+    (note,) = StateChanges(Clock()).states(value, [inspection(1, 0.002)])
     outbox.add([Event(0, *note)])
     page = json.loads(outbox.taken()[1])
     assert (page["remaining_cycles"], page["remaining_cycles_is"]) == (None, "unknown")

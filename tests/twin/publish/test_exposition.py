@@ -23,11 +23,13 @@ from tests.twin.fakes import PRESS, T0_NS, house
 from twin.archive import checkpoint
 from twin.belief.fleet import EMPTY
 from twin.belief.overview import Views
-from twin.belief.status import STATUSES, ManySigns, Signs, status, statuses
+from twin.belief.status import STATUSES, ManyStatusInputs, StatusInputs, status, statuses
 from twin.publish.exposition import CONTENT_TYPE, _labels
 
 SECOND_NS = 10**9
-FINE = Signs(retired=False, fractured=False, at_limit=False, t_ns=T0_NS, stale_after_ns=SECOND_NS)
+FINE = StatusInputs(
+    retired=False, fractured=False, at_limit=False, t_ns=T0_NS, stale_after_ns=SECOND_NS
+)
 
 Samples = dict[tuple[str, str, str], float]
 
@@ -84,8 +86,8 @@ def test_many_at_once_are_as_each_alone(rows: list[tuple[bool, bool, bool, int, 
         np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)
     ]
     now_ns = T0_NS + SECOND_NS + 1
-    words = [STATUSES[i] for i in statuses(ManySigns(*arrays), now_ns).tolist()]
-    assert words == [status(Signs(*row), now_ns) for row in rows]
+    words = [STATUSES[i] for i in statuses(ManyStatusInputs(*arrays), now_ns).tolist()]
+    assert words == [status(StatusInputs(*row), now_ns) for row in rows]
 
 
 async def test_prometheus_reads_what_the_api_says(tmp_path: Path) -> None:

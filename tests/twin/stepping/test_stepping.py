@@ -18,11 +18,11 @@ from tests.twin.fakes import house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Line, folded, walked
-from twin.belief.record import Row
+from twin.belief.record import RecordRow
 from twin.belief.segments import Note, planned
 from twin.ingest.queue import LineQueue
 from twin.pace import FIRST
-from twin.publish.changes import Told
+from twin.publish.changes import StateChanges
 from twin.stepping import laggards, stepping
 from twin.stepping.stepping import Stepped, Stepping
 
@@ -35,7 +35,7 @@ async def stepped(
 ) -> AsyncIterator[tuple[Stepping, list[Stepped]]]:
     """Stepping that is on its way from a fleet, with lines given to it in batches."""
     queue, goes = LineQueue(len(lines) + 1), list[Stepped]()
-    whole = Stepping(queue, CLOCK, Told(), goes.append)
+    whole = Stepping(queue, CLOCK, StateChanges(), goes.append)
     whole.fleet = value
     tasks = [asyncio.create_task(each) for each in (whole.run(), whole.catch_up())]
     for start, end in zip([0, *cuts], [*cuts, len(lines)], strict=True):
@@ -59,7 +59,7 @@ def assert_same_parts(one: Fleet, other: Fleet) -> None:
         assert_same(laggards.alone(one, name).fleet, laggards.alone(other, name).fleet)
 
 
-def rows_of(goes: Sequence[Stepped]) -> list[Row]:
+def rows_of(goes: Sequence[Stepped]) -> list[RecordRow]:
     return [row for go in goes for row in go.rows]
 
 
