@@ -20,7 +20,7 @@ from pydantic import (
 
 from sensors.calibration import Calibration
 from sensors.quality import Gauge
-from twin.kinds.catalogue import GROUPS
+from twin.kinds.catalogue import groups
 from twin.kinds.crack_settings import CrackSettings
 from twin.parameters import CalibrationParameters, GaugeParameters, healthy
 
@@ -79,6 +79,11 @@ class _Believed(_Shared):
                     raise ValueError(f"{name} stands beside crack: write it inside")
         return values
 
+    def part(self, group: str) -> BaseModel | None:
+        """What is registered of a kind of belief."""
+        found: BaseModel | None = getattr(self, group)
+        return found
+
 
 if TYPE_CHECKING:
     Registration = _Believed
@@ -87,7 +92,7 @@ else:  # a kind that is entered in the catalogue has its settings here
         "Registration",
         __base__=_Believed,
         __doc__="A component as somebody registers it.",
-        **{group: (own | None, None) for group, own in GROUPS.items() if group != "crack"},
+        **{group: (own | None, None) for group, own in groups().items() if group != "crack"},
     )
 
 

@@ -45,7 +45,7 @@ def write(directory: Path) -> None:
         for line in lines:
             store.journal.append([observed(line.what)], now_ns=T0)  # type: ignore[arg-type]
         result = folded(EMPTY, [Line(NAME, component()), *lines[: CUT + 1]], CLOCK)
-        recorder = Recorder(store.trajectories, 0)
+        recorder = Recorder(store.trajectories, {GROUP: 0})
         recorder.add(result.rows)
         recorder.flush()
         _kept(store, result.fleet)

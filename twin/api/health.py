@@ -155,4 +155,6 @@ def _survey(service: Service) -> None:
 def _metrics(context: Context) -> bytes:
     service = context.service
     service.metrics.measured_disk(service.settings.storage.directory)
-    return exposition(service.metrics.registry, context.views.overview(service.fleet))
+    return exposition(
+        service.metrics.registry, context.views.overview(service.fleet), service.fleet
+    )

@@ -12,11 +12,10 @@ from storage.errors import MissingError
 from storage.trajectories.trajectories import Trajectories
 from twin.archive.recorder import tail_history
 from twin.belief.record import RecordRow
+from twin.kinds.catalogue import fields_of
 from twin.kinds.record import FIELDS, GROUP
 
-UNITS = {field.name: field.units for field in FIELDS}
-_DTYPES = {"time": "int64", **{field.name: field.dtype for field in FIELDS}}
-NAMES = tuple(UNITS)
+NAMES = tuple(field.name for field in FIELDS)
 FOREVER_NS = 2**63 - 1
 
 Arrays = dict[str, NDArray[Any]]
@@ -31,6 +30,12 @@ class Selection(NamedTuple):
     t_to_ns: int = FOREVER_NS
     every: int = 1
     limit: int = 10_000
+    group: str = GROUP
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Of every field that there is."""
+        return {field.name: field.units for field in fields_of(self.group)}
 
 
 class Slice(NamedTuple):
@@ -52,9 +57,10 @@ def history(trajectories: Trajectories, tail: Sequence[RecordRow], wanted: Selec
     before the component was registered, which are fill. Raises CorruptError, which names the file.
     """
     name, every = wanted.component, wanted.every
-    fields = tuple(dict.fromkeys(("crack_length", *wanted.fields)))
-    committed = _times(trajectories, name)
-    recent = _fresh(tail_history(tail, name, fields), committed)
+    first_field = fields_of(wanted.group)[0].name  # a number wherever there is a belief
+    fields = tuple(dict.fromkeys((first_field, *wanted.fields)))
+    committed = _times(trajectories, name, wanted.group)
+    recent = _fresh(tail_history(tail, name, fields, wanted.group), committed, wanted.group)
     times = np.concatenate([committed, recent["time"]])
     first, last = np.searchsorted(times, [wanted.t_from_ns, wanted.t_to_ns]).tolist()
     stop = min(last, first + every * wanted.limit)
@@ -63,37 +69,44 @@ def history(trajectories: Trajectories, tail: Sequence[RecordRow], wanted: Selec
     start = first if first >= split else split + (first - split) % every
     new = slice(max(0, start - len(committed)), max(0, stop - len(committed)), every)
     joined = {field: np.concatenate([old[field], recent[field][new]]) for field in recent}
-    known = ~np.isnan(joined["crack_length"])
+    known = ~np.isnan(joined[first_field])
     page = {field: joined[field][known] for field in ("time", *wanted.fields)}
     return Slice(page, int(times[stop]) if stop < last else None)
 
 
 def last_row(
-    trajectories: Trajectories, tail: Sequence[RecordRow], name: str, at_ns: int
+    trajectories: Trajectories,
+    tail: Sequence[RecordRow],
+    name: str,
+    at_ns: int,
+    group: str = GROUP,
 ) -> Arrays:
     """The last row at or before an instant; columns of one entry, or of none."""
-    committed = _times(trajectories, name)
-    recent = _fresh(tail_history(tail, name, ()), committed)
+    committed = _times(trajectories, name, group)
+    recent = _fresh(tail_history(tail, name, (), group), committed, group)
     times = np.concatenate([committed, recent["time"]])
     row = int(np.searchsorted(times, at_ns, side="right")) - 1
     if row < 0:
         return {}
-    found = history(trajectories, tail, Selection(name, t_from_ns=int(times[row]), limit=1))
+    names = tuple(field.name for field in fields_of(group))
+    wanted = Selection(name, names, t_from_ns=int(times[row]), limit=1, group=group)
+    found = history(trajectories, tail, wanted)
     return found.columns if len(found.columns["time"]) else {}
 
 
-def _times(trajectories: Trajectories, name: str) -> NDArray[np.int64]:
+def _times(trajectories: Trajectories, name: str, group: str) -> NDArray[np.int64]:
     """The times of all rows on disk; none if the component was registered after the last flush."""
     try:
-        return trajectories.read(GROUP, name, (), limit=FOREVER_NS)["time"]
+        return trajectories.read(group, name, (), limit=FOREVER_NS)["time"]
     except MissingError:
         return np.empty(0, np.int64)
 
 
-def _fresh(recent: Arrays, committed: NDArray[np.int64]) -> Arrays:
+def _fresh(recent: Arrays, committed: NDArray[np.int64], group: str) -> Arrays:
     """The rows of the tail that are not on disk, in the precision that they will have there."""
+    dtypes = {"time": "int64", **{field.name: field.dtype for field in fields_of(group)}}
     fresh = recent["time"] > (committed[-1] if len(committed) else -1)
-    return {field: values[fresh].astype(_DTYPES[field]) for field, values in recent.items()}
+    return {field: values[fresh].astype(dtypes[field]) for field, values in recent.items()}
 
 
 def _on_disk(
@@ -106,7 +119,7 @@ def _on_disk(
     if not len(times):
         return {field: np.empty(0) for field in ("time", *fields)}
     return trajectories.read(
-        GROUP,
+        wanted.group,
         wanted.component,
         fields,
         int(times[0]),

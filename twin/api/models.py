@@ -17,6 +17,7 @@ from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.api.responses import json_answer
 from twin.api.schema_service import Models
+from twin.belief.cohort import Cohort
 from twin.belief.fleet import Fleet
 from twin.networks import DEFAULTS, identified
 from twin.service import Service
@@ -54,7 +55,7 @@ def add_models(app: FastAPI, context: Context) -> None:
 
 def _asked(service: Service) -> set[str]:
     """The networks that this service asks, as it is set and with the parts that it has."""
-    asked = {name for c in service.fleet.cohorts.values() for name in c.kind.networks}
+    asked = {name for _, c in _used(service.fleet) for name in c.kind.networks}
     images = service.settings.ingest.read_images
     return asked | {"crack-image"} if images else asked
 
@@ -64,11 +65,16 @@ def cohorts(fleet: Fleet) -> list[dict[str, Any]]:
     return [
         {
             "cohort": key,
+            "belief": cohort.kind.group,
             **cohort.kind.parts(cohort.stepper),
             "components": sum(1 for name in cohort.members if name),
         }
-        for key, cohort in fleet.cohorts.items()
+        for key, cohort in _used(fleet)
     ]
+
+
+def _used(fleet: Fleet) -> list[tuple[str, Cohort]]:
+    return [each for section in fleet.sections.values() for each in section.cohorts.items()]
 
 
 def _learned(name: str) -> dict[str, Any]:

@@ -170,6 +170,10 @@ class State(Page):
         "…/inspections/{id}/confirm`. One that no crack there can have waits for that alone."
     )
     quality: Quality | None = Field(description="Of the load; null for an earlier time.")
+    beside: dict[str, dict[str, Any]] | None = Field(
+        description="What else is believed of it, by kind: the fields that are recorded of it, "
+        "`at_limit` and `ended`; null for an earlier time."
+    )
     last_evidence: datetime | None = Field(description="Time of the last evidence.")
     history_is: HistoryIs | None = Field(description=f"{_HISTORY_IS} Null for an earlier time.")
     offset: int | None = Field(

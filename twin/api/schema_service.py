@@ -80,9 +80,10 @@ class CohortInfo(Page):
     """Components that are stepped together."""
 
     cohort: str
-    law: str
-    geometry: str
-    retardation: str
+    belief: str = Field(description="Of what: `crack`, or another part of a registration.")
+    law: str | None = Field(None, description="Of cracks.")
+    geometry: str | None = Field(None, description="Of cracks.")
+    retardation: str | None = Field(None, description="Of cracks.")
     components: int
 
 

@@ -7,15 +7,18 @@ from typing import Any, NamedTuple
 
 from sensors.observation import Inspection
 from sensors.watch import standing
+from twin.api.arrow import INSTANTS
 from twin.api.responses import time_or_none
 from twin.belief.cohort import Beliefs, Cohort
 from twin.belief.fleet import Fleet
 from twin.belief.life import reason, remaining
 from twin.belief.outside import outside
 from twin.belief.overview import Views
+from twin.belief.record import one
 from twin.belief.status import StatusInputs, status
 from twin.belief.surprise import identity, instrument
 from twin.component import Component
+from twin.kinds.record import GROUP
 
 
 class ComponentRow(NamedTuple):
@@ -64,9 +67,21 @@ def state(
         "inspection": _inspection(r, i),
         "held": held(fleet.held.get(component.name)),
         "quality": standing(cohort.watched.whole[i : i + 1].numpy()).pages()[0],
+        "beside": _beside(fleet, component.name),
         "last_evidence": evidence,
         "history_is": history_is(fleet, component.name, can_catch_up=can_catch_up),
         "offset": offset,
+    }
+
+
+def _beside(fleet: Fleet, name: str) -> dict[str, dict[str, Any]]:
+    """What is believed of a component beside its crack, by kind."""
+    return {
+        group: {
+            k: time_or_none(int(v)) if k in INSTANTS else v for k, v in one(section, name).items()
+        }
+        for group, section in fleet.sections.items()
+        if group != GROUP and name in section.places
     }
 
 
@@ -124,6 +139,7 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "inspection": None,
         "held": None,
         "quality": None,
+        "beside": None,
         "last_evidence": time_or_none(last["last_evidence"]),
         "history_is": None,
         "offset": None,

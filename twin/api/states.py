@@ -13,9 +13,9 @@ from fastapi import FastAPI, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from sensors.refusal import shown
-from twin.api.arrow import ARROW, arrow
+from twin.api.arrow import ARROW, INSTANTS, arrow
 from twin.api.context import PATH, Context, Name, Site
-from twin.api.history import NAMES, UNITS, Selection, Slice, history, last_row
+from twin.api.history import NAMES, Selection, Slice, history, last_row
 from twin.api.problems import ProblemError, documented
 from twin.api.responses import (
     JSON,
@@ -28,6 +28,8 @@ from twin.api.responses import (
 )
 from twin.api.schema import History, State
 from twin.api.state_pages import recorded_state, state
+from twin.kinds.catalogue import groups
+from twin.kinds.record import GROUP
 from twin.sentences import nearest
 
 CSV = "text/csv"
@@ -47,6 +49,8 @@ Every = Annotated[int, Query(ge=1, le=1_000_000, description="Give every so many
 Fields = Annotated[
     str | None, Query(max_length=500, description=f"Of {', '.join(NAMES)}; with commas between.")
 ]
+_BELIEF = "Of which part of the registration: `crack`, or another belief beside it."
+Belief = Annotated[str, Query(max_length=64, description=_BELIEF)]
 
 
 def add_states(app: FastAPI, context: Context) -> None:
@@ -90,6 +94,7 @@ def add_states(app: FastAPI, context: Context) -> None:
         fields: Fields = None,
         every: Every = 1,
         limit: Rows = 10_000,
+        belief: Belief = GROUP,
         accept: Annotated[str | None, Header()] = None,
     ) -> Response:
         """What was believed at every record tick with from ≤ time < to: JSON, CSV or Arrow.
@@ -98,7 +103,8 @@ def add_states(app: FastAPI, context: Context) -> None:
         Arrow stream they stay what they are.
         """
         found, media = context.component(site, component), chosen(accept, (JSON, CSV, ARROW))
-        wanted = Selection(found.name, _fields(fields), every=every, limit=limit)
+        wanted = Selection(found.name, every=every, limit=limit, group=_group(belief))
+        wanted = wanted._replace(fields=_fields(fields, tuple(wanted.units)))
         if t_from is not None:
             wanted = wanted._replace(t_from_ns=instant_ns(t_from, "from"))
         if to is not None:
@@ -134,20 +140,28 @@ def _some(pieces: Iterator[bytes]) -> bytes:
     return b"".join(found)
 
 
-def _fields(text: str | None) -> tuple[str, ...]:
+def _group(belief: str) -> str:
+    if belief not in groups():
+        there = ", ".join(groups())
+        raise ProblemError("invalid", f"belief {shown(belief)}: it must be one of {there}")
+    return belief
+
+
+def _fields(text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
     if text is None:
-        return NAMES
+        return known
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
-        if name not in NAMES and name != "time":
-            near = nearest(name, NAMES)
+        if name not in known and name != "time":
+            near = nearest(name, known)
             meant = f"is {near} meant? they are" if near else "it must be one of"
-            raise ProblemError("invalid", f"field {shown(name)}: {meant} {', '.join(NAMES)}")
+            raise ProblemError("invalid", f"field {shown(name)}: {meant} {', '.join(known)}")
     return tuple(name for name in names if name != "time")  # it always comes
 
 
 def _json(page: Slice, wanted: Selection, following: str | None) -> Iterator[bytes]:
-    units = {"time": "RFC 3339", **{name: _unit(name) for name in wanted.fields}}
+    known = wanted.units | dict.fromkeys(INSTANTS, "RFC 3339")
+    units = {name: known[name] for name in ("time", *wanted.fields)}
     head = msgspec.json.encode({"component": wanted.component, "units": units})
     yield head[:-1] + b',"columns":{'
     for i, name in enumerate(("time", *wanted.fields)):
@@ -157,10 +171,6 @@ def _json(page: Slice, wanted: Selection, following: str | None) -> Iterator[byt
             yield (b"," if start else b"") + listed[1:-1]
         yield b"]"
     yield b'},"next":%s}' % msgspec.json.encode(following)
-
-
-def _unit(name: str) -> str:
-    return "RFC 3339" if name == "last_evidence" else UNITS[name]
 
 
 def _listed(page: Slice, name: str, rows: slice) -> list[Any]:
@@ -188,8 +198,8 @@ def _csv(page: Slice, _wanted: Selection, _following: str | None) -> Iterator[by
         yield text.getvalue().encode()
 
 
-def _arrow(page: Slice, _wanted: Selection, _following: str | None) -> Iterator[bytes]:
-    yield arrow(page.columns, UNITS)
+def _arrow(page: Slice, wanted: Selection, _following: str | None) -> Iterator[bytes]:
+    yield arrow(page.columns, wanted.units)
 
 
 _PIECES = {JSON: _json, CSV: _csv, ARROW: _arrow}

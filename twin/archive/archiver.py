@@ -17,7 +17,6 @@ from twin.archive.checkpoint import carried, metadata, tensors
 from twin.archive.recorder import BLOCK, Recorder
 from twin.belief.fleet import Clock, Fleet
 from twin.belief.record import RecordRow
-from twin.kinds.record import GROUP
 from twin.metrics import Metrics
 from twin.obeying import Obeying
 from twin.settings import StorageTable
@@ -38,11 +37,12 @@ def replacement(store: Store, durable: Sequence[Checkpoint]) -> Fleet | None:
         return None
     oldest = min(durable, key=lambda kept: kept.offset)
     state = carried(*store.checkpoints.read(oldest.name, oldest.sha256))
-    start = state.rows // BLOCK * BLOCK
-    if state.rows > start:
-        store.trajectories.block(GROUP, start)
-    if state.rows and store.trajectories.committed(GROUP) < state.rows:
-        raise MissingError(f"the trajectory has fewer rows than checkpoint {oldest.name}")
+    for group, rows in state.recorded.items():
+        start = rows // BLOCK * BLOCK
+        if rows > start:
+            store.trajectories.block(group, start)
+        if rows and store.trajectories.committed(group) < rows:
+            raise MissingError(f"the trajectory has fewer rows than checkpoint {oldest.name}")
     return state
 
 
@@ -113,7 +113,7 @@ class Archiver:
     async def keep(self, fleet: Fleet | None, clock: Clock, journal_thread: Executor) -> None:
         """Flush or checkpoint if it is time to; without a fleet there is nothing to checkpoint."""
         now, s = time.monotonic(), self._settings
-        waiting = len(self._recorder.tail)
+        waiting = self._recorder.waiting
         every_s = s.checkpoint_every_s if self.is_available else min(s.checkpoint_every_s, RETRY_S)
         if fleet is not None and now - self._checked_at >= every_s:
             await self._guarded(self._checkpoint(fleet, clock, journal_thread))
@@ -124,7 +124,7 @@ class Archiver:
         """Write everything once more, as far as the disk obeys."""
         if not self.is_halted and fleet is not None:
             await self._guarded(self._checkpoint(fleet, clock, journal_thread))
-        elif not self.is_halted and self._recorder.tail:
+        elif not self.is_halted and self._recorder.waiting:
             await self._guarded(self._flush(journal_thread))
         self._thread.shutdown(wait=True)
 
@@ -133,7 +133,7 @@ class Archiver:
             try:
                 await work
             except (UnavailableError, CorruptError) as exc:  # not what was written just now
-                self.disk.refused(exc, len(self._recorder.tail))
+                self.disk.refused(exc, self._recorder.waiting)
                 return
         self.disk.obeyed()
         self._room.set()
@@ -143,13 +143,14 @@ class Archiver:
         loop = asyncio.get_running_loop()
         rows = await loop.run_in_executor(self._thread, self._recorder.flush)
         catalogue = self._store.journal.catalogue
-        await loop.run_in_executor(journal_thread, catalogue.put_array, GROUP, rows)
+        for group, count in rows.items():
+            await loop.run_in_executor(journal_thread, catalogue.put_array, group, count)
         self._metrics.flush_time.set(time.time())
 
     async def _checkpoint(self, fleet: Fleet, clock: Clock, journal_thread: Executor) -> None:
         """First the rows that the fleet has given, then the fleet, then the word of it."""
         self._checked_at = time.monotonic()
-        if self._recorder.tail:
+        if self._recorder.waiting:
             await self._flush(journal_thread)
         if fleet.offset != self._checkpointed:
             loop = asyncio.get_running_loop()
@@ -164,7 +165,7 @@ class Archiver:
         file = self._store.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
         self._store.checkpoints.read(name, file.sha256)  # before older ones go for its sake
         now_ns = time.time_ns()
-        rows = {GROUP: fleet.rows}
+        rows = fleet.recorded
         return Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
 
     def _recorded(self, entry: Checkpoint) -> None:

@@ -28,7 +28,6 @@ from twin.belief.cohort import TROUBLE
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Note
 from twin.errors import TwinError
-from twin.kinds.record import GROUP
 
 if TYPE_CHECKING:
     from twin.service import Service
@@ -161,7 +160,7 @@ class Backfill:
             async with service.swapping():
                 await self._settled(generation)
                 recorder = await self._off_loop(
-                    Recorder, service.store.trajectories, refold.fleet.rows
+                    Recorder, service.store.trajectories, refold.fleet.recorded
                 )
                 service.archiver.exchange(recorder, refold.fleet.offset)
                 service.archiver.is_halted = False
@@ -199,7 +198,7 @@ class Backfill:
         name = f"{fleet.offset:020d}-{generation}"  # another file than that of the old order
         page = metadata(fleet, self._service.clock)
         file = self._service.store.checkpoints.write(name, tensors(fleet), page)
-        rows, now_ns = {GROUP: fleet.rows}, time.time_ns()
+        rows, now_ns = fleet.recorded, time.time_ns()
         return Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
 
     def _rest(self, took_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from models import tree
 from sensors.observation import Inspection, encoded, observation
 from twin.belief.cohort import Cohort, Feed, Watched, newcomers
-from twin.belief.fleet import Clock, Fleet, Place
+from twin.belief.fleet import Clock, Fleet, Place, Section
 from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 from twin.collecting import uncollected
 from twin.component import Component
+from twin.kinds.record import GROUP
 
 # before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
 # before 5: turning points met no overload, classes of loads had no highest peak
@@ -30,12 +32,17 @@ class OtherFormatError(ValueError):
 
 
 def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
-    """Every leaf of every cohort, under `cohort/path`."""
+    """Every leaf of every cohort: `cohort/path` of cracks, `group:cohort/path` of others."""
     return {
-        f"{key}/{path}": leaf.numpy()
-        for key, cohort in fleet.cohorts.items()
+        f"{_prefix(group)}{key}/{path}": leaf.numpy()
+        for group, section in fleet.sections.items()
+        for key, cohort in section.cohorts.items()
         for path, leaf in tree.leaves(_content(cohort))
     }
+
+
+def _prefix(group: str) -> str:
+    return "" if group == GROUP else f"{group}:"
 
 
 def metadata(fleet: Fleet, clock: Clock) -> bytes:
@@ -52,12 +59,23 @@ def metadata(fleet: Fleet, clock: Clock) -> bytes:
         "lateness_ns": clock.lateness_ns,
         "max_jump_ns": clock.max_jump_ns,
         "members": fleet.members,
-        "cohorts": {key: cohort.members for key, cohort in fleet.cohorts.items()},
-        "templates": {key: _template(fleet, c).name for key, c in fleet.cohorts.items()},
+        **_section_page(fleet, fleet.sections[GROUP]),  # before 6 there were cracks alone
+        "beside": {
+            group: {"began": section.began, **_section_page(fleet, section)}
+            for group, section in fleet.sections.items()
+            if group != GROUP
+        },
         "held": [list(encoded(held)) for held in fleet.held.values()],
         "components": [c.model_dump(mode="json") for c in fleet.components.values()],
     }
     return msgspec.json.encode(page)
+
+
+def _section_page(fleet: Fleet, section: Section) -> dict[str, Any]:
+    return {
+        "cohorts": {key: cohort.members for key, cohort in section.cohorts.items()},
+        "templates": {key: _template(fleet, c).name for key, c in section.cohorts.items()},
+    }
 
 
 def restored(values: dict[str, NDArray[Any]], page: bytes) -> Fleet:
@@ -100,22 +118,11 @@ _BEFORE: dict[str, Any] = {"clocks": list(FIRST), "recorded_ns": NEVER, "behind"
 def _fleet(values: dict[str, NDArray[Any]], meta: dict[str, Any], *, is_other: bool) -> Fleet:
     with uncollected():
         components = {c["name"]: Component(**c) for c in meta["components"]}
-    cohorts = {}
-    for key, members in meta["cohorts"].items():
-        template = components[meta["templates"][key]]
-        own = [components.get(name, template) for name in members] if is_other else [template]
-        fresh = newcomers(own)
-        lacking = dict(tree.leaves(_content(fresh))) if is_other else {}
-        found = _cohort(key, tuple(members), fresh, values, lacking)
-        cohorts[fresh.kind.key(fresh.stepper)] = found  # earlier releases wrote names of classes
+    sections = {GROUP: _section(GROUP, meta, components, values, is_other=is_other)}
+    for group, page in meta.get("beside", {}).items():
+        sections[group] = _section(group, page, components, values, is_other=is_other)
     return Fleet(
-        cohorts=cohorts,
-        places={
-            name: Place(key, row)
-            for key, cohort in cohorts.items()
-            for row, name in enumerate(cohort.members)
-            if name
-        },
+        sections=sections,
         components=components,
         members=tuple(meta["members"]),
         offset=meta["offset"],
@@ -126,6 +133,31 @@ def _fleet(values: dict[str, NDArray[Any]], meta: dict[str, Any], *, is_other: b
         behind=meta["behind"],
         held={o.component: o for o in map(_inspection, meta["held"])},
     )
+
+
+def _section(
+    group: str,
+    page: dict[str, Any],
+    components: Mapping[str, Component],
+    values: dict[str, NDArray[Any]],
+    *,
+    is_other: bool,
+) -> Section:
+    cohorts = {}
+    for key, members in page["cohorts"].items():
+        template = components[page["templates"][key]]
+        own = [components.get(name, template) for name in members] if is_other else [template]
+        fresh = newcomers(own, group)
+        lacking = dict(tree.leaves(_content(fresh))) if is_other else {}
+        found = _cohort(f"{_prefix(group)}{key}", tuple(members), fresh, values, lacking)
+        cohorts[fresh.kind.key(fresh.stepper)] = found  # earlier releases wrote names of classes
+    places = {
+        name: Place(key, row)
+        for key, cohort in cohorts.items()
+        for row, name in enumerate(cohort.members)
+        if name
+    }
+    return Section(cohorts, places, page.get("began", 0))
 
 
 def _inspection(body: list[int]) -> Inspection:

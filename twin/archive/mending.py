@@ -21,16 +21,20 @@ from storage.store import Store
 from twin.archive.checkpoint import carried, metadata, restored, tensors
 from twin.archive.recorder import BLOCK
 from twin.belief.fleet import Clock, Fleet
+from twin.kinds.catalogue import groups
 from twin.kinds.record import GROUP
 
 
 def mended_trajectory(store: Store) -> list[str]:
     """Restore what there is a copy of; set aside a trajectory that cannot be read at all."""
-    try:
-        return store.trajectories.mend(GROUP)
-    except CorruptError as exc:
-        kept = store.set_group_aside(GROUP)
-        return [f"{exc}: the trajectory cannot be read, and lies in {kept}"]
+    told = []
+    for group in groups():
+        try:
+            told += store.trajectories.mend(group)
+        except CorruptError as exc:
+            kept = store.set_group_aside(group)
+            told.append(f"{exc}: the trajectory cannot be read, and lies in {kept}")
+    return told
 
 
 def whole_states(store: Store) -> Iterator[tuple[Checkpoint, Fleet]]:
@@ -54,7 +58,7 @@ def unlisted(files: Checkpoints, known: Container[str]) -> Iterator[tuple[Checkp
             fleet = carried(*files.read(name, file.sha256))
         except (CorruptError, MissingError, ValueError, KeyError, TypeError):
             continue
-        rows = {GROUP: fleet.rows}
+        rows = fleet.recorded
         yield Checkpoint(name, fleet.offset, rows, file.sha256, file.size, 0, durable=True), fleet
 
 
@@ -73,13 +77,17 @@ def require_no_later_state(store: Store) -> None:
 
 def with_what_is_left(store: Store, fleet: Fleet, clock: Clock, damage: list[str]) -> Fleet:
     """The state with as much of its history as can be read; the rest is set aside and told."""
-    rows = _readable(store, fleet.rows)
-    told = _lost(store, rows, fleet.rows)
-    if store.trajectories.groups() and store.trajectories.committed(GROUP) > rows:
-        for path in store.trajectories.files(GROUP, rows // BLOCK * BLOCK):
-            copied_aside(path, store.directory)
-        store.trajectories.truncate(GROUP, rows)
-    fleet = replace(fleet, rows=rows)
+    ticks = min(s.began + _readable(store, g, fleet.recorded[g]) for g, s in fleet.sections.items())
+    told = _lost(store, ticks, fleet.rows)
+    sections = {}
+    for group, section in fleet.sections.items():
+        rows = max(0, ticks - section.began)
+        sections[group] = replace(section, began=min(section.began, ticks))
+        if group in store.trajectories.groups() and store.trajectories.committed(group) > rows:
+            for path in store.trajectories.files(group, rows // BLOCK * BLOCK):
+                copied_aside(path, store.directory)
+            store.trajectories.truncate(group, rows)
+    fleet = replace(fleet, rows=ticks, sections=sections)
     _keep(store, fleet, clock)
     if told:
         damage.append(told)
@@ -87,12 +95,12 @@ def with_what_is_left(store: Store, fleet: Fleet, clock: Clock, damage: list[str
     return fleet
 
 
-def _readable(store: Store, rows: int) -> int:
-    """How many of these rows can be written on from."""
+def _readable(store: Store, group: str, rows: int) -> int:
+    """How many of these rows of a group can be written on from."""
     try:
-        rows = min(rows, store.trajectories.committed(GROUP))
+        rows = min(rows, store.trajectories.committed(group))
         if rows % BLOCK:
-            store.trajectories.block(GROUP, rows // BLOCK * BLOCK)
+            store.trajectories.block(group, rows // BLOCK * BLOCK)
     except MissingError:
         return 0
     except CorruptError:
@@ -121,10 +129,11 @@ def _keep(store: Store, fleet: Fleet, clock: Clock) -> None:
     name = f"{fleet.offset:020d}-{time.time_ns()}"
     file = store.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
     _ = restored(*store.checkpoints.read(name, file.sha256))
-    rows, now_ns = {GROUP: fleet.rows}, time.time_ns()
+    rows, now_ns = fleet.recorded, time.time_ns()
     entry = Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
     store.journal.catalogue.put_checkpoint(entry)
-    store.journal.catalogue.put_array(GROUP, fleet.rows)
+    for group, count in rows.items():
+        store.journal.catalogue.put_array(group, count)
     for old in store.journal.catalogue.checkpoints():
-        if old.rows.get(GROUP, 0) > fleet.rows:
+        if any(old.rows.get(group, 0) > count for group, count in rows.items()):
             store.journal.catalogue.remove_checkpoint(old.name)

@@ -26,7 +26,6 @@ from twin.archive.remedies import remedied
 from twin.belief.fleet import Clock, Fleet, clock_of
 from twin.broker_session import FILE as SESSION
 from twin.errors import SettingsError, TwinError, UnreadableError
-from twin.kinds.record import GROUP
 from twin.settings import Settings
 
 LETTERS_BYTES = 16 << 20  # of dead letters that are held in memory
@@ -154,8 +153,9 @@ def _copy_rest(store: Store, new: Store) -> None:
 def _checkpoint(new: Store, fleet: Fleet, clock: Clock) -> None:
     name = f"{fleet.offset:020d}"
     file = new.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
-    rows = {GROUP: fleet.rows}
+    rows = fleet.recorded
     new.journal.catalogue.put_checkpoint(
         Checkpoint(name, fleet.offset, rows, file.sha256, file.size, time.time_ns(), durable=True)
     )
-    new.journal.catalogue.put_array(GROUP, fleet.rows)
+    for group, count in rows.items():
+        new.journal.catalogue.put_array(group, count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
 
@@ -12,17 +12,92 @@ from numpy.typing import NDArray
 from storage.errors import MissingError, UnavailableError
 from storage.trajectories.trajectories import Field, Trajectories
 from twin.belief.record import Columns, RecordRow
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.catalogue import fields_of, groups
+from twin.kinds.record import GROUP
 
 BLOCK = 256  # rows of a shard
 FLUSH_ROWS = 4 * BLOCK  # rows that a long fold keeps in memory
 
 
 class Recorder:
-    """Owns the open block of the trajectory; one thread adds, one flushes."""
+    """Owns the open blocks of the trajectory, a group for each sort of belief.
 
-    def __init__(self, trajectories: Trajectories, rows: int) -> None:
+    A group begins with the first row that has something of it. One thread adds, one flushes.
+    """
+
+    def __init__(self, trajectories: Trajectories, rows: Mapping[str, int]) -> None:
         self._trajectories = trajectories
+        self._groups = {name: _Group(trajectories, name, n) for name, n in rows.items()}
+
+    @property
+    def tail(self) -> Sequence[RecordRow]:
+        """The rows that are not on disk yet."""
+        return self._groups[GROUP].tail
+
+    @property
+    def tail_bytes(self) -> int:
+        """What the tail takes in memory, about."""
+        tail = self.tail  # as of now: a flush may empty it meanwhile
+        return len(tail) * (tail[-1].nbytes if tail else 0)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not on disk yet, of the group that has most."""
+        return max(len(group.tail) for group in self._groups.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows of cracks given so far, on disk or not."""
+        return self._groups[GROUP].rows
+
+    @property
+    def flushed(self) -> int:
+        """Rows of cracks on disk."""
+        return self._groups[GROUP].flushed
+
+    @property
+    def cut(self) -> list[str]:
+        """Why rows on disk were let go, a sentence each."""
+        return [why for group in self._groups.values() for why in group.cut]
+
+    def add(self, rows: Sequence[RecordRow]) -> None:
+        """Append rows to the tail."""
+        for row in rows:
+            for name in row.groups.keys() - self._groups:
+                self._groups[name] = _Group(self._trajectories, name, 0)
+        for name, group in self._groups.items():
+            group.add([row for row in rows if name in row.groups])
+
+    def flush(self, until: int | None = None) -> dict[str, int]:
+        """Write the tail (up to row `until` of cracks); the rows of each group on disk then."""
+        return {
+            name: group.flush(until if name == GROUP else None)
+            for name, group in list(self._groups.items())
+        }
+
+    def flush_blocks(self) -> None:
+        """Write the tail as far as it fills shards: no part of a block that is on disk already."""
+        for group in list(self._groups.values()):
+            group.flush(group.rows // BLOCK * BLOCK)
+
+    def settle(self, members: Sequence[str]) -> None:
+        """Let go of what is on disk and does not follow from the journal, all of which was added.
+
+        There are more rows than it gives, or other ones, where they were recorded at another
+        interval, or where the journal is an older one, put back from a copy.
+        """
+        for name in groups().keys() & {*self._trajectories.groups()} - self._groups.keys():
+            self._groups[name] = _Group(self._trajectories, name, 0)
+        for group in self._groups.values():
+            group.settle(members)
+
+
+class _Group:
+    """Owns the open block of one group of the trajectory; one thread adds, one flushes."""
+
+    def __init__(self, trajectories: Trajectories, name: str, rows: int) -> None:
+        self._trajectories = trajectories
+        self._name, self._fields = name, fields_of(name)
         self._flushed = rows
         self._tail: list[RecordRow] = []
         self._is_open = False
@@ -37,17 +112,13 @@ class Recorder:
         return tuple(self._tail)
 
     @property
-    def tail_bytes(self) -> int:
-        """What the tail takes in memory, about."""
-        tail = self.tail  # as of now: a flush may empty it meanwhile
-        return len(tail) * sum(
-            column.nbytes for row in tail[-1:] for column in row.columns.values()
-        )
-
-    @property
     def rows(self) -> int:
         """Rows given so far, on disk or not."""
         return self._flushed + len(self._tail)
+
+    @property
+    def _which(self) -> str:
+        return "" if self._name == GROUP else f" of {self._name}"
 
     @property
     def flushed(self) -> int:
@@ -70,32 +141,24 @@ class Recorder:
             del self._tail[:count]  # in place: the loop may be appending just now
         return self._flushed
 
-    def flush_blocks(self) -> None:
-        """Write the tail as far as it fills shards: no part of a block that is on disk already."""
-        self.flush(self.rows // BLOCK * BLOCK)
-
     def settle(self, members: Sequence[str]) -> None:
-        """Let go of what is on disk and does not follow from the journal, all of which was added.
-
-        There are more rows than it gives, or other ones, where they were recorded at another
-        interval, or where the journal is an older one, put back from a copy.
-        """
+        """Let go of what is on disk and does not follow from the journal."""
         with suppress(UnavailableError):  # nobody is told of them, and a flush tries again
             self._fit(self._tail, members, is_all=True)
 
     def _open(self) -> None:
         if not self._is_open:
-            self._trajectories.open_group(GROUP, FIELDS)
+            self._trajectories.open_group(self._name, self._fields)
             self._is_open = True
         if self._to_cut is not None:
-            self._trajectories.truncate(GROUP, *self._to_cut)
+            self._trajectories.truncate(self._name, *self._to_cut)
             self._to_cut = None
 
     def _fit(self, rows: Sequence[RecordRow], members: Sequence[str], *, is_all: bool) -> None:
         """Cut the trajectory where rows that follow those on disk say otherwise than it does."""
         try:
-            ahead = self._trajectories.times(GROUP)[self._flushed :]
-            known = self._trajectories.members(GROUP)
+            ahead = self._trajectories.times(self._name)[self._flushed :]
+            known = self._trajectories.members(self._name)
         except MissingError:
             return
         new = np.array([row.t_ns for row in rows[: len(ahead)]], np.int64)
@@ -106,28 +169,29 @@ class Recorder:
             return
         gives = "others" if is_other else f"{self._flushed + len(new)}"
         self.cut.append(
-            f"the trajectory had {self._flushed + len(ahead)} rows, the journal gives {gives}: "
-            f"those from {self._flushed} on were recorded at another storage.record_every_s or "
-            "from another journal; they are cut, and recorded anew from this one"
+            f"the trajectory{self._which} had {self._flushed + len(ahead)} rows, the journal gives "
+            f"{gives}: those from {self._flushed} on were recorded at another "
+            "storage.record_every_s or from another journal; they are cut, and recorded anew from "
+            "this one"
         )
         self._to_cut = (self._flushed, shared)
-        self._trajectories.truncate(GROUP, *self._to_cut)
+        self._trajectories.truncate(self._name, *self._to_cut)
         self._to_cut = None
 
     def _write(self, start: int, rows: Sequence[RecordRow]) -> None:
         members = rows[-1].members
         self._fit(rows, members, is_all=False)
         times = np.array([row.t_ns for row in rows], np.int64)
-        columns = {f.name: _stacked(rows, f, len(members)) for f in FIELDS}
+        columns = {f.name: _stacked(self._name, rows, f, len(members)) for f in self._fields}
         if self._flushed > start:
-            old_times, old = self._trajectories.block(GROUP, start)
+            old_times, old = self._trajectories.block(self._name, start)
             keep = self._flushed - start
             times = np.concatenate([old_times[:keep], times])
             columns = {
                 f.name: np.concatenate([_widened(old[f.name][:keep], f, len(members)), new])
-                for f, new in ((f, columns[f.name]) for f in FIELDS)
+                for f, new in ((f, columns[f.name]) for f in self._fields)
             }
-        self._trajectories.write(GROUP, start, times, members, columns)
+        self._trajectories.write(self._name, start, times, members, columns)
 
 
 def _shared(known: Sequence[str], members: Sequence[str]) -> int:
@@ -138,10 +202,10 @@ def _shared(known: Sequence[str], members: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _stacked(rows: Sequence[RecordRow], field: Field, n: int) -> NDArray[np.generic]:
+def _stacked(group: str, rows: Sequence[RecordRow], field: Field, n: int) -> NDArray[np.generic]:
     block = np.full((len(rows), n), field.fill, field.dtype)
     for i, row in enumerate(rows):
-        values = row.columns[field.name]
+        values = row.groups[group][field.name]
         block[i, : len(values)] = values
     return block
 
@@ -152,12 +216,16 @@ def _widened(block: NDArray[np.generic], field: Field, n: int) -> NDArray[np.gen
     return wide
 
 
-def tail_history(rows: Sequence[RecordRow], component: str, fields: Sequence[str]) -> Columns:
+def tail_history(
+    rows: Sequence[RecordRow], component: str, fields: Sequence[str], group: str = GROUP
+) -> Columns:
     """The columns of one component in rows of the tail; `time` first [ns]."""
-    if not rows or component not in rows[-1].members:
+    some = [row for row in rows if group in row.groups]
+    if not some or component not in some[-1].members:
         return {name: np.empty(0) for name in ("time", *fields)}
-    at = rows[-1].members.index(component)  # the order of members only ever grows
-    found = [row for row in rows if at < len(row.members)]
+    at = some[-1].members.index(component)  # the order of members only ever grows
+    found = [row for row in some if at < len(row.members)]
     columns: Columns = {"time": np.array([row.t_ns for row in found], np.int64)}
-    columns.update({name: np.array([row.columns[name][at] for row in found]) for name in fields})
+    for name in fields:
+        columns[name] = np.array([row.groups[group][name][at] for row in found])
     return columns

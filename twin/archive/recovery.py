@@ -105,7 +105,7 @@ def _replayed(
         )
         replayed = fleet.offset
     else:
-        recorder, replayed = Recorder(store.trajectories, fleet.rows), 0
+        recorder, replayed = Recorder(store.trajectories, fleet.recorded), 0
     first, end = fleet.offset, store.journal.end
     pace = Pace(LINES_A_FOLD)
     for entries in _portions(store.journal, first, pace):
@@ -113,7 +113,7 @@ def _replayed(
         result = folded(fleet, lines(entries), clock, goes_on=True)
         fleet = result.fleet
         recorder.add(result.rows)
-        if recorder.rows - recorder.flushed >= FLUSH_ROWS:
+        if recorder.waiting >= FLUSH_ROWS:
             _flush(recorder)
         pace.took(len(entries), perf_counter() - began)
         progress(fleet.offset - first, end - first)
@@ -128,7 +128,7 @@ def _flush(recorder: Recorder) -> None:
     try:
         recorder.flush_blocks()
     except UnavailableError as exc:
-        log.warning("rows_wait", rows=len(recorder.tail), reason=str(exc))
+        log.warning("rows_wait", rows=recorder.waiting, reason=str(exc))
 
 
 def _portions(journal: Journal, offset: int, pace: Pace) -> Iterator[list[Entry]]:
@@ -147,20 +147,27 @@ def _portions(journal: Journal, offset: int, pace: Pace) -> Iterator[list[Entry]
 def _starting_point(store: Store, damage: list[str]) -> Fleet:
     """The newest checkpoint that can be trusted together with its trajectory, or nothing."""
     for candidate in _candidates(store, damage):
-        start = candidate.rows // BLOCK * BLOCK
-        try:
-            committed = store.trajectories.committed(GROUP) if candidate.rows else 0
-            if committed >= candidate.rows > start:
-                store.trajectories.block(GROUP, start)
-        except (CorruptError, MissingError) as exc:
-            sentence = f"trajectory rows from {start}: {exc}"
-            if sentence not in damage:  # several checkpoints may share them
-                damage.append(sentence)
-            continue
-        if committed >= candidate.rows:
+        why = [_lacking(store, group, rows) for group, rows in candidate.recorded.items()]
+        if not any(why):
             return candidate
-        damage.append(f"trajectory ends at row {committed}, before {candidate.rows}")
+        # several checkpoints may share the rows that cannot be read
+        damage += [said for said in why if said and said not in damage]
     return EMPTY
+
+
+def _lacking(store: Store, group: str, rows: int) -> str:
+    """Why so many rows of a group cannot be gone on from; empty if they can."""
+    start = rows // BLOCK * BLOCK
+    of = "" if group == GROUP else f" of {group}"
+    try:
+        committed = store.trajectories.committed(group) if rows else 0
+        if committed >= rows > start:
+            store.trajectories.block(group, start)
+    except (CorruptError, MissingError) as exc:
+        return f"trajectory{of} rows from {start}: {exc}"
+    if committed >= rows:
+        return ""
+    return f"trajectory{of} ends at row {committed}, before {rows}"
 
 
 def _candidates(store: Store, damage: list[str]) -> Iterator[Fleet]:

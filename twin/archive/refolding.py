@@ -40,7 +40,7 @@ class Refold:
         flush: Callable[[Recorder], None] = lambda recorder: recorder.flush_blocks(),
     ) -> None:
         self.fleet: Fleet = EMPTY
-        self.recorder = Recorder(trajectories, 0)
+        self.recorder = Recorder(trajectories, EMPTY.recorded)
         self.steps: list[tuple[int, int]] = []
         self._clock = clock
         self._sorting = InTime(
@@ -93,7 +93,7 @@ class Refold:
         result = folded(self.fleet, lines(entries), self._clock, goes_on=True)
         self.fleet = result.fleet
         self.recorder.add(result.rows)
-        if self.recorder.rows - self.recorder.flushed >= FLUSH_ROWS:
+        if self.recorder.waiting >= FLUSH_ROWS:
             self._flush(self.recorder)
 
 

@@ -33,7 +33,6 @@ from twin.archive.mending import unlisted
 from twin.belief.fleet import Fleet
 from twin.belief.lines import COMPONENT, registration
 from twin.errors import SettingsError
-from twin.kinds.record import GROUP
 
 Gap = tuple[int, int]  # first offset, and the one behind
 
@@ -197,7 +196,7 @@ def _carried_over(new: Store, source: Salvaged, plan: _Plan, directory: Path) ->
         return f"folded from the lines at the next start{late}"
     offset = _moved(plan, kept.offset, new.journal.end)
     fleet = replace(state, offset=offset)
-    name, rows = f"{offset:020d}", {GROUP: fleet.rows}
+    name, rows = f"{offset:020d}", fleet.recorded
     clock = clock_in(files.read(kept.name, kept.sha256)[1])
     file = new.checkpoints.write(name, tensors(fleet), metadata(fleet, clock))
     entry = Checkpoint(name, offset, rows, file.sha256, file.size, kept.created_ns, durable=True)

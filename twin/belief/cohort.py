@@ -9,16 +9,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from torch import Tensor
 
 from models import tree
 from models.crack.forecast import has_load
-from models.crack.state import mean
 from models.crack.stepper import CrackBelief, belief
 from sensors.watch import Watch, anew, watch
 from twin.component import Component
 from twin.kinds.catalogue import AnyKind, AnyState, AnyStepper, kind_of
 from twin.kinds.kind import Manner
+from twin.kinds.record import GROUP
 
 # What a step or a remaining life may raise. State and load follow from the journal: it would be
 # raised at every start again. Memory that runs out is not among them (`out_of_memory`).
@@ -68,10 +69,10 @@ class Cohort:
 
     def is_over(self, row: int) -> bool:
         """Whether the part is broken or at its limit, so that no life is left under any load."""
-        return bool(_over(tree.rows(self.state, torch.tensor([row])))[0])
+        return bool(over(self.kind, tree.rows(self.state, torch.tensor([row])))[0])
 
     def view(self) -> Beliefs:
-        """What can be read of every row, as arrays."""
+        """What can be read of every crack, as arrays."""
         b = belief(self.state)
         return Beliefs(*(leaf.numpy() for leaf in b))
 
@@ -103,10 +104,13 @@ def intensities(cohorts: Iterable[Cohort]) -> dict[str, int]:
     return {"operator": found - by_xfem, "xfem": by_xfem}
 
 
-def newcomers(components: Sequence[Component], steppers: Sequence[AnyStepper] = ()) -> Cohort:
-    """A cohort of new components with one layout; `steppers` are theirs, if they are made yet."""
-    kind, n = kind_of(components[0].registration.crack), len(components)
-    steppers = steppers or [kind.stepper(c.registration.crack) for c in components]
+def newcomers(
+    components: Sequence[Component], group: str = GROUP, steppers: Sequence[AnyStepper] = ()
+) -> Cohort:
+    """A cohort of new components with one key; `steppers` are theirs, if they are made yet."""
+    settings = [_own(component, group) for component in components]
+    kind, n = kind_of(settings[0]), len(components)
+    steppers = steppers or [kind.stepper(own) for own in settings]
     return Cohort(
         kind=kind,
         stepper=steppers[0],
@@ -119,6 +123,13 @@ def newcomers(components: Sequence[Component], steppers: Sequence[AnyStepper] = 
         evidence=torch.zeros(n, dtype=torch.bool),
         pending=torch.zeros(n, dtype=torch.bool),
     )
+
+
+def _own(component: Component, group: str) -> BaseModel:
+    found = component.registration.part(group)
+    if found is None:
+        raise ValueError(f"{component.name} has no {group}")
+    return found
 
 
 def seated(parts: Sequence[Cohort], origin: Sequence[int], members: Sequence[str]) -> Cohort:
@@ -165,13 +176,16 @@ def returns(before: Component, after: Component) -> bool:
     return before.retired and not after.retired
 
 
-def manner(before: Component, after: Component) -> Manner | None:
-    """What stays; None: nothing does, as it is another part."""
+def manner(before: Component, after: Component, group: str) -> Manner | None:
+    """What stays of a belief; None: nothing does, as it is another part."""
     if returns(before, after):
         return None
+    old, new = _own(before, group), _own(after, group)
+    was, now = kind_of(old), kind_of(new)
+    is_calibrated = after.registration.calibration == before.registration.calibration
     return Manner(
-        _start(after) == _start(before),
-        _stressed(after) == _stressed(before),
+        was is now and now.start(new) == was.start(old),
+        is_calibrated and now.stressed(new) == was.stressed(old),
         _channel(after) == _channel(before),
     )
 
@@ -189,8 +203,7 @@ def changed(old: Cohort, rows: Sequence[int], fresh: Cohort, how: Manner | None)
     state, passed = fresh.state, fresh.limit_passed
     if old.kind is fresh.kind and how.start:
         state = fresh.kind.carried(history, state, how)
-        beyond = (mean(state.length) >= state.a_limit) | state.fractured
-        passed = old.limit_passed[index] & beyond
+        passed = old.limit_passed[index] & over(fresh.kind, state)
     watched = tree.rows(old.watched, index)
     if not how.channel:
         watched = watched._replace(whole=torch.from_numpy(anew(watched.whole.numpy())))
@@ -208,16 +221,6 @@ def changed(old: Cohort, rows: Sequence[int], fresh: Cohort, how: Manner | None)
 def _channel(component: Component) -> tuple[object, ...]:
     """What must not change for a channel to be as clipped or stuck as before."""
     return component.registration.gauge, component.registration.calibration
-
-
-def _start(component: Component) -> tuple[object, ...]:
-    """What must not change for a crack to stay where it is."""
-    return kind_of(component.registration.crack).start(component.registration.crack)
-
-
-def _stressed(component: Component) -> tuple[object, ...]:
-    """What the stress intensity of a load came from: another one leaves no zone to go by."""
-    return component.registration.crack.geometry, component.registration.calibration
 
 
 def with_remaining(cohort: Cohort) -> tuple[Cohort, dict[str, str]]:
@@ -275,11 +278,11 @@ def _with_lives(cohort: Cohort, index: Tensor) -> Cohort:
     after, life = cohort.kind.lives(cohort.stepper, rows)
     if after is not rows:
         state = tree.with_rows(state, index, after, rows)
-    life = torch.where(has_load(rows), mean(life), torch.nan)
-    life = torch.where(_over(rows), 0.0, life)
+    life = torch.where(over(cohort.kind, rows), 0.0, life)
     return replace(cohort, state=state, remaining=cohort.remaining.index_copy(0, index, life))
 
 
-def _over(state: AnyState) -> Tensor:
-    """Which parts (n,) are broken or at their limits."""
-    return state.fractured | (mean(state.length) >= state.a_limit)
+def over(kind: AnyKind, state: AnyState) -> Tensor:
+    """Which components (n,) have ended or are at their limits."""
+    flags = kind.flags(state)
+    return flags.at_limit | flags.ended

@@ -10,11 +10,13 @@ from twin.belief.cohort import Cohort, returns
 from twin.belief.seating import Place, Seating
 from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 from twin.component import Component
+from twin.kinds.catalogue import groups
+from twin.kinds.record import GROUP
 from twin.settings import Settings
 
 FOREVER_NS = 2**63 - 1
 
-__all__ = ["EMPTY", "NEVER", "Clock", "Fleet", "Place", "clock_of", "registered"]
+__all__ = ["EMPTY", "NEVER", "Clock", "Fleet", "Place", "Section", "clock_of", "registered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,19 @@ def _nanoseconds(seconds: float | None) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """Everything that is believed, as one immutable value."""
+class Section:
+    """What is believed of one sort, by those components that are registered for it."""
 
     cohorts: Mapping[str, Cohort]
     places: Mapping[str, Place]
+    began: int = 0  # record rows that there were before its first component
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything that is believed, as one immutable value."""
+
+    sections: Mapping[str, Section]  # by group of the trajectory; that of cracks always
     components: Mapping[str, Component]
     members: tuple[str, ...] = ()  # the trajectory's order: first registered first
     offset: int = 0  # lines of the journal that are folded in
@@ -61,32 +71,57 @@ class Fleet:
     held: Mapping[str, Inspection] = field(default_factory=dict)  # that wait for confirmation
     behind: Mapping[str, int] = field(default_factory=dict)  # observations to be caught up
 
+    @property
+    def cohorts(self) -> Mapping[str, Cohort]:
+        """Those of the cracks."""
+        return self.sections[GROUP].cohorts
 
-EMPTY = Fleet(cohorts={}, places={}, components={})
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """Where each component's crack is."""
+        return self.sections[GROUP].places
+
+    @property
+    def recorded(self) -> dict[str, int]:
+        """How many rows there are in each group of the trajectory."""
+        return {group: self.rows - each.began for group, each in self.sections.items()}
+
+    def with_cohorts(self, found: Mapping[str, Mapping[str, Cohort]]) -> Fleet:
+        """The same with other cohorts in some groups."""
+        changed = {g: replace(self.sections[g], cohorts=cohorts) for g, cohorts in found.items()}
+        return replace(self, sections={**self.sections, **changed})
+
+
+EMPTY = Fleet(sections={GROUP: Section({}, {})}, components={})
 
 
 def registered(fleet: Fleet, registrations: Iterable[Component]) -> Fleet:
     """The fleet after registrations, changes and retirements."""
     components, held, members = dict(fleet.components), dict(fleet.held), list(fleet.members)
-    seating = Seating(fleet.cohorts, fleet.places)
+    seatings = {g: Seating(s.cohorts, s.places, g) for g, s in fleet.sections.items()}
+    began = {group: section.began for group, section in fleet.sections.items()}
     for after in registrations:
         before = components.get(after.name)
         components[after.name] = _watched(before, after)
         if after.retired:
             held.pop(after.name, None)
+        for group in groups().keys() - seatings:
+            if after.registration.part(group) is not None:
+                seatings[group], began[group] = Seating({}, {}, group), fleet.rows
         if before is None:
-            seating.join(after)
+            for seating in seatings.values():
+                seating.join(after)
             members.append(after.name)
         elif before.registration != after.registration or returns(before, after):
-            seating.change(before, after)
+            for seating in seatings.values():
+                seating.change(before, after)
             if _jump(before) != _jump(after) or returns(before, after):  # to be judged anew
                 held.pop(after.name, None)
-    cohorts, places = seating.settled()
+    sections = {g: Section(*each.settled(), began[g]) for g, each in seatings.items()}
     return replace(
         fleet,
         components=components,
-        places=places,
-        cohorts=cohorts,
+        sections=sections,
         members=tuple(members),
         held=held,
     )

@@ -7,7 +7,7 @@ what makes a crash leave no trace.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -40,15 +40,17 @@ from twin.belief.cohort import (
     Feed,
     Watched,
     out_of_memory,
+    over,
     with_present_lives,
     with_remaining,
 )
-from twin.belief.fleet import Clock, Fleet, registered
+from twin.belief.fleet import Clock, Fleet, Section, registered
 from twin.belief.record import RecordRow, row
 from twin.belief.segments import Line, Note, Plan, Segment, planned
 from twin.belief.surprise import Belief, Verdict, doubted, identity, timed, verdicts
 from twin.component import Component
-from twin.kinds.catalogue import AnyState
+from twin.kinds.catalogue import AnyCrack
+from twin.kinds.record import GROUP
 
 __all__ = ["Folded", "Line", "Note", "concluded", "folded", "late", "walked"]
 
@@ -107,8 +109,12 @@ def concluded(plan: Plan, result: Folded, lines: int) -> Folded:
 
 def with_lives(fleet: Fleet) -> Fleet:
     """The fleet with the remaining lives as they are now, of whoever was seen or changed."""
-    cohorts = {key: with_present_lives(cohort) for key, cohort in fleet.cohorts.items()}
-    return replace(fleet, cohorts=cohorts)
+    return fleet.with_cohorts(
+        {
+            group: {key: with_present_lives(cohort) for key, cohort in section.cohorts.items()}
+            for group, section in fleet.sections.items()
+        }
+    )
 
 
 def late(fleet: Fleet, lines: Sequence[Line]) -> int:
@@ -119,16 +125,19 @@ def late(fleet: Fleet, lines: Sequence[Line]) -> int:
 
 def _dated(fleet: Fleet, dates: Sequence[tuple[str, int]]) -> Fleet:
     """The fleet with evidence of components dated at times that are believed now."""
-    cohorts = dict(fleet.cohorts)
+    if not dates:
+        return fleet
+    found = {group: dict(section.cohorts) for group, section in fleet.sections.items()}
     for name, t_ns in dates:
-        place = fleet.places.get(name)
-        if place is not None:
-            cohort = cohorts[place.cohort]
-            state_ns = cohort.state.t_ns.clone()
-            state_ns[place.row] = max(int(state_ns[place.row]), t_ns)
-            state = cohort.state._replace(t_ns=state_ns)
-            cohorts[place.cohort] = replace(cohort, state=state)
-    return replace(fleet, cohorts=cohorts) if dates else fleet
+        for group, section in fleet.sections.items():
+            place = section.places.get(name)
+            if place is not None:
+                cohort = found[group][place.cohort]
+                state_ns = cohort.state.t_ns.clone()
+                state_ns[place.row] = max(int(state_ns[place.row]), t_ns)
+                state = cohort.state._replace(t_ns=state_ns)
+                found[group][place.cohort] = replace(cohort, state=state)
+    return fleet.with_cohorts(found)
 
 
 def _applied(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
@@ -164,41 +173,69 @@ def _registered(fleet: Fleet, components: Sequence[Component], notes: list[Note]
 
 def _beyond(fleet: Fleet, changed: set[str], notes: list[Note]) -> Fleet:
     """The fleet, with those told of whose limit a change has put below what is believed."""
-    cohorts, told = dict(fleet.cohorts), list[Note]()
-    by_cohort: dict[str, list[str]] = {}
-    for name in changed:
-        by_cohort.setdefault(fleet.places[name].cohort, []).append(name)
-    for key, names in by_cohort.items():
-        cohort, rows = cohorts[key], torch.tensor([fleet.places[name].row for name in names])
-        length = mean(cohort.state.length.index_select(0, rows))
-        is_beyond = (length >= cohort.state.a_limit[rows]) | cohort.state.fractured[rows]
-        new = (is_beyond & ~cohort.limit_passed[rows]).nonzero().flatten()
-        passed = cohort.limit_passed.index_fill(0, rows[new], value=True)
-        cohorts[key] = replace(cohort, limit_passed=passed)
-        for i in new.tolist():
-            t_ns, data = int(cohort.state.t_ns[rows[i]]), {"crack_length": float(length[i])}
-            told.append(Note("limit", names[i], t_ns, data))
+    found = {group: dict(section.cohorts) for group, section in fleet.sections.items()}
+    told = list[Note]()
+    for group, section in fleet.sections.items():
+        by_cohort: dict[str, list[str]] = {}
+        for name in changed & section.places.keys():
+            by_cohort.setdefault(section.places[name].cohort, []).append(name)
+        for key, names in by_cohort.items():
+            rows = torch.tensor([section.places[name].row for name in names])
+            found[group][key], passed = _limited(found[group][key], rows)
+            told += passed
     notes += sorted(told, key=lambda note: note.component)
-    return replace(fleet, cohorts=cohorts)
+    return fleet.with_cohorts(found)
+
+
+def _limited(cohort: Cohort, rows: Tensor) -> tuple[Cohort, list[Note]]:
+    """The cohort with the limits that some rows have passed by a change, which are told."""
+    is_beyond = over(cohort.kind, tree.rows(cohort.state, rows))
+    new = (is_beyond & ~cohort.limit_passed[rows]).nonzero().flatten()
+    passed = cohort.limit_passed.index_fill(0, rows[new], value=True)
+    told = [
+        Note("limit", cohort.members[row], int(cohort.state.t_ns[row]), _said(cohort, row))
+        for row in rows[new].tolist()
+    ]
+    return replace(cohort, limit_passed=passed), told
 
 
 def _observed(fleet: Fleet, lines: Sequence[Line], notes: list[Note]) -> Fleet:
     """The fleet after observations between which no tick passes."""
-    readings: dict[str, list[Assigned]] = {}
+    held = dict(fleet.held)
+    found = {
+        group: _section(group, section, fleet.components, lines, held, notes)
+        for group, section in fleet.sections.items()
+    }
+    return replace(fleet.with_cohorts(found), held=held)
+
+
+def _section(
+    group: str,
+    section: Section,
+    components: Mapping[str, Component],
+    lines: Sequence[Line],
+    held: dict[str, Inspection],
+    notes: list[Note],
+) -> dict[str, Cohort]:
+    """The cohorts of a section after observations."""
+    cohorts = dict(section.cohorts)
+    assigned: dict[str, list[Assigned]] = {}
     for line in lines:
-        o, place = line.what, fleet.places.get(line.component)
+        o, place = line.what, section.places.get(line.component)
         if isinstance(o, Component):
             raise TypeError(f"{line.component}: a registration is not an observation")
-        if place is not None and not fault(o):
-            r = fleet.components[line.component].registration
-            reading = Assigned(place.row, o, r.calibrated, r.plausible, r.crack.surprise, line.t_ns)
+        if place is None or not isinstance(o, cohorts[place.cohort].kind.takes) or fault(o):
+            continue
+        r = components[line.component].registration
+        reading = Assigned(place.row, o, r.calibrated, r.plausible, t_ns=line.t_ns)
+        if group == GROUP:
+            reading = reading._replace(surprise=r.crack.surprise)
             if isinstance(o, Inspection):
                 reading = reading._replace(longest=r.crack.longest)
-            readings.setdefault(place.cohort, []).append(reading)
-    cohorts, held = dict(fleet.cohorts), dict(fleet.held)
-    for key, group in readings.items():
-        cohorts[key] = _stepped(cohorts[key], group, held, notes)
-    return replace(fleet, cohorts=cohorts, held=held)
+        assigned.setdefault(place.cohort, []).append(reading)
+    for key, readings in assigned.items():
+        cohorts[key] = _stepped(cohorts[key], readings, held, notes)
+    return cohorts
 
 
 def _stepped(
@@ -232,6 +269,8 @@ def _tried(
     try:
         if cohort.kind.runs_together and is_load(group[0].observation):
             return _ran(cohort, group, inlet, notes)
+        if not cohort.kind.is_inspected:
+            return _taken(cohort, group, inlet, notes)
         return _advanced(cohort, group, inlet, held, notes)
     except NO_LOAD as exc:
         inlet.put_back(here, before)
@@ -276,6 +315,31 @@ def _ran(cohort: Cohort, group: list[Assigned], inlet: Inlet, notes: list[Note])
             note = _note(kind, after, group[i])
             notes.append(note._replace(data={**note.data, "crack_length": float(length[i])}))
     notes += [_doubt(after, group[f.reading], f) for f in findings]
+    return after
+
+
+def _taken(cohort: Cohort, group: list[Assigned], inlet: Inlet, notes: list[Note]) -> Cohort:
+    """The cohort after observations of which no inspection is; what is doubtful the crack tells."""
+    kind, index = cohort.kind, torch.tensor([r.row for r in group])
+    with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused as such
+        accepted, _ = crack_load(group, inlet)
+    before = tree.rows(cohort.state, index)
+    load = kind.load(accepted, [r.observation for r in group])
+    state = cohort.stepper.step(before, load)
+    beyond, ended = over(kind, state), kind.flags(state).ended
+    after = replace(
+        cohort,
+        state=tree.with_rows(cohort.state, index, state, before),
+        limit_passed=cohort.limit_passed.index_copy(0, index, beyond),
+        evidence=cohort.evidence.index_fill(0, index, value=True),
+        pending=cohort.pending.index_fill(0, index, value=True),
+    )
+    happened = {
+        "limit": beyond & ~cohort.limit_passed[index],
+        "fractured": ended & ~kind.flags(before).ended,
+    }
+    for what, where in happened.items():
+        notes += [_note(what, after, group[i]) for i in torch.nonzero(where).flatten().tolist()]
     return after
 
 
@@ -332,7 +396,7 @@ def _advanced(
 def _verdicts(
     cohort: Cohort,
     group: list[Assigned],
-    rows: AnyState,
+    rows: AnyCrack,
     load: CrackLoad,
     held: dict[str, Inspection],
 ) -> dict[int, Verdict]:
@@ -365,7 +429,7 @@ def _with_believed(load: CrackLoad, jumps: dict[int, Verdict]) -> CrackLoad:
 def _broken(
     cohort: Cohort,
     group: list[Assigned],
-    states: tuple[AnyState, AnyState],
+    states: tuple[AnyCrack, AnyCrack],
     load: CrackLoad,
     jumps: dict[int, Verdict],
     held: dict[str, Inspection],
@@ -434,7 +498,7 @@ def _doubt(cohort: Cohort, reading: Assigned, finding: Finding) -> Note:
 
 def _note(kind: str, cohort: Cohort, reading: Assigned) -> Note:
     state, row = cohort.state, reading.row
-    data: dict[str, float | str | int] = {"crack_length": float(mean(state.length[row : row + 1]))}
+    data = _said(cohort, row)
     if kind == "inspection":
         data["innovation"] = float(state.innovation[row])
     if isinstance(reading.observation, Inspection) and kind not in ("limit", "fractured"):
@@ -442,11 +506,18 @@ def _note(kind: str, cohort: Cohort, reading: Assigned) -> Note:
     return Note(kind, cohort.members[row], reading.t_end_ns, data)
 
 
+def _said(cohort: Cohort, row: int) -> dict[str, float | str | int]:
+    """What an event says of a component: of other beliefs than cracks, which one it is of."""
+    data: dict[str, float | str | int] = {**cohort.kind.said(cohort.state, row)}
+    return data if cohort.kind.group == GROUP else {"belief": cohort.kind.group, **data}
+
+
 def _renewed(fleet: Fleet, tick: int, notes: list[Note]) -> Fleet:
     """The fleet with remaining lives renewed where there was evidence since the last row."""
-    cohorts = {}
-    for key, cohort in fleet.cohorts.items():
-        cohorts[key], failures = with_remaining(cohort)
-        told = ((name, why) for name, why in failures.items() if name)
-        notes += [Note("life_unknown", name, tick, {"why": why}) for name, why in told]
-    return replace(fleet, cohorts=cohorts)
+    found: dict[str, dict[str, Cohort]] = {group: {} for group in fleet.sections}
+    for group, section in fleet.sections.items():
+        for key, cohort in section.cohorts.items():
+            found[group][key], failures = with_remaining(cohort)
+            told = ((name, why) for name, why in failures.items() if name)
+            notes += [Note("life_unknown", name, tick, {"why": why}) for name, why in told]
+    return fleet.with_cohorts(found)

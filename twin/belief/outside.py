@@ -15,7 +15,7 @@ from models.fatigue.geometry import outside as not_meant
 from models.fatigue.rainflow import Cycles, open_half_cycles
 from twin.belief.fleet import Fleet
 from twin.component import Component
-from twin.kinds.catalogue import AnyState
+from twin.kinds.catalogue import AnyCrack
 from twin.parameters import PlateParameters
 
 UNBOUNDED = (-math.inf, math.inf)
@@ -23,7 +23,7 @@ NEARLY = 0.02  # how far a load ratio may be beyond, as gauges are not that exac
 SHARE = 0.01  # of ΔK⁴, about that of the growth, from which on it matters
 
 
-def outside(component: Component, state: AnyState, row: int) -> list[str]:
+def outside(component: Component, state: AnyCrack, row: int) -> list[str]:
     """What is not known to hold for the part, in sentences; it follows from the state alone.
 
     Cycles that together do less than `SHARE` of the growth do not count: a ripple on a mean load
@@ -35,7 +35,7 @@ def outside(component: Component, state: AnyState, row: int) -> list[str]:
 
 
 def outside_ahead(
-    component: Component, state: AnyState, row: int, blocks: Cycles | None
+    component: Component, state: AnyCrack, row: int, blocks: Cycles | None
 ) -> list[str]:
     """The same of a forecast: under `blocks`, or the load seen so far with what is open of it."""
     if blocks is None:
@@ -62,7 +62,7 @@ def _ratios(component: Component, load: Exposure) -> list[str]:
     return found
 
 
-def _lengths(component: Component, state: AnyState, row: int) -> list[str]:
+def _lengths(component: Component, state: AnyCrack, row: int) -> list[str]:
     geometry, a = component.registration.crack.geometry, float(state.length[row].mean())
     if isinstance(geometry, PlateParameters) or a >= component.registration.crack.shortest:
         return []

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from models.crack.stepper import belief, blocks, spectrum_load
@@ -13,8 +14,9 @@ from models.fatigue.effort import EffortError
 from twin.belief.cohort import TROUBLE, out_of_memory
 from twin.belief.credible import credible
 from twin.component import Registration
-from twin.kinds.catalogue import KINDS, AnyKind, AnyStepper, kind_of
+from twin.kinds.catalogue import KINDS, AnyKind, AnyStepper, groups, kind_of
 from twin.kinds.crack import MOST_STRIDES
+from twin.kinds.record import GROUP
 
 STRESSES = (1e6, 1e8, 5e8)  # [Pa] ranges that are tried
 TOGETHER = 1024  # registrations that are tried at a time
@@ -26,6 +28,8 @@ def trial(registration: Registration) -> None:
     What is in the journal is folded again at every start, so that a registration that breaks the
     fold would break it for ever.
     """
+    for settings in _beside(registration):
+        kind_of(settings).check(settings)
     own = registration.crack
     kind = kind_of(own)
     kind.check(own)
@@ -46,6 +50,14 @@ def trial(registration: Registration) -> None:
     credible(registration)
 
 
+def _beside(registration: Registration) -> Iterator[BaseModel]:
+    """What is registered of others than the crack."""
+    for group in groups():
+        settings = registration.part(group)
+        if settings is not None and group != GROUP:
+            yield settings
+
+
 def doubtful(registrations: Sequence[Registration]) -> set[int]:
     """The places of those whose `trial` may fail, but for what cannot be meant.
 
@@ -58,6 +70,8 @@ def doubtful(registrations: Sequence[Registration]) -> set[int]:
         own = registration.crack
         kind = kind_of(own)
         try:
+            for settings in _beside(registration):
+                kind_of(settings).check(settings)
             kind.check_sizes(own)
             stepper = kind.stepper(own)
             key = kind.name, kind.key(stepper), registration.unusual

@@ -13,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from pydantic import BaseModel
+
 from twin.belief.cohort import Cohort, changed, manner, newcomers, seated
 from twin.component import Component
 from twin.kinds.catalogue import AnyStepper, kind_of
 from twin.kinds.kind import Manner
+from twin.kinds.record import GROUP
 
 FREE = 64  # rows that may be free in any cohort
 
@@ -71,18 +74,20 @@ class _Newcomer(NamedTuple):
     place: Place = Place("", -1)  # and what its row was, in the cohorts as they are
 
 
-def _stepped_by(component: Component) -> tuple[str, AnyStepper]:
-    """The cohort that a component belongs to, and a stepper of its own."""
-    kind = kind_of(component.registration.crack)
-    stepper = kind.stepper(component.registration.crack)
+def _stepped_by(settings: BaseModel) -> tuple[str, AnyStepper]:
+    """The cohort that a belief belongs to, and a stepper of its own."""
+    kind = kind_of(settings)
+    stepper = kind.stepper(settings)
     return kind.key(stepper), stepper
 
 
 class Seating:
-    """Cohorts and places, and the registrations that have been taken in; `settled` gives both."""
+    """Cohorts and places of one group, and the registrations that have been taken in."""
 
-    def __init__(self, cohorts: Mapping[str, Cohort], places: Mapping[str, Place]) -> None:
-        self._cohorts, self._places = dict(cohorts), dict(places)
+    def __init__(
+        self, cohorts: Mapping[str, Cohort], places: Mapping[str, Place], group: str = GROUP
+    ) -> None:
+        self._cohorts, self._places, self._group = dict(cohorts), dict(places), group
         self._begin()
 
     def _begin(self) -> None:
@@ -92,24 +97,39 @@ class Seating:
         self._names: set[str] = set()  # of the newcomers
 
     def join(self, component: Component) -> None:
-        """Take in a component that was not registered before."""
-        key, stepper = _stepped_by(component)
-        self._seat(_Newcomer(component, key, stepper))
+        """Take in a component that was not registered before, if it has such a belief."""
+        settings = component.registration.part(self._group)
+        if settings is not None:
+            self._seat(_Newcomer(component, *_stepped_by(settings)))
 
     def change(self, before: Component, after: Component) -> None:
         """Take in a registration that differs."""
         if after.name in self._names:  # what becomes of it hangs on what it is by then
             self._settle()
-        (key, stepper), place = _stepped_by(after), self._places[after.name]
+        settings = after.registration.part(self._group)
+        if after.name not in self._places:
+            self.join(after)
+        elif settings is None:
+            place = self._places.pop(after.name)
+            self._left(place.cohort, place.row)
+        else:
+            self._change(before, after, settings)
+
+    def _change(self, before: Component, after: Component, settings: BaseModel) -> None:
+        (key, stepper), place = _stepped_by(settings), self._places[after.name]
         rows = self._rows_of(place.cohort)
         old = Place(place.cohort, rows.origin[place.row])
         newcomer = _Newcomer(after, key, stepper, before, old)
         if key == place.cohort:
             rows.origin[place.row] = -1 - self._number(newcomer)
             return
-        if rows.leave(place.row):
-            self._moved(place.cohort, rows)
+        self._left(place.cohort, place.row)
         self._seat(newcomer)
+
+    def _left(self, key: str, row: int) -> None:
+        rows = self._rows_of(key)
+        if rows.leave(row):
+            self._moved(key, rows)
 
     def settled(self) -> tuple[dict[str, Cohort], dict[str, Place]]:
         """Cohorts and places after all that was taken in; raises ValueError for what is no part."""
@@ -157,12 +177,12 @@ class Seating:
         """What new rows hold, by the cohort that they go to, and which of those rows each is."""
         groups: dict[tuple[str, str, Manner | None], list[int]] = {}
         for i, n in enumerate(self._new):
-            how = None if n.before is None else manner(n.before, n.component)
+            how = None if n.before is None else manner(n.before, n.component, self._group)
             groups.setdefault((n.key, n.place.cohort, how), []).append(i)
         contents, at, sizes = dict[str, list[Cohort]](), [0] * len(self._new), Counter[str]()
         for (key, old, how), numbers in groups.items():
             group = [self._new[i] for i in numbers]
-            fresh = newcomers([n.component for n in group], [n.stepper for n in group])
+            fresh = newcomers([n.component for n in group], self._group, [n.stepper for n in group])
             if old:  # they were registered before
                 fresh = changed(self._cohorts[old], [n.place.row for n in group], fresh, how)
             contents.setdefault(key, []).append(fresh)

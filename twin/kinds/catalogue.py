@@ -6,24 +6,33 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from models.crack.stepper import CrackLoad, CrackState, CrackStepper
+from models.crack.stepper import CrackState, CrackStepper
 from models.crack_path.stepper import PathState, PathStepper
 from models.stepper import Stepper
+from storage.trajectories.trajectories import Field
 from twin.kinds.crack import CrackKind
 from twin.kinds.crack_path import CrackPathKind
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.kind import Kind
 
 AnyKind = Kind[Any, Any, Any]
-AnyStepper = Stepper[Any, CrackLoad]
-AnyState = CrackState | PathState
+AnyStepper = Stepper[Any, Any]
+AnyState = Any  # of any kind
+AnyCrack = CrackState | PathState
 
 CRACK: Final = CrackKind()
 CRACK_PATH: Final = CrackPathKind()
 KINDS: Final[dict[str, AnyKind]] = {kind.name: kind for kind in (CRACK, CRACK_PATH)}
 
 
-GROUPS: Final[dict[str, type[BaseModel]]] = {kind.group: kind.settings for kind in KINDS.values()}
+def groups() -> dict[str, type[BaseModel]]:
+    """The parts that a registration can have, by name; the first one every component has."""
+    return {kind.group: kind.settings for kind in KINDS.values()}
+
+
+def fields_of(group: str) -> tuple[Field, ...]:
+    """What is recorded in a group of the trajectory."""
+    return next(kind.fields for kind in KINDS.values() if kind.group == group)
 
 
 def kind_of(settings: BaseModel) -> AnyKind:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import ClassVar
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor
 
 from models.crack.forecast import life, remaining, rollout
@@ -22,12 +21,11 @@ from models.fatigue.integration import STRIDE, advanced, strides
 from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import RETARDATIONS, NoRetardation, Overload
 from sensors.observation import Series, Spectrum
-from storage.trajectories.trajectories import Field
 from twin.kinds.ahead import Ahead, Question
+from twin.kinds.crack_like import CrackLike, known_lives, with_history
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.growth import check_growth, grows
 from twin.kinds.kind import Manner
-from twin.kinds.record import FIELDS, GROUP, HISTORY
 from twin.kinds.registered import key, law, toughness, yield_stress
 from twin.parameters import PlateParameters
 
@@ -40,15 +38,11 @@ LIVES = ((1e7, 0.1), (1e8, 0.1), (1e8, -1.0), (1e8, 0.7))  # [Pa], [1]: ranges a
 LOAD_S, CYCLE_S, RETARDED_S = 4e-5, 1e-6, 2e-6  # a load; each sample or cycle of it
 
 
-class CrackKind:
-    """The kind of straight cracks; see `Kind`."""
+class CrackKind(CrackLike[CrackStepper, CrackState]):
+    """Straight cracks; see `Kind`."""
 
-    name: str = "crack"
-    group: str = GROUP
-    settings: type[BaseModel] = CrackSettings
-    fields: tuple[Field, ...] = FIELDS
-    runs_together: bool = True
-    networks: frozenset[str] = frozenset()
+    name: ClassVar[str] = "crack"
+    runs_together: ClassVar[bool] = True
 
     def fits(self, settings: CrackSettings) -> bool:
         """Whether the geometry has a formula or a table."""
@@ -103,17 +97,14 @@ class CrackKind:
 
     def carried(self, history: CrackState, fresh: CrackState, how: Manner) -> CrackState:
         """The new constants with the old history; no zone stays where ΔK comes from elsewhere."""
-        gate = fresh.counter.gate
-        kept: dict[str, Any] = {name: getattr(history, name) for name in HISTORY}
-        state = fresh._replace(**kept, overload=history.overload)
-        state = state._replace(counter=state.counter._replace(gate=gate))
+        state: CrackState = with_history(history, fresh, overload=history.overload)
         if not how.stressed:
             state = state._replace(overload=Overload(state.length, torch.zeros_like(state.length)))
         return remarked(state, torch.ones(len(state.t_ns), dtype=torch.bool))
 
     def lives(self, stepper: CrackStepper, state: CrackState) -> tuple[CrackState, Tensor]:
-        """The cycles (n, p) left to the limit; nothing changes by the question."""
-        return state, remaining(state, LIFE_POINTS)
+        """The cycles (n,) left to the limit; nothing changes by the question."""
+        return state, known_lives(state, remaining(state, LIFE_POINTS))
 
     def ahead(
         self,
@@ -128,13 +119,6 @@ class CrackKind:
         left = torch.where(state.fractured, 0.0, left)
         cycles = question.cycles(left)
         return Ahead(left, cycles, rollout(state, load, cycles, go_on)[0])
-
-    def path(self, state: CrackState, row: int) -> None:
-        """None: it is straight."""
-
-    def intensities(self, state: CrackState) -> tuple[int, int]:
-        """None are asked for: there is a formula."""
-        return 0, 0
 
     def check_sizes(self, settings: CrackSettings) -> None:
         """Raise ValueError for lengths and sizes that no crack can have or be followed over."""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor
 
-from models import tree
-from models.crack.load import CrackLoad
-from models.crack.run import Along
 from models.crack_path import forecast
 from models.crack_path.front import known, nodes
 from models.crack_path.polyline import Intensities
@@ -20,30 +16,24 @@ from models.crack_path.stepper import PathState, PathStepper
 from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import NoRetardation
 from sensors.observation import Series, Spectrum
-from storage.trajectories.trajectories import Field
 from twin.kinds.ahead import Ahead, Question
+from twin.kinds.crack_like import CrackLike, known_lives, with_history
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.growth import check_growth
 from twin.kinds.kind import Manner
 from twin.kinds.path_ahead import paths
-from twin.kinds.record import FIELDS, GROUP, HISTORY
 from twin.kinds.registered import key, law, toughness
 from twin.networks import intensities
 from twin.parameters import PlateParameters
 
-PORTION = 256  # newcomers that are made at a time
 PATH_S = 8e-3  # of stepping a load, about
 
 
-class CrackPathKind:
-    """The kind of cracks in plates; see `Kind`."""
+class CrackPathKind(CrackLike[PathStepper, PathState]):
+    """Cracks in plates; see `Kind`."""
 
-    name: str = "crack_path"
-    group: str = GROUP
-    settings: type[BaseModel] = CrackSettings
-    fields: tuple[Field, ...] = FIELDS
-    runs_together: bool = False
-    networks: frozenset[str] = frozenset({"crack-k", "crack-spiking"})
+    name: ClassVar[str] = "crack_path"
+    networks: ClassVar[frozenset[str]] = frozenset({"crack-k", "crack-spiking"})
 
     def fits(self, settings: CrackSettings) -> bool:
         """Whether the geometry is a plate."""
@@ -77,31 +67,19 @@ class CrackPathKind:
             "retardation": NoRetardation.__name__,
         }
 
-    def beginnings(self, steppers: Sequence[PathStepper]) -> PathState:
-        """Cracks that have seen nothing; in portions, as many small tensors take much memory."""
-        portions = [steppers[i : i + PORTION] for i in range(0, len(steppers), PORTION)]
-        return tree.joined([tree.joined([s.init(1) for s in portion]) for portion in portions])
-
     def effort(self, stepper: PathStepper, load: Series | Spectrum) -> float:
         """The same for every load [s]."""
         return PATH_S
 
-    def ran(
-        self, stepper: PathStepper, state: PathState, load: CrackLoad, row: Tensor
-    ) -> tuple[PathState, Along]:
-        """Never asked for: `runs_together` is false."""
-        raise NotImplementedError
-
     def carried(self, history: PathState, fresh: PathState, how: Manner) -> PathState:
         """The new constants with the old history."""
-        gate = fresh.counter.gate
-        kept: dict[str, Any] = {name: getattr(history, name) for name in HISTORY}
-        state = fresh._replace(**kept, front=history.front)
-        return state._replace(counter=state.counter._replace(gate=gate))
+        state: PathState = with_history(history, fresh, front=history.front)
+        return state
 
     def lives(self, stepper: PathStepper, state: PathState) -> tuple[PathState, Tensor]:
-        """The state that remembers its outlook, and the cycles (n, 1) left to the limit."""
-        return forecast.with_remaining(state, stepper.find)
+        """The state that remembers its outlook, and the cycles (n,) left to the limit."""
+        after, life = forecast.with_remaining(state, stepper.find)
+        return after, known_lives(state, life)
 
     def ahead(
         self,
@@ -135,9 +113,6 @@ class CrackPathKind:
         """What the cracks have asked for, and what of it XFEM found."""
         return int(state.front.found.sum()), int(state.front.by_xfem.sum())
 
-    def check_sizes(self, settings: CrackSettings) -> None:
-        """Nothing to check: the plate has checked itself."""
-
     def check(self, settings: CrackSettings) -> None:
         """Raise ValueError for a law that gives no growth."""
         check_growth(law(settings), settings.crack_length)
@@ -147,9 +122,6 @@ class CrackPathKind:
         return torch.tensor(
             [_grows(s, float(a)) for s, a in zip(steppers, ends[:, 0], strict=True)]
         )
-
-    def live(self, steppers: Sequence[PathStepper]) -> None:
-        """Nothing to try: a life takes as many strides as its plate has room for segments."""
 
 
 def _grows(stepper: PathStepper, length: float) -> bool:

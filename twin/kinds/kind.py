@@ -2,88 +2,139 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import Tensor
 
+from models import tree
 from models.crack.load import CrackLoad
 from models.crack.run import Along
 from models.fatigue.rainflow import Cycles
 from models.stepper import Stepper
-from sensors.observation import Series, Spectrum
+from sensors.observation import AnyObservation, Observation, Series, Spectrum
 from storage.trajectories.trajectories import Field
 from twin.kinds.ahead import Ahead, Question
 
-Settings = TypeVar("Settings", bound=BaseModel, contravariant=True)  # its part of a registration
-Own = TypeVar("Own", bound=Stepper[object, CrackLoad])  # the stepper of a kind
-State = TypeVar("State")
+PORTION = 256  # newcomers that are made at a time
+LOAD_S = 1e-4  # of stepping a load, about
+
+Settings = TypeVar("Settings", bound=BaseModel)  # its part of a registration
+Own = TypeVar("Own", bound=Stepper[Any, Any])  # its stepper
+State = TypeVar("State")  # a named tuple of tensors with a row for each component
+
+Columns = dict[str, NDArray[Any]]
 
 
 class Manner(NamedTuple):
     """What of a registration stays when it changes."""
 
-    start: bool  # where the crack began, so that it is the same one
-    stressed: bool  # what the stress intensity of a load comes from
+    start: bool  # what is believed is of the same thing
+    stressed: bool  # what the effect of a load comes from
     channel: bool  # what says whether a channel is clipped or stuck
 
 
-class Kind(Protocol[Settings, Own, State]):
+class Flags(NamedTuple):
+    """How things stand; (n,) bool."""
+
+    at_limit: Tensor
+    ended: Tensor  # nothing is left, whatever the limit
+
+
+class Kind(ABC, Generic[Settings, Own, State]):
     """What must be known of one sort of belief, to step, keep, record and show it.
 
-    Steppers of a kind that have the same `key` are stepped together, as one cohort.
+    A component holds at most one belief of each `group`. Steppers of a kind that have the same
+    `key` are stepped together, as one cohort. A state has a leaf `t_ns` (n,): its last evidence.
     """
 
-    name: str
-    group: str  # of the trajectory, in which it is recorded; the name of its part of a registration
-    settings: type[BaseModel]  # that part
-    fields: tuple[Field, ...]  # what is recorded
-    runs_together: bool  # consecutive loads of a component can be stepped in one go (`ran`)
-    networks: frozenset[str]  # whose weights it asks
+    name: ClassVar[str]
+    group: ClassVar[str]  # of the trajectory; the name of its part of a registration
+    settings: ClassVar[type[BaseModel]]  # that part
+    fields: ClassVar[tuple[Field, ...]]  # what is recorded; history and metrics follow from it
+    takes: ClassVar[tuple[type[Observation], ...]] = (Series, Spectrum)
+    is_inspected: ClassVar[bool] = False  # inspections are of what it believes
+    runs_together: ClassVar[bool] = False  # consecutive loads can be stepped in one go (`ran`)
+    networks: ClassVar[frozenset[str]] = frozenset()  # whose weights it asks
+
+    # --- what each kind says for itself
+
+    @abstractmethod
+    def stepper(self, settings: Settings) -> Own:
+        """The time-stepper that a registration asks for."""
+
+    @abstractmethod
+    def key(self, stepper: Own) -> str:
+        """The name of its cohort, of names in registries: it is on disk."""
+
+    @abstractmethod
+    def flags(self, state: State) -> Flags:
+        """Which components are at their limit, and which have ended."""
+
+    @abstractmethod
+    def columns(self, state: State, remaining: NDArray[np.float64]) -> Columns:
+        """What is recorded: an array (n,) for each of `fields`."""
+
+    @abstractmethod
+    def carried(self, history: State, fresh: State, how: Manner) -> State:
+        """The states of a changed registration (`fresh`) with their history, row by row."""
+
+    @abstractmethod
+    def check(self, settings: Settings) -> None:
+        """Raise ValueError for settings by which nothing can be stepped, in a sentence."""
+
+    # --- what most have in common
 
     def fits(self, settings: Settings) -> bool:
-        """Whether these settings ask for this kind, among those of its group."""
-        ...
+        """Whether settings ask for this kind, among those of its group."""
+        return True
 
     def start(self, settings: Settings) -> tuple[object, ...]:
         """What must not change for what is believed to be of the same thing."""
-        ...
+        return ()
 
-    def stepper(self, settings: Settings) -> Own:
-        """The time-stepper that a registration asks for."""
-        ...
-
-    def key(self, stepper: Own) -> str:
-        """The name of its cohort, of names in registries: it is on disk."""
-        ...
+    def stressed(self, settings: Settings) -> tuple[object, ...]:
+        """What the effect of a load comes from."""
+        return ()
 
     def parts(self, stepper: Own) -> Mapping[str, str]:
         """What a stepper consists of, for people."""
-        ...
+        return {}
 
     def beginnings(self, steppers: Sequence[Own]) -> State:
         """The first state of each stepper, one row each; they have one key."""
-        ...
+        # joined in portions, as many small tensors take much memory
+        portions = [steppers[i : i + PORTION] for i in range(0, len(steppers), PORTION)]
+        found: State = tree.joined([tree.joined([s.init(1) for s in some]) for some in portions])
+        return found
 
     def effort(self, stepper: Own, load: Series | Spectrum) -> float:
         """About how long one component takes to be stepped by a load of its own [s]."""
-        ...
+        return LOAD_S
+
+    def load(self, load: CrackLoad, observations: Sequence[AnyObservation]) -> Any:  # noqa: ANN401
+        """What the stepper takes, a row for each observation, of what is accepted of them."""
+        return load
 
     def ran(self, stepper: Own, state: State, load: CrackLoad, row: Tensor) -> tuple[State, Along]:
-        """The state after loads, each on its `row` (k,), and what each of them has left.
-
-        Of kinds alone that run together.
-        """
-        ...
-
-    def carried(self, history: State, fresh: State, how: Manner) -> State:
-        """The states of a changed registration (`fresh`) with their history, row by row."""
-        ...
+        """The state after loads, each on its `row` (k,), and what each of them has left."""
+        raise NotImplementedError(f"{self.name} does not run together")
 
     def lives(self, stepper: Own, state: State) -> tuple[State, Tensor]:
-        """The state after the question, and the cycles (n,) left to the limit under its load."""
-        ...
+        """The state after the question, and the cycles (n,) left to the limit; NaN: unknown."""
+        n = len(self.flags(state).ended)
+        return state, torch.full((n,), torch.nan, dtype=torch.float64)
+
+    def said(self, state: State, row: int) -> dict[str, float]:
+        """What an event says of a component."""
+        return {}
+
+    # --- what cracks alone answer
 
     def ahead(
         self,
@@ -94,28 +145,24 @@ class Kind(Protocol[Settings, Own, State]):
         go_on: Callable[[], None],
     ) -> Ahead:
         """How the only row of a state goes on; `go_on` is called before what takes long."""
-        ...
+        raise NotImplementedError(f"{self.name} has no forecast")
 
     def path(self, state: State, row: int) -> list[tuple[float, float]] | None:
         """The nodes [m] of the crack, mouth first; None for one that is straight."""
-        ...
+        return None
 
     def intensities(self, state: State) -> tuple[int, int]:
         """How many stress intensities were asked for, and how many of them XFEM found."""
-        ...
+        return 0, 0
 
     def check_sizes(self, settings: Settings) -> None:
         """Raise ValueError for sizes that no such thing can have; quickly."""
-        ...
-
-    def check(self, settings: Settings) -> None:
-        """Raise ValueError for sizes and laws by which nothing can be stepped, in a sentence."""
-        ...
+        return
 
     def sound(self, steppers: Sequence[Own], ends: Tensor) -> Tensor:
         """Which steppers (n,) pass `check`; `ends` (n, 2) are initial and alarm lengths [m]."""
-        ...
+        return torch.ones(len(steppers), dtype=torch.bool)
 
     def live(self, steppers: Sequence[Own]) -> None:
         """Raise EffortError where following whole lives takes too long."""
-        ...
+        return

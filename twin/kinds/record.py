@@ -17,7 +17,3 @@ FIELDS: Final = (
     Field("innovation", "m", "measured less believed length at the last inspection", "float32"),
     Field("last_evidence", "nanoseconds since 1970-01-01", "time of the last evidence", "int64", 0),
 )
-HISTORY: Final = (  # fields of a state that stay with a crack whose registration changes
-    *("a", "length", "open_growth", "fractured", "counter", "exposure", "cycles", "rate"),
-    *("measured", "measured_sd", "innovation", "t_inspected_ns", "t_broken_ns", "t_ns"),
-)

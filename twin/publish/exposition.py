@@ -11,16 +11,39 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, generate_latest
 
+from twin.belief.fleet import Fleet
 from twin.belief.overview import Overview
+from twin.belief.record import recorded
+from twin.kinds.catalogue import fields_of
+from twin.kinds.record import GROUP
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 PROBABILITIES = ("0.05", "0.5", "0.95")  # equal as long as nothing is uncertain
 
 
-def exposition(registry: CollectorRegistry, overview: Overview) -> bytes:
+def exposition(registry: CollectorRegistry, overview: Overview, fleet: Fleet) -> bytes:
     """The whole page: the service's own metrics, then those of the components."""
-    return generate_latest(registry) + components(overview).encode()
+    return generate_latest(registry) + (components(overview) + beside(fleet)).encode()
+
+
+def beside(fleet: Fleet) -> str:
+    """A gauge for every field of what is believed beside the cracks, of who is not retired."""
+    lines: list[str] = []
+    for group, section in fleet.sections.items():
+        if group == GROUP:
+            continue
+        columns = recorded(group, section, {name: i for i, name in enumerate(fleet.members)})
+        names = [n for n in fleet.members if n in section.places]
+        kept = [i for i, n in enumerate(fleet.members) if n in section.places]
+        there = np.array([not fleet.components[n].retired for n in names], np.bool_)
+        labels = [_labels(n) for n in names]
+        for field in fields_of(group):
+            values = columns[field.name][kept].astype(np.float64)
+            known = there & ~np.isnan(values)
+            about = f"{field.long_name[:1].upper()}{field.long_name[1:]} [{field.units}]."
+            lines += _gauge(f"{group}_{field.name}", about, _kept(labels, known), values[known])
+    return "".join(lines)
 
 
 def components(overview: Overview) -> str:

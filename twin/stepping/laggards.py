@@ -17,7 +17,7 @@ import torch
 from models import tree
 from sensors.observation import Series, Spectrum
 from twin.belief.cohort import Cohort
-from twin.belief.fleet import Fleet, Place, registered
+from twin.belief.fleet import Fleet, Place, Section, registered
 from twin.belief.record import RecordRow
 from twin.belief.segments import Line, Segment
 from twin.ingest.queue import size
@@ -120,27 +120,37 @@ def chosen(fleet: Fleet, lines: Sequence[Line], known: Collection[str]) -> set[s
 
 def _effort(fleet: Fleet, line: Line) -> float:
     """About how long a line takes to be stepped by itself [s]."""
-    place = fleet.places.get(line.component)
-    if place is None or not isinstance(line.what, Series | Spectrum):
+    if not isinstance(line.what, Series | Spectrum):
         return 0.0
-    cohort = fleet.cohorts[place.cohort]
-    return cohort.kind.effort(cohort.stepper, line.what)
+    seconds = 0.0
+    for section in fleet.sections.values():
+        place = section.places.get(line.component)
+        if place is not None:
+            cohort = section.cohorts[place.cohort]
+            seconds += cohort.kind.effort(cohort.stepper, line.what)
+    return seconds
 
 
 def alone(fleet: Fleet, name: str) -> Laggard:
     """A component of the fleet, to be stepped by itself from now on."""
-    place = fleet.places[name]
-    own = _rows(fleet.cohorts[place.cohort], torch.tensor([place.row]))
     solo = replace(
         fleet,
-        cohorts={place.cohort: replace(own, members=(name,))},
-        places={name: Place(place.cohort, 0)},
+        sections={group: _alone(section, name) for group, section in fleet.sections.items()},
         components={name: fleet.components[name]},
         members=(name,),
         held={name: fleet.held[name]} if name in fleet.held else {},
         behind={},
     )
     return Laggard(name, solo, fleet.offset)
+
+
+def _alone(section: Section, name: str) -> Section:
+    place = section.places.get(name)
+    if place is None:
+        return replace(section, cohorts={}, places={})
+    own = _rows(section.cohorts[place.cohort], torch.tensor([place.row]))
+    cohorts = {place.cohort: replace(own, members=(name,))}
+    return replace(section, cohorts=cohorts, places={name: Place(place.cohort, 0)})
 
 
 def others(segments: Sequence[Segment], names: Collection[str]) -> list[Segment]:
@@ -174,23 +184,33 @@ def joined(fleet: Fleet, laggard: Laggard) -> Fleet:
     One whose registration has changed since is left as it is until it knows of that, too.
     """
     name = laggard.name
-    here, there = fleet.places[name], laggard.fleet.places[name]
-    if here.cohort != there.cohort:
+    if _keys(fleet, name) != _keys(laggard.fleet, name):
         if not laggard.is_done:
             return fleet
         fleet = registered(fleet, [laggard.fleet.components[name]])
-        here = fleet.places[name]
-    own = _rows(laggard.fleet.cohorts[there.cohort], torch.tensor([there.row]))
-    if not laggard.is_done:  # its lives are renewed with it, not with the others
-        none = torch.zeros_like(own.evidence)
-        own = replace(own, evidence=none, pending=none)
-    row = _with_row(fleet.cohorts[here.cohort], here.row, own)
-    cohorts = dict(fleet.cohorts) | {here.cohort: row}
+    found = {group: dict(section.cohorts) for group, section in fleet.sections.items()}
+    for group, section in laggard.fleet.sections.items():
+        there = section.places.get(name)
+        if there is None:
+            continue
+        here = fleet.sections[group].places[name]
+        own = _rows(section.cohorts[there.cohort], torch.tensor([there.row]))
+        if not laggard.is_done:  # its lives are renewed with it, not with the others
+            none = torch.zeros_like(own.evidence)
+            own = replace(own, evidence=none, pending=none)
+        found[group][here.cohort] = _with_row(found[group][here.cohort], here.row, own)
+    fleet = fleet.with_cohorts(found)
     held = {key: o for key, o in fleet.held.items() if key != name} | dict(laggard.fleet.held)
     components = dict(fleet.components)
     if laggard.is_done:
         components[name] = laggard.fleet.components[name]
-    return replace(fleet, components=components, cohorts=cohorts, held=held)
+    return replace(fleet, components=components, held=held)
+
+
+def _keys(fleet: Fleet, name: str) -> dict[str, str]:
+    """In which cohort each belief of a component is."""
+    some = ((group, section.places.get(name)) for group, section in fleet.sections.items())
+    return {group: place.cohort for group, place in some if place is not None}
 
 
 def _rows(cohort: Cohort, index: torch.Tensor) -> Cohort:
@@ -224,8 +244,7 @@ class PendingRows:
     @property
     def bytes(self) -> int:
         """What waits takes in memory, about."""
-        last = self._rows[-1][0].columns.values() if self._rows else ()
-        return len(self._rows) * sum(column.nbytes for column in last)
+        return len(self._rows) * (self._rows[-1][0].nbytes if self._rows else 0)
 
     def add(self, rows: Sequence[RecordRow], names: Collection[str]) -> list[RecordRow]:
         """Append rows in which these components are not what they were; what is whole now."""
@@ -239,8 +258,9 @@ class PendingRows:
             if own.t_ns != row.t_ns:
                 raise RuntimeError(f"{name}: a row of {own.t_ns} ns for one of {row.t_ns} ns")
             at = row.members.index(name)
-            for key, column in row.columns.items():
-                column[at] = own.columns[key][0]
+            for group, columns in own.groups.items():
+                for key, column in columns.items():
+                    row.groups[group][key][at] = column[0]
             names.discard(name)
         return self._whole()
 

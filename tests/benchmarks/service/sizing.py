@@ -159,7 +159,7 @@ def _beliefs(parts: int) -> Iterator[Figure]:
             file = store.checkpoints.write("x", tensors(fleet), metadata(fleet, CLOCK))
         yield Figure("disk", f"checkpoint, a part, {kind}", file.size / count, "B")
     with TemporaryDirectory() as directory, Store(Path(directory) / "data") as store:
-        fleet, recorder = _fleet("Paris", parts), Recorder(store.trajectories, 0)
+        fleet, recorder = _fleet("Paris", parts), Recorder(store.trajectories, {GROUP: 0})
         for row in range(BLOCK + 2):
             at_ns = T0 + row * CLOCK.record_every_ns
             loads = [_loaded(i, row, at_ns) for i in range(parts)]

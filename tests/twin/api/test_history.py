@@ -13,7 +13,7 @@ from storage.trajectories.trajectories import Trajectories
 from twin.api.history import NAMES, Selection, history, last_row
 from twin.archive.recorder import Recorder
 from twin.belief.record import RecordRow
-from twin.kinds.record import FIELDS
+from twin.kinds.record import FIELDS, GROUP
 
 SECOND = 10**9
 ROWS = 300
@@ -27,7 +27,7 @@ def row(i: int) -> RecordRow:
         )
         for f in FIELDS
     }
-    return RecordRow((i + 1) * SECOND, members, columns)
+    return RecordRow((i + 1) * SECOND, members, {GROUP: columns})
 
 
 EVERYTHING = [row(i) for i in range(ROWS)]
@@ -37,7 +37,7 @@ EVERYTHING = [row(i) for i in range(ROWS)]
 def partly(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trajectories, Recorder]:
     """Rows of which the first 270 are on disk, and a tail taken before the last flush."""
     trajectories = Trajectories(tmp_path_factory.mktemp("t") / "t.zarr")
-    recorder = Recorder(trajectories, 0)
+    recorder = Recorder(trajectories, {GROUP: 0})
     recorder.add(EVERYTHING)
     recorder.flush(200)
     return trajectories, recorder
@@ -68,7 +68,7 @@ def test_a_selection_is_a_slice_of_the_whole(
 
 def test_what_is_flushed_after_the_tail_was_taken_is_not_doubled(tmp_path: Path) -> None:
     trajectories = Trajectories(tmp_path / "t.zarr")
-    recorder = Recorder(trajectories, 0)
+    recorder = Recorder(trajectories, {GROUP: 0})
     recorder.add(EVERYTHING)
     whole = [(i + 1) * SECOND for i in range(ROWS)]
     before = history(trajectories, recorder.tail, Selection("a/1")).columns
@@ -83,7 +83,7 @@ def test_what_is_flushed_after_the_tail_was_taken_is_not_doubled(tmp_path: Path)
 
 def test_rows_from_before_a_registration_are_left_out(tmp_path: Path) -> None:
     trajectories = Trajectories(tmp_path / "t.zarr")
-    recorder = Recorder(trajectories, 0)
+    recorder = Recorder(trajectories, {GROUP: 0})
     recorder.add(EVERYTHING)
     assert history(trajectories, recorder.tail, Selection("a/2")).columns["time"][0] == 6 * SECOND
     recorder.flush()

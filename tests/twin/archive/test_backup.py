@@ -84,7 +84,7 @@ class Hall:
 
     def flush(self) -> None:
         rows = self.recorder.flush()
-        self.store.journal.catalogue.put_array(GROUP, rows)
+        self.store.journal.catalogue.put_array(GROUP, rows[GROUP])
 
     def checkpoint(self) -> None:
         self.flush()

@@ -28,7 +28,7 @@ def rows(n: int) -> list[RecordRow]:
 def _grown(row: RecordRow, minutes: int) -> RecordRow:
     columns = dict(row.columns)
     columns["crack_length"] = columns["crack_length"] + 1e-6 * minutes
-    return row._replace(t_ns=row.t_ns + minutes * 60 * SECOND, columns=columns)
+    return row._replace(t_ns=row.t_ns + minutes * 60 * SECOND, groups={GROUP: columns})
 
 
 def test_the_recorded_fields_are_those_of_a_row() -> None:
@@ -39,7 +39,7 @@ def test_the_recorded_fields_are_those_of_a_row() -> None:
 def test_what_was_added_can_be_read_back(tmp_path: Path, step: int) -> None:
     given = rows(300)
     with Store(tmp_path / "data") as store:
-        recorder = Recorder(store.trajectories, 0)
+        recorder = Recorder(store.trajectories, {GROUP: 0})
         for start in range(0, 300, step):
             recorder.add(given[start : start + step])
             recorder.flush()
@@ -60,10 +60,10 @@ def test_what_was_added_can_be_read_back(tmp_path: Path, step: int) -> None:
 def test_a_restart_goes_on_in_the_open_shard(tmp_path: Path) -> None:
     given = rows(20)
     with Store(tmp_path / "data") as store:
-        first = Recorder(store.trajectories, 0)
+        first = Recorder(store.trajectories, {GROUP: 0})
         first.add(given[:15])
         first.flush()
-        second = Recorder(store.trajectories, 10)  # the checkpoint was five rows behind
+        second = Recorder(store.trajectories, {GROUP: 10})  # the checkpoint was five rows behind
         second.add(given[10:])
         second.flush()
         times = store.trajectories.read(GROUP, "plant/press-1", [])["time"]

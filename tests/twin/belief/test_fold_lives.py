@@ -21,6 +21,7 @@ from twin.belief.cohort import out_of_memory
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Folded, Line, folded
 from twin.belief.record import RecordRow
+from twin.kinds.record import GROUP
 
 ODD = "plant/plate-odd"
 LINES = [
@@ -54,7 +55,7 @@ def fearful(value: Fleet) -> Fleet:
         if isinstance(cohort.stepper, PathStepper):
             stepper = replace(cohort.stepper, find=afraid_of_wide_plates)
             cohorts[key] = replace(cohort, stepper=stepper)
-    return replace(value, cohorts=cohorts)
+    return value.with_cohorts({GROUP: cohorts})
 
 
 def life(result: Folded, name: str) -> float:

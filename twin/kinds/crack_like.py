@@ -1,0 +1,68 @@
+"""What all kinds of cracks have in common, straight or along a path."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from torch import Tensor
+
+from models.crack.forecast import has_load
+from models.crack.state import mean
+from models.crack.stepper import belief
+from sensors.observation import Observation
+from storage.trajectories.trajectories import Field
+from twin.kinds.crack_settings import CrackSettings
+from twin.kinds.kind import Columns, Flags, Kind, Own, State
+from twin.kinds.record import FIELDS, GROUP
+
+HISTORY: Final = (  # fields of a state that stay with a crack whose registration changes
+    *("a", "length", "open_growth", "fractured", "counter", "exposure", "cycles", "rate"),
+    *("measured", "measured_sd", "innovation", "t_inspected_ns", "t_broken_ns", "t_ns"),
+)
+
+
+class CrackLike(Kind[CrackSettings, Own, State]):
+    """A crack, which grows by cycles and whose length inspections measure."""
+
+    group: ClassVar[str] = GROUP
+    settings: ClassVar[type[BaseModel]] = CrackSettings
+    fields: ClassVar[tuple[Field, ...]] = FIELDS
+    takes: ClassVar[tuple[type[Observation], ...]] = (Observation,)  # images are evidence, too
+    is_inspected: ClassVar[bool] = True
+
+    def stressed(self, settings: CrackSettings) -> tuple[object, ...]:
+        """The geometry: another one leaves no plastic zone to go by."""
+        return (settings.geometry,)
+
+    def flags(self, state: Any) -> Flags:  # noqa: ANN401  of either kind
+        """Whose mean length has reached the limit, and which parts are broken."""
+        return Flags(mean(state.length) >= state.a_limit, state.fractured)
+
+    def said(self, state: Any, row: int) -> dict[str, float]:  # noqa: ANN401  of either kind
+        """The believed length [m]."""
+        return {"crack_length": float(mean(state.length[row : row + 1]))}
+
+    def columns(self, state: Any, remaining: NDArray[np.float64]) -> Columns:  # noqa: ANN401
+        """What is believed of cracks."""
+        b = belief(state)
+        named = {f: getattr(b, f).numpy() for f in b._fields if f in _RECORDED}
+        return named | {"remaining_cycles": remaining, "last_evidence": b.t_ns.numpy()}
+
+
+_RECORDED = {field.name for field in FIELDS}
+
+
+def known_lives(state: Any, life: Tensor) -> Tensor:  # noqa: ANN401  of either kind
+    """The mean life (n,) of the particles (n, p), unknown where no load was seen."""
+    return torch.where(has_load(state), mean(life), torch.nan)
+
+
+def with_history(history: Any, fresh: Any, **own: Any) -> Any:  # noqa: ANN401  of either kind
+    """The constants of `fresh` with what stays of a history; the gate is that of `fresh`."""
+    kept = {name: getattr(history, name) for name in HISTORY}
+    gate, state = fresh.counter.gate, fresh._replace(**kept, **own)
+    return state._replace(counter=state.counter._replace(gate=gate))
