@@ -108,7 +108,7 @@ def _names(parameter: inspect.Parameter) -> set[str]:
 
 
 PAGES = ["README.md", "deploy/README.md", "CHANGELOG.md", *sorted(
-    str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")
+    str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")
 )]  # fmt: skip  # a list
 
 
@@ -125,5 +125,24 @@ def test_every_path_and_module_that_a_page_names_is_there(page: str) -> None:
     named = {path for path in re.findall(rooms, text) if "." in path.rpartition("/")[2]}
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
     assert [name for name in sorted(modules(text)) if find_spec(name) is None] == []
-    links = re.findall(r"\]\(([\w.-]+\.(?:md|png))\)", text)
-    assert [link for link in links if not (ROOT / page).with_name(link).exists()] == []
+    links = re.findall(r"\]\(([\w./-]+\.(?:md|png))?(?:#([\w-]+))?\)", text)
+    for name, anchor in links:
+        linked = (ROOT / page).parent / name if name else ROOT / page
+        assert linked.exists(), name
+        assert not anchor or anchor in anchors(linked.read_text()), f"{name}#{anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """What a link to a heading is called."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+WRITTEN = [page for page in PAGES if re.fullmatch(r"docs/(?!reference)[\w-]+\.md", page)]
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_a_long_table_has_a_page_of_its_own(page: str) -> None:
+    """In `docs/tables`; `docs/reference.md` is made from the code."""
+    tables = re.findall(r"(?:^\|.*\n)+", (ROOT / page).read_text(), re.MULTILINE)
+    assert [table for table in tables if len(table.splitlines()) > 2 + 15] == []
