@@ -31,8 +31,8 @@ class AwayError(Exception):
 class Door:
     """Where a service is asked; every question has a connection of its own."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, is_up: Callable[[], bool] = lambda: True) -> None:
+        self._port, self._is_up = port, is_up
         self._is_closed = False
 
     def close(self) -> None:
@@ -70,12 +70,18 @@ class Door:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The answer, asked for with the same words until there is one."""
+        """The answer, asked for with the same words until there is one.
+
+        Patience is with a service that runs: while there is none, because the trial reads what the
+        last one has left, it does not count.
+        """
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 return self.ask(method, path, body, headers)
             except AwayError:
+                if not self._is_up():
+                    deadline = time.monotonic() + PATIENCE_S
                 if time.monotonic() > deadline:
                     raise
             time.sleep(PAUSE_S)

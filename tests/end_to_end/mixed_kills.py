@@ -194,7 +194,7 @@ def _stage(directory: Path, seed: int) -> Iterator[Stage]:
         twin.start(START_S)
         twin.until(lambda: subscribed(broker), "subscribes")
         sender = stack.enter_context(Sender(broker.port, "camera"))
-        door = Door(twin.port)
+        door = Door(twin.port, lambda: twin.is_alive)
         desks = [Desk(door, table, now_ns, seed + i) for i, table in enumerate(desked)]
         lettered = Lettered(door, sender, late, now_ns)
         camera = Camera(sender, names[1], now_ns, seed)

@@ -66,7 +66,8 @@ def test_the_first_part_that_cannot_be_stepped_is_named(steps: list[int]) -> Non
 
 def test_a_part_that_breaks_the_trial_of_all_is_found_by_halves(steps: list[int]) -> None:
     parts = [c.registration for c in some(256)]
-    parts[77] = parts[77].model_copy(update={"crack_limit": -1.0})
+    crack = parts[77].crack.model_copy(update={"crack_limit": -1.0})
+    parts[77] = parts[77].model_copy(update={"crack": crack})
     assert doubtful(parts) == {77}
     assert len(steps) <= 2 * 8
 

@@ -229,7 +229,7 @@ async def test_an_image_of_which_nothing_can_be_made_is_kept_as_failed(
         raise ZeroDivisionError("float division by zero")
 
     monkeypatch.setattr("twin.ingest.image_worker.derived", broken)
-    monkeypatch.setattr("twin.ingest.image_worker.ImageReading._read", lambda *_: None)
+    monkeypatch.setattr("twin.ingest.image_worker.ImageWorker._read", lambda *_: None)
     async with house(tmp_path / "data") as home:
         await home.register(PRESS)
         parcel = home.service.inbox.parcel([image(100, kind="crack")], lambda: None)

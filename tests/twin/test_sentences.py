@@ -9,7 +9,7 @@ import pytest
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from tests.twin.fleets import registration
-from twin.component import Registration
+from twin.component import FlatRegistration
 from twin.sentences import faults, nearest, sentence
 
 
@@ -87,7 +87,7 @@ def test_each_place_is_told_once_and_a_list_is_not_blamed_for_its_entries() -> N
     plate = {"kind": "plate", "W": 0.01, "path": [[0.0, "x"], [1.0]]}
     with pytest.raises(ValidationError) as caught:
         registration(geometry=plate, crack_limit=0.009)
-    told = faults(caught.value.errors(), Registration)
+    told = faults(caught.value.errors(), FlatRegistration)
     assert len({fault.where for fault in told}) == len(told)
     wheres = {fault.where for fault in told}
     assert {"geometry.path[0][1]", "geometry.path[1]"} <= wheres
@@ -119,7 +119,7 @@ def test_each_place_is_told_once_and_a_list_is_not_blamed_for_its_entries() -> N
 def test_a_registration_is_told_in_its_own_names(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         registration(**changes)
-    told = sentence(caught.value, Registration)
+    told = sentence(caught.value, FlatRegistration)
     assert said in told
     assert len(told) < 300
     assert not re.search("<|None|True|not > 0", told)

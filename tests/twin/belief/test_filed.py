@@ -18,6 +18,7 @@ ONE, TWO = "plant-a/press-1", "plant-a/press-2"
 TABLE = """
 [[component]]
 name = "{name}"
+[component.crack]
 material = "nickel"
 geometry = {{kind = "edge_crack", W = 0.1}}
 crack_length = {length}

@@ -166,7 +166,7 @@ def test_a_load_that_is_left_out_as_a_whole_leaves_the_watch_as_it_was() -> None
 
 def fields(value: Fleet, other: Fleet) -> dict[str, Any]:
     """The parts of a fleet, with the counts of lines of another."""
-    names = ("cohorts", "places", "components", "members", "rows", "recorded_ns")
+    names = ("sections", "components", "members", "rows", "recorded_ns")
     return {name: getattr(value, name) for name in names} | {
         "offset": other.offset,
         "watermark_ns": other.watermark_ns,

@@ -23,7 +23,7 @@ from twin.archive import checkpoint
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Folded, Line, Note, folded
 from twin.belief.surprise import confirmation, identity
-from twin.component import Registration
+from twin.kinds.crack_settings import CrackSettings
 
 CRACK = "plant/press-1"
 DAY_S = 86400.0
@@ -59,7 +59,7 @@ def fates(result: Folded) -> list[tuple[str, float]]:
 
 
 def test_it_is_five_times_unless_told() -> None:
-    assert Registration.model_fields["surprise_factor"].default == 5.0
+    assert CrackSettings.model_fields["surprise_factor"].default == 5.0
     with pytest.raises(ValueError, match="surprise_factor"):
         component(surprise_factor=1.0)
 

@@ -30,7 +30,9 @@ CHANGES: tuple[dict[str, Any], ...] = (
 
 def line(name: str, revision: int, *, retired: bool = False, **changes: Any) -> Line:
     if changes.get("crack_limit") == 1.0:  # read from a journal, it was never checked
-        broken = registration().model_copy(update={"crack_length": -1.0})
+        whole = registration()
+        crack = whole.crack.model_copy(update={"crack_length": -1.0})
+        broken = whole.model_copy(update={"crack": crack})
         return Line(
             name,
             Component(
