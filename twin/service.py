@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
-from typing import TypeVar, cast
+from typing import cast
 
 import structlog
 
 from sensors.errors import MalformedError
-from sensors.limits import Limits
 from sensors.mqtt.source import Message, MqttSource
 from sensors.observation import AnyObservation
-from sensors.quality import NULL_CODES
-from sensors.topics import Topics
 from storage.errors import UnavailableError
 from storage.journal.sequences import Outcome
 from storage.store import Store
@@ -27,19 +21,20 @@ from twin.archive.archiver import Archiver
 from twin.archive.backfill import Backfill, StoppedError
 from twin.archive.recovery import Recovered, recovered
 from twin.belief.events import Event, Events
-from twin.belief.filed import Filed, told_without
+from twin.belief.filed import Filed, told_without, wanted_by_file
 from twin.belief.fleet import Fleet, clock_of
 from twin.belief.fleet_file import fleet_file, tried
 from twin.belief.fold import Line, Note
 from twin.belief.lines import made, observed, registration
 from twin.broker_session import BrokerSession, Gone
 from twin.collecting import settle, uncollected
-from twin.component import Component, Registration
+from twin.component import Component
 from twin.errors import BelatedError, ConflictError
-from twin.ingest.committer import Batch, Committer
+from twin.ingest.committer import Committer
 from twin.ingest.image_worker import ImageWorker, Journalling, known
-from twin.ingest.inbox import Inbox
-from twin.ingest.own_clock import FleetTime, HeldError, OwnClock
+from twin.ingest.inbox import inbox_of
+from twin.ingest.intake import Intake
+from twin.ingest.own_clock import FleetTime
 from twin.ingest.queue import LineQueue
 from twin.ingest.settling import settle_images
 from twin.metrics import Metrics
@@ -49,17 +44,15 @@ from twin.publish.outbox import Outbox
 from twin.settings import Settings
 from twin.stepping.stepping import Stepped, Stepping
 from twin.telling import Telling
+from twin.threads import Threads, on
 
 FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
 REFRESH_S, REFRESHED = 0.5, 1_000  # how often retained states are made new, and how many at most
 REFRESHING = 0.05  # share of the time that this may take of stepping
 LOOK_S = 5.0  # how often states that change by the clock alone are looked for
-HOLD_S = 1.0  # how often this host's clock is looked at again while it is in doubt
 FAREWELL_S = 30.0  # for what was read to become durable, when the service stops
 STEPPED_S = 2.0  # and stepped: what is not is in the journal, for the next start
-QUERIES = 2  # threads in which what clients ask for is read
 
-T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -83,28 +76,23 @@ class Service:
         queue = LineQueue(settings.ingest.queue_observations)
         self._told = StateChanges()
         self.stepping = Stepping(queue, self.clock, self._told, self._stepped)
-        self._journal_thread = ThreadPoolExecutor(1, "journal")
-        self._judging = ThreadPoolExecutor(1, "judging")  # what comes in waits for no client
-        self._upkeep = ThreadPoolExecutor(1, "upkeep")  # of the log, and the page of metrics
-        self._queries = ThreadPoolExecutor(QUERIES, "queries")
-        self._foresight = ThreadPoolExecutor(1, "foresight")  # seconds each: no query waits behind
-        self._trials = ThreadPoolExecutor(1, "trials")  # no registration waits for forecasts
+        self.threads = Threads()
         self.committer = Committer(
             store.journal,
-            self._journal_thread,
+            self.threads.journalling,
             queue,
             self.metrics,
             Obeying("journal", store.directory),
         )
         self.storing = Obeying("images", store.directory)
-        self.clock_trouble: str | None = None  # why this host's clock is not believed
-        self.inbox = _inbox(
+        self.inbox = inbox_of(
             settings,
             store,
             lambda name: self.fleet.components.get(name),
             lambda: _known_time(self.fleet),
         )
-        hall = Journalling(lambda name: known(self.fleet, name), self.journal, self.until)
+        self.intake = Intake(self.inbox, self.committer, self.storing, self.threads)
+        hall = Journalling(lambda name: known(self.fleet, name), self.threads.journal, self.until)
         self.images = ImageWorker(store, self.committer, self.metrics, hall, self.inbox.limits)
         self.committer.tell = self.tell
         self.swaps = 0  # odd while the trajectory is exchanged
@@ -141,7 +129,7 @@ class Service:
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
         self.archiver = Archiver(self.settings.storage, self.store, found.recorder, self.metrics)
-        kept = await self.journal(self.store.journal.catalogue.checkpoints)
+        kept = await self.threads.journal(self.store.journal.catalogue.checkpoints)
         self.archiver.found(kept)
         self.stepping.room = self.archiver.has_room
         log.info(
@@ -162,7 +150,7 @@ class Service:
                 raise StoppedError
 
         folding = asyncio.ensure_future(
-            self._on(self.stepping.thread, recovered, self.store, self.clock, progress)
+            on(self.stepping.thread, recovered, self.store, self.clock, progress)
         )
         try:
             return await asyncio.shield(folding)
@@ -193,13 +181,13 @@ class Service:
                 tasks.create_task(self.backfill.run(), name="backfill")
                 if not self.committer.is_available:
                     self.ready.set()  # what is known can be asked for, whatever the disk takes
-                await settle_images(self.store, self.journal)
+                await settle_images(self.store, self.threads.journal)
                 await self._register_file()
                 self.ready.set()
                 if self.settings.ingest.read_images:
                     tasks.create_task(self.images.run(), name="read-images")
                 if source is not None:
-                    tasks.create_task(self._read(source), name="read")
+                    tasks.create_task(self.intake.run(source), name="read")
         finally:
             await self._finish(committing, (stepping, lagging))
 
@@ -220,50 +208,14 @@ class Service:
             task.cancel()
         await asyncio.gather(committing, *stepping, return_exceptions=True)
         if is_sound:
-            await self.archiver.close(self.stepping.settled, self.clock, self._journal_thread)
+            await self.archiver.close(self.stepping.settled, self.clock, self.threads.journalling)
         self.events.close()
         await asyncio.to_thread(self.images.close)
-        for thread in (self._foresight, self._trials):
-            await asyncio.to_thread(thread.shutdown, wait=True, cancel_futures=True)
+        await self.threads.give_up()
         await asyncio.to_thread(self.stepping.close)  # what is in hand is as good as nothing
-        for thread in (self._journal_thread, self._queries, self._judging, self._upkeep):
-            thread.shutdown(wait=True)
+        self.threads.close()
         left = self.stepping.unstepped
         log.info("stopped", offset=self.fleet.offset, left_to_the_next_start=left)
-
-    async def query(self, function: Callable[..., T], *args: object) -> T:
-        """Run a blocking question off the loop."""
-        return await self._on(self._queries, function, *args)
-
-    async def maintain(self, function: Callable[..., T], *args: object) -> T:
-        """Run something that the service itself, or who watches it, needs done in time."""
-        return await self._on(self._upkeep, function, *args)
-
-    async def foresee(self, function: Callable[..., T], *args: object) -> T:
-        """Run a forecast, which may take seconds, after those before it.
-
-        Raises UnavailableError if the service stops before its turn.
-        """
-        return await self._unless_stopping(self._foresight, function, *args)
-
-    async def try_out(self, function: Callable[..., T], *args: object) -> T:
-        """Run a trial of a registration; raises UnavailableError as `foresee` does."""
-        return await self._unless_stopping(self._trials, function, *args)
-
-    async def _unless_stopping(
-        self, thread: ThreadPoolExecutor, function: Callable[..., T], *args: object
-    ) -> T:
-        try:
-            return await self._on(thread, function, *args)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise  # it is who asked that was cancelled
-            raise UnavailableError("the service is stopping") from None
-
-    async def journal(self, function: Callable[..., T], *args: object) -> T:
-        """Run a question to the journal in its thread."""
-        return await self._on(self._journal_thread, function, *args)
 
     async def observe(self, observation: AnyObservation, within_s: float | None = None) -> Outcome:
         """Make one observation durable and wait until it is stepped.
@@ -301,7 +253,7 @@ class Service:
 
         Raises MissingError, and MalformedError if it is refused again.
         """
-        found = await self.journal(self.store.journal.dead_letters.get, number)
+        found = await self.threads.journal(self.store.journal.dead_letters.get, number)
         kept = found.letter
         if found.cut:  # as it is it would take the key of what its sender still has
             raise MalformedError(
@@ -310,16 +262,16 @@ class Service:
                 "are kept: let its sender send it again",
             )
         message = Message(kept.topic, kept.payload, kept.content_type, kept.properties)
-        await self.query(self.inbox.judged, message)  # a stray is told of once in a parcel
-        parcel = await self.query(self.inbox.parcel, [message], lambda: None)
+        await self.threads.query(self.inbox.judged, message)  # a stray is told of once in a parcel
+        parcel = await self.threads.query(self.inbox.parcel, [message], lambda: None)
         if parcel.dead:
             raise MalformedError(parcel.dead[0].reason, parcel.dead[0].sentence)
-        parcel = await self.query(self.inbox.stored, parcel)
+        parcel = await self.threads.query(self.inbox.stored, parcel)
         outcomes = await self.committer.outcomes(parcel.entries, parcel.lines)
         parcel.done(outcomes)
         outcome = outcomes[0]
         if outcome in (Outcome.ACCEPTED, Outcome.DUPLICATE):
-            await self.journal(self.store.journal.dead_letters.remove, number)
+            await self.threads.journal(self.store.journal.dead_letters.remove, number)
         return outcome
 
     async def until(self, offset: int) -> None:
@@ -337,57 +289,11 @@ class Service:
             self.filed = Filed(wanted)
             self.filed.tell(self.fleet.components, str(path))
             known = self.fleet.components
-            new = [c for n, r in wanted.items() if (c := _from_file(known.get(n), n, r))]
+            new = [c for n, r in wanted.items() if (c := wanted_by_file(known.get(n), n, r))]
             if new:
-                await self.register(await self.try_out(tried, new, str(path)))
+                await self.register(await self.threads.try_out(tried, new, str(path)))
                 log.info("registered", components=len(new), file=str(path))
         settle(len(known) + len(new))
-
-    async def _read(self, source: MqttSource) -> None:
-        """Judge what comes, batch by batch; all of it waits while our own clock is in doubt."""
-        held: deque[tuple[list[Message], Batch | None]] = deque()
-        batches = aiter(source.batches())
-        coming = asyncio.ensure_future(anext(batches, None))
-        try:
-            while True:
-                await asyncio.wait({coming}, timeout=HOLD_S if held else None)
-                if coming.done():
-                    batch = coming.result()
-                    if batch is None:
-                        return
-                    coming = asyncio.ensure_future(anext(batches, None))
-                    # behind others it may say that our clock is right; it is judged once for all
-                    held.append((batch, await self._judged(source, batch) if held else None))
-                while held:
-                    batch, parcel = held[0]
-                    parcel = parcel or await self._judged(source, batch)
-                    if parcel is None:
-                        break
-                    held.popleft()
-                    if parcel.images:
-                        parcel = await self.storing.insist(
-                            partial(self._on, self._judging, self.inbox.stored, parcel),
-                            len(parcel.images),
-                        )
-                    await self.committer.send(parcel)
-        finally:
-            coming.cancel()
-
-    async def _judged(self, source: MqttSource, batch: list[Message]) -> Batch | None:
-        """The parcel of a batch, or None while our own clock is in doubt."""
-        judge = partial(self.inbox.parcel, batch, lambda: source.acknowledge(batch), may_hold=True)
-        try:
-            is_heavy = self.inbox.is_heavy(batch)
-            parcel = await self._on(self._judging, judge) if is_heavy else judge()
-        except HeldError as exc:
-            if self.clock_trouble is None:
-                log.error("own_clock_behind", reason=str(exc))
-            self.clock_trouble = str(exc)
-            return None
-        if self.clock_trouble is not None:
-            log.info("own_clock_believed")
-        self.clock_trouble = None
-        return parcel
 
     def _stepped(self, go: Stepped) -> None:
         """Pass on what stepping has given."""
@@ -443,7 +349,7 @@ class Service:
         looked = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
-            await self.archiver.keep(self.stepping.settled, self.clock, self._journal_thread)
+            await self.archiver.keep(self.stepping.settled, self.clock, self.threads.journalling)
             self._telling.sum_up(time.monotonic())
             if time.monotonic() - looked >= LOOK_S:
                 looked = time.monotonic()
@@ -456,9 +362,7 @@ class Service:
             await asyncio.sleep(max(REFRESH_S, took / REFRESHING))
             async with self.stepping.folding:
                 began = time.perf_counter()
-                pages = await self._on(
-                    self.stepping.thread, self._told.refreshed, self.fleet, REFRESHED
-                )
+                pages = await on(self.stepping.thread, self._told.refreshed, self.fleet, REFRESHED)
                 took = time.perf_counter() - began
             outbox.add(Event(0, *page) for page in pages)
 
@@ -470,14 +374,7 @@ class Service:
             if self.committer.end - folded >= FOLD_LINES or self.store.journal.is_long:
                 folded = self.committer.end
                 with suppress(UnavailableError):  # a commit will say so, and try again
-                    await self.maintain(self.store.journal.fold)
-
-    async def _on(self, thread: ThreadPoolExecutor, f: Callable[..., T], *args: object) -> T:
-        try:
-            doing = asyncio.get_running_loop().run_in_executor(thread, f, *args)
-        except RuntimeError as exc:  # the thread takes no more
-            raise UnavailableError("the service is stopping") from exc
-        return await doing
+                    await self.threads.maintain(self.store.journal.fold)
 
 
 def _known_time(fleet: Fleet) -> FleetTime:
@@ -485,37 +382,6 @@ def _known_time(fleet: Fleet) -> FleetTime:
     sources = max(len(fleet.clocks.near), len(fleet.clocks.before))
     components = sum(not component.retired for component in fleet.components.values())
     return FleetTime(fleet.watermark_ns, sources, components)
-
-
-def _inbox(
-    settings: Settings,
-    store: Store,
-    component: Callable[[str], Component | None],
-    known_time: Callable[[], FleetTime],
-) -> Inbox:
-    s = settings.ingest
-
-    def null_codes(name: str) -> Sequence[float]:
-        known = component(name)
-        return NULL_CODES if known is None else known.registration.plausible.null_codes
-
-    max_ahead_ns = None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9)
-    return Inbox(
-        topics=Topics(settings.mqtt.root),
-        limits=Limits(
-            message=s.max_message_bytes,
-            samples=s.max_samples,
-            image=s.max_image_bytes,
-            pixels=s.max_image_pixels,
-            earliest_ns=max(0, round(s.earliest.timestamp()) * 10**9),
-            null_codes=null_codes,
-        ),
-        max_ahead_ns=max_ahead_ns,
-        component=component,
-        images=store.images,
-        end=lambda: store.journal.end,
-        own_clock=None if max_ahead_ns is None else OwnClock(known_time, max_ahead_ns),
-    )
 
 
 async def _watched(task: asyncio.Task[None]) -> None:
@@ -530,16 +396,3 @@ async def _done_by(
     doing = asyncio.ensure_future(work)
     await asyncio.wait({doing, task}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
     doing.cancel()
-
-
-def _from_file(now: Component | None, name: str, wanted: Registration) -> Component | None:
-    """The change that the fleet file asks for, if any."""
-    if now is None:
-        return Component(name=name, revision=1, registered_by="file", registration=wanted)
-    if now.registration == wanted and not now.retired:
-        return None
-    if now.registered_by == "api":
-        return None
-    return Component(
-        name=name, revision=now.revision + 1, registered_by="file", registration=wanted
-    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,7 +25,7 @@ from sensors.payload.envelope import FORMS, event_time, too_large
 from sensors.payload.sound import ends_in_time
 from sensors.payload.wire import Row, WireInspection, WireLoad
 from sensors.quality import NULL_CODES, missing
-from sensors.refusal import UNREADABLE, malformed, refusal, shown
+from sensors.refusal import UNREADABLE, invalid, malformed, refusal, shown
 from sensors.topics import Topics
 from sensors.units import Unit, length_unit, load_unit
 from sensors.unreadable import Form
@@ -42,6 +42,7 @@ _inspections: Final = {
     "json": msgspec.json.Decoder(WireInspection).decode,
     "msgpack": msgspec.msgpack.Decoder(WireInspection).decode,
 }
+Wire = TypeVar("Wire")
 _SI: Final[dict[Quantity, str]] = {"stress": "Pa", "strain": "m/m"}
 _LIMITS: Final = Limits()
 _TOPICS: Final = Topics()
@@ -73,6 +74,34 @@ def decode(
         return _inspection(component, _inspections[form](payload), limits)
     except UNREADABLE as exc:
         raise refusal(exc, payload, form) from exc
+
+
+def inspection_of(component: str, fields: Mapping[str, Any], limits: Limits) -> Inspection:
+    """The inspection that `fields` say, judged as if they had come as a message.
+
+    Raises MalformedError.
+    """
+    return _inspection(component, _converted(fields, WireInspection), limits)
+
+
+def spectrum_of(component: str, fields: Mapping[str, Any], limits: Limits) -> Spectrum:
+    """The spectrum that `fields` say, `cycles` among them, judged likewise."""
+    wire = _converted(fields, WireLoad)
+    return _spectrum(component, wire, wire.cycles or [], limits)
+
+
+def _converted(fields: Mapping[str, Any], kind: type[Wire]) -> Wire:
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as exc:
+        raise invalid(str(exc), lambda steps: _value(fields, steps)) from exc
+
+
+def _value(fields: Mapping[str, Any], steps: list[str]) -> str:
+    found: Any = fields
+    for step in steps:
+        found = found[int(step)] if isinstance(found, list) else found[step]
+    return shown(found)
 
 
 def _form(content_type: str | None) -> Form:

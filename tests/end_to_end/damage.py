@@ -162,7 +162,8 @@ async def live(service: Service, rounds: range) -> None:
 async def checkpointed(service: Service) -> None:
     """Write a checkpoint now."""
     async with service.archiver.still():
-        await service.archiver._checkpoint(service.fleet, service.clock, service._journal_thread)
+        thread = service.threads.journalling
+        await service.archiver._checkpoint(service.fleet, service.clock, thread)
 
 
 async def settled(service: Service) -> None:
@@ -188,7 +189,7 @@ async def made(directory: Path, kind: str) -> Path:
         await live(service, range(ROUNDS))
         await settled(service)
         if kind == "retained":
-            while await service.journal(service.store.journal.prune, CUT):
+            while await service.threads.journal(service.store.journal.prune, CUT):
                 pass
         if kind == "killed" or kind == "retained":
             shutil.copytree(data, copy)

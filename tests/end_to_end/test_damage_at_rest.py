@@ -354,7 +354,7 @@ async def test_a_log_whose_loss_a_checkpoint_knows_better_refuses_the_start(data
         await observe(service, range(sum(LIVES), sum(LIVES) + 20))
         async with service.archiver.still():
             await service.archiver._checkpoint(
-                service.fleet, service.clock, service._journal_thread
+                service.fleet, service.clock, service.threads.journalling
             )
         shutil.copytree(data, killed)
     expected = state(data)

@@ -106,7 +106,7 @@ async def test_an_archive_that_refused_is_tried_again_soon(
         def refused(*_: object) -> None:
             raise UnavailableError("the disk does not obey")
 
-        thread = it._journal_thread
+        thread = it.threads.journalling
         monkeypatch.setattr(it.archiver, "_checked_at", -1e9)  # a checkpoint is due
         monkeypatch.setattr(it.store.checkpoints, "write", refused)
         await it.archiver.keep(it.fleet, it.clock, thread)

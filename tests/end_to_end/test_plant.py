@@ -36,7 +36,7 @@ async def test_a_plant_is_followed_and_every_fault_is_counted(live: Running) -> 
             it.service.until(settings.parts + len(sent) - malformed - duplicates), 120
         )
         registry, journal = it.service.metrics.registry, it.service.store.journal
-        await it.service.journal(lambda: None)  # the last commit has been counted
+        await it.service.threads.journal(lambda: None)  # the last commit has been counted
         assert len(journal.dead_letters) == malformed
         assert all(kept.letter.sentence for kept in journal.dead_letters.list(1000))
         assert registry.get_sample_value("twin_duplicates_total") == duplicates

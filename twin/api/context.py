@@ -15,7 +15,8 @@ from twin.api.visit import visit_now
 from twin.belief.overview import Views
 from twin.component import Component
 from twin.errors import UnknownError
-from twin.service import QUERIES, Service
+from twin.service import Service
+from twin.threads import QUERIES
 
 PART = "[a-z0-9][a-z0-9-]{0,62}"
 Site = Annotated[str, Path(pattern=f"^{PART}$", description="Site.")]
@@ -60,12 +61,14 @@ class Context:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.views = Views()
-        self.forecasts = BoundedQueries(service.foresee, at_once=1, places=16, what="forecasts")
-        self.trials = BoundedQueries(service.try_out, at_once=1, places=16, what="trials")
+        self.forecasts = BoundedQueries(
+            service.threads.foresee, at_once=1, places=16, what="forecasts"
+        )
+        self.trials = BoundedQueries(service.threads.try_out, at_once=1, places=16, what="trials")
         self.lists = BoundedQueries(
-            service.query, at_once=1, places=64
+            service.threads.query, at_once=1, places=64
         )  # light: no history is in its way
-        self.reads = BoundedQueries(service.query, at_once=QUERIES, places=32)
+        self.reads = BoundedQueries(service.threads.query, at_once=QUERIES, places=32)
         self._changes: set[asyncio.Task[Any]] = set()
 
     def component(self, site: str, component: str) -> Component:

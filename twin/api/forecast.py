@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-import msgspec
 from fastapi import FastAPI, Query, Response
 
 from models.fatigue.rainflow import Cycles
 from sensors.errors import MalformedError
-from sensors.observation import Spectrum
-from sensors.payload.decode import decode
+from sensors.payload.decode import spectrum_of
 from storage.errors import UnavailableError
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
@@ -112,11 +110,7 @@ def _blocks(context: Context, component: Component, body: WhatIf) -> Cycles:
     inbox = context.service.inbox
     rows = body.model_dump(include={"unit", "cycles", "shear_ratio"})
     key = {"source": "what-if", "boot": 0, "seq": 0, "t_ns": time.time_ns()}  # nobody keeps it
-    payload = msgspec.json.encode(rows | key)
-    spectrum = decode(
-        inbox.topics.load(component.name), payload, limits=inbox.limits, topics=inbox.topics
-    )
-    assert isinstance(spectrum, Spectrum)  # by its fields
+    spectrum = spectrum_of(component.name, rows | key, inbox.limits)
     blocks = what_if_blocks(spectrum, component.registration.calibrated)
     most = max(_largest(blocks) or 0.0, float(blocks.mean.abs().max()))
     if most > inbox.limits.stress:

@@ -78,7 +78,7 @@ class _Shared:
             await asyncio.wait([before])
         self._making, self._next = self._next, None
         _survey(self._context.service)
-        return await self._context.service.maintain(_metrics, self._context)
+        return await self._context.service.threads.maintain(_metrics, self._context)
 
 
 def readiness(service: Service) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def readiness(service: Service) -> dict[str, Any]:
         "journal": service.committer.is_available,
         "archive": recovered and service.archiver.is_available,
         "images": service.storing.is_available,
-        "clock": service.clock_trouble is None,
+        "clock": service.intake.clock_trouble is None,
         "broker": None if service.source is None else service.source.connected,
         "steady": None if service.source is None else service.source.steady,
     }
@@ -103,7 +103,7 @@ def readiness(service: Service) -> dict[str, Any]:
         "checks": checks,
         "broker_trouble": trouble,
         "disk_trouble": disk_trouble(service),
-        "clock_trouble": service.clock_trouble,
+        "clock_trouble": service.intake.clock_trouble,
         "damage": service.damage,
         "overtaken": {name: one.lines for name, one in service.stepping.laggards.items()},
     }

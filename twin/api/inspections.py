@@ -6,17 +6,15 @@ import hashlib
 import secrets
 from typing import Annotated
 
-import msgspec
 from fastapi import FastAPI, Header, Path, Response
 
 from sensors.limits import KEY_END
-from sensors.mqtt.packets import Message
 from sensors.observation import Inspection
-from sensors.topics import Topics
+from sensors.payload.decode import inspection_of
 from storage.journal.sequences import Outcome, verdict
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import ProblemError, documented
-from twin.api.responses import JSON, json_answer, time_or_none
+from twin.api.responses import json_answer, time_or_none
 from twin.api.schema import Confirmed, Inspected, InspectionBody
 from twin.api.state_pages import row
 from twin.belief.surprise import SOURCE as SOURCE_OF_CONFIRMATIONS
@@ -144,17 +142,16 @@ async def _not_held(context: Context, name: str, id: str) -> ProblemError:  # no
 async def _is_known(context: Context, name: str, source: str, boot: int, seq: int) -> bool:
     """Whether the journal has taken an observation with this key."""
     service = context.service
-    mark = await service.journal(service.store.journal.mark, name, source, boot)
+    mark = await service.threads.journal(service.store.journal.mark, name, source, boot)
     return mark is not None and verdict(mark, seq).outcome is Outcome.DUPLICATE
 
 
 def _observation(context: Context, name: str, body: InspectionBody, key: str | None) -> Inspection:
     """The inspection as if it had come by MQTT, so that the same checks judge it."""
-    fields = {**body.model_dump(), "source": HTTP, "boot": _boot(name, key), "seq": 0}
-    topic = Topics(context.service.settings.mqtt.root).inspection(name)
-    message = Message(topic, msgspec.json.encode(fields), JSON, {})
-    observation = context.service.inbox.judged(message, ours=True)
-    assert isinstance(observation, Inspection)  # by its topic
+    inbox = context.service.inbox
+    key_of = {"source": HTTP, "boot": _boot(name, key), "seq": 0}
+    observation = inspection_of(name, body.model_dump(mode="json") | key_of, inbox.limits)
+    inbox.check(observation)
     return observation
 
 

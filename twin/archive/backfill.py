@@ -130,7 +130,7 @@ class Backfill:
 
     async def _caught_up(self, waiting: dict[str, int]) -> str:
         service = self._service
-        order = await service.journal(service.store.journal.catalogue.order)
+        order = await service.threads.journal(service.store.journal.catalogue.order)
         generation = order.generation + 1 if order else 1
         refold = await self._off_loop(self._begun, generation)
         for i in range(ROUNDS):
@@ -166,7 +166,7 @@ class Backfill:
                 service.archiver.is_halted = False
                 service.stepping.fleet = refold.fleet
         with suppress(UnavailableError):
-            await service.journal(service.store.keep_checkpoints, 1)
+            await service.threads.journal(service.store.keep_checkpoints, 1)
         moved = {*waiting, *_moved(before, refold.fleet)}
         service.told(_passed(before, refold.fleet), moved)
         self._tell(waiting, "caught_up")
@@ -176,7 +176,9 @@ class Backfill:
         service = self._service
         service.archiver.is_halted = True
         try:
-            await service.journal(service.store.journal.catalogue.put_order, order, checkpoint)
+            await service.threads.journal(
+                service.store.journal.catalogue.put_order, order, checkpoint
+            )
         except UnavailableError:  # nothing has happened
             service.archiver.is_halted = False
             raise

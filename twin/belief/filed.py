@@ -74,3 +74,16 @@ def told_without(components: Mapping[str, Component]) -> None:
             components=names[:NAMED],
             what="registered by a fleet file once; the setting fleet names none: they live on",
         )
+
+
+def wanted_by_file(now: Component | None, name: str, wanted: Registration) -> Component | None:
+    """The change that the fleet file asks for, if any."""
+    if now is None:
+        return Component(name=name, revision=1, registered_by="file", registration=wanted)
+    if now.registration == wanted and not now.retired:
+        return None
+    if now.registered_by == "api":
+        return None
+    return Component(
+        name=name, revision=now.revision + 1, registered_by="file", registration=wanted
+    )

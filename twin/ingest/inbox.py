@@ -15,11 +15,13 @@ from sensors.observation import AnyObservation, Series, Spectrum
 from sensors.payload.decode import decode
 from sensors.payload.image import decode_image
 from sensors.payload.sound import fault
+from sensors.quality import NULL_CODES
 from sensors.refusal import malformed
 from sensors.topics import Topics
 from storage.images import Images
 from storage.journal.entry import DeadLetter, Entry
 from storage.journal.sequences import Outcome
+from storage.store import Store
 from twin.belief.assimilate import t_end_ns
 from twin.belief.cohort import TROUBLE
 from twin.belief.fold import Line
@@ -27,8 +29,9 @@ from twin.belief.lines import observed
 from twin.component import Component
 from twin.ingest.committer import Batch
 from twin.ingest.conflicts import Refusal
-from twin.ingest.own_clock import OwnClock, Source
+from twin.ingest.own_clock import FleetTime, OwnClock, Source
 from twin.reserved import check_source
+from twin.settings import Settings
 
 LONGEST_TOPIC = 1024  # characters of a topic that are kept; ours have 650 at most
 BESIDE = 1000  # topics beside the root that are told of
@@ -104,12 +107,13 @@ class Inbox:
             images=images,
         )
 
-    def judged(self, message: Message, *, ours: bool = False) -> AnyObservation:
-        """What one message says; raises MalformedError.
+    def check(self, o: AnyObservation) -> None:
+        """Whether an observation that came by HTTP can be taken; raises MalformedError."""
+        self._check(o, self._latest_ns())
 
-        `ours` is what the service says in the words of a sensor, under a name of its own.
-        """
-        o, _ = self._judged(message, self._latest_ns(), ours=ours)
+    def judged(self, message: Message) -> AnyObservation:
+        """What one message says; raises MalformedError."""
+        o, _ = self._judged(message, self._latest_ns())
         if isinstance(o, MalformedError):
             raise o
         return o
@@ -118,7 +122,7 @@ class Inbox:
         return time.time_ns() + self.max_ahead_ns if self.max_ahead_ns is not None else None
 
     def _judged(
-        self, message: Message, latest_ns: int | None, *, ours: bool = False
+        self, message: Message, latest_ns: int | None
     ) -> tuple[AnyObservation | MalformedError, bytes | None]:
         """What a message says, or why it is refused, and the image that it brings."""
         try:
@@ -126,8 +130,7 @@ class Inbox:
                 self.topics.parsed(message.topic)  # of a stray that is told instead
                 raise _overloaded(message)
             o, image = self._decoded(message)
-            if not ours:
-                check_source(o.source)
+            check_source(o.source)
             self._check(o, latest_ns)
         except MalformedError as exc:
             return exc, None
@@ -250,3 +253,35 @@ def letter(message: Message, reason: str, sentence: str) -> DeadLetter:
 def _again(message: Message, refusal: Refusal) -> DeadLetter:
     """The dead letter of a message whose key was used before, or may have been."""
     return letter(message, refusal.outcome.value, refusal.sentence)
+
+
+def inbox_of(
+    settings: Settings,
+    store: Store,
+    component: Callable[[str], Component | None],
+    known_time: Callable[[], FleetTime],
+) -> Inbox:
+    """The inbox that settings ask for."""
+    s = settings.ingest
+
+    def null_codes(name: str) -> Sequence[float]:
+        known = component(name)
+        return NULL_CODES if known is None else known.registration.plausible.null_codes
+
+    max_ahead_ns = None if s.max_ahead_s is None else round(s.max_ahead_s * 1e9)
+    return Inbox(
+        topics=Topics(settings.mqtt.root),
+        limits=Limits(
+            message=s.max_message_bytes,
+            samples=s.max_samples,
+            image=s.max_image_bytes,
+            pixels=s.max_image_pixels,
+            earliest_ns=max(0, round(s.earliest.timestamp()) * 10**9),
+            null_codes=null_codes,
+        ),
+        max_ahead_ns=max_ahead_ns,
+        component=component,
+        images=store.images,
+        end=lambda: store.journal.end,
+        own_clock=None if max_ahead_ns is None else OwnClock(known_time, max_ahead_ns),
+    )

@@ -33,7 +33,7 @@ from models.fatigue.laws import ParisLaw
 from models.fatigue.rainflow import Cycles
 from models.xfem.grid import Floats
 from twin import networks
-from twin.forecast import crack_path as forecast_paths
+from twin.kinds import path_ahead
 
 LENGTHS = (0.8e-3, 1.3e-3, 1.6e-3, 1.9e-3, 3.1e-3, 4.4e-3)  # of straight first cracks [m]
 EACH, SEED = 3, 1  # cracks of each length; not the library's seed
@@ -108,12 +108,12 @@ def away(one: Case) -> tuple[float, str | None]:
     """The greatest distance in y [W] of the two paths of a forecast, and why it is not shown."""
     state = one.state._replace(front=known(one.state.front, one.state.plates, STEPPER.find))
     _, front = by_physics(state, one.load, torch.tensor([0.0, 1e12]).double(), STEPPER.find)
-    turn = forecast_paths.turned(state, one.load)
+    turn = path_ahead.turned(state, one.load)
     physics = np.array(nodes(front))
-    spiking = np.array(forecast_paths._spiking(state, turn, physics[-1, 0]))
+    spiking = np.array(path_ahead._spiking(state, turn, physics[-1, 0]))
     x = np.linspace(float(state.front.tip[0, 0]), physics[-1, 0], 200)
     off = np.interp(x, *physics.T) - np.interp(x, *spiking.T)
-    return float(np.abs(off).max()) / WIDTH, forecast_paths.unlearned(state, one.load, turn)
+    return float(np.abs(off).max()) / WIDTH, path_ahead.unlearned(state, one.load, turn)
 
 
 def rows() -> Iterator[tuple[str, ...]]:

@@ -30,7 +30,7 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
 
 async def refuse(home: House, *letters: DeadLetter) -> None:
     journal = home.service.store.journal
-    await home.service.journal(lambda: journal.append((), letters, now_ns=T0_NS))
+    await home.service.threads.journal(lambda: journal.append((), letters, now_ns=T0_NS))
 
 
 def letter(i: int, reason: str = "json", part: str = "a/b", payload: bytes = b"{") -> DeadLetter:

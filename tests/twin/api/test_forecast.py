@@ -168,7 +168,7 @@ async def test_nothing_else_waits_for_forecasts_and_trials(
         async with asyncio.timeout(5):
             assert (await home.http.get("/metrics")).status_code == 200
             assert (await home.get(f"{HERE}/crack", accept="image/png")).status_code == 200
-            parcel = await home.service.query(home.service.inbox.parcel, [], lambda: None)
+            parcel = await home.service.threads.query(home.service.inbox.parcel, [], lambda: None)
             assert parcel.lines == []
         assert not any(task.done() for task in tasks)
     finally:
@@ -201,8 +201,8 @@ async def test_a_service_that_stops_ends_the_forecast_it_has_begun_and_no_other(
             begun.set()
             return gate.wait(10)
 
-        first = asyncio.ensure_future(home.service.foresee(slow))
-        second = asyncio.ensure_future(home.service.foresee(int))
+        first = asyncio.ensure_future(home.service.threads.foresee(slow))
+        second = asyncio.ensure_future(home.service.threads.foresee(int))
         second.add_done_callback(lambda _: gate.set())
         await asyncio.to_thread(begun.wait, 10)
     assert await first

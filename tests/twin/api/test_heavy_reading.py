@@ -97,7 +97,7 @@ async def test_what_comes_in_waits_for_no_reader(home: House) -> None:
     assert home.service.inbox.is_heavy(batch), "it would not leave the loop"
     source = Source(batch)
     async with blocked(home, 12), asyncio.timeout(WAIT_S):
-        await home.service._read(cast(MqttSource, source))
+        await home.service.intake.run(cast(MqttSource, source))
         await source.acknowledged.wait()
         assert (await home.http.get("/metrics")).status_code == 200
         assert (await home.get(f"components/{PRESS}/state")).status_code == 200
@@ -205,7 +205,7 @@ async def test_a_page_of_letters_is_bounded_in_bytes_and_the_pages_join(
     large = {f"p{i}": "x" * 100_000 for i in range(3)} | {f"q{i}": "y" for i in range(100)}
     many = [DeadLetter(T0_NS, "t" * 9_000, "json", f"{i}", b"{", "", large) for i in range(12)]
     journal = home.service.store.journal
-    await home.service.journal(lambda: journal.append((), many, now_ns=T0_NS))
+    await home.service.threads.journal(lambda: journal.append((), many, now_ns=T0_NS))
     told, sizes, query = list[str](), list[int](), "limit=1000"
     while True:
         answer = await home.get(f"dead-letters?{query}")

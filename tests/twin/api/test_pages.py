@@ -65,7 +65,7 @@ async def test_the_crack_is_drawn_as_svg_and_png(home: House) -> None:
 
 
 async def snapshot(home: House, data: bytes, seq: int) -> str:
-    digest = await home.service.query(home.service.store.images.put, data)
+    digest = await home.service.threads.query(home.service.store.images.put, data)
     await home.service.observe(
         Snapshot(
             component=PRESS,
@@ -154,7 +154,7 @@ async def test_a_letter_is_taken_once_its_component_is_there(home: House) -> Non
     ).encode()
     letter = DeadLetter(T0_NS, "twin/v1/plant-b/x/inspection", "component", "who?", payload)
     journal = home.service.store.journal
-    await home.service.journal(lambda: journal.append((), [letter], now_ns=T0_NS))
+    await home.service.threads.journal(lambda: journal.append((), [letter], now_ns=T0_NS))
     number = (await home.json("dead-letters"))["items"][0]["id"]
     path = f"/api/v1/dead-letters/{number}/resubmit"
     refused = await home.http.post(path)

@@ -151,8 +151,8 @@ async def test_a_journal_without_its_beginning_says_that_it_cannot(tmp_path: Pat
         await today(at)
         archiver, service = at.service.archiver, at.service
         async with archiver.still():
-            await archiver._checkpoint(service.fleet, service.clock, service._journal_thread)
-        await service.journal(service.store.journal.prune, service.fleet.offset)
+            await archiver._checkpoint(service.fleet, service.clock, service.threads.journalling)
+        await service.threads.journal(service.store.journal.prune, service.fleet.offset)
         assert service.store.journal.start > 0
         await old(at)
         await until(lambda: outcomes(at, "impossible") == 1)

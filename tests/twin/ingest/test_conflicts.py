@@ -62,7 +62,7 @@ async def test_other_content_under_a_used_key_is_told_and_kept_whole(tmp_path: P
             "again for 2026-01-01T11:00:00Z: raise boot when the instrument restarts, and seq with "
             "every message"
         )
-        kept = await home.service.journal(home.service.store.journal.dead_letters.get, 1)
+        kept = await home.service.threads.journal(home.service.store.journal.dead_letters.get, 1)
         assert kept.letter.payload == restarted.payload
         assert value(home, "twin_key_conflicts_total") == 1
         assert value(home, "twin_duplicates_total") == 0

@@ -53,7 +53,7 @@ def picture(length: int, shade: int = 0, left: int = 0) -> bytes:
 async def send(
     home: House, data: bytes, seq: int = 0, minute: float = 0.0, kind: str = "crack"
 ) -> Outcome:
-    digest = await home.service.query(home.service.store.images.put, data)
+    digest = await home.service.threads.query(home.service.store.images.put, data)
     return await home.service.observe(
         Snapshot(
             component=PRESS,

@@ -84,7 +84,9 @@ async def test_a_flood_of_properties_is_refused_by_what_it_is(tmp_path: Path) ->
         assert "its MQTT properties take 16,450,000 bytes" in letter.sentence
         assert (letter.payload, letter.properties) == (body, {"k": "v"})
         journal = home.service.store.journal
-        await home.service.journal(partial(journal.append, (), [letter], now_ns=letter.t_ns))
+        await home.service.threads.journal(
+            partial(journal.append, (), [letter], now_ns=letter.t_ns)
+        )
         (kept,) = journal.dead_letters.list()
         assert kept.cut
         with pytest.raises(MalformedError, match="let its sender send it again"):

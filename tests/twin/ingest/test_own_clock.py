@@ -67,7 +67,7 @@ async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 async def fed(home: House, feed: Feed) -> asyncio.Task[None]:
-    return asyncio.create_task(home.service._read(cast(MqttSource, feed)))
+    return asyncio.create_task(home.service.intake.run(cast(MqttSource, feed)))
 
 
 async def ended(task: asyncio.Task[None]) -> None:
@@ -86,7 +86,7 @@ async def test_a_host_whose_clock_is_an_hour_behind_holds_everything_and_names_i
         wall.off_ns = -HOUR_NS
         reading = await fed(home, feed)
         feed.send(*(message(i, now_ns + i, c) for i in range(3) for c in (PRESS, SHAFT)))
-        await until(lambda: home.service.clock_trouble is not None)
+        await until(lambda: home.service.intake.clock_trouble is not None)
         page = (await home.http.get("/readyz")).json()
         assert (page["ready"], page["checks"]["clock"]) == (False, False)
         assert "this host's clock is 3600 s behind" in page["clock_trouble"]
@@ -94,7 +94,7 @@ async def test_a_host_whose_clock_is_an_hour_behind_holds_everything_and_names_i
         assert len(home.service.store.journal.dead_letters) == 0
         wall.off_ns = 0  # NTP
         await until(lambda: len(feed.acknowledged) == 6)
-        assert home.service.clock_trouble is None
+        assert home.service.intake.clock_trouble is None
         assert len(home.service.store.journal.dead_letters) == 0
         assert (await home.http.get("/readyz")).status_code == 200
         await ended(reading)
@@ -111,7 +111,7 @@ async def test_a_sensor_whose_clock_is_ahead_is_refused_while_another_agrees(
         feed.send(message(0, now_ns + HOUR_NS))
         await until(lambda: len(feed.acknowledged) == 2)
         (kept,) = home.service.store.journal.dead_letters.list()
-        assert (kept.letter.reason, home.service.clock_trouble) == ("ahead", None)
+        assert (kept.letter.reason, home.service.intake.clock_trouble) == ("ahead", None)
         await ended(reading)
 
 
@@ -124,13 +124,13 @@ async def test_what_was_held_is_refused_once_somebody_agrees_with_this_clock(
         feed, now_ns = Feed(), time.time_ns()
         reading = await fed(home, feed)
         feed.send(*(message(i, now_ns + HOUR_NS) for i in range(3)))
-        await until(lambda: home.service.clock_trouble is not None)
+        await until(lambda: home.service.intake.clock_trouble is not None)
         for i in range(2):
             feed.send(message(i, time.time_ns(), source="other"))
             await asyncio.sleep(0.6)
         await until(lambda: len(feed.acknowledged) == 5)
         assert len(home.service.store.journal.dead_letters) == 3
-        assert home.service.clock_trouble is None
+        assert home.service.intake.clock_trouble is None
         await ended(reading)
 
 
@@ -145,7 +145,7 @@ async def test_a_stray_beside_who_agrees_with_this_clock_is_told_of(
         feed, now_ns = Feed(), time.time_ns()
         reading = await fed(home, feed)
         feed.send(*(message(i, now_ns + HOUR_NS) for i in range(3)))
-        await until(lambda: home.service.clock_trouble is not None)
+        await until(lambda: home.service.intake.clock_trouble is not None)
         for i in range(2):
             await asyncio.sleep(0.6)
             feed.send(message(i, time.time_ns(), source="other"), strays[i])

@@ -204,7 +204,7 @@ async def lived(directory: Path) -> None:
         await home.load(OTHER, minute=20.0)
         shutil.copytree(directory, directory.with_name("killed"))
         await home.service.archiver._checkpoint(
-            home.service.fleet, home.service.clock, home.service._journal_thread
+            home.service.fleet, home.service.clock, home.service.threads.journalling
         )
         shutil.copytree(directory, directory.with_name("checkpointed"))
 
