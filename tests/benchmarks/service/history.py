@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from tests.benchmarks.service.publishing import SPAWN
 from tests.benchmarks.service.queries import Answers
 from tests.benchmarks.service.traffic import T0_NS, name
 from twin.api.history import Selection, history
+from twin.archive.rebuild import _checkpoint
+from twin.archive.recovery import recovered
+from twin.belief.fleet import Clock
 from twin.kinds.record import FIELDS, GROUP
 
 FIELD = FIELDS[0]
@@ -31,14 +35,13 @@ MINUTE_NS = 60 * 10**9
 def histories(directory: Path, ticks: int, size: Size) -> Iterator[Figure]:
     """One field of one component over all ticks."""
     data = directory / "data"
-    wrote = _recorded(data, ticks)
-    with (
-        quiet_broker(directory) as broker,
-        Hall(Arrangement(data, broker.port, "twin/v1", PARTS)) as hall,
-        Answers(hall.url) as client,
-    ):
-        path = f"/api/v1/components/{name(7)}/history?fields={FIELD.name}&limit={ticks}"
-        rounds = [_round(client, path, data, wrote) for _ in range(size.repeats)]
+    with quiet_broker(directory) as broker:
+        arrangement = Arrangement(data, broker.port, "twin/v1", PARTS)
+        with Hall(arrangement):
+            pass  # it leaves a checkpoint that holds the registrations
+        wrote = _recorded(data, ticks)
+        with Hall(arrangement) as hall, Answers(hall.url) as client:
+            rounds = _rounds(client, data, wrote, size)
     raw, http = (middle(column) for column in zip(*rounds, strict=True))
     alone = _in_process(data, ticks, size)
     what = f"history of one component over {ticks:,} ticks"
@@ -62,19 +65,31 @@ def histories(directory: Path, ticks: int, size: Size) -> Iterator[Figure]:
     )
 
 
+def _rounds(
+    client: Answers, data: Path, wrote: np.ndarray, size: Size
+) -> list[tuple[float, float]]:
+    path = f"/api/v1/components/{name(7)}/history?fields={FIELD.name}&limit={len(wrote)}"
+    return [_round(client, path, data, wrote) for _ in range(size.repeats)]
+
+
 def _recorded(data: Path, ticks: int) -> np.ndarray:
     """Fill a trajectory; the values of the component that is asked for."""
     rng = np.random.default_rng(5)
     members = [name(i) for i in range(PARTS)]
     kept = []
+    clock = Clock(MINUTE_NS, 5 * 10**9)
     with Store(data) as store:
-        store.trajectories.open_group(GROUP, [FIELD])
+        fleet = recovered(store, clock).fleet
+        store.trajectories.open_group(GROUP, FIELDS)
         for start in range(0, ticks, TICKS):
             rows = min(TICKS, ticks - start)
             times = T0_NS + (start + np.arange(rows, dtype=np.int64)) * MINUTE_NS
             values = 0.001 + rng.random((rows, PARTS)) * 1e-6
-            store.trajectories.write(GROUP, start, times, members, {FIELD.name: values})
+            columns = {f.name: np.zeros(values.shape, f.dtype) for f in FIELDS}
+            columns[FIELD.name] = values
+            store.trajectories.write(GROUP, start, times, members, columns)
             kept.append(values[:, 7])
+        _checkpoint(store, replace(fleet, rows=ticks, recorded_ns=int(times[-1])), clock)
     return np.concatenate(kept)
 
 

@@ -177,7 +177,8 @@ class Questions:
 
     async def register(self, parts: int) -> None:
         """Register components, a few to warm up with before memory is looked at."""
-        fresh = components(parts)
+        known = self._service.fleet.components
+        fresh = [c for c in components(parts) if c.name not in known]
         warm = parts // 20
         await self._service.register(fresh[:warm])
         self._before = _resident()
