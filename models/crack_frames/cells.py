@@ -21,14 +21,14 @@ MAPS = (8, 16)  # of the eye
 _FLAT = MAPS[1] * 7 * 8  # of a crop, halved twice
 
 
-class Memory(NamedTuple):
+class CellState(NamedTuple):
     """What a cell remembers: two layers of membranes, or an LSTM's output and cell."""
 
     first: Tensor  # (n, width)
     second: Tensor  # (n, width)
 
 
-class CrackNetwork(Protocol):
+class CrackCell(Protocol):
     """An eye and a cell."""
 
     @property
@@ -40,12 +40,12 @@ class CrackNetwork(Protocol):
         """Offset of the tip from the middle of its pixel [pixel] and slope (n, 2)."""
         ...
 
-    def piece(self, seen: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def piece(self, seen: Tensor, memory: CellState) -> tuple[Tensor, CellState]:
         """The slope (n,) of the next piece for inputs (n, 4), and what is remembered then."""
         ...
 
 
-class SpikingNetwork(nn.Module):
+class SpikingCell(nn.Module):
     """Strided spiking convolutions, and two layers of spiking neurons with kept membranes.
 
     The inputs of a cell are constant currents over `times` inner steps. Both layers are read as
@@ -82,7 +82,7 @@ class SpikingNetwork(nn.Module):
         answer: Tensor = self.eye_out(rate.flatten(1))
         return answer
 
-    def piece(self, seen: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def piece(self, seen: Tensor, memory: CellState) -> tuple[Tensor, CellState]:
         """The slope (n,) of the next piece for inputs (n, 4), and the membranes then."""
         current, (one, two) = self.current(seen), memory
         first, second = torch.zeros_like(one), torch.zeros_like(two)
@@ -92,10 +92,10 @@ class SpikingNetwork(nn.Module):
             spikes, two = fired(two, self.synapses(spikes), self.leak[1])
             second = second + spikes / self.times
         slope = self.first_out(first) + self.second_out(second) + self.direct(seen)
-        return slope[:, 0], Memory(one, two)
+        return slope[:, 0], CellState(one, two)
 
 
-class ArtificialNetwork(nn.Module):
+class ArtificialCell(nn.Module):
     """The same strided convolutions with rectifiers, and one LSTM layer."""
 
     def __init__(self, width: int = 64) -> None:
@@ -114,13 +114,13 @@ class ArtificialNetwork(nn.Module):
         answer: Tensor = self.eye_out(maps.flatten(1))
         return answer
 
-    def piece(self, seen: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def piece(self, seen: Tensor, memory: CellState) -> tuple[Tensor, CellState]:
         """The slope (n,) of the next piece for inputs (n, 4), and output and cell then."""
-        after = Memory(*self.cell(seen, tuple(memory)))
+        after = CellState(*self.cell(seen, tuple(memory)))
         return (self.out(after.first) + self.direct(seen))[:, 0], after
 
 
-def forgotten(network: CrackNetwork, n: int, dtype: torch.dtype = torch.float64) -> Memory:
+def forgotten(network: CrackCell, n: int, dtype: torch.dtype = torch.float64) -> CellState:
     """The memory of `n` cracks of which nothing has been seen."""
     zeros = torch.zeros(n, network.width, dtype=dtype)
-    return Memory(zeros, zeros.clone())
+    return CellState(zeros, zeros.clone())

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from models.crack_frames.measures import SEEN, Pictures, judged, shown
 from models.recipe import Arrays, Figures, Recipe
 from models.training import Examples, Schedule, parameters, seeded
-from models.video.zhao_xu import COLUMNS, ROWS, RecurrentNetwork, SpikingNetwork
+from models.video.zhao_xu import COLUMNS, ROWS, BaseSpikingNetwork, RecurrentNetwork
 
 VALIDATION = 0.05  # of the samples
 TOGETHER = 54  # samples whose pictures are predicted at a time
@@ -83,7 +83,7 @@ def figures(network: nn.Module, arrays: Arrays) -> Figures:
 
 
 def _state_bytes(network: nn.Module) -> int:
-    if not isinstance(network, RecurrentNetwork | SpikingNetwork):
+    if not isinstance(network, RecurrentNetwork | BaseSpikingNetwork):
         raise TypeError(f"{type(network).__name__} is no base network")
     return 4 * sum(
         leaf.numel() for leaf in _leaves(network.run(torch.zeros(1, 1, ROWS, COLUMNS))[1])
@@ -121,4 +121,4 @@ def _recipe(about: str, make: Callable[[], nn.Module]) -> Recipe:
 
 CRACK_RNN = _recipe("Base recurrent network of Zhao and Xu.", lambda: RecurrentNetwork(nn.RNN))
 CRACK_LSTM = _recipe("Base LSTM of Zhao and Xu.", lambda: RecurrentNetwork(nn.LSTM))
-CRACK_SNN = _recipe("Base spiking network of Zhao and Xu.", SpikingNetwork)
+CRACK_SNN = _recipe("Base spiking network of Zhao and Xu.", BaseSpikingNetwork)

@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.crack_frames.cells import ArtificialNetwork, SpikingNetwork, forgotten
+from models.crack_frames.cells import ArtificialCell, SpikingCell, forgotten
 from models.crack_frames.measures import SEEN, Pictures, judged, scores, shown
 from models.crack_frames.pixels import PIXEL, TOP, WIDTH, WINDOW, cropped, sighted
 from models.crack_frames.stepper import (
     CRACK,
     PIECE,
     PIECES,
-    Front,
+    PictureFront,
     PictureState,
     PictureStepper,
     SliceLoad,
@@ -99,10 +99,10 @@ def loss(network: nn.Module, batch: Examples) -> Tensor:
     """Mean squared distance along the way [piece²], and of the reading [pixel², slope²]."""
     crop, pull, x, line, offset = batch
     start = (line[:, 1] - line[:, 0]) / PIECE
-    front = Front(x, line[:, 1], start, forgotten(network, len(x), x.dtype))  # type: ignore[arg-type]
+    front = PictureFront(x, line[:, 1], start, forgotten(network, len(x), x.dtype))  # type: ignore[arg-type]
     went = []
     for k in range(PIECES):
-        front = advanced(network, front, pull[:, k])  # type: ignore[arg-type]  # a CrackNetwork
+        front = advanced(network, front, pull[:, k])  # type: ignore[arg-type]  # a CrackCell
         went.append(front.y)
     way = (torch.stack(went, 1) - line[:, 2:]) / PIECE
     flip = line[:, 1] > 0.5 * PIXEL
@@ -184,6 +184,6 @@ def recipe(about: str, network: Callable[[], nn.Module], schedule: Schedule) -> 
 
 SCHEDULE = Schedule(epochs=50, batch=64, lr=3e-3, patience=50, cosine=True, clip=1.0)
 SPIKING = recipe("A spiking stepper of crack pictures that knows the load of the coming slice.",
-                 SpikingNetwork, SCHEDULE)  # fmt: skip  # one call
+                 SpikingCell, SCHEDULE)  # fmt: skip  # one call
 ARTIFICIAL = recipe("Its artificial twin: convolutions and an LSTM of equal size and inputs.",
-                    ArtificialNetwork, SCHEDULE)  # fmt: skip  # one call
+                    ArtificialCell, SCHEDULE)  # fmt: skip  # one call

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.crack_image.network import CrackNetwork, probability
+from models.crack_image.network import SegmentationNetwork, probability
 from models.crack_image.trace import TRACING, Trace, Tracing, arc_length, trace
 from models.crack_image.trust import TRUST, Signs, Trust, chance_right, length_sd, signs, tip_sd
 
@@ -119,7 +119,7 @@ class CrackReader:
         return "; ".join([*doubts, *_seen(found)] if doubts else [])
 
 
-def network_reader(network: CrackNetwork) -> CrackReader:
+def network_reader(network: SegmentationNetwork) -> CrackReader:
     """The reader of a trained network."""
     return CrackReader(lambda picture: probability(network, picture), network.trust())
 

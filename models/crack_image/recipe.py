@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.crack_image.calibration import Judged, calibrated
 from models.crack_image.measures import figures, score, scored
-from models.crack_image.network import CrackNetwork, probability, standardised
+from models.crack_image.network import SegmentationNetwork, probability, standardised
 from models.crack_image.reader import CrackReader, network_reader
 from models.crack_image.scenes import Scene, SceneKind, scene
 from models.crack_image.trust import Trust
@@ -67,10 +67,10 @@ def loss(network: nn.Module, batch: Examples) -> Tensor:
     return entropy + 0.5 * (1.0 - overlap).mean()
 
 
-def network(seed: int) -> CrackNetwork:
+def network(seed: int) -> SegmentationNetwork:
     """A new network."""
     with seeded(seed):
-        return CrackNetwork()
+        return SegmentationNetwork()
 
 
 SCHEDULE = Schedule(epochs=12, batch=16, lr=3e-3, patience=12, cosine=True, clip=1.0)
@@ -83,13 +83,13 @@ def large_scenes(purpose: int, count: int, library: Sequence[Floats] = ()) -> li
 
 def settled(network: nn.Module, _validation: Examples) -> None:
     """Set what is needed to trust a reading, and its uncertainty, on scenes of their own."""
-    assert isinstance(network, CrackNetwork)
+    assert isinstance(network, SegmentationNetwork)
     found = (judged(network, s) for s in large_scenes(2, CALIBRATION))
     trust = calibrated([f for f in found if f is not None], ALLOWANCE)
     network.settings.copy_(torch.tensor(trust))
 
 
-def judged(network: CrackNetwork, s: Scene) -> Judged | None:
+def judged(network: SegmentationNetwork, s: Scene) -> Judged | None:
     """A reading of a scene that is trusted in any case; None where nothing is seen."""
     chances = probability(network, s.picture)
     reading = CrackReader(lambda _: chances, BLIND)(chances)
@@ -99,7 +99,7 @@ def judged(network: CrackNetwork, s: Scene) -> Judged | None:
 
 def held_out_figures(network: nn.Module, arrays: Arrays) -> Figures:
     """Figures on scenes that nothing was set on, with the library's held-out paths in them."""
-    assert isinstance(network, CrackNetwork)
+    assert isinstance(network, SegmentationNetwork)
     reader, library = network_reader(network), library_paths(arrays, slice(None))
     found = [score(reader, s.picture, s.crack) for s in large_scenes(3, HELD_OUT, library)]
     return figures(found)

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from models.crack_image.network import CrackNetwork
+from models.crack_image.network import SegmentationNetwork
 from models.crack_image.reader import CrackReader, Reading, network_reader
 from sensors.errors import MalformedError
 from sensors.limits import Limits
@@ -93,7 +93,7 @@ def default_reader() -> NamedReader:
     Raises ValueError, and StorageError where they cannot be read.
     """
     tensors, card = networks.default(WEIGHTS)
-    network = CrackNetwork()
+    network = SegmentationNetwork()
     try:
         network.load_state_dict(tensors)
     except RuntimeError as exc:

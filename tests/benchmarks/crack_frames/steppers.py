@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from models.crack_frames.cells import MAPS, ArtificialNetwork, SpikingNetwork
+from models.crack_frames.cells import MAPS, ArtificialCell, SpikingCell
 from models.crack_frames.cells import SEEN as INPUTS
 from models.crack_frames.measures import SEEN, Scores, shown
 from models.crack_frames.stepper import (
@@ -49,7 +49,7 @@ HELD_OUT, BATCH, REPEATS = 108, 1000, 5
 class Count:
     """Spikes and synaptic operations of a spiking network while it runs."""
 
-    def __init__(self, network: SpikingNetwork) -> None:
+    def __init__(self, network: SpikingCell) -> None:
         self.cell = self.eye = self.spikes = self.chances = 0.0
         self._times = network.times
         ones = torch.ones(1, MAPS[0], 3, 3, dtype=torch.float64)
@@ -91,10 +91,10 @@ def multiply_adds(network: nn.Module) -> tuple[float, float]:
     """Dense multiply-adds of a piece and of a look, without element-wise work."""
     retina = MAPS[0] * 25 * 13 * 16
     fovea, answer = MAPS[1] * MAPS[0] * 9 * 7 * 8, MAPS[1] * 7 * 8 * 2
-    if isinstance(network, SpikingNetwork):
+    if isinstance(network, SpikingCell):
         w, t = network.width, network.times
         return INPUTS * (w + 1) + t * w * w + 2 * w, retina + t * fovea + answer
-    assert isinstance(network, ArtificialNetwork)
+    assert isinstance(network, ArtificialCell)
     w = network.width
     return 4 * w * (INPUTS + w) + w + INPUTS, retina + fovea + answer
 
@@ -103,9 +103,9 @@ def operations(arrays: Arrays) -> list[Figure]:
     """Of a slice and of a look, for each network."""
     stepper = networks.picture_stepper("crack-spiking")
     network = stepper.network
-    assert isinstance(network, SpikingNetwork)
+    assert isinstance(network, SpikingCell)
     artificial = networks.picture_stepper("crack-artificial").network
-    assert isinstance(artificial, ArtificialNetwork)
+    assert isinstance(artificial, ArtificialCell)
     count = Count(network)
     state = stepper.seen(torch.from_numpy(shown(arrays["frames"])[:, SEEN - 1]))
     steps = arrays["load"].shape[1] - SEEN + 1

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.crack_frames.cells import Memory
+from models.crack_frames.cells import CellState
 from models.crack_frames.pixels import PIXEL, TOP, WIDTH, drawn, sighted
 from models.crack_frames.stepper import (
     CRACK,
@@ -18,7 +18,7 @@ from models.crack_frames.stepper import (
     PIECES,
     SLICE,
     STEEPEST,
-    Front,
+    PictureFront,
     PictureState,
     PictureStepper,
     SliceLoad,
@@ -135,8 +135,8 @@ def test_a_thousand_steps_stay_finite_and_bounded(stepper: PictureStepper) -> No
         _, state = through(stepper.network, state, load(2, k))
         most = max(most, *(float(leaf.abs().max()) for _, leaf in leaves(state)))
         begins = state.x >= 1.0  # a new crack, with the memory of the old one
-        state = Front(torch.where(begins, CRACK, state.x), torch.where(begins, 0.0, state.y),
-                      state.slope, state.memory)  # fmt: skip  # one call
+        state = PictureFront(torch.where(begins, CRACK, state.x), torch.where(begins, 0.0, state.y),
+                             state.slope, state.memory)  # fmt: skip  # one call
     assert all(bool(torch.isfinite(leaf).all()) for _, leaf in leaves(state))
     assert most < 1e3
 
@@ -260,7 +260,7 @@ class Step(nn.Module):
 
     def forward(self, *parts: Tensor) -> tuple[Tensor, ...]:
         picture, mouth, x, y, slope, one, two, tension, shear = parts
-        front = Front(x, y, slope, Memory(one, two))
+        front = PictureFront(x, y, slope, CellState(one, two))
         nodes, front = through(self.network, front, SliceLoad(tension, shear))
         return (drawn(picture, nodes, mouth), *front[:3], *front.memory)
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 from models.crack_frames.window import Window, frames
 from models.crack_image.baselines import darkest, ridge
 from models.crack_image.measures import figures, score
-from models.crack_image.network import CrackNetwork, probability, standardised
+from models.crack_image.network import SegmentationNetwork, probability, standardised
 from models.crack_image.reader import SMALLEST, WORKING, CrackReader, reduced
 from models.crack_image.recipe import as_examples, loss, network, scenes
 from models.crack_image.scenes import SceneKind, scene
@@ -244,7 +244,7 @@ def test_the_network_is_small_and_some_steps_of_training_lower_its_loss() -> Non
 @pytest.mark.parametrize("shape", [(32, 40), (61, 45)])
 def test_chances_have_the_shape_of_the_picture_whatever_its_shades(shape: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).random(shape)
-    net = CrackNetwork()
+    net = SegmentationNetwork()
     chances = probability(net, picture)
     assert chances.shape == shape
     assert ((chances >= 0.0) & (chances <= 1.0)).all()
