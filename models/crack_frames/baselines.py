@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.crack_frames.config import CrackLibrary
 from models.crack_frames.measures import SEEN, Masks, Pictures, tips
 from models.crack_frames.slices import Course, grown
-from models.crack_frames.window import Window, frames
+from models.crack_frames.window import PictureWindow, frames
 from models.xfem.grid import Floats
 
 SPACING = 4  # pixels between nodes that are read off a picture, at least
@@ -62,7 +62,7 @@ def physics(shown: Frames, load: Floats, config: CrackLibrary) -> tuple[Pictures
     return one_step, free
 
 
-def read(mask: Masks, window: Window) -> Floats:
+def read(mask: Masks, window: PictureWindow) -> Floats:
     """The crack (n, 2) [m] that a picture (rows, columns) shows, the mouth first.
 
     Nodes at even distances in x; heights by straight lines fitted to the columns around.
@@ -105,7 +105,7 @@ def _grow(out: Pictures, mask: Masks, load: Floats, first: int, config: CrackLib
 
 def _stroke(picture: Pictures, points: Floats) -> None:
     """Draw a line through points (k, 2), as column and row, into a picture (rows, columns)."""
-    window = replace(Window(), pixel=1.0, left=0.0, top=0.0)
+    window = replace(PictureWindow(), pixel=1.0, left=0.0, top=0.0)
     path = np.stack([points[:, 0] + 0.5, -(points[:, 1] + 0.5)], axis=1)
     line = frames(path, np.array([len(path) - 1]), window)[0]
     np.maximum(picture, line > 0, out=picture)

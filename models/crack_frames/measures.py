@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.crack_frames.window import Window
+from models.crack_frames.window import PictureWindow
 
 Pictures: TypeAlias = NDArray[np.float32]  # (…, rows, columns) [1]
 Masks: TypeAlias = NDArray[np.bool_]  # (…, rows, columns)
@@ -24,7 +24,7 @@ Value = TypeVar("Value", bound=np.generic)
 SEEN = 3  # pictures at the start of a sample that a stepper is given
 CRACK = 0.5  # a pixel above it shows the crack
 FAINT = 0.1  # a pixel above it shows to the eye
-PIXEL_MM = Window().pixel * 1e3
+PIXEL_MM = PictureWindow().pixel * 1e3
 
 _SAME = np.zeros((3, 3, 3), dtype=bool)  # neighbours within a picture, corners included
 _SAME[1] = True

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from models.crack_frames.cells import CROP
-from models.crack_frames.window import Window
+from models.crack_frames.window import PictureWindow
 
 WIDTH = 10e-3  # of the plate that the library's pictures show [m]
-WINDOW = Window()
+WINDOW = PictureWindow()
 PIXEL = WINDOW.pixel / WIDTH
 TOP = WINDOW.top / WIDTH
 SUBSTEPS = 64  # samples of the line per piece

@@ -14,7 +14,7 @@ SUBSTEPS = 16  # samples of the line per pixel
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PictureWindow:
     """What the pictures show: `columns` × `rows` square pixels, row 0 at the top."""
 
     pixel: float = 0.075e-3  # [m]
@@ -39,7 +39,7 @@ class Window:
         return centres
 
 
-def frames(path: Floats, ends: Ints, window: Window) -> NDArray[np.uint8]:
+def frames(path: Floats, ends: Ints, window: PictureWindow) -> NDArray[np.uint8]:
     """The crack (len(ends), rows, columns) when its tip was at each node of `ends`.
 
     `path` (n, 2) [m]. The line is sampled finely and thinned to a chain of pixels that touch at
@@ -55,7 +55,7 @@ def frames(path: Floats, ends: Ints, window: Window) -> NDArray[np.uint8]:
     return out
 
 
-def _chain(path: Floats, window: Window) -> tuple[Ints, Floats]:
+def _chain(path: Floats, window: PictureWindow) -> tuple[Ints, Floats]:
     """Pixels (k, 2) as (row, column) along the path, and where each begins, in nodes."""
     length = np.hypot(*np.diff(path, axis=0).T)
     counts = np.maximum(1, np.ceil(length / window.pixel * SUBSTEPS)).astype(int)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from models.crack_image.calibration import Judged, calibrated
+from models.crack_image.calibration import ScoredMeasurement, calibrated
 from models.crack_image.measures import figures, score, scored
 from models.crack_image.network import SegmentationNetwork, probability, standardised
 from models.crack_image.reader import CrackReader, network_reader
@@ -77,24 +77,26 @@ SCHEDULE = Schedule(epochs=12, batch=16, lr=3e-3, patience=12, cosine=True, clip
 
 
 def large_scenes(purpose: int, count: int, library: Sequence[Floats] = ()) -> list[Scene]:
-    """Scenes of the size of a photograph, on which readings are judged."""
+    """Scenes of the size of a photograph, on which measurements are judged."""
     return scenes(0, purpose, count, library, LARGE)
 
 
 def settled(network: nn.Module, _validation: Examples) -> None:
-    """Set what is needed to trust a reading, and its uncertainty, on scenes of their own."""
+    """Set what is needed to trust a measurement, and its uncertainty, on scenes of their own."""
     assert isinstance(network, SegmentationNetwork)
     found = (judged(network, s) for s in large_scenes(2, CALIBRATION))
     trust = calibrated([f for f in found if f is not None], ALLOWANCE)
     network.settings.copy_(torch.tensor(trust))
 
 
-def judged(network: SegmentationNetwork, s: Scene) -> Judged | None:
-    """A reading of a scene that is trusted in any case; None where nothing is seen."""
+def judged(network: SegmentationNetwork, s: Scene) -> ScoredMeasurement | None:
+    """A measurement of a scene that is trusted in any case; None where nothing is seen."""
     chances = probability(network, s.picture)
-    reading = CrackReader(lambda _: chances, BLIND)(chances)
-    found = scored(reading, np.asarray(chances >= 0.5), s.crack)
-    return Judged(reading.against, found) if reading.outcome == "measured" else None
+    measurement = CrackReader(lambda _: chances, BLIND)(chances)
+    if measurement.outcome != "measured":
+        return None
+    found = scored(measurement, np.asarray(chances >= 0.5), s.crack)
+    return ScoredMeasurement(measurement.against, found)
 
 
 def held_out_figures(network: nn.Module, arrays: Arrays) -> Figures:

@@ -19,7 +19,7 @@ from models.crack.forecast import load_so_far, mix
 from models.crack_path.driving import Pull, pull
 from models.crack_path.front import Front, acting, k_at
 from models.crack_path.growth import Walk, carried, ended, headed, set_out, walked
-from models.crack_path.polyline import Intensities
+from models.crack_path.polyline import IntensitySolver
 from models.crack_path.stepper import POINTS, Outlook, PathState
 from models.fatigue.exposure import row_of
 from models.fatigue.rainflow import Cycles
@@ -34,7 +34,7 @@ def rollout(
     state: PathState,
     blocks: Cycles,
     cycles: Tensor,
-    find: Intensities,
+    find: IntensitySolver,
     go_on: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, Front]:
     """Crack length (n, 1, T) [m] after `cycles` (T,) of the mix `blocks`, and the last front.
@@ -64,7 +64,7 @@ class Foresight(NamedTuple):
     by_xfem: Tensor  # (n,) int64 those of them that XFEM had to find
 
 
-def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -> Foresight:
+def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: IntensitySolver) -> Foresight:
     """What cracks meet from where they are to the length `a_to` (n,) [m] under `blocks`.
 
     It ends early where a crack comes to rest or runs through the plate.
@@ -130,7 +130,7 @@ def _k(ahead: Outlook, j: int, at: Tensor) -> Tensor:
     return torch.sqrt(at)[:, None, None] * (first + share[:, None, None] * (last - first))
 
 
-def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tensor]:
+def with_remaining(state: PathState, find: IntensitySolver) -> tuple[PathState, Tensor]:
     """Cycles (n, 1) to `a_limit` under the load so far, and the state that remembers the way.
 
     ∞ without growth, 0 at the limit.

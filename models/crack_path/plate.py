@@ -50,7 +50,7 @@ class Plates(NamedTuple):
         return across & (at[:, 0] > 0.0) & (at[:, 1].abs() < self.band())
 
 
-class Tips(NamedTuple):
+class TipIntensities(NamedTuple):
     """What was found at the tips of paths."""
 
     k: Tensor  # (n, 2, 2) float64 by load (tension, shear) and mode (I, II), per unit stress [√m]
@@ -72,7 +72,7 @@ class Solver:
         self.memory = Memory(memory)
         self._turn = turn or nullcontext()
 
-    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
+    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> TipIntensities:
         """The tips of `path` (n, m, 2) [m], of which each row uses its first `nodes` (n,).
 
         Raises ValueError where a path leaves the band, or no finite intensities are found.
@@ -85,7 +85,7 @@ class Solver:
             k[i] = torch.from_numpy(found) * float(np.sqrt(width))
         if not torch.isfinite(k).all():
             raise ValueError("a stress intensity is not finite")
-        return Tips(k, torch.ones(len(nodes), dtype=torch.bool))
+        return TipIntensities(k, torch.ones(len(nodes), dtype=torch.bool))
 
     def _solved(self, form: Form, path: Floats) -> Floats:
         with self._turn:

@@ -12,17 +12,17 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.crack_path.plate import Plates, Tips
+from models.crack_path.plate import Plates, TipIntensities
 
 STEEPEST = (math.cos(math.radians(75.0)), math.sin(math.radians(75.0)))  # against the x axis
 RESOLVED = 0.0175  # the operator has learned no shorter segments [W]
 NEAR = 2  # segments at the tip that are never left out
 
 
-class Intensities(Protocol):
+class IntensitySolver(Protocol):
     """Stress intensities at the tips of paths."""
 
-    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
+    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> TipIntensities:
         """Tips of `path` (n, m, 2) [m], of which each row uses the first `nodes` (n,)."""
         ...
 
@@ -93,7 +93,7 @@ def thinned(path: Tensor) -> Tensor:
     return torch.cat((path[:least], path[least + 1 :]))
 
 
-def tips(plates: Plates, path: Tensor, nodes: Tensor, find: Intensities) -> Tips:
+def tips(plates: Plates, path: Tensor, nodes: Tensor, find: IntensitySolver) -> TipIntensities:
     """Intensities at the tips of `path` (n, m, 2) [m], of which each row uses `nodes` (n,).
 
     They are those of the path without short segments far behind the tip: the operator knows none.

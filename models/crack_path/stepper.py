@@ -18,7 +18,7 @@ from models.crack_path.driving import pull
 from models.crack_path.front import Front, acting, at_end, known, moved, to_edge
 from models.crack_path.growth import Walk, ended, walked
 from models.crack_path.plate import CLOSURES, SEGMENT, Plates, checked_path
-from models.crack_path.polyline import Intensities
+from models.crack_path.polyline import IntensitySolver
 from models.fatigue.exposure import Exposure, exposed, exposure
 from models.fatigue.laws import Law
 from models.fatigue.mixed_mode import equivalent
@@ -100,7 +100,7 @@ class PathStepper:
     replace: bool = True
     K_c: float = math.inf  # toughness, where a peak breaks the part [Pa √m]
     capacity: int = 64  # turning points that stay open
-    find: Intensities = field(kw_only=True, repr=False)
+    find: IntensitySolver = field(kw_only=True, repr=False)
 
     def init(self, n: int) -> PathState:
         """`n` cracks that have seen nothing; raises ValueError for plates that are none."""

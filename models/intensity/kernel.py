@@ -26,7 +26,7 @@ NEARER = FRACTIONS[::-1]  # the point nearest to the tip first
 POINTS = len(FRACTIONS)
 
 
-class Weights(NamedTuple):
+class OperatorWeights(NamedTuple):
     """The network's numbers; m members, q mixtures, h hidden."""
 
     centre: Floats  # (EVEN,)
@@ -41,7 +41,9 @@ class Weights(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def evaluated(path: Floats, nodes: Ints, width: Floats, weights: Weights) -> tuple[Floats, Singles]:
+def evaluated(
+    path: Floats, nodes: Ints, width: Floats, weights: OperatorWeights
+) -> tuple[Floats, Singles]:
     """What is seen of each row (n, COLUMNS), and the members' answers (n, members, 4)."""
     n, members = len(path), len(weights.mix)
     seen = np.full((n, COLUMNS), np.nan)
@@ -109,7 +111,7 @@ def _least(known: float, other: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _member(even: Singles, odd: Singles, weights: Weights, m: int, out: Singles) -> None:
+def _member(even: Singles, odd: Singles, weights: OperatorWeights, m: int, out: Singles) -> None:
     """The answers (4, BLOCK) of member `m`: tension I, II, shear I, II."""
     mixtures, hidden = weights.mix.shape[2], weights.w1.shape[2]
     z = np.empty((EVEN + mixtures, BLOCK), np.float32)

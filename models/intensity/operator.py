@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from models.intensity.features import ALPHA, CHECKS, EVEN, ODD, described
-from models.intensity.kernel import Weights, evaluated
+from models.intensity.kernel import OperatorWeights, evaluated
 
 NAME = "crack-k"
 MEMBERS, MIXTURES, HIDDEN = 5, 16, 32
@@ -201,12 +201,12 @@ def intensity(operator: CrackOperator, path: Tensor, nodes: Tensor, width: Tenso
     return _judged(operator, torch.from_numpy(seen), each, width)
 
 
-def numbers(operator: CrackOperator) -> Weights:
+def numbers(operator: CrackOperator) -> OperatorWeights:
     """The weights as the kernel wants them."""
     fixed = (torch.tensor(part).double().numpy() for part in (CENTRE, SCALE_EVEN + SCALE_ODD))
     learned = (operator.mix, operator.w1, operator.b1[:, 0], operator.w2, operator.b2[:, 0],
-               operator.w3, operator.b3[:, 0])  # fmt: skip  # in the order of `Weights`
-    return Weights(*fixed, *(leaf.detach().contiguous().numpy() for leaf in learned))
+               operator.w3, operator.b3[:, 0])  # fmt: skip  # in the order of `OperatorWeights`
+    return OperatorWeights(*fixed, *(leaf.detach().contiguous().numpy() for leaf in learned))
 
 
 def operator_of(weights: Mapping[str, Tensor]) -> CrackOperator:

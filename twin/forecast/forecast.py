@@ -15,7 +15,7 @@ from models.crack.forecast import life, load_so_far, rollout
 from models.crack.stepper import CrackState
 from models.crack_path import forecast as path
 from models.crack_path.front import known
-from models.crack_path.polyline import Intensities
+from models.crack_path.polyline import IntensitySolver
 from models.crack_path.stepper import PathState, PathStepper
 from models.fatigue.rainflow import Cycles
 from sensors.calibration import Calibration
@@ -99,7 +99,7 @@ def forecast(
     return Answer(page, {"operator": ahead.operator, "xfem": ahead.xfem})
 
 
-def _while(find: Intensities, go_on: Callable[[], None]) -> Intensities:
+def _while(find: IntensitySolver, go_on: Callable[[], None]) -> IntensitySolver:
     """The same intensities, as long as there is leave to go on."""
 
     def found(*args: Any, **named: Any) -> Any:  # noqa: ANN401  whatever `find` takes and gives

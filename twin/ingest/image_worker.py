@@ -20,7 +20,7 @@ import numpy as np
 import structlog
 
 from models.crack_image.network import SegmentationNetwork
-from models.crack_image.reader import CrackReader, Reading, network_reader
+from models.crack_image.reader import CrackReader, Measurement, network_reader
 from sensors.errors import MalformedError
 from sensors.limits import Limits
 from sensors.observation import AnyObservation, Inspection, Readout, Snapshot, observation
@@ -210,7 +210,7 @@ class ImageReading:
             seconds=round(seconds, 3),
         )
 
-    async def _reading(self, snapshot: Snapshot, reader: NamedReader) -> Reading | str:
+    async def _reading(self, snapshot: Snapshot, reader: NamedReader) -> Measurement | str:
         """What the image shows, or the sentence why it cannot be read."""
         while True:
             try:
@@ -221,7 +221,7 @@ class ImageReading:
             except _UNREADABLE as exc:
                 return f"{exc}" or type(exc).__name__
 
-    def _read(self, snapshot: Snapshot, read: CrackReader) -> Reading:
+    def _read(self, snapshot: Snapshot, read: CrackReader) -> Measurement:
         grey = pixels(self._store.images.get(snapshot.sha256), self._limits)
         return read(np.asarray(grey))
 
@@ -230,7 +230,7 @@ class ImageReading:
 
 
 def _made(
-    snapshot: Snapshot, found: Reading | str, reader: str, known: Known
+    snapshot: Snapshot, found: Measurement | str, reader: str, known: Known
 ) -> tuple[Readout, Inspection | None]:
     """What is kept of a reading, and the inspection that it makes, if any."""
     if isinstance(found, str):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from models.intensity.random_paths import HIGHEST, PLATE, SHARPEST, wanderer
-from models.intensity.recipe import Tips, tips_of
+from models.intensity.recipe import TipExamples, tips_of
 from models.xfem.crack import Crack
 from models.xfem.grid import Floats
 
@@ -17,7 +17,7 @@ STEEPEST = 100.0  # of the increment after the kink, against the x axis [degree]
 AFTER = (1, 2, 4)  # increments after the kink at whose ends intensities are asked for
 
 
-def sharper() -> Tips:
+def sharper() -> TipExamples:
     """Tips one, two and four increments after the kink, by XFEM, under tension and half of it."""
     paths: list[Floats] = []
     for k in range(COUNT):

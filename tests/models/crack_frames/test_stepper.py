@@ -25,7 +25,7 @@ from models.crack_frames.stepper import (
     rollout,
     through,
 )
-from models.crack_frames.window import Window, frames
+from models.crack_frames.window import PictureWindow, frames
 from models.spiking import fired
 from models.tree import leaves, mapped, rows
 from twin import networks
@@ -203,7 +203,7 @@ def test_the_eye_reads_a_tip_to_a_fraction_of_a_pixel(stepper: PictureStepper) -
     slopes = np.linspace(-1.0, 0.0, 21)
     nodes = [np.array([[0.0, 0.0], [1e-3, 0.0], [SLICE * WIDTH + 1e-3, s * SLICE * WIDTH]])
              for s in slopes]  # fmt: skip  # one line more
-    pictures = np.stack([frames(one, np.array([2]), Window())[0] > 0 for one in nodes])
+    pictures = np.stack([frames(one, np.array([2]), PictureWindow())[0] > 0 for one in nodes])
     front = stepper.seen(torch.from_numpy(pictures).double()).front
     mouth = TOP - 24.5 * PIXEL  # it is read as the middle of its pixel
     wrong = (front.y + mouth).numpy() - slopes * SLICE
@@ -225,7 +225,9 @@ def test_lines_are_drawn_as_the_library_draws_them() -> None:
     nodes[:, :, 0] = CRACK + PIECE * np.arange(PIECES + 1) + generator.uniform(0, 0.7, (50, 1))
     slopes = generator.uniform(-2.0, 1.0, (50, 1)) + generator.normal(0.0, 0.1, (50, PIECES))
     nodes[:, 1:, 1] = PIECE * np.cumsum(slopes, 1)
-    theirs = np.stack([frames(one * WIDTH, np.array([PIECES]), Window())[0] > 0 for one in nodes])
+    theirs = np.stack(
+        [frames(one * WIDTH, np.array([PIECES]), PictureWindow())[0] > 0 for one in nodes]
+    )
     blank = torch.zeros(50, 96, 132, dtype=torch.float64)
     ours = drawn(blank, torch.from_numpy(nodes), torch.zeros(50, dtype=torch.float64)).numpy() > 0
     assert theirs.sum() > 500

@@ -13,7 +13,7 @@ from models.crack_frames.cells import CROP
 from models.crack_frames.pixels import PIXEL, WIDTH
 from models.crack_frames.stepper import CRACK, PIECE, PIECES, SLICE
 from models.crack_frames.stepper_recipe import ARTIFICIAL, BETWEEN, SLICES, SPIKING, figures
-from models.crack_frames.window import Window, frames
+from models.crack_frames.window import PictureWindow, frames
 from models.recipe import Recipe
 from models.training import Schedule, trained
 
@@ -27,7 +27,7 @@ def arrays(count: int = 10) -> dict[str, NDArray[Any]]:
     path = np.zeros((count, SLICES + 2, 2))
     path[:, 1:, 0] = EDGES * WIDTH
     path[:, 2:, 1] = np.cumsum(-0.4 * load[:, :, 1] / load[:, :, 0], 1) * SLICE * WIDTH
-    pictures = np.stack([frames(one, np.arange(1, SLICES + 2), Window()) for one in path])
+    pictures = np.stack([frames(one, np.arange(1, SLICES + 2), PictureWindow()) for one in path])
     nodes = np.full(count, SLICES + 2)
     return {"load": load, "path": path, "nodes": nodes, "frames": pictures}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.crack_frames.window import Window, frames
+from models.crack_frames.window import PictureWindow, frames
 from models.crack_image.baselines import darkest, ridge
 from models.crack_image.measures import figures, score
 from models.crack_image.network import SegmentationNetwork, probability, standardised
@@ -94,7 +94,7 @@ def test_pieces_at_the_border_are_traced_where_denormal_numbers_are_flushed() ->
 
 
 def test_frames_of_a_library_are_read_within_a_pixel() -> None:
-    window = Window()
+    window = PictureWindow()
     x = np.linspace(0.0, 6.0e-3, 40)
     path = np.stack([x, -0.4 * x - 0.5e-3 * np.sin(800.0 * x)], axis=1)
     ends = np.array([10, 20, 39])
