@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from models.xfem.closure import Closure
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
-from models.xfem.memory import Memory
+from models.xfem.memory import ByteCache
 from models.xfem.plate import Plate
 
 CLOSURES: tuple[Closure, ...] = tuple(c for c in get_args(Closure) if c != "clamp")
@@ -69,7 +69,7 @@ class Solver:
     def __init__(
         self, memory: float = MEMORY, turn: AbstractContextManager[Any] | None = None
     ) -> None:
-        self.memory = Memory(memory)
+        self.memory = ByteCache(memory)
         self._turn = turn or nullcontext()
 
     def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> TipIntensities:
@@ -90,7 +90,7 @@ class Solver:
     def _solved(self, form: Form, path: Floats) -> Floats:
         with self._turn:
             plate = self.memory.recall(form, partial(self._plate, form), _size)
-            tip: Floats = plate.K(Crack(path))[0]
+            tip: Floats = plate.K(PolylineCrack(path))[0]
             self.memory.renew(form)  # it goes after its columns, which are useless without it
         return tip
 

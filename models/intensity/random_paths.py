@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
 from models.xfem.plate import Plate
 
@@ -52,7 +52,7 @@ def wanderer(seed: int, index: int, plate: Plate = PLATE) -> Wanderer:
     ratio = mean + SD_RATIO * generator.normal()
     K, ratios = [np.full((2, 2), np.nan)], [ratio]
     while True:
-        K.append(plate.K(Crack(np.array(path)))[0])
+        K.append(plate.K(PolylineCrack(np.array(path)))[0])
         if generator.random() < 1.0 / HELD:
             ratio = mean + SD_RATIO * generator.normal()
             turn = math.radians(SD_TURN) * generator.normal() if at_random else 0.0

@@ -46,7 +46,7 @@ from models.intensity.recipe import (
 from models.intensity.recipe import network as fresh
 from models.recipe import Arrays
 from models.training import parameters
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from storage.artifacts import weights
 from tests.benchmarks.intensity.far import sharper
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
@@ -175,7 +175,7 @@ def of_outliers(operator: CrackOperator, arrays: Arrays) -> list[Figure]:
     sample, node = (part[far.numpy()] for part in np.nonzero(np.isfinite(k).all((2, 3))))
     again = k.copy()
     for s, n in zip(sample, node, strict=True):
-        again[s, n] = PLATE.K(Crack(arrays["path"][s, : n + 1] + [0.0, MOVED]))[0]
+        again[s, n] = PLATE.K(PolylineCrack(arrays["path"][s, : n + 1] + [0.0, MOVED]))[0]
     missed = chosen(tips, far)
     path = np.nan_to_num(arrays["path"])
     moved = tips_of(path, again, missed.load.numpy(), (sample, node))
@@ -217,14 +217,14 @@ def of_fallback(operator: CrackOperator, name: str, tips: TipExamples) -> list[F
     ]
 
 
-def rows(arrays: Arrays, count: int) -> tuple[Tensor, Tensor, Tensor, list[Crack]]:
+def rows(arrays: Arrays, count: int) -> tuple[Tensor, Tensor, Tensor, list[PolylineCrack]]:
     """Tips of the library as the operator is asked for them, and the first as XFEM is."""
     k = arrays["k_unit"]
     sample, node = np.nonzero(np.isfinite(k).all((2, 3)))
     pick = np.random.Generator(np.random.PCG64(0)).integers(0, len(sample), count)
     sample, node = sample[pick], node[pick]
     path = arrays["path"][sample, : int(arrays["nodes"].max())]
-    cracks = [Crack(path[i, : node[i] + 1]) for i in range(SOLVES)]
+    cracks = [PolylineCrack(path[i, : node[i] + 1]) for i in range(SOLVES)]
     width = torch.full((count,), PLATE.width, dtype=torch.float64)
     return torch.from_numpy(path), torch.from_numpy(node + 1), width, cracks
 

@@ -15,7 +15,7 @@ from models.crack_frames.limits import checked
 from models.crack_frames.slices import Course, grown
 from models.crack_frames.window import PictureWindow, frames
 from models.fatigue.mixed_mode import kink
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
 from models.xfem.plate import Plate
 from tests.benchmarks.xfem.verification import paths, reference_growth
@@ -234,5 +234,5 @@ def test_no_node_welds_a_crack_that_barely_passes_it() -> None:
     for count in (len(found.path) - 4, len(found.path) - 2):
         path = found.path[:count]
         aside = path + np.array([0.0, 1e-6])
-        here, there = plate.K(Crack(path))[0], plate.K(Crack(aside))[0]
+        here, there = plate.K(PolylineCrack(path))[0], plate.K(PolylineCrack(aside))[0]
         assert np.abs(here - there).max() < 0.01 * np.abs(there).max()

@@ -11,7 +11,7 @@ import pytest
 from models.crack_frames.config import CONFIGS, CrackLibrary, Loads
 from models.crack_frames.limits import FIRST, INCREMENT, REST, checked, faults
 from models.crack_frames.window import PictureWindow
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.plate import Plate
 
 BASE = CONFIGS["crack"]
@@ -115,6 +115,6 @@ def test_a_first_crack_of_two_elements_is_within_two_percent() -> None:
     """The bound on the first crack is not only a number: K of a mesh four times finer."""
     coarse = Plate(columns=32, band=(-1e-3, 1e-3))
     fine = Plate(columns=128, band=(-0.5e-3, 0.5e-3), fine=1e-3)
-    crack = Crack(np.array([[0.0, 0.0], [FIRST * 10e-3 / 32, 0.0]]))
+    crack = PolylineCrack(np.array([[0.0, 0.0], [FIRST * 10e-3 / 32, 0.0]]))
     K, true = coarse.K(crack)[0], fine.K(crack)[0]
     assert np.abs(K - true).max() < 0.02 * np.linalg.norm(true, axis=1).min()
