@@ -40,7 +40,7 @@ _format = re.compile(r"[ymdhsfzt:./ \-+]*(yy|hh)[ymdhsfzt:./ \-+,]*", re.IGNOREC
 _illegal = re.compile(r"[^A-Za-z0-9._:-]+").sub
 
 
-class Gauge(NamedTuple):
+class GaugeColumn(NamedTuple):
     """A column in a unit of load."""
 
     column: int
@@ -55,7 +55,7 @@ class Head(NamedTuple):
     names: tuple[str, ...]
     time: int | None  # its column; None: there is none
     tick_ns: int | None  # what a number in it counts; None: seconds, or since 1970 by its size
-    gauges: tuple[Gauge, ...]
+    gauges: tuple[GaugeColumn, ...]
     rows: int  # 2 where the units stand in a row of their own
     day: int | None  # the column of dates, where times of day stand in another
     why: str  # what is missing, in words, where a column is not as it should be
@@ -134,12 +134,12 @@ def _parts(name: str) -> Iterator[tuple[str, str]]:
             yield match[1].strip(), match[2].strip()
 
 
-def _gauges(names: Sequence[str], time: int | None) -> Iterator[Gauge]:
+def _gauges(names: Sequence[str], time: int | None) -> Iterator[GaugeColumn]:
     for i, text in enumerate(names):
         if i != time and not is_number(text):
             for name, unit in (*_parts(text), (text, text)):
                 if wire := wire_unit(unit):
-                    yield Gauge(i, name or text, wire)
+                    yield GaugeColumn(i, name or text, wire)
                     break
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.watch import Standing, standing, watch
+from sensors.watch import ChannelStatus, channel_status, watch
 from twin.belief.cohort import Cohort, Readings
 from twin.belief.fleet import EMPTY, Fleet, Place
 from twin.belief.status import STATUSES, ManySigns, statuses
@@ -42,7 +42,7 @@ class Overview(NamedTuple):
 
     roll: Roll
     readings: Readings
-    channels: Standing
+    channels: ChannelStatus
     crack_limit: NDArray[np.float64]  # [m]
     remaining: NDArray[np.float64]  # [1], NaN: unknown, ∞: no growth
     flags: NDArray[np.bool_]  # (n, FLAGS); none of what is retired
@@ -168,8 +168,8 @@ def _joined(parts: list[Readings], at: NDArray[np.int64]) -> Readings:
     return Readings(*(_taken(list(column), at) for column in zip(*parts, strict=True)))
 
 
-def _standing(parts: list[NDArray[np.int64]], at: NDArray[np.int64]) -> Standing:
-    return standing(_taken(parts, at) if parts else watch(0).whole)
+def _standing(parts: list[NDArray[np.int64]], at: NDArray[np.int64]) -> ChannelStatus:
+    return channel_status(_taken(parts, at) if parts else watch(0).whole)
 
 
 def _taken(parts: list[NDArray[Any]], at: NDArray[np.int64]) -> NDArray[Any]:

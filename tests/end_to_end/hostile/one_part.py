@@ -172,5 +172,5 @@ class _Other:
         return float(json.loads(self._target.ask(path)[1])["cycles"])
 
 
-def _wire(made: encode.Message) -> Message:
+def _wire(made: encode.EncodedMessage) -> Message:
     return Message(made.topic, made.payload, made.content_type or "", made.properties)

@@ -62,7 +62,7 @@ async def _attack(target: Target, rows: int, seconds: float) -> Seen:
     return seen
 
 
-def _wire(made: encode.Message) -> Message:
+def _wire(made: encode.EncodedMessage) -> Message:
     return Message(made.topic, made.payload, made.content_type or "", made.properties)
 
 

@@ -16,7 +16,7 @@ from sensors.limits import KEY_END, LATEST_NS
 from sensors.observation import AnyObservation, Inspection, Series, Snapshot, Spectrum
 from sensors.payload.decode import decode
 from sensors.payload.encode import (
-    Message,
+    EncodedMessage,
     image_message,
     inspection_message,
     load_message,
@@ -58,7 +58,7 @@ def packed(values: list[float]) -> bytes:
     return struct.pack(f"<{len(values)}d", *values)
 
 
-def arrived(message: Message) -> AnyObservation:
+def arrived(message: EncodedMessage) -> AnyObservation:
     return decode(*message)
 
 
