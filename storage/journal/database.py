@@ -12,7 +12,7 @@ from typing import Any
 from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
 from storage.journal.looking import looking
-from storage.journal.place import Place
+from storage.journal.place import OpenedFiles
 from storage.journal.readonly import is_about_writing, reading
 from storage.journal.schema import APPLICATION_ID, TABLES, VERSION
 from storage.journal.wal import lost_commits
@@ -111,11 +111,11 @@ class Database:
             except BaseException:
                 self._connection.close()
                 raise
-        self._place = Place(self.path, has_log=self.unwritable is None)
+        self._files = OpenedFiles(self.path, has_log=self.unwritable is None)
 
     def _require_writable(self) -> None:
         """Raises UnavailableError where a commit would not last."""
-        self._place.require(self._connection)
+        self._files.require(self._connection)
         if self.unwritable is not None and self._fold_lock.acquire(blocking=False):
             try:  # there may be room by now; whatever is left open stays as it was opened, and
                 # so does what SQLite shares among the connections of a process
@@ -166,7 +166,7 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
-                self._place.require(self._connection)
+                self._files.require(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException as exc:
                 if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:

@@ -17,7 +17,7 @@ from sensors.payload.image import decode_image
 from sensors.payload.sound import fault
 from sensors.refusal import malformed
 from sensors.topics import Topics
-from storage.images import Images
+from storage.images import ImageStore
 from storage.journal.entry import DeadLetter, Entry
 from storage.journal.sequences import Outcome
 from twin.belief.assimilate import t_end_ns
@@ -54,7 +54,7 @@ class Inbox:
     limits: Limits
     max_ahead_ns: int | None
     component: Callable[[str], Component | None]
-    images: Images
+    images: ImageStore
     end: Callable[[], int] = lambda: 0  # of the journal
     own_clock: OwnClock | None = None  # none where nothing can be ahead
     beside: set[str] = field(default_factory=set)  # topics of others that were told of
