@@ -470,7 +470,7 @@ class Service:
             if self.committer.end - folded >= FOLD_LINES or self.store.journal.is_long:
                 folded = self.committer.end
                 with suppress(UnavailableError):  # a commit will say so, and try again
-                    await self.maintain(self.store.journal.fold)
+                    await self.maintain(self.store.journal.checkpoint_wal)
 
     async def _on(self, thread: ThreadPoolExecutor, f: Callable[..., T], *args: object) -> T:
         try:

@@ -80,7 +80,7 @@ class Journal:
             self._sequences = Sequences(_mark_rows(self._database))
             self._start, self._end = self._extent()
             self._repeats = Repeats(self._database, self._end)
-            self._unfolded = 0
+            self._uncheckpointed = 0
             self._is_sealed = self.catalogue.is_sealed()
             self._compare(self._seal, is_look=is_look)
             alone = is_look or self._database.unwritable is not None  # nobody else may look in
@@ -300,7 +300,8 @@ class Journal:
             census = self.dead_letters.insert(connection, letters) if letters else None
             if self._seal is not None and self._seal.number and not self._is_sealed:
                 self.catalogue.put_sealed(connection)  # there is one by now
-        self._unfolded += sum(len(row[4]) for row in rows) + sum(len(x.payload) for x in letters)
+        self._uncheckpointed += sum(len(row[4]) for row in rows)
+        self._uncheckpointed += sum(len(x.payload) for x in letters)
         self._sequences.advance(judgement.touched, numbers, judgement)
         self._is_sealed = self._is_sealed or bool(self._seal and self._seal.number)
         if census is not None:
@@ -404,16 +405,16 @@ class Journal:
 
     @property
     def is_long(self) -> bool:
-        """Whether much was committed since the log was folded, for the disk that it lies on."""
-        return self._unfolded >= self._database.log_bytes
+        """Whether much was committed since a WAL checkpoint, for the disk that the log lies on."""
+        return self._uncheckpointed >= self._database.log_bytes
 
-    def fold(self) -> int:
-        """Fold SQLite's log into its file; how many pages were left over.
+    def checkpoint_wal(self) -> int:
+        """Copy SQLite's write-ahead log into its file; how many pages were left over.
 
         For any thread: commits go on meanwhile, and take longer where nobody calls this.
         """
-        self._unfolded = 0
-        return self._database.fold()
+        self._uncheckpointed = 0
+        return self._database.checkpoint_wal()
 
     def verify(self) -> list[str]:
         """Everything that is wrong with the file, one sentence each; reads all of it."""
@@ -445,7 +446,7 @@ class Journal:
         return None
 
     def close(self) -> None:
-        """Fold the log into the file and let go; may be called twice."""
+        """Checkpoint the log into the file and let go; may be called twice."""
         self._sealing.close()
         if self._beside is not self._database:
             self._beside.close()

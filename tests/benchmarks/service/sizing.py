@@ -286,7 +286,7 @@ def _commits(
         found.append(time.perf_counter() - start)
         at += 20
         if len(found) % 50 == 0:
-            store.journal.fold()
+            store.journal.checkpoint_wal()
         time.sleep(0.02)
     return found, at
 

@@ -218,9 +218,9 @@ def test_a_full_database_changes_nothing_and_is_overcome(journal: Journal) -> No
     assert journal.append([entry(1)], now_ns=NOW).outcomes == [Outcome.ACCEPTED]
 
 
-def test_folding_the_log_leaves_nothing_in_it(journal: Journal) -> None:
+def test_a_wal_checkpoint_leaves_nothing_in_the_log(journal: Journal) -> None:
     journal.append([entry(1)], now_ns=NOW)
-    assert journal.fold() == 0
+    assert journal.checkpoint_wal() == 0
     assert kept(journal) == [entry(1)]
 
 
