@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models.crack_frames.window import PictureWindow
+from models.recipe import Scores
 
 Pictures: TypeAlias = NDArray[np.float32]  # (…, rows, columns) [1]
 Masks: TypeAlias = NDArray[np.bool_]  # (…, rows, columns)
-Scores: TypeAlias = dict[str, float]
 Value = TypeVar("Value", bound=np.generic)
 
 SEEN = 3  # pictures at the start of a sample that a stepper is given

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.crack_frames.measures import SEEN, Pictures, judged, shown
-from models.recipe import Arrays, Figures, Recipe
+from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, parameters, seeded
 from models.video.zhao_xu import COLUMNS, ROWS, BaseSpikingNetwork, RecurrentNetwork
 
@@ -70,7 +70,7 @@ def _predicted(network: nn.Module, frames: NDArray[np.uint8], *, own: bool) -> P
     return out.numpy()
 
 
-def figures(network: nn.Module, arrays: Arrays) -> Figures:
+def held_out_scores(network: nn.Module, arrays: Arrays) -> Scores:
     """The scores of `models.crack_frames.measures.judged`, and what the network takes.
 
     `weights_bytes` and, for each component, `state_bytes` in single precision.
@@ -116,7 +116,7 @@ def _drawn(make: Callable[[], nn.Module]) -> Callable[[int], nn.Module]:
 
 def _recipe(about: str, make: Callable[[], nn.Module]) -> Recipe:
     schedule = Schedule(epochs=20, patience=5)
-    return Recipe(about, _drawn(make), examples, squared, schedule, figures)
+    return Recipe(about, _drawn(make), examples, squared, schedule, held_out_scores)
 
 
 CRACK_RNN = _recipe("Base recurrent network of Zhao and Xu.", lambda: RecurrentNetwork(nn.RNN))

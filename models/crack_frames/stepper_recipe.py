@@ -32,7 +32,7 @@ from models.crack_frames.stepper import (
     settled,
 )
 from models.crack_frames.window import frames
-from models.recipe import Arrays, Figures, Recipe
+from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, parameters, seeded
 
 SLICES = 7
@@ -113,14 +113,14 @@ def loss(network: nn.Module, batch: Examples) -> Tensor:
     return total
 
 
-def figures(network: nn.Module, arrays: Arrays) -> Figures:
+def held_out_scores(network: nn.Module, arrays: Arrays) -> Scores:
     """The scores of `crack_frames.measures`, read from pictures; `first_…` from the first one."""
-    return stepper_figures(PictureStepper(settled(network)), arrays) | {
+    return stepper_scores(PictureStepper(settled(network)), arrays) | {
         "parameters": float(parameters(network))
     }
 
 
-def stepper_figures(stepper: PictureStepper, arrays: Arrays) -> Figures:
+def stepper_scores(stepper: PictureStepper, arrays: Arrays) -> Scores:
     """All scores of a stepper on samples."""
     truth = arrays["frames"] > 0
     given, first = free_runs(stepper, arrays)
@@ -179,7 +179,7 @@ def recipe(about: str, network: Callable[[], nn.Module], schedule: Schedule) -> 
         with seeded(seed):
             return network()
 
-    return Recipe(about, drawn_from, examples, loss, schedule, figures, needs=NEEDS)
+    return Recipe(about, drawn_from, examples, loss, schedule, held_out_scores, needs=NEEDS)
 
 
 SCHEDULE = Schedule(epochs=50, batch=64, lr=3e-3, patience=50, cosine=True, clip=1.0)

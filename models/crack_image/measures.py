@@ -81,7 +81,7 @@ def scored(measurement: Measurement, found: Bools, crack: Bools) -> Score:
     )
 
 
-def figures(scores: Sequence[Score]) -> dict[str, float]:
+def summary(scores: Sequence[Score]) -> dict[str, float]:
     """Means, medians and shares over pictures."""
     cracked = [s for s in scores if s.has_crack]
     empty = [s for s in scores if not s.has_crack]

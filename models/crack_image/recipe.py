@@ -1,4 +1,4 @@
-"""The recipe of the network that finds cracks in pictures: made-up pictures, loss, figures."""
+"""The recipe of the network that finds cracks in pictures: made-up pictures, loss, scores."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.crack_image.calibration import ScoredMeasurement, calibrated
-from models.crack_image.measures import figures, score, scored
+from models.crack_image.measures import score, scored, summary
 from models.crack_image.network import SegmentationNetwork, probability, standardised
 from models.crack_image.reader import CrackReader, network_reader
 from models.crack_image.scenes import Scene, SceneKind, scene
 from models.crack_image.trust import Trust
-from models.recipe import Arrays, Figures, Recipe
+from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, seeded
 
 Floats = NDArray[np.floating]
@@ -99,12 +99,12 @@ def judged(network: SegmentationNetwork, s: Scene) -> ScoredMeasurement | None:
     return ScoredMeasurement(measurement.against, found)
 
 
-def held_out_figures(network: nn.Module, arrays: Arrays) -> Figures:
-    """Figures on scenes that nothing was set on, with the library's held-out paths in them."""
+def held_out_scores(network: nn.Module, arrays: Arrays) -> Scores:
+    """Scores on scenes that nothing was set on, with the library's held-out paths in them."""
     assert isinstance(network, SegmentationNetwork)
     reader, library = network_reader(network), library_paths(arrays, slice(None))
     found = [score(reader, s.picture, s.crack) for s in large_scenes(3, HELD_OUT, library)]
-    return figures(found)
+    return summary(found)
 
 
 CRACK_IMAGE = Recipe(
@@ -113,6 +113,6 @@ CRACK_IMAGE = Recipe(
     examples=examples,
     loss=loss,
     schedule=SCHEDULE,
-    figures=held_out_figures,
+    scores=held_out_scores,
     settled=settled,
 )

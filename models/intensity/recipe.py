@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.intensity.features import ALPHA, described
 from models.intensity.operator import BANDS, CrackOperator, apart, band, growth, mean_of
 from models.intensity.random_paths import FARTHEST, PLATE, wanderer
-from models.recipe import Arrays, Figures, Recipe
+from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, seeded
 from models.xfem.grid import Floats, Ints
 
@@ -192,7 +192,7 @@ def _quantile(score: Tensor, weight: Tensor) -> Tensor:
     return score[order][at]
 
 
-def figures(operator: nn.Module, arrays: Arrays) -> Figures:
+def held_out_scores(operator: nn.Module, arrays: Arrays) -> Scores:
     """Errors on samples that were held out, those tips that the operator answers for."""
     assert isinstance(operator, CrackOperator)
     tips = library_tips(arrays)
@@ -214,7 +214,7 @@ CRACK_K = Recipe(
     examples=examples,
     loss=loss,
     schedule=Schedule(epochs=250, batch=256, lr=3e-3, patience=250, cosine=True),
-    figures=figures,
+    scores=held_out_scores,
     settled=settled,
     needs={f"plate.{key}": getattr(PLATE, key) for key in ("width", "height", "closure")},
 )

@@ -1,4 +1,4 @@
-"""A sheet of what networks and their rivals draw of one crack that none of them has seen.
+"""A sheet of what networks and the baselines draw of one crack that none of them has seen.
 
     python -m tests.benchmarks.crack_frames.pictures --library crack.zarr --runs runs \\
         --sheet sheet.png
@@ -47,7 +47,7 @@ class Drawn(NamedTuple):
 
 
 def drawers(frames: Frames, load: NDArray[np.float64], runs: Path, seed: int) -> Iterator[Drawn]:
-    """The truth, the rivals, what was trained from `seed`, and what knows the load."""
+    """The truth, the baselines, what was trained from `seed`, and what knows the load."""
     yield Drawn("truth", shown(frames), shown(frames))
     yield Drawn("persistence", *persistence(frames))
     yield Drawn("extrapolation", *extrapolation(frames))

@@ -23,7 +23,7 @@ from torch.nn.functional import conv2d
 
 from models.crack_frames.cells import MAPS, ArtificialCell, SpikingCell
 from models.crack_frames.cells import SEEN as INPUTS
-from models.crack_frames.measures import SEEN, Scores, shown
+from models.crack_frames.measures import SEEN, shown
 from models.crack_frames.stepper import (
     NETWORKS,
     PIECES,
@@ -32,11 +32,11 @@ from models.crack_frames.stepper import (
     rollout,
     settled,
 )
-from models.crack_frames.stepper_recipe import load_of, stepper_figures
-from models.recipe import Arrays
+from models.crack_frames.stepper_recipe import load_of, stepper_scores
+from models.recipe import Arrays, Scores
 from models.tree import rows
 from storage.artifacts.weights import load
-from tests.benchmarks.crack_frames.baselines import rivals
+from tests.benchmarks.crack_frames.baselines import baselines
 from tests.benchmarks.crack_frames.steppers_elsewhere import LENGTHS, errors
 from tests.benchmarks.crack_frames.steppers_rows import markdown, spread
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
@@ -175,10 +175,10 @@ def times() -> list[Figure]:
 def targets(spiking: Scores, line: Scores, still: Scores) -> list[Figure]:
     """What is asked of the spiking stepper on held-out samples."""
     tip, mae = spiking["last_tip_mm"], spiking["free_mae"]
-    rival, last = line["last_tip_mm"], still["last_mae"]
+    baseline, last = line["last_tip_mm"], still["last_mae"]
     return [
-        Figure("accuracy", "tip at the end", tip, "mm", f"linear extrapolation {rival:.3g} mm",
-               tip / rival, *at_most(0.5, tip / rival)),
+        Figure("accuracy", "tip at the end", tip, "mm", f"linear extrapolation {baseline:.3g} mm",
+               tip / baseline, *at_most(0.5, tip / baseline)),
         Figure("accuracy", "MAE of a free run", 1e3 * mae, "‰",
                f"persistence {1e3 * still['free_mae']:.3g} ‰", mae / still["free_mae"],
                *at_most(0.5, mae / still["free_mae"])),
@@ -243,11 +243,11 @@ def main() -> None:
     torch.set_flush_denormal(True)
     _, held = Library(chosen.library).parts(HELD_OUT)
     arrays = {key: np.asarray(held[key]) for key in ("frames", "load")}
-    found = {name: stepper_figures(networks.picture_stepper(name), arrays) for name in NETWORKS}
-    others = dict(rivals(arrays))
+    found = {name: stepper_scores(networks.picture_stepper(name), arrays) for name in NETWORKS}
+    others = dict(baselines(arrays))
     sys.stdout.write(markdown(found | others) + "\n")
     for name in NETWORKS if chosen.runs else ():
-        scores = [stepper_figures(_trained(name, run), arrays) for run in chosen.runs]
+        scores = [stepper_scores(_trained(name, run), arrays) for run in chosen.runs]
         sys.stdout.write(spread(name, scores) + "\n")
     sys.stdout.write("\n")
     line, still = others["linear extrapolation"], others["persistence"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.crack_frames.cells import CROP
 from models.crack_frames.pixels import PIXEL, WIDTH
 from models.crack_frames.stepper import CRACK, PIECE, PIECES, SLICE
-from models.crack_frames.stepper_recipe import ARTIFICIAL, BETWEEN, SLICES, SPIKING, figures
+from models.crack_frames.stepper_recipe import ARTIFICIAL, BETWEEN, SLICES, SPIKING, held_out_scores
 from models.crack_frames.window import PictureWindow, frames
 from models.recipe import Recipe
 from models.training import Schedule, trained
@@ -63,9 +63,9 @@ def test_a_few_epochs_teach_something(recipe: Recipe) -> None:
     assert run[-1].train[-1] < 0.3 * run[0].train[0]
 
 
-def test_figures_leave_the_network_as_it_was() -> None:
+def test_scores_leave_the_network_as_it_was() -> None:
     network = ARTIFICIAL.network(0)
-    found = figures(network, arrays(2))
+    found = held_out_scores(network, arrays(2))
     assert {leaf.dtype for leaf in network.parameters()} == {torch.float32}
     assert found["parameters"] == sum(leaf.numel() for leaf in network.parameters())
     assert found["free_tip_mm"] > 0.0

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from models.crack_frames.window import PictureWindow, frames
 from models.crack_image.baselines import darkest, ridge
-from models.crack_image.measures import figures, score
+from models.crack_image.measures import score, summary
 from models.crack_image.network import SegmentationNetwork, probability, standardised
 from models.crack_image.reader import SMALLEST, WORKING, CrackReader, reduced
 from models.crack_image.recipe import as_examples, loss, network, scenes
@@ -251,11 +251,11 @@ def test_chances_have_the_shape_of_the_picture_whatever_its_shades(shape: tuple[
     assert standardised(5.0 + 300.0 * picture) == pytest.approx(standardised(picture), abs=1e-3)
 
 
-def test_figures_count_what_was_trusted_wrongly() -> None:
+def test_a_summary_counts_what_was_trusted_wrongly() -> None:
     crack, other = line((5, 60), (150, 60)) > 0, line((5, 20), (150, 20)) > 0
     picture = shades(crack)
     reader = known(crack.astype(float))
-    found = figures(
+    found = summary(
         [score(reader, picture, truth) for truth in (crack, other, np.zeros_like(crack))]
     )
     assert found["trusted"] == 1.0

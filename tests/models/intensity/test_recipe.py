@@ -19,7 +19,7 @@ from models.intensity.recipe import (
     chosen,
     errors,
     examples,
-    figures,
+    held_out_scores,
     library_tips,
     loss,
     network,
@@ -95,7 +95,7 @@ def test_the_network_learns_and_keeps_what_it_has_seen(arrays: Arrays) -> None:
     assert operator.inside(seen).all()
     assert not operator.inside(2.0 * seen).any()
     settled(operator, held)
-    found = figures(operator, arrays)
+    found = held_out_scores(operator, arrays)
     assert set(found) == {"tips", "inside", "error_median", "error_99", "covered"}
     assert found["inside"] < 1.0  # the tips beyond the domain
 

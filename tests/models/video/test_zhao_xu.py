@@ -14,8 +14,8 @@ from models.crack_frames.recipe import (
     CRACK_RNN,
     CRACK_SNN,
     examples,
-    figures,
     free,
+    held_out_scores,
     one_step,
     squared,
     windows,
@@ -160,8 +160,8 @@ def test_a_free_run_goes_on_from_its_own_pictures_and_one_step_from_the_true_one
     assert (told[:, 3:] == step).all()
 
 
-def test_figures_hold_scores_and_sizes() -> None:
-    found = figures(CRACK_SNN.network(0), {"frames": samples(2)})
+def test_held_out_scores_have_sizes_too() -> None:
+    found = held_out_scores(CRACK_SNN.network(0), {"frames": samples(2)})
     assert {"one_step_mae", "free_recall_1", "last_tip_mm"} <= set(found)
     assert found["weights_bytes"] == 4 * 1_477
     assert found["state_bytes"] == 4 * (16 + 4 + 16 + 1) * ROWS * COLUMNS

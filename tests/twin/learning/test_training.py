@@ -76,14 +76,14 @@ def squared(line: nn.Module, batch: Examples) -> Tensor:
     return nn.functional.mse_loss(line(batch[0]), batch[1])
 
 
-def figures(line: nn.Module, arrays: Arrays) -> dict[str, float]:
+def held_out_scores(line: nn.Module, arrays: Arrays) -> dict[str, float]:
     x, y = (torch.from_numpy(arrays[name]).float()[:, None] for name in ("x_in", "y_out"))
     return {"count": float(len(x)), "mean_target": float(y.mean()), "mse": float(
         nn.functional.mse_loss(line(x), y))}  # fmt: skip  # two lines
 
 
 SCHEDULE = Schedule(epochs=5, batch=8, lr=3e-2, patience=5)
-LINE = Recipe("A line.", network, examples, squared, SCHEDULE, figures)
+LINE = Recipe("A line.", network, examples, squared, SCHEDULE, held_out_scores)
 
 
 @pytest.fixture(autouse=True)
