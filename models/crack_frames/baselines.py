@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crack_frames.config import CrackLibrary
-from models.crack_frames.measures import SEEN, Masks, Pictures, tips
+from models.crack_frames.measures import CONTEXT_FRAMES, Masks, Pictures, tips
 from models.crack_frames.slices import Course, grown
 from models.crack_frames.window import PictureWindow, frames
 from models.xfem.grid import Floats
@@ -35,8 +35,8 @@ def black(shown: Frames) -> tuple[Pictures, Pictures]:
 def persistence(shown: Frames) -> tuple[Pictures, Pictures]:
     """The last picture again."""
     one_step, free = (np.zeros(shown.shape, dtype=np.float32) for _ in range(2))
-    one_step[:, SEEN:] = shown[:, SEEN - 1 : -1] > 0
-    free[:, SEEN:] = shown[:, SEEN - 1 : SEEN] > 0
+    one_step[:, CONTEXT_FRAMES:] = shown[:, CONTEXT_FRAMES - 1 : -1] > 0
+    free[:, CONTEXT_FRAMES:] = shown[:, CONTEXT_FRAMES - 1 : CONTEXT_FRAMES] > 0
     return one_step, free
 
 
@@ -45,10 +45,13 @@ def extrapolation(shown: Frames) -> tuple[Pictures, Pictures]:
     one_step, free = persistence(shown)
     for i, sample in enumerate(shown > 0):
         at = tips(sample)  # (frames, 2)
-        for k in range(SEEN, len(sample)):
+        for k in range(CONTEXT_FRAMES, len(sample)):
             _stroke(one_step[i, k], np.stack([at[k - 1], 2.0 * at[k - 1] - at[k - 2]]))
-            steps = np.arange(k - SEEN + 2)[:, None]
-            _stroke(free[i, k], at[SEEN - 1] + steps * (at[SEEN - 1] - at[SEEN - 2]))
+            steps = np.arange(k - CONTEXT_FRAMES + 2)[:, None]
+            _stroke(
+                free[i, k],
+                at[CONTEXT_FRAMES - 1] + steps * (at[CONTEXT_FRAMES - 1] - at[CONTEXT_FRAMES - 2]),
+            )
     return one_step, free
 
 
@@ -56,9 +59,15 @@ def physics(shown: Frames, load: Floats, config: CrackLibrary) -> tuple[Pictures
     """The crack of the last picture, grown under the loads (n, slices, 2) [Pa] to come."""
     one_step, free = persistence(shown)
     for i, sample in enumerate(shown > 0):
-        for k in range(SEEN, len(sample)):
+        for k in range(CONTEXT_FRAMES, len(sample)):
             _grow(one_step[i, k : k + 1], sample[k - 1], load[i, k - 1 : k], k - 1, config)
-        _grow(free[i, SEEN:], sample[SEEN - 1], load[i, SEEN - 1 :], SEEN - 1, config)
+        _grow(
+            free[i, CONTEXT_FRAMES:],
+            sample[CONTEXT_FRAMES - 1],
+            load[i, CONTEXT_FRAMES - 1 :],
+            CONTEXT_FRAMES - 1,
+            config,
+        )
     return one_step, free
 
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from models.spiking import fired
+from models.spiking import lif_step
 
 CROP = (25, 32)  # rows and columns of the eye's crop, the tip at the middle of the right edge
-SEEN = 4  # inputs of a cell: load angle, length, height, slope
+CELL_INPUTS = 4  # inputs of a cell: load angle, length, height, slope
 MAPS = (8, 16)  # of the eye
 _FLAT = MAPS[1] * 7 * 8  # of a crop, halved twice
 
@@ -55,11 +55,11 @@ class SpikingCell(nn.Module):
     def __init__(self, width: int = 128, times: int = 4) -> None:
         super().__init__()
         self.width, self.times = width, times
-        self.current = nn.Linear(SEEN, width)
+        self.current = nn.Linear(CELL_INPUTS, width)
         self.synapses = nn.Linear(width, width)
         self.first_out = nn.Linear(width, 1, bias=False)
         self.second_out = nn.Linear(width, 1, bias=False)
-        self.direct = nn.Linear(SEEN, 1)
+        self.direct = nn.Linear(CELL_INPUTS, 1)
         self.leak = nn.Parameter(torch.ones(2, width))
         self.retina = nn.Conv2d(1, MAPS[0], 5, 2, 2)
         self.fovea = nn.Conv2d(MAPS[0], MAPS[1], 3, 2, 1)
@@ -76,8 +76,8 @@ class SpikingCell(nn.Module):
         two = torch.zeros_like(self.fovea(one))
         rate = torch.zeros_like(two)
         for _ in range(self.times):
-            spikes, one = fired(one, current, self.eye_leak[0])
-            spikes, two = fired(two, self.fovea(spikes), self.eye_leak[1])
+            spikes, one = lif_step(one, current, self.eye_leak[0])
+            spikes, two = lif_step(two, self.fovea(spikes), self.eye_leak[1])
             rate = rate + spikes / self.times
         answer: Tensor = self.eye_out(rate.flatten(1))
         return answer
@@ -87,9 +87,9 @@ class SpikingCell(nn.Module):
         current, (one, two) = self.current(seen), memory
         first, second = torch.zeros_like(one), torch.zeros_like(two)
         for _ in range(self.times):
-            spikes, one = fired(one, current, self.leak[0])
+            spikes, one = lif_step(one, current, self.leak[0])
             first = first + spikes / self.times
-            spikes, two = fired(two, self.synapses(spikes), self.leak[1])
+            spikes, two = lif_step(two, self.synapses(spikes), self.leak[1])
             second = second + spikes / self.times
         slope = self.first_out(first) + self.second_out(second) + self.direct(seen)
         return slope[:, 0], CellState(one, two)
@@ -101,9 +101,9 @@ class ArtificialCell(nn.Module):
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.width = width
-        self.cell = nn.LSTMCell(SEEN, width)
+        self.cell = nn.LSTMCell(CELL_INPUTS, width)
         self.out = nn.Linear(width, 1, bias=False)
-        self.direct = nn.Linear(SEEN, 1)
+        self.direct = nn.Linear(CELL_INPUTS, 1)
         self.retina = nn.Conv2d(1, MAPS[0], 5, 2, 2)
         self.fovea = nn.Conv2d(MAPS[0], MAPS[1], 3, 2, 1)
         self.eye_out = nn.Linear(_FLAT, 2)

@@ -48,9 +48,10 @@ __all__ = [
 ]
 
 PIECES = 8  # of a slice
-CRACK, SLICE = 0.1, 0.9 / 7.0  # length of the first crack, and width of a slice [plate width]
+FIRST_LENGTH = 0.1  # of the first crack [plate width]
+SLICE = 0.9 / 7.0  # width of a slice [plate width]
 PIECE = SLICE / PIECES
-STEEPEST = 3.7320508  # slope of a piece, tan 75°
+STEEPEST_SLOPE = 3.7320508  # slope of a piece, tan 75°
 NETWORKS = {"crack-spiking": SpikingCell, "crack-artificial": ArtificialCell}
 
 
@@ -87,7 +88,7 @@ class PictureStepper:
     def init(self, n: int) -> PictureState:
         """`n` straight cracks of a tenth of the width, at mid-height, as the library begins."""
         zeros = torch.zeros(n, dtype=torch.float64)
-        tip = torch.full((n, 1, 2), CRACK, dtype=torch.float64)
+        tip = torch.full((n, 1, 2), FIRST_LENGTH, dtype=torch.float64)
         tip[:, :, 1] = 0.0
         blank = torch.zeros(n, WINDOW.rows, WINDOW.columns, dtype=torch.float64)
         picture = drawn(blank, torch.cat([torch.zeros_like(tip), tip], 1), zeros)
@@ -146,7 +147,7 @@ def looked(network: CrackCell, pictures: Tensor) -> tuple[Tensor, PictureFront]:
     offset, slope = read(network, cropped(pictures, sight, flip), flip)
     mouth = TOP - (sight.mouth.to(slope.dtype) + 0.5) * PIXEL
     x, y = centre(sight, mouth).unbind(1)
-    edge = CRACK + SLICE * torch.round((x - CRACK) / SLICE)
+    edge = FIRST_LENGTH + SLICE * torch.round((x - FIRST_LENGTH) / SLICE)
     at = torch.where((edge - x).abs() < PIXEL, edge, x)
     front = PictureFront(at, y + offset * PIXEL + slope * (at - x), slope,
                          forgotten(network, len(x), slope.dtype))  # fmt: skip  # one call
@@ -156,7 +157,7 @@ def looked(network: CrackCell, pictures: Tensor) -> tuple[Tensor, PictureFront]:
 def read(network: CrackCell, crop: Tensor, flip: Tensor) -> tuple[Tensor, Tensor]:
     """Offset of the tip from the middle of its pixel [pixel] and slope, both (n,) upwards."""
     answer = torch.where(flip, -1.0, 1.0).to(crop.dtype)[:, None] * network.read(crop)
-    return answer[:, 0], answer[:, 1].clamp(-STEEPEST, STEEPEST)
+    return answer[:, 0], answer[:, 1].clamp(-STEEPEST_SLOPE, STEEPEST_SLOPE)
 
 
 def through(
@@ -195,7 +196,7 @@ def advanced(network: CrackCell, front: PictureFront, pull: Tensor) -> PictureFr
     seen = torch.stack([2.0 * side * pull - 0.9, 2.0 * front.x - 1.0,
                         4.0 * side * front.y + 0.5, side * front.slope + 0.5], 1)  # fmt: skip
     slope, memory = network.piece(seen, front.memory)
-    slope = side * slope.clamp(-STEEPEST, STEEPEST)
+    slope = side * slope.clamp(-STEEPEST_SLOPE, STEEPEST_SLOPE)
     way = (1.0 - front.x).clamp(max=PIECE)
     return PictureFront(front.x + way, front.y + way * slope, slope, memory)
 
@@ -238,5 +239,5 @@ def ahead(network: CrackCell, path: Tensor) -> tuple[PictureFront, Tensor]:
     a, b = path[each, before], path[each, before + 1]
     part = ((back - a[:, 0]) / (b[:, 0] - a[:, 0])).clamp(0.0, 1.0)[:, None]
     gap = tip - (a + part * (b - a))
-    slope = (gap[:, 1] / gap[:, 0]).clamp(-STEEPEST, STEEPEST)
+    slope = (gap[:, 1] / gap[:, 0]).clamp(-STEEPEST_SLOPE, STEEPEST_SLOPE)
     return PictureFront(tip[:, 0], tip[:, 1] - mouth, slope, forgotten(network, len(path))), mouth

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.crack_frames.cells import ArtificialCell, SpikingCell, forgotten
-from models.crack_frames.measures import SEEN, Pictures, judged, scores, shown
+from models.crack_frames.measures import CONTEXT_FRAMES, Pictures, judged, scores, shown
 from models.crack_frames.pixels import PIXEL, TOP, WIDTH, WINDOW, cropped, sighted
 from models.crack_frames.stepper import (
-    CRACK,
+    FIRST_LENGTH,
     PIECE,
     PIECES,
     PictureFront,
@@ -39,7 +39,7 @@ SLICES = 7
 VALIDATION = 100  # samples
 BETWEEN = 5  # stretches of a sample that begin within slices
 READING = 0.1  # weight of the eye's loss
-NEEDS = {"plate.width": WIDTH, "crack": CRACK * WIDTH, "height": 0.0, "slices": SLICES} | {
+NEEDS = {"plate.width": WIDTH, "crack": FIRST_LENGTH * WIDTH, "height": 0.0, "slices": SLICES} | {
     f"window.{key}": value for key, value in asdict(WINDOW).items()
 }  # of a library: positions are in its widths, from its mouth
 
@@ -70,7 +70,7 @@ def _stretched(arrays: Arrays, k: int, generator: np.random.Generator) -> tuple[
     path = arrays["path"][k, : arrays["nodes"][k]] / WIDTH
     edges = np.arange(0, PIECES * SLICES - PIECES + 1, PIECES)
     start = np.concatenate([edges, generator.choice(edges[-1], BETWEEN, replace=False)])
-    x = CRACK + PIECE * start
+    x = FIRST_LENGTH + PIECE * start
     at = x[:, None] + PIECE * np.arange(-1, PIECES + 1)
     line = torch.from_numpy(np.interp(at, path[:, 0], path[:, 1]))
     tension, shear = torch.from_numpy(arrays["load"][k]).unbind(1)
@@ -146,10 +146,15 @@ def one_steps(stepper: PictureStepper, arrays: Arrays) -> Pictures:
 
 
 def free_runs(stepper: PictureStepper, arrays: Arrays) -> tuple[Pictures, Pictures]:
-    """Pictures (n, frames, …) told from the last of the first `SEEN`, and from the first crack."""
+    """Pictures (n, frames, …) told from the last of the context, and from the first crack."""
     true = shown(arrays["frames"])
-    told = list(true[:, :SEEN].swapaxes(0, 1))
-    told += run(stepper, stepper.seen(torch.from_numpy(true[:, SEEN - 1])), arrays, SEEN - 1)
+    told = list(true[:, :CONTEXT_FRAMES].swapaxes(0, 1))
+    told += run(
+        stepper,
+        stepper.seen(torch.from_numpy(true[:, CONTEXT_FRAMES - 1])),
+        arrays,
+        CONTEXT_FRAMES - 1,
+    )
     alone = [true[:, 0], *run(stepper, stepper.init(len(true)), arrays, 0)]
     return np.stack(told, 1), np.stack(alone, 1)
 

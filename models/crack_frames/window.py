@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from models.xfem.grid import Floats, Ints
 
-CRACK = 255  # grey value of a pixel with a crack
+INK = 255  # grey value of a pixel with a crack
+INK_THRESHOLD = 0.5  # a pixel of a picture (0 to 1) above it shows the crack
 SUBSTEPS = 16  # samples of the line per pixel
 
 
@@ -51,7 +52,7 @@ def frames(path: Floats, ends: Ints, window: PictureWindow) -> NDArray[np.uint8]
     inside = (row >= 0) & (row < window.rows) & (column >= 0) & (column < window.columns)
     for k, end in enumerate(ends):
         shown = inside & (reached <= end)
-        out[k, row[shown], column[shown]] = CRACK
+        out[k, row[shown], column[shown]] = INK
     return out
 
 

@@ -30,7 +30,7 @@ from models.crack_path.front import (
 )
 from models.crack_path.plate import SEGMENT, Plates
 from models.crack_path.polyline import IntensitySolver, between, forward, turned
-from models.fatigue.integration import AHEAD, part_of, slowness
+from models.fatigue.integration import OVERSHOOT, part_of, slowness
 from models.tree import rows, with_rows
 
 STRIDE = 0.1  # the longest stride, relative to the crack
@@ -169,7 +169,7 @@ def _stride(walk: Walk, load: Pull, start: Tensor) -> tuple[Tensor, Tensor]:
     hardly = hardly_begun(front, a)  # beyond that something else acts
     to_end = front.start + torch.where(hardly, FRESH, 1.0) * front.span - a
     slow = walk.left / start
-    span = torch.minimum(torch.minimum(STRIDE * a, to_end), AHEAD * start)
+    span = torch.minimum(torch.minimum(STRIDE * a, to_end), OVERSHOOT * start)
     middle, end = (
         slowness(load(acting(front, a + share * span, hardly)[0], a + share * span), slow)
         for share in (0.5, 1.0)

@@ -23,7 +23,7 @@ from models.xfem.plate import Plate
 CLOSURES: tuple[Closure, ...] = tuple(c for c in get_args(Closure) if c != "clamp")
 COLUMNS = 64  # elements across the plate
 SEGMENT = 0.018  # length of the segments that a crack grows by [W]; XFEM needs 1.1 elements
-MARGIN = 0.025  # so near to the far side a crack counts as through [W]
+FAR_SIDE_MARGIN = 0.025  # so near to the far side a crack counts as through [W]
 BAND = 0.7  # cracks run where |y| is below this [W], and…
 END = 0.2  # …so far from the ends [W]; a crack that goes beyond counts as broken, so it is to…
 ROOM = 0.05  # …begin so far below that limit [W]
@@ -46,7 +46,7 @@ class Plates(NamedTuple):
 
     def holds(self, at: Tensor) -> Tensor:
         """Whether a tip `at` (n, 2) [m] is where intensities can be found."""
-        across = at[:, 0] < (1.0 - MARGIN) * self.width
+        across = at[:, 0] < (1.0 - FAR_SIDE_MARGIN) * self.width
         return across & (at[:, 0] > 0.0) & (at[:, 1].abs() < self.band())
 
 
@@ -135,7 +135,7 @@ def checked_path(path: Floats, width: float, height: float) -> Floats:
     if not bool(plates.holds(torch.from_numpy(path[-1:]))) or np.abs(path[:, 1]).max() > highest:
         raise ValueError(
             f"a path to ({path[-1, 0]}, {path[-1, 1]}) m leaves the part of the plate "
-            f"in which cracks are followed: x < {(1 - MARGIN) * width} m, "
+            f"in which cracks are followed: x < {(1 - FAR_SIDE_MARGIN) * width} m, "
             f"|y| < {highest} m at the start"
         )
     return path

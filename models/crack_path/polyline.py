@@ -14,7 +14,8 @@ from torch import Tensor
 
 from models.crack_path.plate import Plates, TipIntensities
 
-STEEPEST = (math.cos(math.radians(75.0)), math.sin(math.radians(75.0)))  # against the x axis
+# Cosine and sine of the largest angle against the x axis.
+STEEPEST_HEADING = (math.cos(math.radians(75.0)), math.sin(math.radians(75.0)))
 RESOLVED = 0.0175  # the operator has learned no shorter segments [W]
 NEAR = 2  # segments at the tip that are never left out
 
@@ -56,7 +57,7 @@ def between(one: Tensor, other: Tensor) -> Tensor:
 def forward(direction: Tensor) -> Tensor:
     """Directions (n, 2), but none steeper than 75° against the x axis."""
     x, y = direction.unbind(-1)
-    c, s = STEEPEST
+    c, s = STEEPEST_HEADING
     steep = torch.stack((torch.full_like(x, c), torch.where(y < 0.0, -s, s)), -1)
     return torch.where((x < c)[:, None], steep, direction)
 

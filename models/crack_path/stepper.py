@@ -30,7 +30,7 @@ from models.xfem.closure import Closure
 from models.xfem.grid import Floats
 
 NODES = 96  # room of a path
-POINTS = 100  # room of an outlook
+OUTLOOK_POINTS = 100  # room of an outlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class EdgePlate:
 class Outlook(NamedTuple):
     """What cracks will meet on their way under the load so far; found when remaining life is."""
 
-    a: Tensor  # (n, POINTS) lengths, the last one repeated [m]
-    k: Tensor  # (n, POINTS, 2, 2) there, by load and mode [√m]
+    a: Tensor  # (n, OUTLOOK_POINTS) lengths, the last one repeated [m]
+    k: Tensor  # (n, OUTLOOK_POINTS, 2, 2) there, by load and mode [√m]
     ratio: Tensor  # (n,) shear over tension that it was found for [1]
     known: Tensor  # (n,) bool
 
@@ -259,8 +259,8 @@ class PathStepper:
 
 
 def _no_outlook(n: int) -> Outlook:
-    zeros = torch.zeros(n, POINTS, dtype=torch.float64)
-    k = torch.zeros(n, POINTS, 2, 2, dtype=torch.float64)
+    zeros = torch.zeros(n, OUTLOOK_POINTS, dtype=torch.float64)
+    k = torch.zeros(n, OUTLOOK_POINTS, 2, 2, dtype=torch.float64)
     return Outlook(zeros, k, zeros[:, 0].clone(), torch.zeros(n, dtype=torch.bool))
 
 

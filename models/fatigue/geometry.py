@@ -269,7 +269,7 @@ def _bivariate(share: Tensor, x: Tensor) -> Tensor:
     return value
 
 
-POINTS = {"deepest": 0.0, "governing": 1.0}  # of a surface crack's front, whose K is told
+FRONT_POINTS = {"deepest": 0.0, "governing": 1.0}  # of a surface crack's front, whose K is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ class SurfaceCrack:
     t: Value  # [m] thickness
     W: Value  # [m]
     aspect: Value  # [1]
-    point: Value = 0.0  # [1] one of POINTS
+    point: Value = 0.0  # [1] one of FRONT_POINTS
 
     valid = (
         Bound("aspect", lambda g, a: g.aspect, 0.0, 2.0, longer=False),

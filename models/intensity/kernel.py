@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 BLOCK = 64  # rows; a multiple of every vector
 COLUMNS = EVEN + ODD + CHECKS
 NEARER = FRACTIONS[::-1]  # the point nearest to the tip first
-POINTS = len(FRACTIONS)
+CHORDS = len(FRACTIONS)
 
 
 class OperatorWeights(NamedTuple):
@@ -91,7 +91,7 @@ def _see(path: Floats, n: int, width: float, length: Floats, seen: Floats) -> No
     seen[EVEN + ODD], seen[EVEN + ODD + 1] = shortest, sharpest
     seen[EVEN + ODD + 2] = path[0, 0] / width
     i, behind = n - 2, 0.0
-    for j in range(POINTS):
+    for j in range(CHORDS):
         s = NEARER[j] * total
         while i > 0 and behind + length[i] < s:
             behind += length[i]
@@ -100,8 +100,8 @@ def _see(path: Floats, n: int, width: float, length: Floats, seen: Floats) -> No
         ex, ey = path[i + 1, 0] / width, path[i + 1, 1] / width
         cx = x - ex + part * (ex - path[i, 0] / width)
         cy = y - ey + part * (ey - path[i, 1] / width)
-        seen[3 + POINTS - 1 - j] = (cx * ax + cy * ay) / s
-        seen[EVEN + 3 + POINTS - 1 - j] = (cx * ay - cy * ax) / s
+        seen[3 + CHORDS - 1 - j] = (cx * ax + cy * ay) / s
+        seen[EVEN + 3 + CHORDS - 1 - j] = (cx * ay - cy * ax) / s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -23,7 +23,7 @@ LENGTH = (0.06, 0.4)  # of the starter [W]
 HEIGHT = 0.2  # of the mouth, at most above or below the middle [W]
 SLANT = 30.0  # of the starter, at most [degree]
 INCREMENT = (0.0175, 0.036)  # [W]
-STEEPEST = 68.0  # of an increment against the x axis [degree]
+STEEPEST_INCREMENT = 68.0  # of an increment against the x axis [degree]
 SHARPEST = 70.0  # turn at one node [degree]
 FARTHEST = 0.955  # x at which growth ends [W]
 HIGHEST = 0.55  # |y| at which growth ends [W]
@@ -61,7 +61,7 @@ def wanderer(seed: int, index: int, plate: Plate = PLATE) -> Wanderer:
         ratios.append(ratio)
         if not at_random:
             turn = _turn(K[-1][0] + ratio * K[-1][1])
-        angle = _bounded(angle + _bounded(turn, SHARPEST), STEEPEST)
+        angle = _bounded(angle + _bounded(turn, SHARPEST), STEEPEST_INCREMENT)
         after = path[-1] + step * np.array([math.cos(angle), math.sin(angle)])
         if after[0] > FARTHEST * W or abs(after[1]) > HIGHEST * W:
             return Wanderer(np.array(path), np.array(K), np.array(ratios))

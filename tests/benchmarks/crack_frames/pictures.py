@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from models.catalogue import RECIPES
 from models.crack_frames.baselines import Frames, extrapolation, persistence, physics
 from models.crack_frames.config import CONFIGS
-from models.crack_frames.measures import SEEN, Pictures, shown
+from models.crack_frames.measures import CONTEXT_FRAMES, Pictures, shown
 from models.crack_frames.recipe import free, one_step
 from models.crack_frames.stepper import PictureStepper, settled
 from models.crack_frames.stepper_recipe import free_runs, one_steps
@@ -93,7 +93,10 @@ def main() -> None:
     _, held = Library(given.library).parts(HELD_OUT)
     part = slice(given.sample, given.sample + 1)
     found = drawers(held["frames"][part], held["load"][part], given.runs, given.seed)
-    rows = [(one.name, (one.one_step if given.one_step else one.free)[0, SEEN:]) for one in found]
+    rows = [
+        (one.name, (one.one_step if given.one_step else one.free)[0, CONTEXT_FRAMES:])
+        for one in found
+    ]
     sheet(rows).save(given.sheet, "PNG", optimize=True)
 
 

@@ -21,9 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from models.crack_frames.cells import MAPS, ArtificialCell, SpikingCell
-from models.crack_frames.cells import SEEN as INPUTS
-from models.crack_frames.measures import SEEN, shown
+from models.crack_frames.cells import CELL_INPUTS, MAPS, ArtificialCell, SpikingCell
+from models.crack_frames.measures import CONTEXT_FRAMES, shown
 from models.crack_frames.stepper import (
     NETWORKS,
     PIECES,
@@ -93,10 +92,10 @@ def multiply_adds(network: nn.Module) -> tuple[float, float]:
     fovea, answer = MAPS[1] * MAPS[0] * 9 * 7 * 8, MAPS[1] * 7 * 8 * 2
     if isinstance(network, SpikingCell):
         w, t = network.width, network.times
-        return INPUTS * (w + 1) + t * w * w + 2 * w, retina + t * fovea + answer
+        return CELL_INPUTS * (w + 1) + t * w * w + 2 * w, retina + t * fovea + answer
     assert isinstance(network, ArtificialCell)
     w = network.width
-    return 4 * w * (INPUTS + w) + w + INPUTS, retina + fovea + answer
+    return 4 * w * (CELL_INPUTS + w) + w + CELL_INPUTS, retina + fovea + answer
 
 
 def operations(arrays: Arrays) -> list[Figure]:
@@ -107,13 +106,13 @@ def operations(arrays: Arrays) -> list[Figure]:
     artificial = networks.picture_stepper("crack-artificial").network
     assert isinstance(artificial, ArtificialCell)
     count = Count(network)
-    state = stepper.seen(torch.from_numpy(shown(arrays["frames"])[:, SEEN - 1]))
-    steps = arrays["load"].shape[1] - SEEN + 1
-    for k in range(SEEN - 1, SEEN - 1 + steps):
+    state = stepper.seen(torch.from_numpy(shown(arrays["frames"])[:, CONTEXT_FRAMES - 1]))
+    steps = arrays["load"].shape[1] - CONTEXT_FRAMES + 1
+    for k in range(CONTEXT_FRAMES - 1, CONTEXT_FRAMES - 1 + steps):
         state = stepper.step(state, load_of(arrays, k))
     count.close()
     n = len(arrays["load"])
-    analog = PIECES * INPUTS * (network.width + 1)
+    analog = PIECES * CELL_INPUTS * (network.width + 1)
     cell, eye = count.cell / (n * steps), count.eye / n
     dense, theirs = multiply_adds(network), multiply_adds(artificial)
     retina = MAPS[0] * 25 * 13 * 16
