@@ -20,7 +20,7 @@ from models import tree
 from models.crack.load import CrackLoad, timely
 from models.crack.state import mean
 from sensors.errors import MalformedError
-from sensors.observation import Confirmation, Inspection, Readout, Series, Spectrum
+from sensors.observation import Confirmation, ImageFinding, Inspection, Series, Spectrum
 from sensors.payload.sound import fault
 from sensors.quality import ASIDE
 from sensors.watch import Watch
@@ -59,7 +59,7 @@ __all__ = ["Folded", "Line", "Note", "concluded", "folded", "late", "walked"]
 # strain without a modulus. It is in the journal: what it raises would be raised at every start.
 NO_LOAD = (*TROUBLE, MalformedError)
 
-_NO_EVIDENCE = Component | Readout | Confirmation
+_NO_EVIDENCE = Component | ImageFinding | Confirmation
 
 CLIPPED = 1e-9  # a belief so far off what was measured is another length [of the length]
 

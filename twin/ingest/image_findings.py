@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.crack_image.reader import Measurement
 from sensors.limits import KEY_END
-from sensors.observation import Inspection, Readout, Snapshot
+from sensors.observation import ImageFinding, Inspection, Snapshot
 from twin.component import Component
 from twin.reserved import IMAGE
 
@@ -58,7 +58,7 @@ def boot_of(snapshot: Snapshot) -> int:
 
 def derived(
     snapshot: Snapshot, reading: Measurement, reader: str, component: Component, last: Measured
-) -> tuple[Readout, Inspection | None]:
+) -> tuple[ImageFinding, Inspection | None]:
     """What is kept of a reading, and the inspection that it makes, if any."""
     inspection, why, is_unused = None, reading.why, False
     if reading.outcome == "measured" and component.retired:
@@ -68,7 +68,7 @@ def derived(
         why = partial or _impossible(snapshot, reading, component, last)
         inspection, is_unused = _inspection(snapshot, reading, component), bool(why)
         inspection = msgspec.structs.replace(inspection, at_least=bool(partial), why=why)
-    readout = Readout(
+    readout = ImageFinding(
         **_key(snapshot, 0),
         **_image(snapshot),
         reader=reader,
@@ -84,14 +84,14 @@ def derived(
     return readout, inspection
 
 
-def failed(snapshot: Snapshot, reader: str, why: str) -> Readout:
+def failed(snapshot: Snapshot, reader: str, why: str) -> ImageFinding:
     """What is kept of an image that could not be read."""
-    return Readout(
+    return ImageFinding(
         **_key(snapshot, 0), **_image(snapshot), reader=reader, outcome="failed", why=why
     )
 
 
-def path_of(readout: Readout) -> NDArray[np.float32]:
+def path_of(readout: ImageFinding) -> NDArray[np.float32]:
     """The path (n, 2) x, y [pixel] from mouth to tip."""
     return np.frombuffer(readout.path, "<f4").reshape(-1, 2)
 

@@ -23,7 +23,7 @@ from models.crack_image.network import SegmentationNetwork
 from models.crack_image.reader import CrackReader, Measurement, network_reader
 from sensors.errors import MalformedError
 from sensors.limits import Limits
-from sensors.observation import AnyObservation, Inspection, Readout, Snapshot, observation
+from sensors.observation import AnyObservation, ImageFinding, Inspection, Snapshot, observation
 from sensors.payload.image_file import pixels
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.journal.journal import Journal
@@ -200,7 +200,7 @@ class ImageReading:
             self._committer.end
         )  # the next image is judged by what this one said
 
-    def _tell(self, readout: Readout, seconds: float) -> None:
+    def _tell(self, readout: ImageFinding, seconds: float) -> None:
         self._metrics.images_read.labels(readout.outcome).inc()
         log.info(
             "image_read",
@@ -231,7 +231,7 @@ class ImageReading:
 
 def _made(
     snapshot: Snapshot, found: Measurement | str, reader: str, known: Known
-) -> tuple[Readout, Inspection | None]:
+) -> tuple[ImageFinding, Inspection | None]:
     """What is kept of a reading, and the inspection that it makes, if any."""
     if isinstance(found, str):
         return failed(snapshot, reader, found), None

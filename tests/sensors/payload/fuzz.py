@@ -25,8 +25,8 @@ from sensors.errors import MalformedError
 from sensors.limits import LATEST_NS, Limits
 from sensors.observation import (
     AnyObservation,
+    ImageFinding,
     Inspection,
-    Readout,
     Series,
     Snapshot,
     Spectrum,
@@ -255,7 +255,7 @@ def _numbers(o: AnyObservation) -> list[Any]:
         return [o.crack_length, o.crack_length_sd]
     if isinstance(o, Snapshot):
         return [o.pixel_size]
-    return [o.length, o.length_sd] if isinstance(o, Readout) else []
+    return [o.length, o.length_sd] if isinstance(o, ImageFinding) else []
 
 
 def _refused(refusal: MalformedError) -> str:
