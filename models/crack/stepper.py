@@ -26,7 +26,6 @@ from models.crack.state import (
     MOST_OPEN,
     CrackBelief,
     CrackState,
-    Value,
     belief,
     columns,
     limit_of,
@@ -38,6 +37,7 @@ from models.fatigue.laws import Law, ParisLaw
 from models.fatigue.rainflow import turning
 from models.fatigue.retardation import NoRetardation, Overload, Retardation
 from models.fatigue.strength import strength
+from models.fatigue.value import Value
 from models.tree import chosen, mapped
 
 __all__ = [

@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from models.fatigue.geometry import Bound
-
-Value = float | Tensor
+from models.fatigue.value import Value
 
 SIZES = (2, 4, 8, 16, 32, 64, 128)  # of tables with their filling
 MOST_RATIOS, MOST_CURVE_POINTS = 16, 128  # the most load ratios, and the most points of a curve
