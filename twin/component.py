@@ -30,10 +30,11 @@ from models.fatigue.tables import TableGeometry, TableLaw, table_geometry, table
 from sensors.calibration import Calibration
 from sensors.quality import NULL_CODES, Gauge
 from sensors.refusal import shown
+from sensors.topics import COMPONENT_PATTERN
 from twin.networks import intensities
 from twin.units import law_in_si, registration_in_si, sizes_in_si, stresses_in_si, table_in_si
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
+NAME = re.compile(COMPONENT_PATTERN)
 
 Constant = Annotated[float, Field(strict=True, ge=-1e15, le=1e15)]
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e15)]

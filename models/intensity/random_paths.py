@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.fatigue.scalar_retardation import half_tangent
 from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
 from models.xfem.plate import Plate
@@ -80,8 +81,7 @@ def _turn(K: Floats) -> float:
     """The kink [rad] by the maximum tangential stress; closed cracks go straight on."""
     if K[0] <= 0.0:
         return 0.0
-    root = math.sqrt(K[0] * K[0] + 8.0 * K[1] * K[1])
-    return 2.0 * math.atan(-2.0 * K[1] / (K[0] + root))
+    return 2.0 * math.atan(half_tangent(K[0], K[1]))
 
 
 def _bounded(angle: float, most: float) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from sensors.errors import MalformedError
+from sensors.limits import LONGEST_SOURCE, SOURCE_CHARACTERS
 from sensors.refusal import shown
 from sensors.replay.rows import Row, is_number
 from sensors.units import STRAIN, STRESS, load_unit
@@ -37,7 +38,7 @@ _bracketed = re.compile(r"(.*?)[\s_]*[(\[{<]\s*([^()\[\]{}<>]*?)\s*[)\]}>]", re.
 _slashed = re.compile(r"([^/]+?)\s*/\s*(.+)").fullmatch
 _trailing = re.compile(r"(.+?)[\s_,]+([^\s_,]+)").fullmatch
 _format = re.compile(r"[ymdhsfzt:./ \-+]*(yy|hh)[ymdhsfzt:./ \-+,]*", re.IGNORECASE).fullmatch
-_illegal = re.compile(r"[^A-Za-z0-9._:-]+").sub
+_illegal = re.compile(f"[^{SOURCE_CHARACTERS}]+").sub
 
 
 class GaugeColumn(NamedTuple):
@@ -175,7 +176,7 @@ def _like(names: Sequence[str], time: int | None) -> str:
 def source(name: str) -> str:
     """A gauge's name as that of an instrument: σ becomes sigma."""
     spelt = "".join(_spelt(letter) for letter in unicodedata.normalize("NFKC", name))
-    return _illegal("-", spelt).lower().strip("-")[:64] or "gauge"
+    return _illegal("-", spelt).lower().strip("-")[:LONGEST_SOURCE] or "gauge"
 
 
 def _spelt(letter: str) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import MissingError, UnavailableError
-from storage.trajectories.trajectories import Field, Trajectories
+from storage.trajectories.layout import TICKS, Field
+from storage.trajectories.trajectories import Trajectories
 from twin.belief.cohort import KIND
 from twin.belief.record import Columns, Row
 
-BLOCK = 256  # rows of a shard
+BLOCK = TICKS  # rows of a shard
 FLUSH_ROWS = 4 * BLOCK  # rows that a long fold keeps in memory
 
 FIELDS = (
