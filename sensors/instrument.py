@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TypedDict
 
-from sensors.refusal import Form
 from sensors.topics import Topics
+from sensors.unreadable import Form
 
 TOPICS = Topics()
 

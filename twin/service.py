@@ -16,7 +16,8 @@ import structlog
 
 from sensors.errors import MalformedError
 from sensors.limits import Limits
-from sensors.mqtt.source import Message, MqttSource
+from sensors.mqtt.packets import Message
+from sensors.mqtt.source import MqttSource
 from sensors.observation import AnyObservation
 from sensors.quality import NULL_CODES
 from sensors.topics import Topics

@@ -25,8 +25,6 @@ from sensors.mqtt.session import UPTIME, Session, Unwatched, uptime
 from sensors.mqtt.settings import BRIEF, MqttSettings, taken_over, tls_context, unsteady
 from sensors.mqtt.window import InflightWindow
 
-__all__ = ["Message", "MqttSettings", "MqttSource"]
-
 _IF_NEW = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB  # a reconnect shall not repeat them
 
 

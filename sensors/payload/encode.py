@@ -10,9 +10,9 @@ import numpy as np
 
 from sensors.instant import rfc3339
 from sensors.observation import Inspection, Observation, Quantity, Series, Snapshot, Spectrum
-from sensors.refusal import Form
 from sensors.topics import Topics
 from sensors.units import LENGTH, STRAIN, STRESS, Unit
+from sensors.unreadable import Form
 
 CONTENT_TYPES: Final[dict[Form, str]] = {
     "json": "application/json",

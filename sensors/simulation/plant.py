@@ -13,7 +13,6 @@ import numpy as np
 
 from sensors.instrument import Installation
 from sensors.payload.encode import EncodedMessage
-from sensors.refusal import Form
 from sensors.simulation.faults import TYPICAL, LossyLink, Rates
 from sensors.simulation.instruments import Camera, Counter, Inspector, StrainGauge, is_due
 from sensors.simulation.parts import (
@@ -32,6 +31,7 @@ from sensors.simulation.parts import (
 )
 from sensors.timed import Registration, Renewal, Timed
 from sensors.topics import Topics
+from sensors.unreadable import Form
 
 _SECOND_NS = 1_000_000_000
 _named = re.compile(

@@ -11,7 +11,7 @@ import numpy as np
 
 from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Series
 from sensors.payload.encode import load_message
 from tests.brokers import Broker

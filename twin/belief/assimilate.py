@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.crack.stepper import CrackLoad
+from models.crack.load import CrackLoad
 from models.fatigue.rainflow import Cycles
 from sensors.calibration import Calibration
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum

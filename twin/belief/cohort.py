@@ -16,8 +16,9 @@ from models.crack.forecast import has_load, remaining
 from models.crack.growth import remarked
 from models.crack.joint import joint
 from models.crack.load import CrackLoad
-from models.crack.state import mean
-from models.crack.stepper import Along, CrackBelief, CrackState, CrackStepper, belief
+from models.crack.run import Along
+from models.crack.state import CrackBelief, CrackState, belief, mean
+from models.crack.stepper import CrackStepper
 from models.crack_path.forecast import with_remaining as path_with_remaining
 from models.crack_path.stepper import EdgePlate, PathState, PathStepper
 from models.fatigue.geometry import GEOMETRIES

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from models.crack.growth import lanes
 from models.crack.joint import joint
-from models.crack.state import limit_of
-from models.crack.stepper import CrackState, CrackStepper, belief, blocks, spectrum_load
+from models.crack.load import blocks, spectrum_load
+from models.crack.state import CrackState, belief, limit_of
+from models.crack.stepper import CrackStepper
 from models.fatigue.effort import EffortError, at_most
 from models.fatigue.geometry import GEOMETRIES
 from models.fatigue.integration import STRIDE, advanced, strides

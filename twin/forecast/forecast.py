@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models import tree
 from models.crack.forecast import life, load_so_far, rollout
-from models.crack.stepper import CrackState
+from models.crack.state import CrackState
 from models.crack_path import forecast as path
 from models.crack_path.front import known
 from models.crack_path.polyline import IntensitySolver

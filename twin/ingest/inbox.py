@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sensors.errors import MalformedError
 from sensors.limits import Limits
-from sensors.mqtt.packets import MOST_PROPERTIES, MOST_PROPERTY_BYTES
-from sensors.mqtt.source import Message
+from sensors.mqtt.packets import MOST_PROPERTIES, MOST_PROPERTY_BYTES, Message
 from sensors.observation import AnyObservation, Series, Spectrum
 from sensors.payload.decode import decode
 from sensors.payload.image import decode_image

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.crack.stepper import blocks, spectrum_load
+from models.crack.load import blocks, spectrum_load
 from models.crack_frames.config import CONFIGS
 from models.crack_frames.pixels import WIDTH
 from models.crack_frames.slices import Course, grown

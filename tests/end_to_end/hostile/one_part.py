@@ -10,8 +10,9 @@ from contextlib import suppress
 
 import numpy as np
 
+from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import Message, MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Series, Spectrum
 from sensors.payload import encode
 from sensors.payload.encode import load_message, spectrum_message

@@ -12,8 +12,9 @@ from contextlib import suppress
 import numpy as np
 from PIL import Image
 
+from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import Message, MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Snapshot, Spectrum
 from sensors.payload import encode
 from sensors.payload.encode import image_message, spectrum_message

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from models.crack.forecast import has_load
-from models.crack.load import CrackLoad
-from models.crack.stepper import CrackStepper, blocks, inspection_load, series_load, spectrum_load
+from models.crack.load import CrackLoad, blocks, inspection_load, series_load, spectrum_load
+from models.crack.stepper import CrackStepper
 from models.crack_path.front import nodes
 from models.crack_path.plate import Plates, TipIntensities
 from models.crack_path.polyline import length

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.crack.stepper import blocks, inspection_load, series_load, spectrum_load
+from models.crack.load import blocks, inspection_load, series_load, spectrum_load
 from models.crack_path.driving import pull
 from models.crack_path.forecast import foresight, life, rollout, with_remaining
 from models.crack_path.front import at_end, moved, nodes

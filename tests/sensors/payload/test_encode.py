@@ -23,9 +23,9 @@ from sensors.payload.encode import (
     spectrum_message,
 )
 from sensors.payload.image import decode_image
-from sensors.refusal import Form
 from sensors.topics import Topics
 from sensors.units import STRAIN, STRESS
+from sensors.unreadable import Form
 
 NAME = st.from_regex(r"[a-z0-9][a-z0-9-]{0,9}", fullmatch=True)
 KEY = st.fixed_dictionaries(
