@@ -1,4 +1,4 @@
-"""What `twin train` needs to know of a network: first weights, examples, loss, schedule, figures.
+"""What `twin train` needs to know of a network: first weights, examples, loss, schedule, scores.
 
 A recipe depends on nothing but the arrays that it is given (those of a digital library, samples
 along axis 0) and seeds, so that every run of it can be repeated.
@@ -16,7 +16,7 @@ from torch import nn
 from models.training import Examples, Loss, Schedule
 
 Arrays = Mapping[str, NDArray[Any]]  # fields of a library, all with the same axis 0: the sample
-Figures = dict[str, float]
+Scores = dict[str, float]
 
 
 def _as_trained(network: nn.Module, validation: Examples) -> None:
@@ -32,6 +32,6 @@ class Recipe:
     examples: Callable[[Arrays, int], tuple[Examples, Examples]]  # train and validation, by seed
     loss: Loss
     schedule: Schedule
-    figures: Callable[[nn.Module, Arrays], Figures]  # on samples that were held out
+    scores: Callable[[nn.Module, Arrays], Scores]  # on samples that were held out
     settled: Callable[[nn.Module, Examples], None] = _as_trained  # last, such as a calibration
     needs: Mapping[str, Any] = field(default_factory=dict)  # of the library's configuration, by key

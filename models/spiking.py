@@ -16,18 +16,18 @@ THRESHOLD = 1.0
 _spike = surrogate.atan(alpha=2.0)
 
 
-class Fired(NamedTuple):
+class LIFStep(NamedTuple):
     """What neurons do in one time step."""
 
     spikes: Tensor  # 0 or 1, shaped as the membrane
     membrane: Tensor  # [threshold]
 
 
-def fired(membrane: Tensor, current: Tensor, leak: Tensor) -> Fired:
+def lif_step(membrane: Tensor, current: Tensor, leak: Tensor) -> LIFStep:
     """One time step, u ← σ(leak) u + current; bounded by |current| / (1 − σ(leak)) and 1.
 
     `membrane` and `current` of one shape [threshold]; `leak` broadcasts, and is a logit.
     """
     charged = torch.sigmoid(leak) * membrane + current
     spikes = _spike(charged - THRESHOLD).to(charged.dtype)
-    return Fired(spikes, charged - THRESHOLD * spikes.detach())
+    return LIFStep(spikes, charged - THRESHOLD * spikes.detach())

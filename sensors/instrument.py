@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TypedDict
 
-from sensors.refusal import Form
 from sensors.topics import Topics
+from sensors.unreadable import Form
 
 TOPICS = Topics()
 
@@ -23,7 +23,7 @@ class Key(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class Installation:
     """Where an instrument sits, and how it speaks."""
 
     component: str
@@ -35,16 +35,16 @@ class Mount:
 class Instrument:
     """A source that numbers what it sends."""
 
-    def __init__(self, mount: Mount, source: str) -> None:
-        self.mount, self._source = mount, source
+    def __init__(self, installation: Installation, source: str) -> None:
+        self.installation, self._source = installation, source
         self._seq = itertools.count()
 
     def key(self, t_ns: int) -> Key:
         """The key of the next observation, of the time `t_ns`."""
         return Key(
-            component=self.mount.component,
+            component=self.installation.component,
             source=self._source,
-            boot=self.mount.boot,
+            boot=self.installation.boot,
             seq=next(self._seq),
             t_ns=t_ns,
         )

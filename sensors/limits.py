@@ -9,6 +9,7 @@ from sensors.observation import Quantity
 
 LARGEST = 1.7976931348623157e308  # the largest finite float64
 SMALLEST = 2.2250738585072014e-308  # the smallest normal float64
+SOURCE_CHARACTERS, LONGEST_SOURCE = "A-Za-z0-9._:-", 64  # of the name of a source
 KEY_END = 2**53  # seq and boot stay exact in every JSON reader
 LATEST_NS = 7_258_118_400_000_000_000  # 2200-01-01T00:00:00Z [ns since 1970]
 

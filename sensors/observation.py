@@ -77,7 +77,9 @@ class Snapshot(Observation, tag="snapshot", frozen=True, array_like=True, kw_onl
     pixel_size: float  # [m]
 
 
-class Readout(Observation, tag="readout", frozen=True, array_like=True, kw_only=True, gc=False):
+class ImageFinding(
+    Observation, tag="readout", frozen=True, array_like=True, kw_only=True, gc=False
+):
     """What was read from an image. It moves no state: an inspection beside it does."""
 
     image_source: str  # with `image_boot` and `image_seq`, the image's key
@@ -94,7 +96,7 @@ class Readout(Observation, tag="readout", frozen=True, array_like=True, kw_only=
     tip_cut: bool = False
 
 
-AnyObservation = Series | Spectrum | Inspection | Snapshot | Readout | Confirmation
+AnyObservation = Series | Spectrum | Inspection | Snapshot | ImageFinding | Confirmation
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyObservation] = msgspec.msgpack.Decoder(AnyObservation)

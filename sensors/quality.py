@@ -57,7 +57,7 @@ class Gauge:
 NUMBERS: Final = 9
 
 
-class Bounds(NamedTuple):
+class GaugeBounds(NamedTuple):
     """What is looked at for each sample of one gauge, in one unit."""
 
     numbers: tuple[float, ...]  # (NUMBERS,) see `sensors.watch_kernel`
@@ -82,13 +82,13 @@ def wire_unit(load: Series | Spectrum) -> Unit:
     return _UNITS[load.unit or _OF_OLD[load.quantity]]
 
 
-def bounds(gauge: Gauge, load: Series | Spectrum) -> Bounds:
+def bounds(gauge: Gauge, load: Series | Spectrum) -> GaugeBounds:
     """What a gauge's samples in the unit of `load` are held against."""
     return _bounds(gauge, load.quantity == "strain", load.unit or _OF_OLD[load.quantity])
 
 
 @lru_cache(maxsize=4096)
-def _bounds(gauge: Gauge, is_strain: bool, unit: str) -> Bounds:
+def _bounds(gauge: Gauge, is_strain: bool, unit: str) -> GaugeBounds:
     factor, divisor = _UNITS[unit]
     # the same operations as where samples are read, so that a code is met to the last bit
     codes = np.array(gauge.null_codes if unit else ()) * factor / divisor
@@ -103,10 +103,10 @@ def _bounds(gauge: Gauge, is_strain: bool, unit: str) -> Bounds:
         gauge.stuck_s,
         *fill,
     )
-    return Bounds(numbers, tuple(sorted(np.abs(codes).tolist())))
+    return GaugeBounds(numbers, tuple(sorted(np.abs(codes).tolist())))
 
 
-class Kinds(NamedTuple):
+class BoundsTable(NamedTuple):
     """Bounds of many, each only once."""
 
     numbers: Values  # (b, NUMBERS)
@@ -114,7 +114,7 @@ class Kinds(NamedTuple):
     which: NDArray[np.int64]  # (m,) which of them each has
 
 
-def kinds(bounds: Sequence[Bounds]) -> Kinds:
+def bounds_table(bounds: Sequence[GaugeBounds]) -> BoundsTable:
     """The bounds of m loads, put together; equal ones are the same object."""
     found: dict[int, int] = {}
     index = np.array([found.setdefault(id(b), len(found)) for b in bounds], np.int64)
@@ -124,10 +124,10 @@ def kinds(bounds: Sequence[Bounds]) -> Kinds:
     for row, b in zip(codes, distinct, strict=True):
         row[: len(b.codes)] = b.codes
     numbers = np.array([b.numbers for b in distinct]).reshape(-1, NUMBERS)
-    return Kinds(numbers, codes, index)
+    return BoundsTable(numbers, codes, index)
 
 
-class Peaks(NamedTuple):
+class SpectrumRows(NamedTuple):
     """Rows of spectra, as far as they are judged."""
 
     range: Values  # (k,) as it comes [Pa] or [m/m]
@@ -136,18 +136,18 @@ class Peaks(NamedTuple):
     shear: Values  # (k,) the largest magnitude [Pa]
 
 
-def judged(peaks: Peaks, bounds: Kinds) -> NDArray[np.int64]:
+def judged(rows: SpectrumRows, bounds: BoundsTable) -> NDArray[np.int64]:
     """Why rows (k,) do not count: places in `REASONS`, -1 where they do; `bounds` of each row."""
     max_stress, reach, rail = bounds.numbers[bounds.which, :3].T
-    top = np.abs(peaks.mean) + 0.5 * peaks.range
-    worst = np.maximum(peaks.stress, peaks.shear)
+    top = np.abs(rows.mean) + 0.5 * rows.range
+    worst = np.maximum(rows.stress, rows.shear)
     beyond = (np.isfinite(worst) & (worst > max_stress)) | (top > reach)
-    return np.select([_coded(peaks, bounds), beyond, top >= rail], [NULL, RANGE, RAIL], -1)
+    return np.select([_coded(rows, bounds), beyond, top >= rail], [NULL, RANGE, RAIL], -1)
 
 
-def _coded(peaks: Peaks, bounds: Kinds) -> Flags:
+def _coded(rows: SpectrumRows, bounds: BoundsTable) -> Flags:
     """Which rows (k,) have a null code for range or mean."""
-    values = np.abs(np.stack((peaks.range, peaks.mean)))
+    values = np.abs(np.stack((rows.range, rows.mean)))
     least = np.minimum(bounds.codes[:, 0], bounds.numbers[:, -2])
     found: Flags = values.max(axis=0, initial=0.0) >= least[bounds.which]
     for kind in np.unique(bounds.which[found]):

@@ -15,8 +15,7 @@ import msgspec
 
 from sensors.errors import MalformedError
 from sensors.expected import requirement
-from sensors.unreadable import Form as Form
-from sensors.unreadable import not_text, why
+from sensors.unreadable import Form, not_text, why
 
 SENTENCE = 200  # longest sentence [character]
 _SHOWN = 48  # longest value in it [character]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from sensors.payload.encode import Message
+from sensors.payload.encode import EncodedMessage
 
 Fault = Literal["", "late", "duplicate", "malformed"]
 Registration = dict[str, Any]  # a `[[component]]` table of the fleet file, in SI units
@@ -21,7 +21,7 @@ class Timed(NamedTuple):
     """What goes over the wire, when, and what is wrong with it."""
 
     t_ns: int  # when it is due, on the clock of its own event times [ns since 1970, UTC]
-    message: Message
+    message: EncodedMessage
     fault: Fault = ""
 
     @property

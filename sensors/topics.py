@@ -13,9 +13,13 @@ from sensors.refusal import malformed, shown
 Kind = Literal["load", "image", "inspection", "state", "event"]
 OBSERVED: tuple[Kind, ...] = ("load", "image", "inspection")
 
+# What names are made of, as regular expressions.
+LEVEL_PATTERN = "[a-z0-9][a-z0-9-]{0,62}"  # a site, or a component within it
+COMPONENT_PATTERN = f"{LEVEL_PATTERN}/{LEVEL_PATTERN}"
+
 _KINDS: dict[str, Kind] = {kind: cast(Kind, kind) for kind in get_args(Kind)}
 _version = re.compile(r"v\d{1,3}").fullmatch
-_component = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}").fullmatch
+_component = re.compile(COMPONENT_PATTERN).fullmatch
 _root = re.compile(r"[A-Za-z0-9._-]{1,64}(?:/[A-Za-z0-9._-]{1,64}){0,7}").fullmatch
 
 

@@ -23,7 +23,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sensors.quality import ASIDE, CLIPPING, NUMBERS, REASONS, STUCK, Bounds, Kinds, kinds
+from sensors.quality import (
+    ASIDE,
+    CLIPPING,
+    NUMBERS,
+    REASONS,
+    STUCK,
+    BoundsTable,
+    GaugeBounds,
+    bounds_table,
+)
 from sensors.watch_kernel import (
     COUNTS,
     DOUBT,
@@ -78,7 +87,7 @@ def watch(n: int) -> Watch:
     return Watch(np.zeros((n, REALS)), np.zeros((n, COUNTS), np.int64))
 
 
-def accepted(state: Watch, samples: Samples, bounds: Kinds) -> Accepted:
+def accepted(state: Watch, samples: Samples, bounds: BoundsTable) -> Accepted:
     """What of `samples` counts, by the bounds of each of the m rows; moves `state` on in place."""
     m, k = len(samples.row), len(samples.raw)
     out = np.empty((2, 2 * k + 3 * m))  # touched as it fills
@@ -89,7 +98,7 @@ def accepted(state: Watch, samples: Samples, bounds: Kinds) -> Accepted:
     return Accepted(stress, shear, ends, found, example)
 
 
-class Standing(NamedTuple):
+class ChannelStatus(NamedTuple):
     """How n channels stand: what every page, metric and list says of them."""
 
     counts: Ints  # (n, reasons) samples and rows set aside so far; times, if told alone
@@ -104,11 +113,11 @@ class Standing(NamedTuple):
         aside: Ints = self.counts[:, : len(ASIDE)].sum(axis=1)
         return aside
 
-    def at(self, index: Ints) -> Standing:
+    def at(self, index: Ints) -> ChannelStatus:
         """Some of the channels."""
         counts, waiting, *flags = self
         clipped, stuck, doubtful = (column[index] for column in flags)
-        return Standing(counts[index], waiting[index], clipped, stuck, doubtful)
+        return ChannelStatus(counts[index], waiting[index], clipped, stuck, doubtful)
 
     def pages(self) -> list[dict[str, Any]]:
         """What is told of each: `reasons` of all that was set aside, and of what the channel is."""
@@ -132,11 +141,11 @@ class Standing(NamedTuple):
         ]
 
 
-def standing(whole: Ints) -> Standing:
+def channel_status(whole: Ints) -> ChannelStatus:
     """How channels stand, by `Watch.whole`."""
     clipped = (whole[:, IS_CUT_HIGH] > 0) | (whole[:, IS_CUT_LOW] > 0)
     stuck = whole[:, IS_STUCK] > 0
-    return Standing(
+    return ChannelStatus(
         counts=whole[:, FOUND:],
         waiting=whole[:, HOLDS] + (whole[:, SINCE] > 0),
         clipped=clipped,
@@ -171,4 +180,4 @@ def warm() -> None:
     """Compile, or load what was compiled before, so that the first message does not wait."""
     one, two = np.zeros(1), np.array([0, 1])
     series = Samples(one, one, one, one, two, two[:1], np.array([False]), one + 1.0)
-    accepted(watch(1), series, kinds([Bounds((math.inf,) * NUMBERS, ())]))
+    accepted(watch(1), series, bounds_table([GaugeBounds((math.inf,) * NUMBERS, ())]))

@@ -34,12 +34,12 @@ PREVIOUS, HIGH, LOW, STEP, STEP_BEFORE = 10, 11, 12, 13, 14
 CUT_HIGH, CUT_LOW = 15, 16  # where the channel is clipped [Pa]
 REALS = 17
 # Columns of `Watch.whole`.
-SEEN, HOLDS, SINCE, CROWDED, CROWDED_AT = 0, 1, 2, 3, 4
+JUDGED, HOLDS, SINCE, CROWDED, CROWDED_AT = 0, 1, 2, 3, 4
 RUN, RUN_NS, IS_STUCK, IS_CUT_HIGH, IS_CUT_LOW = 5, 6, 7, 8, 9
 DOUBT = 10  # what was doubtful of the last load, a bit for each reason
 FOUND = 11  # and how much was found so far, a column for each reason
 COUNTS = FOUND + len(REASONS)
-# Places in `Bounds.numbers`.
+# Places in `GaugeBounds.numbers`.
 MAX_STRESS, REACH, AT_RAIL, SPIKE_STRESS, CLIP_SAMPLES, STUCK_SAMPLES, STUCK_S = range(7)
 FILL_LOW, FILL_HIGH = 7, 8
 
@@ -108,17 +108,17 @@ def _row(
             if why >= 0:
                 _tell(told, shown, why, raw[j] if abs(raw[j]) > abs(raw_shear[j]) else raw_shear[j])
                 continue
-        if x == r[PREVIOUS] and c[SEEN] + c[RUN] > 0:
+        if x == r[PREVIOUS] and c[JUDGED] + c[RUN] > 0:
             _stays(r, c, x, raw[j], every_ns, bound, told, shown)
         else:
             _moves(r, c, x, every_ns)
         step, step_shear = abs(x - r[LAST]), abs(y - r[LAST + 1])
         usual = c[HOLDS] == 0 and c[SINCE] == 0 and max(step, step_shear) <= spike
-        if usual and c[SEEN] > 0:  # as in `_counts`, without a call
+        if usual and c[JUDGED] > 0:  # as in `_counts`, without a call
             r[SCALE] = max(step, _FADE * r[SCALE])
             r[SCALE + 1] = max(step_shear, _FADE * r[SCALE + 1])
             r[LAST], r[LAST + 1] = x, y
-            c[SEEN] += 1
+            c[JUDGED] += 1
             out[0, m], out[1, m] = x, y
             m += 1
         else:
@@ -160,7 +160,7 @@ def _refused(
         return -1  # calibration has done that: the whole load is refused
     beyond = abs(x) > bound[MAX_STRESS] or top > bound[REACH]
     beyond_shear = abs(y) > bound[MAX_STRESS] or top_shear > bound[REACH]
-    fresh = c[SEEN] < GRACE
+    fresh = c[JUDGED] < GRACE
     if _is_code(top, bound, code) and (beyond or fresh or abs(x - r[LAST]) > r[SCALE]):
         return NULL
     usual = abs(y - r[LAST + 1]) <= r[SCALE + 1] and not (beyond_shear or fresh)
@@ -196,7 +196,7 @@ def _stays(
     """One more equal sample: clipped perhaps, or stuck."""
     c[RUN] += 1
     c[RUN_NS] += every_ns
-    if c[RUN] == bound[CLIP_SAMPLES] and c[SEEN] >= CLIP_SEEN and raw != 0.0:  # zero is rest
+    if c[RUN] == bound[CLIP_SAMPLES] and c[JUDGED] >= CLIP_SEEN and raw != 0.0:  # zero is rest
         step = max(abs(r[STEP]), abs(r[STEP_BEFORE]))  # the last one is cut off
         abrupt = step >= max(CLIP_STEP, 0.25 * r[SCALE])
         if abrupt and x >= r[HIGH] and r[STEP] > 0.0:
@@ -221,7 +221,7 @@ def _moves(r: Floats, c: Ints, x: float, every_ns: int) -> None:
     c[RUN] = 1
     c[RUN_NS] = every_ns
     c[IS_STUCK] = 0
-    if c[SEEN] == 0:
+    if c[JUDGED] == 0:
         r[HIGH] = r[LOW] = x
     r[HIGH], r[LOW] = max(r[HIGH], x), min(r[LOW], x)
     if x > r[CUT_HIGH]:
@@ -261,7 +261,7 @@ def _let_through(
         else:
             c[SINCE] = 1
             r[PAUSED], r[PAUSED + 1], r[BACK], r[BACK + 1] = r[HELD], r[HELD + 1], x, y
-    if jumps and c[SEEN] >= GRACE and not _is_crowded(c):
+    if jumps and c[JUDGED] >= GRACE and not _is_crowded(c):
         c[HOLDS] = 1
         r[HELD], r[HELD + 1] = x, y
         return m
@@ -278,26 +278,26 @@ def _is_far(r: Floats, other: int, x: float, y: float, least: float) -> bool:
 @njit(cache=True, nogil=True)
 def _counts(r: Floats, c: Ints, x: float, y: float, out: Floats, m: int) -> int:
     """The sample into column m; its step becomes part of the scale."""
-    if c[SEEN] > 0:
+    if c[JUDGED] > 0:
         r[SCALE] = max(abs(x - r[LAST]), _FADE * r[SCALE])
         r[SCALE + 1] = max(abs(y - r[LAST + 1]), _FADE * r[SCALE + 1])
     r[LAST], r[LAST + 1] = x, y
-    c[SEEN] += 1
+    c[JUDGED] += 1
     out[0, m], out[1, m] = x, y
     return m + 1
 
 
 @njit(cache=True, nogil=True)
 def _is_crowded(c: Ints) -> bool:
-    return bool(c[CROWDED] - (c[SEEN] - c[CROWDED_AT]) // THIN >= CROWD)
+    return bool(c[CROWDED] - (c[JUDGED] - c[CROWDED_AT]) // THIN >= CROWD)
 
 
 @njit(cache=True, nogil=True)
 def _was_lone(r: Floats, c: Ints, told: Ints, shown: Floats) -> None:
     """What was held has stayed alone: it does not count."""
     c[SINCE] = 0
-    c[CROWDED] = max(0, c[CROWDED] - (c[SEEN] - c[CROWDED_AT]) // THIN) + 1
-    c[CROWDED_AT] = c[SEEN]
+    c[CROWDED] = max(0, c[CROWDED] - (c[JUDGED] - c[CROWDED_AT]) // THIN) + 1
+    c[CROWDED_AT] = c[JUDGED]
     far = abs(r[PAUSED] - r[BACK]) >= abs(r[PAUSED + 1] - r[BACK + 1])
     _tell(told, shown, SPIKE, r[PAUSED] if far else r[PAUSED + 1])
 

@@ -28,7 +28,7 @@ class _Lent:
     kept: bool = False
 
 
-class Images:
+class ImageStore:
     """A directory of images: `ab/abcdef…`."""
 
     def __init__(self, directory: Path, *, is_look: bool = False) -> None:

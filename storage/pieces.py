@@ -23,7 +23,7 @@ SHARE = 0.5  # of the time, in which copying rests
 Rest = Callable[[], None]
 
 
-class Pace:
+class Throttle:
     """Rests for as long as the work took, and leaves others their turn."""
 
     def __init__(self, share: float = SHARE) -> None:

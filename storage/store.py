@@ -15,7 +15,7 @@ from typing import Self
 from storage.checkpoints import Checkpoints
 from storage.durable import disk, make_directory, sync_directory, write_whole
 from storage.errors import CorruptError, InUseError, StorageError
-from storage.images import Images
+from storage.images import ImageStore
 from storage.journal.journal import Journal
 from storage.journal.seal import SUFFIX
 from storage.quarantine import set_aside
@@ -72,7 +72,7 @@ class Store:
             _settle(directory, _generation(self.journal))
             _clear(directory, _generation(self.journal))
             self.trajectories = Trajectories(directory / _TRAJECTORIES)
-            self.images = Images(directory / "images")
+            self.images = ImageStore(directory / "images")
             self.checkpoints = Checkpoints(directory / "checkpoints")
             if not known:  # last, so that a layout file means that there is a journal
                 with disk():
@@ -93,7 +93,7 @@ class Store:
             aside = _aside(directory, _generation(self.journal))
             place = aside if aside.exists() else directory / _TRAJECTORIES
             self.trajectories = Trajectories(place, is_look=True)
-            self.images = Images(directory / "images", is_look=True)
+            self.images = ImageStore(directory / "images", is_look=True)
             self.checkpoints = Checkpoints(directory / "checkpoints", is_look=True)
             self._stack = stack.pop_all()
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from sensors.mqtt.framing import Stream
+from sensors.mqtt.framing import Framing
 from sensors.mqtt.packets import (
     CONNACK,
     CONNECT,
@@ -196,24 +196,24 @@ class FakeBroker:
         self._reached.set()
         received: list[Message] = []
         self.received.append(received)
-        stream = Stream(1 << 28)
+        framing = Framing(1 << 28)
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
-                stream.feed(data)
-                replies, is_cut = self._replies(stream, received)
+                framing.feed(data)
+                replies, is_cut = self._replies(framing, received)
                 writer.write(replies)
                 if is_cut:
                     break
         writer.close()
         self._left.set()
 
-    def _replies(self, stream: Stream, received: list[Message]) -> tuple[bytes, bool]:
+    def _replies(self, framing: Framing, received: list[Message]) -> tuple[bytes, bool]:
         """The answers to all that has come by now, and whether to hang up then."""
         replies, before = b"", len(received)
-        while (where := stream.complete()) is not None:
-            first, body, stop = stream.data[stream.at], *where
-            stream.at = stop
-            reply = self._reply(stream.data, first, body, stop, received)
+        while (where := framing.complete()) is not None:
+            first, body, stop = framing.data[framing.at], *where
+            framing.at = stop
+            reply = self._reply(framing.data, first, body, stop, received)
             if reply is None:
                 return replies, True
             replies += reply

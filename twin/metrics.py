@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
 from sensors.errors import FAILURES
-from sensors.observation import Confirmation, Inspection, Readout, Series, Snapshot, Spectrum
+from sensors.observation import Confirmation, ImageFinding, Inspection, Series, Snapshot, Spectrum
 from sensors.payload.decode import REASONS
 from sensors.quality import ASIDE
 from sensors.quality import REASONS as FINDINGS
@@ -23,7 +23,7 @@ from storage.journal.entry import DeadLetter
 from storage.journal.journal import Appended
 from storage.journal.sequences import Outcome
 from twin.belief.filed import HOW
-from twin.belief.fold import Line
+from twin.belief.segments import Line
 from twin.belief.surprise import Fate
 from twin.broker_session import WHYS
 from twin.component import Component
@@ -35,7 +35,7 @@ _KINDS = {
     Inspection: "inspection",
     Confirmation: "confirmation",
     Snapshot: "image",
-    Readout: "readout",
+    ImageFinding: "readout",
     Component: "registration",
 }
 
@@ -258,7 +258,7 @@ class Metrics:
             self.observations.labels(kind, outcome.name.lower())
         for reason in DEAD:
             self.dead_letters.labels(reason)
-        for outcome in get_args(get_type_hints(Readout)["outcome"]):
+        for outcome in get_args(get_type_hints(ImageFinding)["outcome"]):
             self.images_read.labels(outcome)
         self.step_seconds.labels(GROUP)
         for reason in TURNED_AWAY:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 import models
 from models.crack_frames.stepper import PictureStepper, stepper_of
-from models.crack_path.intensities import Judged
+from models.crack_path.intensities import WithFallback
 from models.crack_path.plate import Solver
-from models.crack_path.polyline import Intensities
+from models.crack_path.polyline import IntensitySolver
 from models.intensity.operator import NAME, CrackOperator, operator_of
 from storage.artifacts.weights import Card, Leaves, load
 
@@ -73,11 +73,11 @@ def solver() -> Solver:
 
 
 @cache
-def intensities() -> Intensities:
+def intensities() -> IntensitySolver:
     """The operator over XFEM; XFEM alone where there are no weights of it."""
     if not (DEFAULTS / f"{NAME}.safetensors").is_file():
         return solver()
-    return Judged(operator(), solver())
+    return WithFallback(operator(), solver())
 
 
 @cache

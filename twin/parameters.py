@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from models.crack_path.plate import MARGIN
+from models.crack_path.plate import FAR_SIDE_MARGIN
 from models.crack_path.stepper import EdgePlate
-from models.fatigue.geometry import GEOMETRIES, POINTS
+from models.fatigue.geometry import FRONT_POINTS, GEOMETRIES
 from models.fatigue.laws import LAWS
 from models.fatigue.retardation import RETARDATIONS, ZONES
 from models.fatigue.tables import TableGeometry, TableLaw, table_geometry, table_law
@@ -61,7 +61,7 @@ class Parameters(BaseModel):
     def constants(self) -> dict[str, Any]:
         """What the frozen dataclass of `models` is made of, as numbers."""
         found = {name: getattr(self, name) for name in _constant_names(type(self))}
-        named: dict[str, dict[str, float]] = {"zone": ZONES, "point": POINTS}
+        named: dict[str, dict[str, float]] = {"zone": ZONES, "point": FRONT_POINTS}
         return {k: named[k][v] if k in named else v for k, v in found.items()}
 
     def built(self, registry: dict[str, Any]) -> Any:  # noqa: ANN401  a law of any kind
@@ -201,7 +201,7 @@ def _constant(field: dataclasses.Field[Any]) -> tuple[Any, Any]:
     if field.name == "zone":  # lives change 2 to 6 times with the definition: it is named
         return Literal[tuple(ZONES)], default
     if field.name == "point":  # a crack of one length is on the safe side by the larger K
-        return Literal[tuple(POINTS)], Field(
+        return Literal[tuple(FRONT_POINTS)], Field(
             "governing",
             description="Whose K drives the crack: the deepest point's, or the larger one of that"
             " and the surface point's, which governs from a/c ≈ 0.8.",
@@ -280,9 +280,10 @@ class PlateParameters(GeometryParameters):
         long = float(np.linalg.norm(np.diff(plate.path, axis=0), axis=1).sum())
         if abs(long - crack_length) > 1e-3 * crack_length:
             raise ValueError(f"crack_length {crack_length} m is not that of the path, {long} m")
-        if crack_limit > (1.0 - MARGIN) * self.W:
+        if crack_limit > (1.0 - FAR_SIDE_MARGIN) * self.W:
             raise ValueError(
-                f"crack_limit {crack_limit} m is beyond {1.0 - MARGIN:.1%} of the width {self.W} m"
+                f"crack_limit {crack_limit} m is beyond {1.0 - FAR_SIDE_MARGIN:.1%} of the width "
+                f"{self.W} m"
             )
 
 

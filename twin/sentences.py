@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.fatigue.parameters import SYMBOLS
 from sensors.refusal import counted, shown
+from sensors.topics import LEVEL_PATTERN
 
 MOST = 20  # faults that are told
 KNOWN = 24  # most names that are listed where none is near
@@ -166,9 +167,9 @@ def _pattern(ctx: Mapping[str, Any]) -> str:
     """For names of sites and components, and for what is made of characters of one kind."""
     pattern = ctx["pattern"]
     part = "1 to 63 lower-case letters, digits and hyphens, no hyphen first"
-    if pattern.count("[a-z0-9][a-z0-9-]{0,62}") == 2:
+    if pattern.count(LEVEL_PATTERN) == 2:
         return f"it must be site/component, each {part}"
-    if pattern.count("[a-z0-9][a-z0-9-]{0,62}") == 1:
+    if pattern.count(LEVEL_PATTERN) == 1:
         return f"it must be {part}"
     return _FORMS.get(pattern, f"it does not have the form {pattern}")
 

@@ -12,7 +12,8 @@ from typing import cast
 import structlog
 
 from sensors.errors import MalformedError
-from sensors.mqtt.source import Message, MqttSource
+from sensors.mqtt.packets import Message
+from sensors.mqtt.source import MqttSource
 from sensors.observation import AnyObservation
 from storage.errors import UnavailableError
 from storage.journal.sequences import Outcome
@@ -24,8 +25,8 @@ from twin.belief.events import Event, Events
 from twin.belief.filed import Filed, told_without, wanted_by_file
 from twin.belief.fleet import Fleet, clock_of
 from twin.belief.fleet_file import fleet_file, tried
-from twin.belief.fold import Line, Note
 from twin.belief.lines import made, observed, registration
+from twin.belief.segments import Line, Note
 from twin.broker_session import BrokerSession, Gone
 from twin.collecting import settle, uncollected
 from twin.component import Component
@@ -46,7 +47,7 @@ from twin.stepping.stepping import Stepped, Stepping
 from twin.telling import Telling
 from twin.threads import Threads, on
 
-FOLD_S, FOLD_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
+WAL_EVERY_S, WAL_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
 REFRESH_S, REFRESHED = 0.5, 1_000  # how often retained states are made new, and how many at most
 REFRESHING = 0.05  # share of the time that this may take of stepping
 LOOK_S = 5.0  # how often states that change by the clock alone are looked for
@@ -172,7 +173,7 @@ class Service:
                 tasks.create_task(_watched(stepping), name="watch-step")
                 tasks.create_task(_watched(lagging), name="watch-catch-up")
                 tasks.create_task(self._keep(), name="keep")
-                tasks.create_task(self._fold_log(), name="fold-log")
+                tasks.create_task(self._checkpoint_wal(), name="checkpoint-wal")
                 if self.outbox is not None:  # in case the broker was away when they changed
                     self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
                     states = self._told.at_start(self.fleet)
@@ -366,15 +367,15 @@ class Service:
                 took = time.perf_counter() - began
             outbox.add(Event(0, *page) for page in pages)
 
-    async def _fold_log(self) -> None:
+    async def _checkpoint_wal(self) -> None:
         """Fold the journal's log into its file, so that no commit has to wait for that."""
         folded = self.committer.end
         while True:
-            await asyncio.sleep(FOLD_S)
-            if self.committer.end - folded >= FOLD_LINES or self.store.journal.is_long:
+            await asyncio.sleep(WAL_EVERY_S)
+            if self.committer.end - folded >= WAL_LINES or self.store.journal.is_long:
                 folded = self.committer.end
                 with suppress(UnavailableError):  # a commit will say so, and try again
-                    await self.threads.maintain(self.store.journal.fold)
+                    await self.threads.maintain(self.store.journal.checkpoint_wal)
 
 
 def _known_time(fleet: Fleet) -> FleetTime:

@@ -25,8 +25,8 @@ from models.fatigue import exposure, rainflow
 from sensors import watch
 from sensors.errors import BrokerError, complaint
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.settings import tls_context
-from sensors.mqtt.source import MqttSettings, MqttSource
+from sensors.mqtt.settings import MqttSettings, tls_context
+from sensors.mqtt.source import MqttSource
 from sensors.topics import Topics
 from storage.store import Store
 from twin.api.application import application

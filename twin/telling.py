@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from storage.journal.entry import DeadLetter
-from twin.belief.fold import Note
+from twin.belief.segments import Note
 
 SUMMARY_S = 60.0  # between two lines that count refused messages of a reason
 TOPIC = 200  # characters of a topic that are logged

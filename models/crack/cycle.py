@@ -11,7 +11,7 @@ import math
 
 from numba import njit
 
-from models.fatigue.integration import AHEAD, MAX_STRIDES, NEWTON_STEPS, SMALL, STRIDE
+from models.fatigue.integration import MAX_STRIDES, NEWTON_STEPS, OVERSHOOT, SMALL, STRIDE
 from models.fatigue.rainflow import Floats
 from models.fatigue.scalar_geometry import units
 from models.fatigue.scalar_laws import LIMIT, TOUGHNESS, YIELD, Kinds
@@ -87,7 +87,7 @@ def advance(kinds: Kinds, c: Floats, cycle: Cycle, a_over: float, K_over: float,
     for _ in range(MAX_STRIDES):
         at = a + grown
         reach = min(STRIDE * at, smooth(kinds.retardation, c, a_over, K_over, at))
-        span = min(min(reach, AHEAD * left / slow), c[LIMIT] - at)
+        span = min(min(reach, OVERSHOOT * left / slow), c[LIMIT] - at)
         middle = end = slow
         for share in (0.5, 1.0):
             ahead = speed(kinds, c, cycle, a_over, K_over, at + share * span)

@@ -22,7 +22,7 @@ from models.fatigue.rainflow import Cycles, Turning, open_half_cycles
 from models.fatigue.retardation import NoRetardation
 
 BISECTIONS = 40  # of the length at which a crack breaks
-POINTS = 257  # of the quadrature over ln a; odd, for Simpson's rule
+QUADRATURE_POINTS = 257  # over ln a; odd, for Simpson's rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,9 @@ def rollout(
     return torch.stack(lengths, 1).view(*state.a.shape, len(steps))
 
 
-def life(state: CrackState, blocks: Cycles, a_to: Tensor | float, points: int = POINTS) -> Tensor:
+def life(
+    state: CrackState, blocks: Cycles, a_to: Tensor | float, points: int = QUADRATURE_POINTS
+) -> Tensor:
     """Cycles (n, p) from the believed length to `a_to` (float, (n, 1) or (n, p)) [m] under a mix.
 
     ∞ where the crack arrests, 0 where it is there already; a fracture on the way ends the life.
@@ -130,7 +132,7 @@ def _weight(i: int, points: int) -> float:
     return 4.0 if i % 2 else 2.0
 
 
-def remaining(state: CrackState, points: int = POINTS) -> Tensor:
+def remaining(state: CrackState, points: int = QUADRATURE_POINTS) -> Tensor:
     """Cycles (n, p) to `a_limit` under the exposure so far; ∞ without growth, 0 at the limit."""
     cycles = life(state, load_so_far(state), state.a_limit[:, None], points)
     return torch.where(state.fractured[:, None], 0.0, cycles)

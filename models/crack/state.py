@@ -13,8 +13,7 @@ from models.fatigue.laws import Law
 from models.fatigue.rainflow import Turning
 from models.fatigue.retardation import Overload, Retardation
 from models.fatigue.strength import Strength
-
-Value = float | Tensor
+from models.fatigue.value import Value
 
 MOST_OPEN = 0.1  # of a measured length that may be growth of the open residue
 

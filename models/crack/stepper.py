@@ -9,51 +9,17 @@ import torch
 from torch import Tensor
 
 from models.crack.growth import open_growth, remarked, unit_intensities
-from models.crack.load import (
-    CrackLoad,
-    blocks,
-    broken_at,
-    dated,
-    forgotten,
-    inspection_load,
-    no_load,
-    series_load,
-    spectrum_load,
-    timely,
-)
+from models.crack.load import CrackLoad, broken_at, dated, forgotten, no_load, timely
 from models.crack.run import Along, ran
-from models.crack.state import (
-    MOST_OPEN,
-    CrackBelief,
-    CrackState,
-    Value,
-    belief,
-    columns,
-    limit_of,
-    mean,
-)
+from models.crack.state import MOST_OPEN, CrackState, columns, limit_of, mean
 from models.fatigue.exposure import exposure
 from models.fatigue.geometry import EdgeCrack, Geometry
 from models.fatigue.laws import Law, ParisLaw
 from models.fatigue.rainflow import turning
 from models.fatigue.retardation import NoRetardation, Overload, Retardation
 from models.fatigue.strength import strength
+from models.fatigue.value import Value
 from models.tree import chosen, mapped
-
-__all__ = [
-    "Along",
-    "CrackBelief",
-    "CrackLoad",
-    "CrackState",
-    "CrackStepper",
-    "belief",
-    "blocks",
-    "inspection_load",
-    "no_load",
-    "series_load",
-    "spectrum_load",
-    "warm",
-]
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crack_frames.config import CrackLibrary
-from models.crack_frames.measures import SEEN, Masks, Pictures, tips
+from models.crack_frames.measures import CONTEXT_FRAMES, Masks, Pictures, tips
 from models.crack_frames.slices import Course, grown
-from models.crack_frames.window import Window, frames
+from models.crack_frames.window import PictureWindow, frames
 from models.xfem.grid import Floats
 
 SPACING = 4  # pixels between nodes that are read off a picture, at least
@@ -35,8 +35,8 @@ def black(shown: Frames) -> tuple[Pictures, Pictures]:
 def persistence(shown: Frames) -> tuple[Pictures, Pictures]:
     """The last picture again."""
     one_step, free = (np.zeros(shown.shape, dtype=np.float32) for _ in range(2))
-    one_step[:, SEEN:] = shown[:, SEEN - 1 : -1] > 0
-    free[:, SEEN:] = shown[:, SEEN - 1 : SEEN] > 0
+    one_step[:, CONTEXT_FRAMES:] = shown[:, CONTEXT_FRAMES - 1 : -1] > 0
+    free[:, CONTEXT_FRAMES:] = shown[:, CONTEXT_FRAMES - 1 : CONTEXT_FRAMES] > 0
     return one_step, free
 
 
@@ -45,10 +45,13 @@ def extrapolation(shown: Frames) -> tuple[Pictures, Pictures]:
     one_step, free = persistence(shown)
     for i, sample in enumerate(shown > 0):
         at = tips(sample)  # (frames, 2)
-        for k in range(SEEN, len(sample)):
+        for k in range(CONTEXT_FRAMES, len(sample)):
             _stroke(one_step[i, k], np.stack([at[k - 1], 2.0 * at[k - 1] - at[k - 2]]))
-            steps = np.arange(k - SEEN + 2)[:, None]
-            _stroke(free[i, k], at[SEEN - 1] + steps * (at[SEEN - 1] - at[SEEN - 2]))
+            steps = np.arange(k - CONTEXT_FRAMES + 2)[:, None]
+            _stroke(
+                free[i, k],
+                at[CONTEXT_FRAMES - 1] + steps * (at[CONTEXT_FRAMES - 1] - at[CONTEXT_FRAMES - 2]),
+            )
     return one_step, free
 
 
@@ -56,13 +59,19 @@ def physics(shown: Frames, load: Floats, config: CrackLibrary) -> tuple[Pictures
     """The crack of the last picture, grown under the loads (n, slices, 2) [Pa] to come."""
     one_step, free = persistence(shown)
     for i, sample in enumerate(shown > 0):
-        for k in range(SEEN, len(sample)):
+        for k in range(CONTEXT_FRAMES, len(sample)):
             _grow(one_step[i, k : k + 1], sample[k - 1], load[i, k - 1 : k], k - 1, config)
-        _grow(free[i, SEEN:], sample[SEEN - 1], load[i, SEEN - 1 :], SEEN - 1, config)
+        _grow(
+            free[i, CONTEXT_FRAMES:],
+            sample[CONTEXT_FRAMES - 1],
+            load[i, CONTEXT_FRAMES - 1 :],
+            CONTEXT_FRAMES - 1,
+            config,
+        )
     return one_step, free
 
 
-def read(mask: Masks, window: Window) -> Floats:
+def read(mask: Masks, window: PictureWindow) -> Floats:
     """The crack (n, 2) [m] that a picture (rows, columns) shows, the mouth first.
 
     Nodes at even distances in x; heights by straight lines fitted to the columns around.
@@ -105,7 +114,7 @@ def _grow(out: Pictures, mask: Masks, load: Floats, first: int, config: CrackLib
 
 def _stroke(picture: Pictures, points: Floats) -> None:
     """Draw a line through points (k, 2), as column and row, into a picture (rows, columns)."""
-    window = replace(Window(), pixel=1.0, left=0.0, top=0.0)
+    window = replace(PictureWindow(), pixel=1.0, left=0.0, top=0.0)
     path = np.stack([points[:, 0] + 0.5, -(points[:, 1] + 0.5)], axis=1)
     line = frames(path, np.array([len(path) - 1]), window)[0]
     np.maximum(picture, line > 0, out=picture)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from models.crack_frames.window import Window
+from models.crack_frames.window import PictureWindow
 from models.fatigue.laws import si_coefficient
 from models.xfem.grid import Floats
 from models.xfem.plate import Plate
@@ -52,7 +52,7 @@ class CrackLibrary:
     margin: float = 0.25e-3  # growth stops so far before the far edge [m]
     steepest: float = 75.0  # of an increment against the x axis [degree]
     attempts: int = 50  # loads drawn for a slice before the crack counts as arrested
-    window: Window = field(default_factory=Window)
+    window: PictureWindow = field(default_factory=PictureWindow)
 
     def edges(self) -> Floats:
         """The right edges (slices,) of the slices [m]."""
@@ -70,7 +70,7 @@ CONFIGS: dict[str, CrackLibrary] = {
     "crack-coherent": CrackLibrary(loads=Loads(scale=0.2)),
     "crack-grip": CrackLibrary(
         plate=Plate(band=(-7e-3, 3e-3), closure="grip"),
-        window=Window(rows=128, top=2.4e-3),
+        window=PictureWindow(rows=128, top=2.4e-3),
     ),
 }
 

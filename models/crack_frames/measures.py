@@ -14,17 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.crack_frames.window import Window
+from models.crack_frames.window import INK_THRESHOLD, PictureWindow
+from models.recipe import Scores
 
 Pictures: TypeAlias = NDArray[np.float32]  # (…, rows, columns) [1]
 Masks: TypeAlias = NDArray[np.bool_]  # (…, rows, columns)
-Scores: TypeAlias = dict[str, float]
 Value = TypeVar("Value", bound=np.generic)
 
-SEEN = 3  # pictures at the start of a sample that a stepper is given
-CRACK = 0.5  # a pixel above it shows the crack
+CONTEXT_FRAMES = 3  # pictures at the start of a sample that a stepper is given
 FAINT = 0.1  # a pixel above it shows to the eye
-PIXEL_MM = Window().pixel * 1e3
+PIXEL_MM = PictureWindow().pixel * 1e3
 
 _SAME = np.zeros((3, 3, 3), dtype=bool)  # neighbours within a picture, corners included
 _SAME[1] = True
@@ -40,16 +39,23 @@ def shown(frames: NDArray[np.uint8]) -> Pictures:
 def judged(one_step: Pictures, free: Pictures, frames: NDArray[np.uint8]) -> Scores:
     """All scores of a stepper; every argument (n, frames, rows, columns).
 
-    `one_step[:, k]` was told from the true frames before k; `free[:, k]` from the first `SEEN`
-    true frames and the stepper's own pictures since. What stands before frame `SEEN` is not
-    read. Names start with `one_step_`, with `free_` (all pictures of a free run) or with
-    `last_` (its last one). New is what the last true picture that was seen does not show.
+    `one_step[:, k]` was told from the true frames before k; `free[:, k]` from the first
+    `CONTEXT_FRAMES` true frames and the stepper's own pictures since. What stands before frame
+    `CONTEXT_FRAMES` is not read. Names start with `one_step_`, with `free_` (all pictures of a free
+    run) or with `last_` (its last one). New is what the last true picture that was seen does not
+    show.
     """
     truth = frames > 0
-    start = np.broadcast_to(truth[:, SEEN - 1 : SEEN], truth[:, SEEN:].shape)
+    start = np.broadcast_to(
+        truth[:, CONTEXT_FRAMES - 1 : CONTEXT_FRAMES], truth[:, CONTEXT_FRAMES:].shape
+    )
     parts = {
-        "one_step": scores(one_step[:, SEEN:], truth[:, SEEN:], truth[:, SEEN - 1 : -1]),
-        "free": scores(free[:, SEEN:], truth[:, SEEN:], start),
+        "one_step": scores(
+            one_step[:, CONTEXT_FRAMES:],
+            truth[:, CONTEXT_FRAMES:],
+            truth[:, CONTEXT_FRAMES - 1 : -1],
+        ),
+        "free": scores(free[:, CONTEXT_FRAMES:], truth[:, CONTEXT_FRAMES:], start),
         "last": scores(free[:, -1:], truth[:, -1:], start[:, -1:]),
     }
     return {f"{mode}_{name}": v for mode, part in parts.items() for name, v in part.items()}
@@ -66,7 +72,7 @@ def scores(predicted: Pictures, truth: Masks, known: Masks) -> Scores:
     """
     predicted, truth, known = _stacked(predicted), _stacked(truth), _stacked(known)
     error = np.abs(predicted.astype(np.float64) - truth)
-    drawn = predicted > CRACK
+    drawn = predicted > INK_THRESHOLD
     components, largest = continuity(drawn)
     return {
         "mae": float(error.mean()),

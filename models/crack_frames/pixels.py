@@ -13,15 +13,14 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from models.crack_frames.cells import CROP
-from models.crack_frames.window import Window
+from models.crack_frames.window import INK_THRESHOLD, PictureWindow
 
 WIDTH = 10e-3  # of the plate that the library's pictures show [m]
-WINDOW = Window()
+WINDOW = PictureWindow()
 PIXEL = WINDOW.pixel / WIDTH
 TOP = WINDOW.top / WIDTH
 SUBSTEPS = 64  # samples of the line per piece
 LONGEST = 128  # pixels that the line of a slice passes
-INK = 0.5  # a pixel above it shows the crack
 
 
 class Sight(NamedTuple):
@@ -35,7 +34,7 @@ class Sight(NamedTuple):
 
 def sighted(pictures: Tensor) -> Sight:
     """The tip and the mouth of the crack in each picture."""
-    ink = pictures > INK
+    ink = pictures > INK_THRESHOLD
     columns = ink.any(1).to(torch.int64)
     across = torch.arange(ink.shape[2], device=ink.device)
     last, first = (columns * across).argmax(1), columns.argmax(1)

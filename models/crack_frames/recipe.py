@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.crack_frames.measures import SEEN, Pictures, judged, shown
-from models.recipe import Arrays, Figures, Recipe
+from models.crack_frames.measures import CONTEXT_FRAMES, Pictures, judged, shown
+from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, parameters, seeded
-from models.video.zhao_xu import COLUMNS, ROWS, RecurrentNetwork, SpikingNetwork
+from models.video.zhao_xu import COLUMNS, ROWS, BaseSpikingNetwork, RecurrentNetwork
 
 VALIDATION = 0.05  # of the samples
 TOGETHER = 54  # samples whose pictures are predicted at a time
@@ -36,15 +36,15 @@ def examples(arrays: Arrays, seed: int) -> tuple[Examples, Examples]:
 
 def windows(frames: NDArray[np.uint8]) -> Tensor:
     """All windows (5 n, 4, rows, columns) of samples of eight pictures: 0 or 1."""
-    starts = range(frames.shape[1] - SEEN)
-    parts = [(frames[:, k : k + SEEN + 1] > 0).astype(np.uint8) for k in starts]
+    starts = range(frames.shape[1] - CONTEXT_FRAMES)
+    parts = [(frames[:, k : k + CONTEXT_FRAMES + 1] > 0).astype(np.uint8) for k in starts]
     return torch.from_numpy(np.concatenate(parts))
 
 
 def squared(network: nn.Module, batch: Examples) -> Tensor:
     """The mean squared error of the grey values."""
     window = batch[0].float()
-    return nn.functional.mse_loss(network(window[:, :SEEN]), window[:, SEEN])
+    return nn.functional.mse_loss(network(window[:, :CONTEXT_FRAMES]), window[:, CONTEXT_FRAMES])
 
 
 @torch.no_grad()
@@ -65,12 +65,12 @@ def _predicted(network: nn.Module, frames: NDArray[np.uint8], *, own: bool) -> P
     source = out if own else true
     for first in range(0, len(true), TOGETHER):
         part = slice(first, first + TOGETHER)
-        for k in range(SEEN, true.shape[1]):
-            out[part, k] = network(source[part, k - SEEN : k]).clamp(0.0, 1.0)
+        for k in range(CONTEXT_FRAMES, true.shape[1]):
+            out[part, k] = network(source[part, k - CONTEXT_FRAMES : k]).clamp(0.0, 1.0)
     return out.numpy()
 
 
-def figures(network: nn.Module, arrays: Arrays) -> Figures:
+def held_out_scores(network: nn.Module, arrays: Arrays) -> Scores:
     """The scores of `models.crack_frames.measures.judged`, and what the network takes.
 
     `weights_bytes` and, for each component, `state_bytes` in single precision.
@@ -83,7 +83,7 @@ def figures(network: nn.Module, arrays: Arrays) -> Figures:
 
 
 def _state_bytes(network: nn.Module) -> int:
-    if not isinstance(network, RecurrentNetwork | SpikingNetwork):
+    if not isinstance(network, RecurrentNetwork | BaseSpikingNetwork):
         raise TypeError(f"{type(network).__name__} is no base network")
     return 4 * sum(
         leaf.numel() for leaf in _leaves(network.run(torch.zeros(1, 1, ROWS, COLUMNS))[1])
@@ -98,10 +98,10 @@ def _leaves(state: Tensor | tuple[object, ...]) -> list[Tensor]:
 
 def _frames(arrays: Arrays) -> NDArray[np.uint8]:
     frames: NDArray[np.uint8] = arrays["frames"]
-    if frames.shape[2:] != (ROWS, COLUMNS) or frames.shape[1] <= SEEN:
+    if frames.shape[2:] != (ROWS, COLUMNS) or frames.shape[1] <= CONTEXT_FRAMES:
         raise ValueError(
             f"{frames.shape[1]} pictures of {' × '.join(map(str, frames.shape[2:]))} a sample, the "
-            f"network needs more than {SEEN} of {ROWS} × {COLUMNS}"
+            f"network needs more than {CONTEXT_FRAMES} of {ROWS} × {COLUMNS}"
         )
     return frames
 
@@ -116,9 +116,9 @@ def _drawn(make: Callable[[], nn.Module]) -> Callable[[int], nn.Module]:
 
 def _recipe(about: str, make: Callable[[], nn.Module]) -> Recipe:
     schedule = Schedule(epochs=20, patience=5)
-    return Recipe(about, _drawn(make), examples, squared, schedule, figures)
+    return Recipe(about, _drawn(make), examples, squared, schedule, held_out_scores)
 
 
 CRACK_RNN = _recipe("Base recurrent network of Zhao and Xu.", lambda: RecurrentNetwork(nn.RNN))
 CRACK_LSTM = _recipe("Base LSTM of Zhao and Xu.", lambda: RecurrentNetwork(nn.LSTM))
-CRACK_SNN = _recipe("Base spiking network of Zhao and Xu.", SpikingNetwork)
+CRACK_SNN = _recipe("Base spiking network of Zhao and Xu.", BaseSpikingNetwork)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from models.fatigue.mixed_mode import kink
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats, Ints
 from models.xfem.plate import Plate
 
@@ -59,7 +59,7 @@ def grown(plate: Plate, start: Floats, course: Course, draw: Draw) -> Growth:
     """
     first = start[-1] - start[-2]
     tip = _Tip(list(start), [np.zeros((2, 2))] * (len(start) - 1), math.atan2(first[1], first[0]))
-    tip = tip._replace(K=[*tip.K, plate.K(Crack(start))[0]])
+    tip = tip._replace(K=[*tip.K, plate.K(PolylineCrack(start))[0]])
     loads, ends, refused = np.full((len(course.edges), 2), np.nan), [len(start) - 1], 0
     for k, edge in enumerate(course.edges):
         after = None
@@ -94,7 +94,7 @@ def _through(plate: Plate, tip: _Tip, course: Course, edge: float, load: Floats)
         path.append(_next(path[-1], angle, edge, course.step))
         if not course.low < path[-1][1] < course.high:
             return None
-        K.append(plate.K(Crack(np.array(path)))[0])
+        K.append(plate.K(PolylineCrack(np.array(path)))[0])
     if _turn(load @ K[-1]) is None:
         return None
     return _Tip(path, K, angle)

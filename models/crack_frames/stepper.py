@@ -29,22 +29,30 @@ import torch
 from torch import Tensor
 
 from models.crack_frames.cells import (
-    ArtificialNetwork,
-    CrackNetwork,
-    Memory,
-    SpikingNetwork,
+    ArtificialCell,
+    CellState,
+    CrackCell,
+    SpikingCell,
     forgotten,
 )
 from models.crack_frames.pixels import PIXEL, TOP, WINDOW, centre, cropped, drawn, sighted
 from models.tree import mapped
 
-__all__ = ["Front", "PictureState", "PictureStepper", "SliceLoad", "rollout", "stepper_of"]
+__all__ = [
+    "PictureFront",
+    "PictureState",
+    "PictureStepper",
+    "SliceLoad",
+    "rollout",
+    "stepper_of",
+]
 
 PIECES = 8  # of a slice
-CRACK, SLICE = 0.1, 0.9 / 7.0  # length of the first crack, and width of a slice [plate width]
+FIRST_LENGTH = 0.1  # of the first crack [plate width]
+SLICE = 0.9 / 7.0  # width of a slice [plate width]
 PIECE = SLICE / PIECES
-STEEPEST = 3.7320508  # slope of a piece, tan 75°
-NETWORKS = {"crack-spiking": SpikingNetwork, "crack-artificial": ArtificialNetwork}
+STEEPEST_SLOPE = 3.7320508  # slope of a piece, tan 75°
+NETWORKS = {"crack-spiking": SpikingCell, "crack-artificial": ArtificialCell}
 
 
 class SliceLoad(NamedTuple):
@@ -54,13 +62,13 @@ class SliceLoad(NamedTuple):
     shear: Tensor  # (n,) τ [Pa]; positive turns a crack downwards
 
 
-class Front(NamedTuple):
+class PictureFront(NamedTuple):
     """Where cracks are going; lengths in plate widths, y from the mouth upwards."""
 
     x: Tensor  # (n,) of the tip
     y: Tensor  # (n,)
     slope: Tensor  # (n,) dy/dx of the last piece [1]
-    memory: Memory  # (n, width) membranes, or an LSTM's
+    memory: CellState  # (n, width) membranes, or an LSTM's
 
 
 class PictureState(NamedTuple):
@@ -68,23 +76,23 @@ class PictureState(NamedTuple):
 
     picture: Tensor  # (n, rows, columns) 1 where the crack is, else 0
     mouth: Tensor  # (n,) y of the mouth in the library's window [plate width]
-    front: Front
+    front: PictureFront
 
 
 @dataclass(frozen=True)
 class PictureStepper:
     """A network as a stepper, one slice a step."""
 
-    network: CrackNetwork
+    network: CrackCell
 
     def init(self, n: int) -> PictureState:
         """`n` straight cracks of a tenth of the width, at mid-height, as the library begins."""
         zeros = torch.zeros(n, dtype=torch.float64)
-        tip = torch.full((n, 1, 2), CRACK, dtype=torch.float64)
+        tip = torch.full((n, 1, 2), FIRST_LENGTH, dtype=torch.float64)
         tip[:, :, 1] = 0.0
         blank = torch.zeros(n, WINDOW.rows, WINDOW.columns, dtype=torch.float64)
         picture = drawn(blank, torch.cat([torch.zeros_like(tip), tip], 1), zeros)
-        front = Front(tip[:, 0, 0], zeros.clone(), zeros.clone(), forgotten(self.network, n))
+        front = PictureFront(tip[:, 0, 0], zeros.clone(), zeros.clone(), forgotten(self.network, n))
         return PictureState(picture, zeros, front)
 
     @torch.no_grad()
@@ -117,7 +125,7 @@ def stepper_of(name: str, weights: Mapping[str, Tensor]) -> PictureStepper:
     return PictureStepper(settled(network))
 
 
-def settled(network: torch.nn.Module) -> CrackNetwork:
+def settled(network: torch.nn.Module) -> CrackCell:
     """A copy of a network that is ready to step, in double precision.
 
     The size of a batch decides how a sum is rounded, which could push a membrane over its
@@ -132,27 +140,29 @@ def checked(load: SliceLoad) -> None:
         raise ValueError("the load of the coming slice is not finite")
 
 
-def looked(network: CrackNetwork, pictures: Tensor) -> tuple[Tensor, Front]:
+def looked(network: CrackCell, pictures: Tensor) -> tuple[Tensor, PictureFront]:
     """The mouths (n,) in the window and the fronts that pictures show."""
     sight = sighted(pictures)
     flip = sight.row < sight.mouth
     offset, slope = read(network, cropped(pictures, sight, flip), flip)
     mouth = TOP - (sight.mouth.to(slope.dtype) + 0.5) * PIXEL
     x, y = centre(sight, mouth).unbind(1)
-    edge = CRACK + SLICE * torch.round((x - CRACK) / SLICE)
+    edge = FIRST_LENGTH + SLICE * torch.round((x - FIRST_LENGTH) / SLICE)
     at = torch.where((edge - x).abs() < PIXEL, edge, x)
-    front = Front(at, y + offset * PIXEL + slope * (at - x), slope,
-                  forgotten(network, len(x), slope.dtype))  # fmt: skip  # one call
+    front = PictureFront(at, y + offset * PIXEL + slope * (at - x), slope,
+                         forgotten(network, len(x), slope.dtype))  # fmt: skip  # one call
     return mouth, front
 
 
-def read(network: CrackNetwork, crop: Tensor, flip: Tensor) -> tuple[Tensor, Tensor]:
+def read(network: CrackCell, crop: Tensor, flip: Tensor) -> tuple[Tensor, Tensor]:
     """Offset of the tip from the middle of its pixel [pixel] and slope, both (n,) upwards."""
     answer = torch.where(flip, -1.0, 1.0).to(crop.dtype)[:, None] * network.read(crop)
-    return answer[:, 0], answer[:, 1].clamp(-STEEPEST, STEEPEST)
+    return answer[:, 0], answer[:, 1].clamp(-STEEPEST_SLOPE, STEEPEST_SLOPE)
 
 
-def through(network: CrackNetwork, front: Front, load: SliceLoad) -> tuple[Tensor, Front]:
+def through(
+    network: CrackCell, front: PictureFront, load: SliceLoad
+) -> tuple[Tensor, PictureFront]:
     """The nodes (n, PIECES + 1, 2) through a slice, the tip first, and the front behind it.
 
     A crack that is closed, or through, stays where it is and remembers what it did.
@@ -166,7 +176,7 @@ def through(network: CrackNetwork, front: Front, load: SliceLoad) -> tuple[Tenso
     return torch.stack(nodes, 1), front
 
 
-def _where(chosen: Tensor, new: Front, old: Front) -> Front:
+def _where(chosen: Tensor, new: PictureFront, old: PictureFront) -> PictureFront:
     """The rows of `new` where `chosen` (n,), else those of `old`."""
 
     def leaf(a: Tensor, b: Tensor) -> Tensor:
@@ -180,15 +190,15 @@ def angle(load: SliceLoad) -> Tensor:
     return 0.5 * torch.atan2(2.0 * load.shear, load.tension)
 
 
-def advanced(network: CrackNetwork, front: Front, pull: Tensor) -> Front:
+def advanced(network: CrackCell, front: PictureFront, pull: Tensor) -> PictureFront:
     """The front one piece on, or at the far edge, under a load of angle `pull` (n,)."""
     side = torch.where(pull < 0.0, -1.0, 1.0).to(pull.dtype)
     seen = torch.stack([2.0 * side * pull - 0.9, 2.0 * front.x - 1.0,
                         4.0 * side * front.y + 0.5, side * front.slope + 0.5], 1)  # fmt: skip
     slope, memory = network.piece(seen, front.memory)
-    slope = side * slope.clamp(-STEEPEST, STEEPEST)
+    slope = side * slope.clamp(-STEEPEST_SLOPE, STEEPEST_SLOPE)
     way = (1.0 - front.x).clamp(max=PIECE)
-    return Front(front.x + way, front.y + way * slope, slope, memory)
+    return PictureFront(front.x + way, front.y + way * slope, slope, memory)
 
 
 @torch.no_grad()
@@ -217,7 +227,7 @@ def rollout(
     return torch.stack([out[..., 0], out[..., 1] + mouth[:, None]], 2) * W[:, None, None]
 
 
-def ahead(network: CrackNetwork, path: Tensor) -> tuple[Front, Tensor]:
+def ahead(network: CrackCell, path: Tensor) -> tuple[PictureFront, Tensor]:
     """The front of paths (n, m, 2) in plate widths, and y (n,) of their mouths."""
     there = torch.isfinite(path).all(2)
     if not (there.sum(1) >= 2).all():
@@ -229,5 +239,5 @@ def ahead(network: CrackNetwork, path: Tensor) -> tuple[Front, Tensor]:
     a, b = path[each, before], path[each, before + 1]
     part = ((back - a[:, 0]) / (b[:, 0] - a[:, 0])).clamp(0.0, 1.0)[:, None]
     gap = tip - (a + part * (b - a))
-    slope = (gap[:, 1] / gap[:, 0]).clamp(-STEEPEST, STEEPEST)
-    return Front(tip[:, 0], tip[:, 1] - mouth, slope, forgotten(network, len(path))), mouth
+    slope = (gap[:, 1] / gap[:, 0]).clamp(-STEEPEST_SLOPE, STEEPEST_SLOPE)
+    return PictureFront(tip[:, 0], tip[:, 1] - mouth, slope, forgotten(network, len(path))), mouth

@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.crack_frames.cells import ArtificialNetwork, SpikingNetwork, forgotten
-from models.crack_frames.measures import SEEN, Pictures, judged, scores, shown
+from models.crack_frames.cells import ArtificialCell, SpikingCell, forgotten
+from models.crack_frames.measures import CONTEXT_FRAMES, Pictures, judged, scores, shown
 from models.crack_frames.pixels import PIXEL, TOP, WIDTH, WINDOW, cropped, sighted
 from models.crack_frames.stepper import (
-    CRACK,
+    FIRST_LENGTH,
     PIECE,
     PIECES,
-    Front,
+    PictureFront,
     PictureState,
     PictureStepper,
     SliceLoad,
@@ -32,14 +32,14 @@ from models.crack_frames.stepper import (
     settled,
 )
 from models.crack_frames.window import frames
-from models.recipe import Arrays, Figures, Recipe
+from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, parameters, seeded
 
 SLICES = 7
 VALIDATION = 100  # samples
 BETWEEN = 5  # stretches of a sample that begin within slices
 READING = 0.1  # weight of the eye's loss
-NEEDS = {"plate.width": WIDTH, "crack": CRACK * WIDTH, "height": 0.0, "slices": SLICES} | {
+NEEDS = {"plate.width": WIDTH, "crack": FIRST_LENGTH * WIDTH, "height": 0.0, "slices": SLICES} | {
     f"window.{key}": value for key, value in asdict(WINDOW).items()
 }  # of a library: positions are in its widths, from its mouth
 
@@ -70,7 +70,7 @@ def _stretched(arrays: Arrays, k: int, generator: np.random.Generator) -> tuple[
     path = arrays["path"][k, : arrays["nodes"][k]] / WIDTH
     edges = np.arange(0, PIECES * SLICES - PIECES + 1, PIECES)
     start = np.concatenate([edges, generator.choice(edges[-1], BETWEEN, replace=False)])
-    x = CRACK + PIECE * start
+    x = FIRST_LENGTH + PIECE * start
     at = x[:, None] + PIECE * np.arange(-1, PIECES + 1)
     line = torch.from_numpy(np.interp(at, path[:, 0], path[:, 1]))
     tension, shear = torch.from_numpy(arrays["load"][k]).unbind(1)
@@ -99,10 +99,10 @@ def loss(network: nn.Module, batch: Examples) -> Tensor:
     """Mean squared distance along the way [piece²], and of the reading [pixel², slope²]."""
     crop, pull, x, line, offset = batch
     start = (line[:, 1] - line[:, 0]) / PIECE
-    front = Front(x, line[:, 1], start, forgotten(network, len(x), x.dtype))  # type: ignore[arg-type]
+    front = PictureFront(x, line[:, 1], start, forgotten(network, len(x), x.dtype))  # type: ignore[arg-type]
     went = []
     for k in range(PIECES):
-        front = advanced(network, front, pull[:, k])  # type: ignore[arg-type]  # a CrackNetwork
+        front = advanced(network, front, pull[:, k])  # type: ignore[arg-type]  # a CrackCell
         went.append(front.y)
     way = (torch.stack(went, 1) - line[:, 2:]) / PIECE
     flip = line[:, 1] > 0.5 * PIXEL
@@ -113,14 +113,14 @@ def loss(network: nn.Module, batch: Examples) -> Tensor:
     return total
 
 
-def figures(network: nn.Module, arrays: Arrays) -> Figures:
+def held_out_scores(network: nn.Module, arrays: Arrays) -> Scores:
     """The scores of `crack_frames.measures`, read from pictures; `first_…` from the first one."""
-    return stepper_figures(PictureStepper(settled(network)), arrays) | {
+    return stepper_scores(PictureStepper(settled(network)), arrays) | {
         "parameters": float(parameters(network))
     }
 
 
-def stepper_figures(stepper: PictureStepper, arrays: Arrays) -> Figures:
+def stepper_scores(stepper: PictureStepper, arrays: Arrays) -> Scores:
     """All scores of a stepper on samples."""
     truth = arrays["frames"] > 0
     given, first = free_runs(stepper, arrays)
@@ -146,10 +146,15 @@ def one_steps(stepper: PictureStepper, arrays: Arrays) -> Pictures:
 
 
 def free_runs(stepper: PictureStepper, arrays: Arrays) -> tuple[Pictures, Pictures]:
-    """Pictures (n, frames, …) told from the last of the first `SEEN`, and from the first crack."""
+    """Pictures (n, frames, …) told from the last of the context, and from the first crack."""
     true = shown(arrays["frames"])
-    told = list(true[:, :SEEN].swapaxes(0, 1))
-    told += run(stepper, stepper.seen(torch.from_numpy(true[:, SEEN - 1])), arrays, SEEN - 1)
+    told = list(true[:, :CONTEXT_FRAMES].swapaxes(0, 1))
+    told += run(
+        stepper,
+        stepper.seen(torch.from_numpy(true[:, CONTEXT_FRAMES - 1])),
+        arrays,
+        CONTEXT_FRAMES - 1,
+    )
     alone = [true[:, 0], *run(stepper, stepper.init(len(true)), arrays, 0)]
     return np.stack(told, 1), np.stack(alone, 1)
 
@@ -179,11 +184,11 @@ def recipe(about: str, network: Callable[[], nn.Module], schedule: Schedule) -> 
         with seeded(seed):
             return network()
 
-    return Recipe(about, drawn_from, examples, loss, schedule, figures, needs=NEEDS)
+    return Recipe(about, drawn_from, examples, loss, schedule, held_out_scores, needs=NEEDS)
 
 
 SCHEDULE = Schedule(epochs=50, batch=64, lr=3e-3, patience=50, cosine=True, clip=1.0)
 SPIKING = recipe("A spiking stepper of crack pictures that knows the load of the coming slice.",
-                 SpikingNetwork, SCHEDULE)  # fmt: skip  # one call
+                 SpikingCell, SCHEDULE)  # fmt: skip  # one call
 ARTIFICIAL = recipe("Its artificial twin: convolutions and an LSTM of equal size and inputs.",
-                    ArtificialNetwork, SCHEDULE)  # fmt: skip  # one call
+                    ArtificialCell, SCHEDULE)  # fmt: skip  # one call

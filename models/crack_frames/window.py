@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from models.xfem.grid import Floats, Ints
 
-CRACK = 255  # grey value of a pixel with a crack
+INK = 255  # grey value of a pixel with a crack
+INK_THRESHOLD = 0.5  # a pixel of a picture (0 to 1) above it shows the crack
 SUBSTEPS = 16  # samples of the line per pixel
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PictureWindow:
     """What the pictures show: `columns` × `rows` square pixels, row 0 at the top."""
 
     pixel: float = 0.075e-3  # [m]
@@ -39,7 +40,7 @@ class Window:
         return centres
 
 
-def frames(path: Floats, ends: Ints, window: Window) -> NDArray[np.uint8]:
+def frames(path: Floats, ends: Ints, window: PictureWindow) -> NDArray[np.uint8]:
     """The crack (len(ends), rows, columns) when its tip was at each node of `ends`.
 
     `path` (n, 2) [m]. The line is sampled finely and thinned to a chain of pixels that touch at
@@ -51,11 +52,11 @@ def frames(path: Floats, ends: Ints, window: Window) -> NDArray[np.uint8]:
     inside = (row >= 0) & (row < window.rows) & (column >= 0) & (column < window.columns)
     for k, end in enumerate(ends):
         shown = inside & (reached <= end)
-        out[k, row[shown], column[shown]] = CRACK
+        out[k, row[shown], column[shown]] = INK
     return out
 
 
-def _chain(path: Floats, window: Window) -> tuple[Ints, Floats]:
+def _chain(path: Floats, window: PictureWindow) -> tuple[Ints, Floats]:
     """Pixels (k, 2) as (row, column) along the path, and where each begins, in nodes."""
     length = np.hypot(*np.diff(path, axis=0).T)
     counts = np.maximum(1, np.ceil(length / window.pixel * SUBSTEPS)).astype(int)

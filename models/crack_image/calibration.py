@@ -1,4 +1,4 @@
-"""Setting, from readings whose truth is known, what is believed and how uncertain it is."""
+"""Setting, from measurements whose truth is known, what is believed and how uncertain it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.crack_image.trust import (
     ODDS,
     TIP,
     TRUST,
-    Signs,
+    Doubts,
     Trust,
     chance_right,
     length_parts,
@@ -25,30 +25,30 @@ from models.crack_image.trust import (
 
 Floats = NDArray[np.floating]
 
-WRONG = 0.035  # share of the trusted readings
+WRONG = 0.035  # share of the trusted measurements
 WITHIN = 0.95  # of the errors of those that are right
 TAIL = 3.0  # degrees of freedom of Student's distribution, which the errors are taken to follow
-FEW = 20  # readings by which nothing can be set: then none is trusted
+FEW = 20  # measurements by which nothing can be set: then none is trusted
 LEAST, SHARES = (0.0, 4.0), (-7.0, 4.0)  # bounds of logarithms: of pixels, and of shares
-WEIGHED = 3  # signs by which the odds are set; the others told no more of what is wrong
+WEIGHED = 3  # doubts by which the odds are set; the others told no more of what is wrong
 STIFF = 0.001  # pull of the weights to zero
 ROUNDS = 3
 
 
-class Judged(NamedTuple):
-    """A reading of a picture whose crack is known, and how it turned out."""
+class ScoredMeasurement(NamedTuple):
+    """A measurement of a picture whose crack is known, and how it turned out."""
 
-    against: Signs
+    against: Doubts
     score: Score
 
 
-def calibrated(found: Sequence[Judged], allowance: float = 1.0) -> Trust:
-    """Odds, least chance and uncertainties from readings, trusted or not, of known cracks.
+def calibrated(found: Sequence[ScoredMeasurement], allowance: float = 1.0) -> Trust:
+    """Odds, least chance and uncertainties from measurements, trusted or not, of known cracks.
 
-    The odds of a right reading are a logistic regression. The least chance is the smallest that
-    leaves at most `WRONG` of the trusted readings wrong. The parts of the standard deviations are
-    the likeliest for errors of Student's distribution; then all are scaled to cover `WITHIN` of
-    the errors of trusted readings that are right, and by the allowance.
+    The odds of a right measurement are a logistic regression. The least chance is the smallest
+    that leaves at most `WRONG` of the trusted measurements wrong. The parts of the standard
+    deviations are the likeliest for errors of Student's distribution; then all are scaled to cover
+    `WITHIN` of the errors of trusted measurements that are right, and by the allowance.
     """
     trust = _with_odds(found)
     for _ in range(ROUNDS):  # what is too uncertain is not trusted: one hangs on the other
@@ -61,7 +61,7 @@ def calibrated(found: Sequence[Judged], allowance: float = 1.0) -> Trust:
     return trust
 
 
-def _with_odds(found: Sequence[Judged]) -> Trust:
+def _with_odds(found: Sequence[ScoredMeasurement]) -> Trust:
     x = np.array([f.against[:WEIGHED] for f in found])
     right = np.array([f.score.is_right for f in found], dtype=float)
     scale = x.std(axis=0) + 1e-9
@@ -70,14 +70,14 @@ def _with_odds(found: Sequence[Judged]) -> Trust:
         z = p[0] - x / scale @ p[1:]
         return float(np.mean(np.logaddexp(0.0, z) - right * z) + STIFF * np.sum(p[1:] ** 2))
 
-    # nothing that speaks against a reading may speak for it
+    # nothing that speaks against a measurement may speak for it
     bounds = [(None, None)] + [(0.0, None)] * x.shape[1]
     p = minimize(unlikely, np.append(1.0, np.ones(x.shape[1])), bounds=bounds).x
     return _with(TRUST, ODDS, np.append(p[0], p[1:] / scale))
 
 
-def _least_chance(trust: Trust, found: Sequence[Judged]) -> float:
-    """The smallest that leaves few of the trusted readings wrong, one more being counted."""
+def _least_chance(trust: Trust, found: Sequence[ScoredMeasurement]) -> float:
+    """The smallest that leaves few of the trusted measurements wrong, one more being counted."""
     open_to = trust._replace(chance=0.0)
     chances = [(chance_right(trust, f.against), f) for f in found if _is_trusted(open_to, f)]
     ranked = sorted(chances, key=lambda pair: -pair[0])
@@ -86,7 +86,7 @@ def _least_chance(trust: Trust, found: Sequence[Judged]) -> float:
     return ranked[few[-1]][0] if len(few) else 1.0
 
 
-def _is_trusted(trust: Trust, f: Judged) -> bool:
+def _is_trusted(trust: Trust, f: ScoredMeasurement) -> bool:
     length = f.score.length
     return (
         length >= trust.shortest
@@ -95,7 +95,7 @@ def _is_trusted(trust: Trust, f: Judged) -> bool:
     )
 
 
-def _with_lengths(trust: Trust, good: Sequence[Judged], allowance: float) -> Trust:
+def _with_lengths(trust: Trust, good: Sequence[ScoredMeasurement], allowance: float) -> Trust:
     errors = np.array([abs(f.score.error) for f in good])
     parts = np.array([length_parts(f.against, f.score.length) for f in good])
     shares = _likeliest(np.array(trust[LENGTH : LENGTH + parts.shape[1]]), parts, errors)
@@ -103,7 +103,7 @@ def _with_lengths(trust: Trust, good: Sequence[Judged], allowance: float) -> Tru
     return _with(trust, LENGTH, allowance * factor * shares)
 
 
-def _with_tips(trust: Trust, good: Sequence[Judged], allowance: float) -> Trust:
+def _with_tips(trust: Trust, good: Sequence[ScoredMeasurement], allowance: float) -> Trust:
     """The same of the ends, whose distances have two coordinates."""
     apart = np.array([f.score.ends for f in good])
     lengths = [length_sd(trust, f.against, f.score.length) / allowance for f in good]

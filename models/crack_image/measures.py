@@ -1,4 +1,4 @@
-"""How wrong readings of cracks are: against the pixels that a crack is known to cover.
+"""How wrong measurements of cracks are: against the pixels that a crack is known to cover.
 
 The true length and ends are those of the same trace through the true pixels, so that what is
 compared is what was seen, not how it is measured.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from models.crack_image.reader import CrackReader, Picture, Reading, reduced
+from models.crack_image.reader import CrackReader, Measurement, Picture, reduced
 from models.crack_image.trace import Trace, trace
 
 Floats = NDArray[np.floating]
@@ -55,33 +55,33 @@ class Score(NamedTuple):
 
 def score(reader: CrackReader, picture: Picture, crack: Bools) -> Score:
     """How a reader does on a picture (h, w) whose crack covers the pixels `crack` (h, w)."""
-    reading = reader(picture)
+    measurement = reader(picture)
     found = _found(reader, picture)
-    return scored(reading, found, crack)
+    return scored(measurement, found, crack)
 
 
-def scored(reading: Reading, found: Bools, crack: Bools) -> Score:
-    """A reading, with the pixels that were found (h, w), against the truth."""
+def scored(measurement: Measurement, found: Bools, crack: Bools) -> Score:
+    """A measurement, with the pixels that were found (h, w), against the truth."""
     truth = trace(crack.astype(np.float32))
-    has = truth is not None and len(reading.path) > 0
-    far = None if not has or truth is None else _beside(reading.path, truth)
+    has = truth is not None and len(measurement.path) > 0
+    far = None if not has or truth is None else _beside(measurement.path, truth)
     return Score(
         has_crack=truth is not None,
-        outcome=reading.outcome,
+        outcome=measurement.outcome,
         iou=_share((found & crack).sum(), (found | crack).sum()),
         recall=_share((_grown(found) & crack).sum(), crack.sum()),
         precision=_share((_grown(crack) & found).sum(), found.sum()),
         on_crack=_NAN if far is None else float(far[0].mean()),
         covered=_NAN if far is None else float(far[1].mean()),
-        length=reading.length,
+        length=measurement.length,
         length_true=_NAN if truth is None else truth.length,
-        length_sd=reading.length_sd,
-        ends=(_NAN, _NAN) if not has or truth is None else _ends(reading.path, truth.path),
-        tip_sd=reading.tip_sd,
+        length_sd=measurement.length_sd,
+        ends=(_NAN, _NAN) if not has or truth is None else _ends(measurement.path, truth.path),
+        tip_sd=measurement.tip_sd,
     )
 
 
-def figures(scores: Sequence[Score]) -> dict[str, float]:
+def summary(scores: Sequence[Score]) -> dict[str, float]:
     """Means, medians and shares over pictures."""
     cracked = [s for s in scores if s.has_crack]
     empty = [s for s in scores if not s.has_crack]

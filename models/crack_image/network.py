@@ -32,7 +32,7 @@ class _Block(nn.Module):
         return torch.relu(self.norm(self.conv(x)))
 
 
-class CrackNetwork(nn.Module):
+class SegmentationNetwork(nn.Module):
     """Pictures (n, 2, h, w) as `standardised` gives them to logits (n, h, w).
 
     It works at a half, a quarter and an eighth of the size, sees about 200 pixels far at the
@@ -85,7 +85,7 @@ def standardised(picture: NDArray[Any]) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def probability(network: CrackNetwork, picture: NDArray[Any]) -> Floats:
+def probability(network: SegmentationNetwork, picture: NDArray[Any]) -> Floats:
     """How likely a crack covers each pixel (h, w) of a picture; the mean of four views."""
     h, w = picture.shape
     network.eval()

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.crack_image.network import CrackNetwork, probability
+from models.crack_image.network import SegmentationNetwork, probability
 from models.crack_image.trace import TRACING, Trace, Tracing, arc_length, trace
-from models.crack_image.trust import TRUST, Signs, Trust, chance_right, length_sd, signs, tip_sd
+from models.crack_image.trust import TRUST, Doubts, Trust, chance_right, doubts, length_sd, tip_sd
 
 Floats = NDArray[np.floating]
 Picture = NDArray[Any]  # (h, w) grey values
@@ -37,18 +37,18 @@ TWO = 0.8  # share of a picture that two shades have at most, if it is to have m
 _TOUCHING = np.ones((3, 3), dtype=bool)
 
 
-class Reading(NamedTuple):
+class Measurement(NamedTuple):
     """What was read; coordinates (x, y) as in crack_image_trace."""
 
     outcome: Outcome
-    why: str  # a sentence; empty where the reading is trusted
+    why: str  # a sentence; empty where the measurement is trusted
     path: Floats  # (n, 2) from mouth to tip [pixel]; (0, 2) where nothing is seen
     length: float = 0.0  # [pixel]
     length_sd: float = 0.0  # [pixel]
     tip_sd: float = 0.0  # of each coordinate of an end [pixel]
     at_border: tuple[bool, bool] = (False, False)  # whether the picture cuts off mouth and tip
     support: float = 0.0  # mean chance along the path
-    against: Signs = Signs(*[0.0] * 5)  # what speaks against it
+    against: Doubts = Doubts(*[0.0] * 5)  # what speaks against it
 
     @property
     def tips(self) -> int:
@@ -64,7 +64,7 @@ class CrackReader:
     trust: Trust = TRUST
     tracing: Tracing = TRACING
 
-    def __call__(self, picture: Picture) -> Reading:
+    def __call__(self, picture: Picture) -> Measurement:
         """What a picture (h, w) of grey values shows; ValueError for what is no picture."""
         if picture.ndim != 2:
             raise ValueError(f"a picture has two axes, not {picture.ndim}")
@@ -79,7 +79,7 @@ class CrackReader:
         shades = _few_shades(picture[::factor, ::factor])
         return self._read(self.chances(small), factor, picture.shape, shades)
 
-    def _exact(self, drawn: Floats) -> Reading:
+    def _exact(self, drawn: Floats) -> Measurement:
         if drawn.sum() > MOST:
             return _nothing(f"what is drawn covers {drawn.mean():.0%} of the picture")
         found = trace(drawn, self.tracing)
@@ -88,11 +88,11 @@ class CrackReader:
         path = _lengthened(found.path, _BEYOND)
         whole = found._replace(path=path, length=arc_length(path))
         doubt = _no_drawing(drawn, whole.length)
-        return _reading(doubt, whole, (_EXACT_SD, _EXACT_SD), 1, drawn.shape)
+        return _measurement(doubt, whole, (_EXACT_SD, _EXACT_SD), 1, drawn.shape)
 
     def _read(
         self, chances: Floats, factor: int, shape: tuple[int, ...], shades: str = ""
-    ) -> Reading:
+    ) -> Measurement:
         likely = chances > self.tracing.weak * TRIALS[0] / self.tracing.strong
         if likely.sum() > MOST:
             return _nothing(f"what may be a crack covers {likely.mean():.0%} of the picture")
@@ -101,25 +101,25 @@ class CrackReader:
         if found is None:
             return _nothing("no crack is to be seen")
         lengths = [0.0 if t is None else t.length for t in tried]
-        against = signs(found, float(np.std(lengths)))
+        against = doubts(found, float(np.std(lengths)))
         sd = length_sd(self.trust, against, found.length)
         doubt = "; ".join(filter(None, (shades, self._doubt(found, against, sd))))
         sds = sd, tip_sd(self.trust, against, sd)
-        return _reading(doubt, found, sds, factor, shape)._replace(against=against)
+        return _measurement(doubt, found, sds, factor, shape)._replace(against=against)
 
-    def _doubt(self, found: Trace, against: Signs, sd: float) -> str:
-        """Why the reading is not trusted; empty if it is."""
-        t, doubts = self.trust, []
+    def _doubt(self, found: Trace, against: Doubts, sd: float) -> str:
+        """Why the measurement is not trusted; empty if it is."""
+        t, why = self.trust, []
         if found.length < t.shortest:
-            doubts.append(f"it is {found.length:.0f} pixels long, less than {t.shortest:.0f}")
+            why.append(f"it is {found.length:.0f} pixels long, less than {t.shortest:.0f}")
         if (chance := chance_right(t, against)) < t.chance:
-            doubts.append(f"it is right with a chance of {chance:.2f} only")
+            why.append(f"it is right with a chance of {chance:.2f} only")
         if sd > t.relative * found.length:
-            doubts.append(f"its length is uncertain by {sd / max(found.length, 1e-9):.0%}")
-        return "; ".join([*doubts, *_seen(found)] if doubts else [])
+            why.append(f"its length is uncertain by {sd / max(found.length, 1e-9):.0%}")
+        return "; ".join([*why, *_seen(found)] if why else [])
 
 
-def network_reader(network: CrackNetwork) -> CrackReader:
+def network_reader(network: SegmentationNetwork) -> CrackReader:
     """The reader of a trained network."""
     return CrackReader(lambda picture: probability(network, picture), network.trust())
 
@@ -196,18 +196,18 @@ def _lengthened(path: Floats, more: float) -> Floats:
     return out
 
 
-def _nothing(why: str) -> Reading:
-    return Reading("nothing", why, np.zeros((0, 2)))
+def _nothing(why: str) -> Measurement:
+    return Measurement("nothing", why, np.zeros((0, 2)))
 
 
-def _reading(
+def _measurement(
     doubt: str, found: Trace, sds: tuple[float, float], factor: int, shape: tuple[int, ...]
-) -> Reading:
+) -> Measurement:
     path, border = found.path * factor, CUT * factor * sds[1]
     cut = [_is_at_border(end, shape, border) for end in (path[0], path[-1])]
     if (cut[1] and not cut[0]) or (cut[0] == cut[1] and path[0, 0] > path[-1, 0]):
         path, cut = path[::-1], cut[::-1]
-    return Reading(
+    return Measurement(
         outcome="untrusted" if doubt else "measured",
         why=doubt,
         path=path,

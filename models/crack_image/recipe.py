@@ -1,4 +1,4 @@
-"""The recipe of the network that finds cracks in pictures: made-up pictures, loss, figures."""
+"""The recipe of the network that finds cracks in pictures: made-up pictures, loss, scores."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from models.crack_image.calibration import Judged, calibrated
-from models.crack_image.measures import figures, score, scored
-from models.crack_image.network import CrackNetwork, probability, standardised
+from models.crack_image.calibration import ScoredMeasurement, calibrated
+from models.crack_image.measures import score, scored, summary
+from models.crack_image.network import SegmentationNetwork, probability, standardised
 from models.crack_image.reader import CrackReader, network_reader
 from models.crack_image.scenes import Scene, SceneKind, scene
 from models.crack_image.trust import Trust
-from models.recipe import Arrays, Figures, Recipe
+from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, seeded
 
 Floats = NDArray[np.floating]
@@ -67,42 +67,44 @@ def loss(network: nn.Module, batch: Examples) -> Tensor:
     return entropy + 0.5 * (1.0 - overlap).mean()
 
 
-def network(seed: int) -> CrackNetwork:
+def network(seed: int) -> SegmentationNetwork:
     """A new network."""
     with seeded(seed):
-        return CrackNetwork()
+        return SegmentationNetwork()
 
 
 SCHEDULE = Schedule(epochs=12, batch=16, lr=3e-3, patience=12, cosine=True, clip=1.0)
 
 
 def large_scenes(purpose: int, count: int, library: Sequence[Floats] = ()) -> list[Scene]:
-    """Scenes of the size of a photograph, on which readings are judged."""
+    """Scenes of the size of a photograph, on which measurements are judged."""
     return scenes(0, purpose, count, library, LARGE)
 
 
 def settled(network: nn.Module, _validation: Examples) -> None:
-    """Set what is needed to trust a reading, and its uncertainty, on scenes of their own."""
-    assert isinstance(network, CrackNetwork)
+    """Set what is needed to trust a measurement, and its uncertainty, on scenes of their own."""
+    assert isinstance(network, SegmentationNetwork)
     found = (judged(network, s) for s in large_scenes(2, CALIBRATION))
     trust = calibrated([f for f in found if f is not None], ALLOWANCE)
     network.settings.copy_(torch.tensor(trust))
 
 
-def judged(network: CrackNetwork, s: Scene) -> Judged | None:
-    """A reading of a scene that is trusted in any case; None where nothing is seen."""
+def judged(network: SegmentationNetwork, s: Scene) -> ScoredMeasurement | None:
+    """A measurement of a scene that is trusted in any case; None where nothing is seen."""
     chances = probability(network, s.picture)
-    reading = CrackReader(lambda _: chances, BLIND)(chances)
-    found = scored(reading, np.asarray(chances >= 0.5), s.crack)
-    return Judged(reading.against, found) if reading.outcome == "measured" else None
+    measurement = CrackReader(lambda _: chances, BLIND)(chances)
+    if measurement.outcome != "measured":
+        return None
+    found = scored(measurement, np.asarray(chances >= 0.5), s.crack)
+    return ScoredMeasurement(measurement.against, found)
 
 
-def held_out_figures(network: nn.Module, arrays: Arrays) -> Figures:
-    """Figures on scenes that nothing was set on, with the library's held-out paths in them."""
-    assert isinstance(network, CrackNetwork)
+def held_out_scores(network: nn.Module, arrays: Arrays) -> Scores:
+    """Scores on scenes that nothing was set on, with the library's held-out paths in them."""
+    assert isinstance(network, SegmentationNetwork)
     reader, library = network_reader(network), library_paths(arrays, slice(None))
     found = [score(reader, s.picture, s.crack) for s in large_scenes(3, HELD_OUT, library)]
-    return figures(found)
+    return summary(found)
 
 
 CRACK_IMAGE = Recipe(
@@ -111,6 +113,6 @@ CRACK_IMAGE = Recipe(
     examples=examples,
     loss=loss,
     schedule=SCHEDULE,
-    figures=held_out_figures,
+    scores=held_out_scores,
     settled=settled,
 )

@@ -19,13 +19,13 @@ from models.crack.forecast import load_so_far, mix
 from models.crack_path.driving import Pull, pull
 from models.crack_path.front import Front, acting, k_at
 from models.crack_path.growth import Walk, carried, ended, headed, set_out, walked
-from models.crack_path.polyline import Intensities
-from models.crack_path.stepper import POINTS, Outlook, PathState
+from models.crack_path.polyline import IntensitySolver
+from models.crack_path.stepper import OUTLOOK_POINTS, Outlook, PathState
 from models.fatigue.exposure import row_of
 from models.fatigue.rainflow import Cycles
 from models.tree import rows, with_rows
 
-AHEAD = 0.045  # segments of an outlook [W]: 2.5 times those of growth, for so much less work
+OUTLOOK_SEGMENT = 0.045  # of an outlook [W]: 2.5 times that of growth, for so much less work
 RATIO = 0.05  # change of shear over tension beyond which an outlook is found again
 SPEED = 0.1  # difference of speeds beyond which it is
 
@@ -34,7 +34,7 @@ def rollout(
     state: PathState,
     blocks: Cycles,
     cycles: Tensor,
-    find: Intensities,
+    find: IntensitySolver,
     go_on: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, Front]:
     """Crack length (n, 1, T) [m] after `cycles` (T,) of the mix `blocks`, and the last front.
@@ -64,7 +64,7 @@ class Foresight(NamedTuple):
     by_xfem: Tensor  # (n,) int64 those of them that XFEM had to find
 
 
-def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities) -> Foresight:
+def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: IntensitySolver) -> Foresight:
     """What cracks meet from where they are to the length `a_to` (n,) [m] under `blocks`.
 
     It ends early where a crack comes to rest or runs through the plate.
@@ -73,14 +73,14 @@ def foresight(state: PathState, blocks: Cycles, a_to: Tensor, find: Intensities)
     walk = headed(_walk(state), load)
     index = torch.arange(len(walk.a))
     ahead = Outlook(
-        a=walk.a[:, None].repeat(1, POINTS),
-        k=walk.front.k_node[:, None].repeat(1, POINTS, 1, 1),
+        a=walk.a[:, None].repeat(1, OUTLOOK_POINTS),
+        k=walk.front.k_node[:, None].repeat(1, OUTLOOK_POINTS, 1, 1),
         ratio=ratio(blocks),
         known=torch.ones_like(state.fractured),
     )
     found, by_xfem = state.front.found.clone(), state.front.by_xfem.clone()
-    for j in range(POINTS):
-        walk = set_out(walk, load, find, AHEAD)
+    for j in range(OUTLOOK_POINTS):
+        walk = set_out(walk, load, find, OUTLOOK_SEGMENT)
         found[index], by_xfem[index] = walk.front.found, walk.front.by_xfem
         ahead.a[index, j:] = walk.a[:, None]
         ahead.k[index, j:] = k_at(walk.front, walk.a)[:, None]
@@ -102,7 +102,7 @@ def life(state: PathState, ahead: Outlook, blocks: Cycles, a_to: Tensor) -> Tens
     """
     load, a_now = pull(state.law, mix(blocks), state.strength), state.length[:, 0]
     total = torch.zeros_like(a_now)
-    for j in range(POINTS - 1):
+    for j in range(OUTLOOK_POINTS - 1):
         ends = ahead.a[:, j], ahead.a[:, j + 1]
         if not (ends[1] > ends[0]).any():
             break
@@ -130,7 +130,7 @@ def _k(ahead: Outlook, j: int, at: Tensor) -> Tensor:
     return torch.sqrt(at)[:, None, None] * (first + share[:, None, None] * (last - first))
 
 
-def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tensor]:
+def with_remaining(state: PathState, find: IntensitySolver) -> tuple[PathState, Tensor]:
     """Cycles (n, 1) to `a_limit` under the load so far, and the state that remembers the way.
 
     ∞ without growth, 0 at the limit.
@@ -159,7 +159,7 @@ def with_remaining(state: PathState, find: Intensities) -> tuple[PathState, Tens
 def _surprised(state: PathState, blocks: Cycles) -> Tensor:
     """Whether (n,) cracks grow at another speed than their outlooks say, for they run elsewhere."""
     load, a, ahead = pull(state.law, mix(blocks), state.strength), state.a[:, 0], state.outlook
-    at = ((ahead.a <= a[:, None]).sum(1) - 1).clamp(min=0, max=POINTS - 2)
+    at = ((ahead.a <= a[:, None]).sum(1) - 1).clamp(min=0, max=OUTLOOK_POINTS - 2)
     row = torch.arange(len(a))
     a_near, k_near = (leaf[row[:, None], at[:, None] + torch.arange(2)] for leaf in ahead[:2])
     near = ahead._replace(a=a_near, k=k_near)

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.crack_path.plate import SEGMENT, Plates, Tips
+from models.crack_path.plate import SEGMENT, Plates, TipIntensities
 from models.crack_path.polyline import (
-    Intensities,
+    IntensitySolver,
     between,
     forward,
     kinked,
@@ -120,7 +120,7 @@ def acting(front: Front, a: Tensor, hardly: Tensor | None = None) -> tuple[Tenso
     return k, torch.where(hardly[:, None], last, front.aim)
 
 
-def known(front: Front, plates: Plates, find: Intensities) -> Front:
+def known(front: Front, plates: Plates, find: IntensitySolver) -> Front:
     """The front with the intensities at its node found, where they are not known."""
     index = (~front.known).nonzero().squeeze(1)
     if not index.numel():
@@ -134,7 +134,7 @@ def known(front: Front, plates: Plates, find: Intensities) -> Front:
 
 
 def aimed(
-    front: Front, by: Tensor, plates: Plates, find: Intensities, segment: float = SEGMENT
+    front: Front, by: Tensor, plates: Plates, find: IntensitySolver, segment: float = SEGMENT
 ) -> tuple[Front, Tensor]:
     """Fronts that begin a `segment` [W] in their direction turned by `by` (n, 2), and where.
 
@@ -294,7 +294,7 @@ def _stacked(parts: list[Front]) -> Front:
     return Front(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
 
 
-def _counted(front: Front, found: Tips) -> Front:
+def _counted(front: Front, found: TipIntensities) -> Front:
     by_xfem = front.by_xfem + found.by_xfem.to(torch.int64)
     return front._replace(found=front.found + 1, by_xfem=by_xfem)
 

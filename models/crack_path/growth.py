@@ -29,8 +29,8 @@ from models.crack_path.front import (
     toward_tip,
 )
 from models.crack_path.plate import SEGMENT, Plates
-from models.crack_path.polyline import Intensities, between, forward, turned
-from models.fatigue.integration import AHEAD, part_of, slowness
+from models.crack_path.polyline import IntensitySolver, between, forward, turned
+from models.fatigue.integration import OVERSHOOT, part_of, slowness
 from models.tree import rows, with_rows
 
 STRIDE = 0.1  # the longest stride, relative to the crack
@@ -52,7 +52,7 @@ class Walk(NamedTuple):
     broken: Tensor  # (n,) bool
 
 
-def walked(walk: Walk, load: Pull, find: Intensities) -> Walk:
+def walked(walk: Walk, load: Pull, find: IntensitySolver) -> Walk:
     """The cracks after the rest of the load; those that break have run to the plate's edge."""
     active = ((walk.left > 0.0) & ~walk.broken).nonzero().squeeze(1)
     part, pulling = rows(walk, active), load.among(active)
@@ -69,7 +69,7 @@ def walked(walk: Walk, load: Pull, find: Intensities) -> Walk:
     raise ValueError(f"a load is not at its end after {MAX_PIECES} strides of a crack")
 
 
-def _reconsidered(walk: Walk, load: Pull, find: Intensities) -> Walk:
+def _reconsidered(walk: Walk, load: Pull, find: IntensitySolver) -> Walk:
     """Segments are aimed anew or end where they are, as a load goes on in another direction.
 
     Early on, a large load aims by itself. Later a segment ends, where a load is large or the tip
@@ -97,7 +97,7 @@ def headed(walk: Walk, load: Pull) -> Walk:
     return _left(walk, elsewhere & hardly, elsewhere & ~hardly)
 
 
-def _straightened(walk: Walk, find: Intensities) -> Walk:
+def _straightened(walk: Walk, find: IntensitySolver) -> Walk:
     """Segments whose tips have strayed from the aim under many small loads aim where these went."""
     front, begun = walk.front, walk.a - walk.front.start
     soon = ~hardly_begun(front, walk.a) & (begun < SHORT * front.span)
@@ -121,7 +121,7 @@ def _left(walk: Walk, to_aim_anew: Tensor, to_end_here: Tensor) -> Walk:
     return walk._replace(front=front)
 
 
-def _redirected(walk: Walk, find: Intensities) -> Front:
+def _redirected(walk: Walk, find: IntensitySolver) -> Front:
     """The fronts aimed at where their tips are; those that would leave the plate stay."""
     start = abandoned(walk.front)
     front, inside = aimed(start, toward_tip(start), walk.plates, find)
@@ -129,7 +129,7 @@ def _redirected(walk: Walk, find: Intensities) -> Front:
     return with_rows(front, index, rows(walk.front, index)) if index.numel() else front
 
 
-def _piece(walk: Walk, load: Pull, find: Intensities) -> Walk:
+def _piece(walk: Walk, load: Pull, find: IntensitySolver) -> Walk:
     """The cracks one stride on: to the end of the load, or of their segment, or in between."""
     walk = set_out(walk, load, find)
     at_rest = walk.front.span == 0.0  # broken, or nothing grows
@@ -149,7 +149,7 @@ def _piece(walk: Walk, load: Pull, find: Intensities) -> Walk:
     return ended(carried(walk, load, step)._replace(left=rest), find)
 
 
-def set_out(walk: Walk, load: Pull, find: Intensities, segment: float = SEGMENT) -> Walk:
+def set_out(walk: Walk, load: Pull, find: IntensitySolver, segment: float = SEGMENT) -> Walk:
     """Every crack that grows with a segment; those whose next one leaves the plate have broken."""
     walk = walk._replace(front=known(walk.front, walk.plates, find))
     grows = load(walk.front.k_node, walk.a) > 0.0
@@ -169,7 +169,7 @@ def _stride(walk: Walk, load: Pull, start: Tensor) -> tuple[Tensor, Tensor]:
     hardly = hardly_begun(front, a)  # beyond that something else acts
     to_end = front.start + torch.where(hardly, FRESH, 1.0) * front.span - a
     slow = walk.left / start
-    span = torch.minimum(torch.minimum(STRIDE * a, to_end), AHEAD * start)
+    span = torch.minimum(torch.minimum(STRIDE * a, to_end), OVERSHOOT * start)
     middle, end = (
         slowness(load(acting(front, a + share * span, hardly)[0], a + share * span), slow)
         for share in (0.5, 1.0)
@@ -195,7 +195,7 @@ def carried(walk: Walk, load: Pull, step: Tensor) -> Walk:
     return walk._replace(front=front._replace(tip=tip), a=a, growth=walk.growth + step)
 
 
-def ended(walk: Walk, find: Intensities) -> Walk:
+def ended(walk: Walk, find: IntensitySolver) -> Walk:
     """Nodes where segments have ended; broken cracks at the plate's edge."""
     front = walk.front
     end = front.start + front.span

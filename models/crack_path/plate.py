@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from models.xfem.closure import Closure
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
-from models.xfem.memory import Memory
+from models.xfem.memory import ByteCache
 from models.xfem.plate import Plate
 
 CLOSURES: tuple[Closure, ...] = tuple(c for c in get_args(Closure) if c != "clamp")
 COLUMNS = 64  # elements across the plate
 SEGMENT = 0.018  # length of the segments that a crack grows by [W]; XFEM needs 1.1 elements
-MARGIN = 0.025  # so near to the far side a crack counts as through [W]
+FAR_SIDE_MARGIN = 0.025  # so near to the far side a crack counts as through [W]
 BAND = 0.7  # cracks run where |y| is below this [W], and…
 END = 0.2  # …so far from the ends [W]; a crack that goes beyond counts as broken, so it is to…
 ROOM = 0.05  # …begin so far below that limit [W]
@@ -46,11 +46,11 @@ class Plates(NamedTuple):
 
     def holds(self, at: Tensor) -> Tensor:
         """Whether a tip `at` (n, 2) [m] is where intensities can be found."""
-        across = at[:, 0] < (1.0 - MARGIN) * self.width
+        across = at[:, 0] < (1.0 - FAR_SIDE_MARGIN) * self.width
         return across & (at[:, 0] > 0.0) & (at[:, 1].abs() < self.band())
 
 
-class Tips(NamedTuple):
+class TipIntensities(NamedTuple):
     """What was found at the tips of paths."""
 
     k: Tensor  # (n, 2, 2) float64 by load (tension, shear) and mode (I, II), per unit stress [√m]
@@ -69,10 +69,10 @@ class Solver:
     def __init__(
         self, memory: float = MEMORY, turn: AbstractContextManager[Any] | None = None
     ) -> None:
-        self.memory = Memory(memory)
+        self.memory = ByteCache(memory)
         self._turn = turn or nullcontext()
 
-    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
+    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> TipIntensities:
         """The tips of `path` (n, m, 2) [m], of which each row uses its first `nodes` (n,).
 
         Raises ValueError where a path leaves the band, or no finite intensities are found.
@@ -85,12 +85,12 @@ class Solver:
             k[i] = torch.from_numpy(found) * float(np.sqrt(width))
         if not torch.isfinite(k).all():
             raise ValueError("a stress intensity is not finite")
-        return Tips(k, torch.ones(len(nodes), dtype=torch.bool))
+        return TipIntensities(k, torch.ones(len(nodes), dtype=torch.bool))
 
     def _solved(self, form: Form, path: Floats) -> Floats:
         with self._turn:
             plate = self.memory.recall(form, partial(self._plate, form), _size)
-            tip: Floats = plate.K(Crack(path))[0]
+            tip: Floats = plate.K(PolylineCrack(path))[0]
             self.memory.renew(form)  # it goes after its columns, which are useless without it
         return tip
 
@@ -135,7 +135,7 @@ def checked_path(path: Floats, width: float, height: float) -> Floats:
     if not bool(plates.holds(torch.from_numpy(path[-1:]))) or np.abs(path[:, 1]).max() > highest:
         raise ValueError(
             f"a path to ({path[-1, 0]}, {path[-1, 1]}) m leaves the part of the plate "
-            f"in which cracks are followed: x < {(1 - MARGIN) * width} m, "
+            f"in which cracks are followed: x < {(1 - FAR_SIDE_MARGIN) * width} m, "
             f"|y| < {highest} m at the start"
         )
     return path

@@ -12,17 +12,18 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.crack_path.plate import Plates, Tips
+from models.crack_path.plate import Plates, TipIntensities
 
-STEEPEST = (math.cos(math.radians(75.0)), math.sin(math.radians(75.0)))  # against the x axis
+# Cosine and sine of the largest angle against the x axis.
+STEEPEST_HEADING = (math.cos(math.radians(75.0)), math.sin(math.radians(75.0)))
 RESOLVED = 0.0175  # the operator has learned no shorter segments [W]
 NEAR = 2  # segments at the tip that are never left out
 
 
-class Intensities(Protocol):
+class IntensitySolver(Protocol):
     """Stress intensities at the tips of paths."""
 
-    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
+    def __call__(self, plates: Plates, path: Tensor, nodes: Tensor) -> TipIntensities:
         """Tips of `path` (n, m, 2) [m], of which each row uses the first `nodes` (n,)."""
         ...
 
@@ -56,7 +57,7 @@ def between(one: Tensor, other: Tensor) -> Tensor:
 def forward(direction: Tensor) -> Tensor:
     """Directions (n, 2), but none steeper than 75° against the x axis."""
     x, y = direction.unbind(-1)
-    c, s = STEEPEST
+    c, s = STEEPEST_HEADING
     steep = torch.stack((torch.full_like(x, c), torch.where(y < 0.0, -s, s)), -1)
     return torch.where((x < c)[:, None], steep, direction)
 
@@ -93,7 +94,7 @@ def thinned(path: Tensor) -> Tensor:
     return torch.cat((path[:least], path[least + 1 :]))
 
 
-def tips(plates: Plates, path: Tensor, nodes: Tensor, find: Intensities) -> Tips:
+def tips(plates: Plates, path: Tensor, nodes: Tensor, find: IntensitySolver) -> TipIntensities:
     """Intensities at the tips of `path` (n, m, 2) [m], of which each row uses `nodes` (n,).
 
     They are those of the path without short segments far behind the tip: the operator knows none.

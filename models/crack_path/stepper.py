@@ -18,7 +18,7 @@ from models.crack_path.driving import pull
 from models.crack_path.front import Front, acting, at_end, known, moved, to_edge
 from models.crack_path.growth import Walk, ended, walked
 from models.crack_path.plate import CLOSURES, SEGMENT, Plates, checked_path
-from models.crack_path.polyline import Intensities
+from models.crack_path.polyline import IntensitySolver
 from models.fatigue.exposure import Exposure, exposed, exposure
 from models.fatigue.laws import Law
 from models.fatigue.mixed_mode import equivalent
@@ -30,7 +30,7 @@ from models.xfem.closure import Closure
 from models.xfem.grid import Floats
 
 NODES = 96  # room of a path
-POINTS = 100  # room of an outlook
+OUTLOOK_POINTS = 100  # room of an outlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class EdgePlate:
 class Outlook(NamedTuple):
     """What cracks will meet on their way under the load so far; found when remaining life is."""
 
-    a: Tensor  # (n, POINTS) lengths, the last one repeated [m]
-    k: Tensor  # (n, POINTS, 2, 2) there, by load and mode [√m]
+    a: Tensor  # (n, OUTLOOK_POINTS) lengths, the last one repeated [m]
+    k: Tensor  # (n, OUTLOOK_POINTS, 2, 2) there, by load and mode [√m]
     ratio: Tensor  # (n,) shear over tension that it was found for [1]
     known: Tensor  # (n,) bool
 
@@ -100,7 +100,7 @@ class PathStepper:
     replace: bool = True
     K_c: float = math.inf  # toughness, where a peak breaks the part [Pa √m]
     capacity: int = 64  # turning points that stay open
-    find: Intensities = field(kw_only=True, repr=False)
+    find: IntensitySolver = field(kw_only=True, repr=False)
 
     def init(self, n: int) -> PathState:
         """`n` cracks that have seen nothing; raises ValueError for plates that are none."""
@@ -259,8 +259,8 @@ class PathStepper:
 
 
 def _no_outlook(n: int) -> Outlook:
-    zeros = torch.zeros(n, POINTS, dtype=torch.float64)
-    k = torch.zeros(n, POINTS, 2, 2, dtype=torch.float64)
+    zeros = torch.zeros(n, OUTLOOK_POINTS, dtype=torch.float64)
+    k = torch.zeros(n, OUTLOOK_POINTS, 2, 2, dtype=torch.float64)
     return Outlook(zeros, k, zeros[:, 0].clone(), torch.zeros(n, dtype=torch.bool))
 
 

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 
 from models.fatigue.hole_factors import FINITE, INFINITE
-
-Value = float | Tensor
+from models.fatigue.value import Value
 
 # F_II √(1 − a/W) of the edge crack: the quintic through 1.1215 at a/W = 0 and finite elements
 # at 0.1, 0.2, 0.3, 0.5, 0.7; at 0.9 it equals Tada's 1.122 − 0.561x + 0.085x² + 0.18x³ again
@@ -269,7 +268,7 @@ def _bivariate(share: Tensor, x: Tensor) -> Tensor:
     return value
 
 
-POINTS = {"deepest": 0.0, "governing": 1.0}  # of a surface crack's front, whose K is told
+FRONT_POINTS = {"deepest": 0.0, "governing": 1.0}  # of a surface crack's front, whose K is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +286,7 @@ class SurfaceCrack:
     t: Value  # [m] thickness
     W: Value  # [m]
     aspect: Value  # [1]
-    point: Value = 0.0  # [1] one of POINTS
+    point: Value = 0.0  # [1] one of FRONT_POINTS
 
     valid = (
         Bound("aspect", lambda g, a: g.aspect, 0.0, 2.0, longer=False),

@@ -34,7 +34,7 @@ from models.tree import rows
 WIDTH = 64  # lanes are a multiple of this; four times the longest unrolled vector
 STRIDE = 0.03  # longest stride, relative to the crack
 SMALL = 5e-5  # growth in strides that one evaluation may take: 1.5e-6 of the crack
-AHEAD = 1.15  # a stride aims this far beyond its first estimate, so that one mostly suffices
+OVERSHOOT = 1.15  # a stride aims this far beyond its first estimate, so that one mostly suffices
 MAX_STRIDES = 4096  # from 1 µm to 1 m takes 470
 NEWTON_STEPS = 6
 
@@ -240,7 +240,7 @@ def _strode(a: Tensor, speed: Speed, limit: Tensor, start: Tensor) -> tuple[Tens
     for _ in range(MAX_STRIDES):
         spend()
         at = a + grown
-        span = torch.minimum(torch.minimum(speed.reach(at), AHEAD * left / slow), limit - at)
+        span = torch.minimum(torch.minimum(speed.reach(at), OVERSHOOT * left / slow), limit - at)
         middle, end = (slowness(speed(at + share * span), slow) for share in (0.5, 1.0))
         taken = span * ((slow + 4.0 * middle + end) / 6.0)
         done = taken >= left

@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from models.fatigue.tables import TableLaw, table_law
-
-Value = float | Tensor
+from models.fatigue.value import Value
 
 
 class Law(Protocol):

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from models.fatigue.laws import Law
-
-Value = float | Tensor
+from models.fatigue.value import Value
 
 ZONES: dict[str, float] = {  # r / (K_max/σ_y)² [1]
     "plane_stress": 1.0 / math.pi,

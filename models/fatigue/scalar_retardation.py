@@ -87,10 +87,16 @@ def smooth(model: int, c: Floats, a_over: float, K_over: float, a: float) -> flo
 
 
 @njit(nogil=True, error_model="numpy")
+def half_tangent(K_I: float, K_II: float) -> float:
+    """tan(θ/2) of the kink of an open crack, K_I > 0; see `models.fatigue.mixed_mode`."""
+    return -2.0 * K_II / (K_I + math.sqrt(K_I * K_I + 8.0 * (K_II * K_II)))
+
+
+@njit(nogil=True, error_model="numpy")
 def equivalent(K_I: float, K_II: float) -> float:
     """The equivalent stress intensity [Pa √m] of mixed mode; see `models.fatigue.mixed_mode`."""
     if not K_I > 0.0:
         return 0.0
-    tangent = -2.0 * K_II / (K_I + math.sqrt(K_I * K_I + 8.0 * (K_II * K_II)))
+    tangent = half_tangent(K_I, K_II)
     secant2 = 1.0 + tangent * tangent
     return (K_I - 3.0 * (K_II * tangent)) / (secant2 * math.sqrt(secant2))

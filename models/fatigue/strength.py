@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from models.fatigue.laws import FormanLaw, Law, Nasgro4Law, NasgroLaw
-
-Value = float | Tensor
+from models.fatigue.value import Value
 
 
 class Strength(NamedTuple):

@@ -20,11 +20,10 @@ import torch
 from torch import Tensor
 
 from models.fatigue.geometry import Bound
-
-Value = float | Tensor
+from models.fatigue.value import Value
 
 SIZES = (2, 4, 8, 16, 32, 64, 128)  # of tables with their filling
-RATIOS, POINTS = 16, 128  # the most load ratios, and the most points of a curve
+MOST_RATIOS, MOST_CURVE_POINTS = 16, 128  # the most load ratios, and the most points of a curve
 BEYOND = 1e9  # a load ratio that none has
 
 
@@ -143,7 +142,7 @@ class TableGeometry:
 
 def table_geometry(a: Sequence[float], beta: Sequence[float]) -> TableGeometry:
     """The geometry of a table of F [1] against lengths [m]; raises ValueError, in sentences."""
-    _check_size("a", len(a), POINTS)
+    _check_size("a", len(a), MOST_CURVE_POINTS)
     _check_rising("a", a)
     if len(beta) != len(a):
         raise ValueError(
@@ -196,9 +195,9 @@ def _leaf(values: Sequence[Any]) -> Tensor:
 
 
 def _check_law(R: Sequence[float], growth: Sequence[float], dK: Sequence[Sequence[float]]) -> None:
-    if not 1 <= len(R) < RATIOS:
-        raise ValueError(f"R of the table has {len(R)} load ratios, not 1 to {RATIOS - 1}")
-    _check_size("growth", len(growth), POINTS)
+    if not 1 <= len(R) < MOST_RATIOS:
+        raise ValueError(f"R of the table has {len(R)} load ratios, not 1 to {MOST_RATIOS - 1}")
+    _check_size("growth", len(growth), MOST_CURVE_POINTS)
     if any(one >= two for one, two in pairwise(R)):
         raise ValueError(f"R of the table does not rise: {list(R)}")
     if R[-1] >= 1.0 or R[0] < -10.0:

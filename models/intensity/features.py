@@ -22,14 +22,14 @@ CHECKS = 3  # shortest segment [W], cosine of the sharpest turn, x of the mouth 
 ALPHA = 0  # the column of the tip's x [W]
 
 
-class Described(NamedTuple):
+class TipFeatures(NamedTuple):
     """Cracks in numbers; float64, NaN for rows that are no crack."""
 
     features: Tensor  # (n, EVEN + ODD) [1]
     checks: Tensor  # (n, CHECKS) [1]
 
 
-def described(path: Tensor, nodes: Tensor, width: Tensor) -> Described:
+def described(path: Tensor, nodes: Tensor, width: Tensor) -> TipFeatures:
     """`path` (n, m, 2) [m], mouth first, of which `nodes` (n,) count; `width` (n,) [m]."""
     last = nodes.clamp(2, path.shape[1]) - 1
     index = torch.minimum(torch.arange(path.shape[1], device=path.device), last[:, None])
@@ -48,7 +48,9 @@ def described(path: Tensor, nodes: Tensor, width: Tensor) -> Described:
     checks = torch.stack((_shortest(length, real), _sharpest(d, length, real), p[:, 0, 0]), 1)
     known = ((nodes >= 2) & (nodes <= path.shape[1]))[:, None]
     features = torch.cat((even, along, odd, aside), 1)
-    return Described(torch.where(known, features, torch.nan), torch.where(known, checks, torch.nan))
+    return TipFeatures(
+        torch.where(known, features, torch.nan), torch.where(known, checks, torch.nan)
+    )
 
 
 def _chords(d: Tensor, length: Tensor, real: Tensor, ahead: Tensor) -> tuple[Tensor, Tensor]:

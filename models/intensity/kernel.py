@@ -23,10 +23,10 @@ Ints = NDArray[np.int64]
 BLOCK = 64  # rows; a multiple of every vector
 COLUMNS = EVEN + ODD + CHECKS
 NEARER = FRACTIONS[::-1]  # the point nearest to the tip first
-POINTS = len(FRACTIONS)
+CHORDS = len(FRACTIONS)
 
 
-class Weights(NamedTuple):
+class OperatorWeights(NamedTuple):
     """The network's numbers; m members, q mixtures, h hidden."""
 
     centre: Floats  # (EVEN,)
@@ -41,7 +41,9 @@ class Weights(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def evaluated(path: Floats, nodes: Ints, width: Floats, weights: Weights) -> tuple[Floats, Singles]:
+def evaluated(
+    path: Floats, nodes: Ints, width: Floats, weights: OperatorWeights
+) -> tuple[Floats, Singles]:
     """What is seen of each row (n, COLUMNS), and the members' answers (n, members, 4)."""
     n, members = len(path), len(weights.mix)
     seen = np.full((n, COLUMNS), np.nan)
@@ -89,7 +91,7 @@ def _see(path: Floats, n: int, width: float, length: Floats, seen: Floats) -> No
     seen[EVEN + ODD], seen[EVEN + ODD + 1] = shortest, sharpest
     seen[EVEN + ODD + 2] = path[0, 0] / width
     i, behind = n - 2, 0.0
-    for j in range(POINTS):
+    for j in range(CHORDS):
         s = NEARER[j] * total
         while i > 0 and behind + length[i] < s:
             behind += length[i]
@@ -98,8 +100,8 @@ def _see(path: Floats, n: int, width: float, length: Floats, seen: Floats) -> No
         ex, ey = path[i + 1, 0] / width, path[i + 1, 1] / width
         cx = x - ex + part * (ex - path[i, 0] / width)
         cy = y - ey + part * (ey - path[i, 1] / width)
-        seen[3 + POINTS - 1 - j] = (cx * ax + cy * ay) / s
-        seen[EVEN + 3 + POINTS - 1 - j] = (cx * ay - cy * ax) / s
+        seen[3 + CHORDS - 1 - j] = (cx * ax + cy * ay) / s
+        seen[EVEN + 3 + CHORDS - 1 - j] = (cx * ay - cy * ax) / s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -109,7 +111,7 @@ def _least(known: float, other: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _member(even: Singles, odd: Singles, weights: Weights, m: int, out: Singles) -> None:
+def _member(even: Singles, odd: Singles, weights: OperatorWeights, m: int, out: Singles) -> None:
     """The answers (4, BLOCK) of member `m`: tension I, II, shear I, II."""
     mixtures, hidden = weights.mix.shape[2], weights.w1.shape[2]
     z = np.empty((EVEN + mixtures, BLOCK), np.float32)

@@ -22,14 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from models.intensity.features import ALPHA, CHECKS, EVEN, ODD, described
-from models.intensity.kernel import Weights, evaluated
+from models.intensity.kernel import OperatorWeights, evaluated
 
 NAME = "crack-k"
 MEMBERS, MIXTURES, HIDDEN = 5, 16, 32
 WIDEST = 0.03  # a bound beyond this means that the members disagree
 SHEAR = 0.25  # weight of the unit shear in how far members lie apart; of unit tension: 1
 BANDS = 10  # of α, each with a factor of its own
-MARGIN = 1e-3  # by which a crack may lie outside of what was learned from
+RANGE_MARGIN = 1e-3  # by which a crack may lie outside of what was learned from
 # mean and spread of the features over library and wanderers, to two digits: of no consequence
 # but for the training
 CENTRE = (0.53, 1.1, 0.91, 0.93, 0.95, 0.97, 0.98, 0.99, 0.99, 0.993, 0.996, 0.997, 0.998, 1.0, 1.0)
@@ -104,7 +104,7 @@ class CrackOperator(nn.Module):
 
     def inside(self, seen: Tensor) -> Tensor:
         """Which rows (n,) lie within what was learned from."""
-        size, slack = _sized(seen), MARGIN * (self.high - self.low)
+        size, slack = _sized(seen), RANGE_MARGIN * (self.high - self.low)
         return ((size >= self.low - slack) & (size <= self.high + slack)).all(1)
 
 
@@ -201,12 +201,12 @@ def intensity(operator: CrackOperator, path: Tensor, nodes: Tensor, width: Tenso
     return _judged(operator, torch.from_numpy(seen), each, width)
 
 
-def numbers(operator: CrackOperator) -> Weights:
+def numbers(operator: CrackOperator) -> OperatorWeights:
     """The weights as the kernel wants them."""
     fixed = (torch.tensor(part).double().numpy() for part in (CENTRE, SCALE_EVEN + SCALE_ODD))
     learned = (operator.mix, operator.w1, operator.b1[:, 0], operator.w2, operator.b2[:, 0],
-               operator.w3, operator.b3[:, 0])  # fmt: skip  # in the order of `Weights`
-    return Weights(*fixed, *(leaf.detach().contiguous().numpy() for leaf in learned))
+               operator.w3, operator.b3[:, 0])  # fmt: skip  # in the order of `OperatorWeights`
+    return OperatorWeights(*fixed, *(leaf.detach().contiguous().numpy() for leaf in learned))
 
 
 def operator_of(weights: Mapping[str, Tensor]) -> CrackOperator:

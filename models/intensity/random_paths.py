@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.xfem.crack import Crack
+from models.fatigue.scalar_retardation import half_tangent
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
 from models.xfem.plate import Plate
 
@@ -23,7 +24,7 @@ LENGTH = (0.06, 0.4)  # of the starter [W]
 HEIGHT = 0.2  # of the mouth, at most above or below the middle [W]
 SLANT = 30.0  # of the starter, at most [degree]
 INCREMENT = (0.0175, 0.036)  # [W]
-STEEPEST = 68.0  # of an increment against the x axis [degree]
+STEEPEST_INCREMENT = 68.0  # of an increment against the x axis [degree]
 SHARPEST = 70.0  # turn at one node [degree]
 FARTHEST = 0.955  # x at which growth ends [W]
 HIGHEST = 0.55  # |y| at which growth ends [W]
@@ -52,7 +53,7 @@ def wanderer(seed: int, index: int, plate: Plate = PLATE) -> Wanderer:
     ratio = mean + SD_RATIO * generator.normal()
     K, ratios = [np.full((2, 2), np.nan)], [ratio]
     while True:
-        K.append(plate.K(Crack(np.array(path)))[0])
+        K.append(plate.K(PolylineCrack(np.array(path)))[0])
         if generator.random() < 1.0 / HELD:
             ratio = mean + SD_RATIO * generator.normal()
             turn = math.radians(SD_TURN) * generator.normal() if at_random else 0.0
@@ -61,7 +62,7 @@ def wanderer(seed: int, index: int, plate: Plate = PLATE) -> Wanderer:
         ratios.append(ratio)
         if not at_random:
             turn = _turn(K[-1][0] + ratio * K[-1][1])
-        angle = _bounded(angle + _bounded(turn, SHARPEST), STEEPEST)
+        angle = _bounded(angle + _bounded(turn, SHARPEST), STEEPEST_INCREMENT)
         after = path[-1] + step * np.array([math.cos(angle), math.sin(angle)])
         if after[0] > FARTHEST * W or abs(after[1]) > HIGHEST * W:
             return Wanderer(np.array(path), np.array(K), np.array(ratios))
@@ -80,8 +81,7 @@ def _turn(K: Floats) -> float:
     """The kink [rad] by the maximum tangential stress; closed cracks go straight on."""
     if K[0] <= 0.0:
         return 0.0
-    root = math.sqrt(K[0] * K[0] + 8.0 * K[1] * K[1])
-    return 2.0 * math.atan(-2.0 * K[1] / (K[0] + root))
+    return 2.0 * math.atan(half_tangent(K[0], K[1]))
 
 
 def _bounded(angle: float, most: float) -> float:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.intensity.features import ALPHA, described
 from models.intensity.operator import BANDS, CrackOperator, apart, band, growth, mean_of
 from models.intensity.random_paths import FARTHEST, PLATE, wanderer
-from models.recipe import Arrays, Figures, Recipe
+from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, seeded
 from models.xfem.grid import Floats, Ints
 
@@ -30,7 +30,7 @@ COVERED = 0.95
 TIPS = 2048  # described at a time
 
 
-class Tips(NamedTuple):
+class TipExamples(NamedTuple):
     """Tips of cracks; axis 0 is the tip."""
 
     seen: Tensor  # (n, features and checks) float64
@@ -40,7 +40,7 @@ class Tips(NamedTuple):
     sample: Tensor  # (n,) the crack that it is a tip of
 
 
-def library_tips(arrays: Arrays) -> Tips:
+def library_tips(arrays: Arrays) -> TipExamples:
     """Every tip of a library."""
     path, k = arrays["path"], arrays["k_unit"]
     load, ends = arrays["load"], arrays["frame_node"]
@@ -49,7 +49,7 @@ def library_tips(arrays: Arrays) -> Tips:
     return tips_of(path, k, load[sample, into], (sample, node))
 
 
-def wandering_tips(first: int, count: int, seed: int = OF_SEED) -> Tips:
+def wandering_tips(first: int, count: int, seed: int = OF_SEED) -> TipExamples:
     """Every tip of `count` wanderers from `first` on."""
     drawn = [wanderer(seed, first + k) for k in range(count)]
     most = max((len(one.path) for one in drawn), default=2)
@@ -64,7 +64,7 @@ def wandering_tips(first: int, count: int, seed: int = OF_SEED) -> Tips:
     return tips._replace(library=torch.zeros_like(tips.library))
 
 
-def tips_of(path: Floats, k: Floats, load: Floats, at: tuple[Ints, Ints]) -> Tips:
+def tips_of(path: Floats, k: Floats, load: Floats, at: tuple[Ints, Ints]) -> TipExamples:
     """The tips that lie `at` (sample, node) on `path` (s, m, 2) [m], in the plate of the library.
 
     `k` (s, m, 2, 2) are their intensities for unit loads [√m], `load` (n, 2) what they met.
@@ -80,7 +80,7 @@ def tips_of(path: Floats, k: Floats, load: Floats, at: tuple[Ints, Ints]) -> Tip
         parts.append(torch.cat(seen, 1))
     seen_all = torch.cat(parts)
     y = torch.from_numpy(k[sample, node].reshape(-1, 4)) / PLATE.width**0.5
-    return Tips(
+    return TipExamples(
         seen_all,
         y / growth(seen_all[:, ALPHA])[:, None],
         torch.from_numpy(load),
@@ -89,9 +89,9 @@ def tips_of(path: Floats, k: Floats, load: Floats, at: tuple[Ints, Ints]) -> Tip
     )
 
 
-def chosen(tips: Tips, keep: Tensor) -> Tips:
+def chosen(tips: TipExamples, keep: Tensor) -> TipExamples:
     """Some of the tips."""
-    return Tips(*(leaf[keep] for leaf in tips))
+    return TipExamples(*(leaf[keep] for leaf in tips))
 
 
 def network(seed: int) -> CrackOperator:
@@ -101,7 +101,7 @@ def network(seed: int) -> CrackOperator:
 
 
 @cache
-def _wanderers(count: int) -> Tips:
+def _wanderers(count: int) -> TipExamples:
     return wandering_tips(0, count)
 
 
@@ -120,8 +120,8 @@ def examples(arrays: Arrays, seed: int, wanderers: int = WANDERERS) -> tuple[Exa
     return _joined(learned), _joined(held)
 
 
-def _joined(parts: list[Tips]) -> Tips:
-    return Tips(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
+def _joined(parts: list[TipExamples]) -> TipExamples:
+    return TipExamples(*(torch.cat(leaves) for leaves in zip(*parts, strict=True)))
 
 
 def loss(operator: nn.Module, batch: Examples) -> Tensor:
@@ -150,7 +150,7 @@ class Errors(NamedTuple):
 
 
 @torch.no_grad()
-def errors(operator: nn.Module, tips: Tips) -> Errors:
+def errors(operator: nn.Module, tips: TipExamples) -> Errors:
     """What the operator gets wrong."""
     members = operator.eval()(tips.seen).double()
     mean = mean_of(members)
@@ -168,7 +168,7 @@ def settled(operator: nn.Module, validation: Examples) -> None:
     The kinds are the library's cracks and the wanderers, which are met less well.
     """
     assert isinstance(operator, CrackOperator)
-    tips = Tips(*validation)
+    tips = TipExamples(*validation)
     off, at = errors(operator, tips), band(tips.seen[:, ALPHA])
     operator.floor.copy_(off.K[tips.library].median())
     score = off.K / (off.spread + operator.floor)
@@ -192,7 +192,7 @@ def _quantile(score: Tensor, weight: Tensor) -> Tensor:
     return score[order][at]
 
 
-def figures(operator: nn.Module, arrays: Arrays) -> Figures:
+def held_out_scores(operator: nn.Module, arrays: Arrays) -> Scores:
     """Errors on samples that were held out, those tips that the operator answers for."""
     assert isinstance(operator, CrackOperator)
     tips = library_tips(arrays)
@@ -214,7 +214,7 @@ CRACK_K = Recipe(
     examples=examples,
     loss=loss,
     schedule=Schedule(epochs=250, batch=256, lr=3e-3, patience=250, cosine=True),
-    figures=figures,
+    scores=held_out_scores,
     settled=settled,
     needs={f"plate.{key}": getattr(PLATE, key) for key in ("width", "height", "closure")},
 )

@@ -79,7 +79,7 @@ class RecurrentNetwork(nn.Module):
 Membranes = tuple[Tensor, ...]  # of each layer (b, channels, rows, columns) [threshold]
 
 
-class SpikingNetwork(nn.Module):
+class BaseSpikingNetwork(nn.Module):
     """Two convolutions and two deconvolutions with leaky neurons; pictures are the time steps."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ Closure = Literal["uniform", "grip", "clamp"]
 TENSION, SHEAR = 0, 1  # columns of everything that is kept for both unit loads
 
 
-class Held(NamedTuple):
+class BoundaryConditions(NamedTuple):
     """A closure on a grid; displacement = `free` @ unknowns."""
 
     free: csr_array  # (2 nodes, unknowns)
@@ -32,25 +32,25 @@ class Held(NamedTuple):
     side_shear: bool  # whether the side faces carry τ, a cracked one included
 
 
-def held(closure: Closure, grid: Grid) -> Held:
+def held(closure: Closure, grid: Grid) -> BoundaryConditions:
     """The closure on `grid`."""
     if closure not in CLOSURES:
         raise ValueError(f"closure {closure!r} is none of {', '.join(CLOSURES)}")
     return CLOSURES[closure](grid)
 
 
-def _uniform(grid: Grid) -> Held:
+def _uniform(grid: Grid) -> BoundaryConditions:
     right = grid.columns
     force = _ends(grid, (-1.0, 1.0)) + _sides(grid)
-    return Held(_fixed(grid, np.array([0, 1, 2 * right + 1])), force, True)
+    return BoundaryConditions(_fixed(grid, np.array([0, 1, 2 * right + 1])), force, True)
 
 
-def _clamp(grid: Grid) -> Held:
+def _clamp(grid: Grid) -> BoundaryConditions:
     below = np.arange(2 * len(grid.x))
-    return Held(_fixed(grid, below), _ends(grid, (0.0, 1.0)), False)
+    return BoundaryConditions(_fixed(grid, below), _ends(grid, (0.0, 1.0)), False)
 
 
-def _grip(grid: Grid) -> Held:
+def _grip(grid: Grid) -> BoundaryConditions:
     """The upper end moves as one: two unknowns, after those of the nodes between."""
     line = 2 * len(grid.x)
     inner = 2 * grid.nodes - 2 * line
@@ -58,7 +58,7 @@ def _grip(grid: Grid) -> Held:
     columns = np.concatenate([np.arange(inner), inner + np.arange(line) % 2])
     shape = (2 * grid.nodes, inner + 2)
     free = csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
-    return Held(free, _ends(grid, (0.0, 1.0)), False)
+    return BoundaryConditions(free, _ends(grid, (0.0, 1.0)), False)
 
 
 def _fixed(grid: Grid, dofs: Ints) -> csr_array:
@@ -92,4 +92,8 @@ def _shares(lines: Floats) -> Floats:
     return 0.5 * (np.append(sizes, 0.0) + np.insert(sizes, 0, 0.0))
 
 
-CLOSURES: dict[str, Callable[[Grid], Held]] = {"uniform": _uniform, "grip": _grip, "clamp": _clamp}
+CLOSURES: dict[str, Callable[[Grid], BoundaryConditions]] = {
+    "uniform": _uniform,
+    "grip": _grip,
+    "clamp": _clamp,
+}

@@ -18,7 +18,7 @@ REACH = 3.0  # how far an edge crack is prolonged out of the plate [elements]
 ROUNDING = 1e-12  # of lengths along a segment [1]
 
 
-class Crack(NamedTuple):
+class PolylineCrack(NamedTuple):
     """A polyline crack; from an edge crack's `path` the first node is the mouth."""
 
     path: Floats  # (m, 2) nodes [m]
@@ -33,7 +33,7 @@ class Tips(NamedTuple):
     turn: Floats  # (t,) +1 where the left of `ahead` is the left of the crack, else −1
 
 
-def tips(crack: Crack) -> Tips:
+def tips(crack: PolylineCrack) -> Tips:
     """The tips of a crack; an interior crack's second tip is its first node."""
     path = crack.path
     ends = [(path[-1], path[-1] - path[-2], 1.0)]
@@ -43,7 +43,7 @@ def tips(crack: Crack) -> Tips:
     return Tips(at, ahead / np.linalg.norm(ahead, axis=1, keepdims=True), turn)
 
 
-def checked(crack: Crack, grid: Grid, band: tuple[float, float]) -> Crack:
+def checked(crack: PolylineCrack, grid: Grid, band: tuple[float, float]) -> PolylineCrack:
     """The crack as float64; ValueError where it cannot be solved for on `grid`."""
     path = np.ascontiguousarray(crack.path, dtype=np.float64)
     if path.ndim != 2 or path.shape[1] != 2 or len(path) < 2 or not np.isfinite(path).all():
@@ -52,7 +52,7 @@ def checked(crack: Crack, grid: Grid, band: tuple[float, float]) -> Crack:
     if shortest < 1e-6 * grid.h:
         raise ValueError(f"a segment of {shortest:.3g} m is no segment on elements of {grid.h} m")
     _check_place(path, grid, band, interior=crack.interior)
-    return Crack(path, crack.interior)
+    return PolylineCrack(path, crack.interior)
 
 
 def _check_place(path: Floats, grid: Grid, band: tuple[float, float], *, interior: bool) -> None:
@@ -72,7 +72,7 @@ def _check_place(path: Floats, grid: Grid, band: tuple[float, float], *, interio
         )
 
 
-def chain(crack: Crack, grid: Grid) -> Floats:
+def chain(crack: PolylineCrack, grid: Grid) -> Floats:
     """The path (m, 2), an edge crack's prolonged out of the plate [m]."""
     if crack.interior:
         return crack.path

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from models.xfem.crack import Crack, Tips, chain, polar, side, tips
+from models.xfem.crack import PolylineCrack, Tips, chain, polar, side, tips
 from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, Cuts, centre, cuts, pieces
 from models.xfem.grid import Floats, Grid, Ints
 
@@ -39,7 +39,7 @@ class Enrichment(NamedTuple):
     node: Ints  # (f,) the node of each function
 
 
-def enrichment(crack: Crack, grid: Grid) -> Enrichment:
+def enrichment(crack: PolylineCrack, grid: Grid) -> Enrichment:
     """The functions that `crack` adds on `grid`."""
     path, ends = chain(crack, grid), tips(crack)
     crossed = cuts(path, grid)

@@ -9,10 +9,10 @@ from numba import njit
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import SuperLU, splu
 
-from models.xfem.closure import Closure, Held, held
+from models.xfem.closure import BoundaryConditions, Closure, held
 from models.xfem.elasticity import Elastic
 from models.xfem.grid import Floats, Grid, Ints
-from models.xfem.memory import Memory
+from models.xfem.memory import ByteCache
 
 # ∫ ∂N_i ∂N_j over a unit square: both along x; along x and y; both along y
 _XX = np.array([[2, -2, -1, 1], [-2, 2, 1, -1], [-1, 1, 2, -2], [1, -1, -2, 2]]) / 6.0
@@ -38,7 +38,7 @@ class Inverse:
     """
 
     def __init__(self, factor: SuperLU, free: csr_array, first: int, last: int) -> None:
-        self.memory = Memory()
+        self.memory = ByteCache()
         self._key = object()  # the memory may outlive the plate
         self._first, self._wide = first, 2 * (last - first)  # columns are kept at nodes first:last
         self._factor, self._free = factor, free
@@ -98,7 +98,7 @@ class Intact(NamedTuple):
 
     grid: Grid
     material: Elastic
-    held: Held
+    held: BoundaryConditions
     inverse: Inverse
     u: Floats  # (nodes, 2, 2) displacement by component and unit load [m/Pa]
 

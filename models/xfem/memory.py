@@ -10,10 +10,10 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 
 
-class Memory:
+class ByteCache:
     """Values by key, of at most `most` bytes together; what was used longest ago goes first.
 
-    A memory, not a state: a value that went is made anew, and is the same to the bit.
+    A cache: eviction never changes a result, since values are recomputed bit for bit.
     """
 
     def __init__(self, most: float = math.inf) -> None:
@@ -30,7 +30,7 @@ class Memory:
     def recall(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
         """The value of `key`, which always has what `make` returns, of `size` bytes.
 
-        A value larger than the whole memory is returned and not kept.
+        A value larger than the whole cache is returned and not kept.
         """
         known = self._kept.get(key)
         if known is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.xfem.closure import Closure
 from models.xfem.condensed import Solved, solved
-from models.xfem.crack import Crack, checked
+from models.xfem.crack import PolylineCrack, checked
 from models.xfem.elasticity import Elastic
 from models.xfem.enrichment import Enrichment, enrichment
 from models.xfem.grid import Floats, Grid, grid
@@ -42,7 +42,7 @@ class Plate:
         """The plate without a crack, factorised when first asked for."""
         return intact(self.grid, self.material.checked(), self.closure, self.band)
 
-    def K(self, crack: Crack, radius: float = RADIUS) -> Floats:
+    def K(self, crack: PolylineCrack, radius: float = RADIUS) -> Floats:
         """Stress intensities (tips, 2 loads, 2 modes) [√m] for unit tension and unit shear.
 
         The first tip is the last node. `radius` of the integral in elements. ValueError where

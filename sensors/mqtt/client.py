@@ -24,11 +24,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from sensors.errors import complaint
-from sensors.mqtt.framing import Stream
+from sensors.mqtt.framing import Framing
 from sensors.mqtt.packets import PUBACK, PUBLISH, Message, PacketError, acknowledgements, message
 from sensors.mqtt.session import SYSTEM
 from sensors.mqtt.settings import MqttSettings
-from sensors.mqtt.window import Window
+from sensors.mqtt.window import InflightWindow
 
 PIECE = 262_144  # bytes read from the socket at once
 RETAIN = 0x01  # of a PUBLISH packet's first byte: it was retained before we subscribed (3.3.1.3)
@@ -59,7 +59,7 @@ class Client(aiomqtt.Client):
         self,
         settings: MqttSettings,
         context: ssl.SSLContext | None,
-        window: Window,
+        window: InflightWindow,
         generation: int,
         arrived: Callable[[], None],
         system: Callable[[Message, bool], None] = lambda message, is_retained: None,
@@ -83,7 +83,7 @@ class Client(aiomqtt.Client):
         self._system = system  # what the broker says of itself, and whether that is retained
         self.is_kept = False  # whether the broker had our session already
         self.expiry_s = settings.session_expiry_s  # how long it keeps that, once we are gone
-        self._stream = Stream(settings.max_packet)
+        self._framing = Framing(settings.max_packet)
         self._paused = self._closed = False
         self._again: asyncio.Handle | None = None
         self._handed = b""  # of the packet that paho reads just now
@@ -148,7 +148,7 @@ class Client(aiomqtt.Client):
             self._fail(MQTTErrorCode.MQTT_ERR_CONN_LOST)
             return
         self._client._last_bytes_received = time.monotonic()
-        self._stream.feed(piece)
+        self._framing.feed(piece)
         self._handle()
 
     def _handle(self) -> None:
@@ -162,18 +162,18 @@ class Client(aiomqtt.Client):
             self._arrived()
 
     def _cut(self) -> None:
-        stream, window, generation = self._stream, self._window, self._generation
+        framing, window, generation = self._framing, self._window, self._generation
         for _ in range(TURN):
             if window.full:
                 self._pause()
                 return
-            where = stream.complete()
+            where = framing.complete()
             if where is None:
                 return
-            first, (body, stop) = stream.data[stream.at], where
+            first, (body, stop) = framing.data[framing.at], where
             if first & 0xF0 == PUBLISH:
-                arrived = message(stream.data, first, body, stop, generation)
-                stream.at = stop
+                arrived = message(framing.data, first, body, stop, generation)
+                framing.at = stop
                 if arrived.topic[:1] == SYSTEM:
                     self._system(arrived, bool(first & RETAIN))
                     continue
@@ -181,7 +181,7 @@ class Client(aiomqtt.Client):
                 window.messages += 1
                 window.bytes += arrived.held
             else:
-                packet, stream.at = stream.data[stream.at : stop], stop
+                packet, framing.at = framing.data[framing.at : stop], stop
                 self._hand_over(packet)
                 if self._client._sock is None:
                     return

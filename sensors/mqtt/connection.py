@@ -10,7 +10,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from sensors.errors import BrokerError, Failure, complaint
-from sensors.mqtt.framing import Stream
+from sensors.mqtt.framing import Framing
 from sensors.mqtt.packets import CONNACK, DISCONNECT, PUBACK, PacketError, numbers, varint_at
 
 REFUSED = 0x80  # reason codes from here on are refusals
@@ -34,7 +34,7 @@ class Acknowledged(Protocol):
         """The broker has taken, or refused, message `mid`."""
 
 
-class Link(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection; `ended` is set when it is over, with what is known of the reason."""
 
     def __init__(self, acknowledged: Acknowledged) -> None:
@@ -44,7 +44,7 @@ class Link(asyncio.Protocol):
         self.taken_over = False  # by another client of the same name
         self.heard = False  # anything, since this was last set to False
         self._acknowledged = acknowledged
-        self._stream = Stream(_ANSWER)
+        self._framing = Framing(_ANSWER)
         self._reason = "the broker closed the connection"
         self._failure: Failure = "lost"
         self._transport: asyncio.Transport | None = None
@@ -81,17 +81,17 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Cut answers out of the stream."""
         self.heard = True
-        self._stream.feed(data)
+        self._framing.feed(data)
         try:
             self._cut()
         except (PacketError, IndexError, struct.error) as exc:
             self.abort(f"malformed packet: {exc}")
 
     def _cut(self) -> None:
-        stream, acknowledged = self._stream, self._acknowledged
-        while (where := stream.complete()) is not None:
-            (body, stop), data, first = where, stream.data, stream.data[stream.at]
-            stream.at = stop
+        framing, acknowledged = self._framing, self._acknowledged
+        while (where := framing.complete()) is not None:
+            (body, stop), data, first = where, framing.data, framing.data[framing.at]
+            framing.at = stop
             if first == PUBACK:
                 code = data[body + 2] if stop > body + 2 else 0
                 acknowledged(data[body] << 8 | data[body + 1], code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sensors.mqtt.packets import PacketError, varint_at
 
 
-class Stream:
+class Framing:
     """The bytes of one connection, cut into packets."""
 
     def __init__(self, limit: int) -> None:

@@ -21,7 +21,7 @@ from sensors.mqtt.connection import (
     RECEIVE_MAXIMUM,
     REFUSED,
     SERVER_KEEP_ALIVE,
-    Link,
+    Connection,
     reason,
 )
 from sensors.mqtt.packets import (
@@ -71,7 +71,7 @@ class Publisher:
         self._mid = 0
         self._room = asyncio.Event()
         self._ready = asyncio.Event()
-        self._link: Link | None = None
+        self._current: Connection | None = None
         self._patience = Patience(*settings.backoff_s)
         self._since = 0.0  # when the connection was made, on the loop's clock; 0 without one
         self._task: asyncio.Task[None] | None = None
@@ -181,7 +181,7 @@ class Publisher:
         self._mid = mid
         self._kept[mid] = _Sent(packet, answer)
         self._kept_bytes += len(packet)
-        if self._link is None or self._again:
+        if self._current is None or self._again:
             self._again.append(mid)
         else:
             self._write(packet)
@@ -195,8 +195,8 @@ class Publisher:
             self._flush()
 
     def _flush(self) -> None:
-        if self._out and self._link is not None:
-            self._link.write(b"".join(self._out))
+        if self._out and self._current is not None:
+            self._current.write(b"".join(self._out))
         self._out, self._out_bytes = [], 0
 
     def _answered(self, mid: int, code: int) -> None:
@@ -254,23 +254,23 @@ class Publisher:
         """Connect, and stay until it ends; raises what ended it."""
         s, loop = self._settings, asyncio.get_running_loop()
         context = await asyncio.to_thread(tls_context, s)
-        link = Link(self._answered)
+        connection = Connection(self._answered)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await loop.create_connection(lambda: link, s.host, s.port, ssl=context)
-                link.write(connect(s.client_id, s.username, s.password, s.keepalive_s))
-                terms = await link.accepted
-            self._begin(link, terms)
-            await self._stay(link, terms.get(SERVER_KEEP_ALIVE, s.keepalive_s))
+                await loop.create_connection(lambda: connection, s.host, s.port, ssl=context)
+                connection.write(connect(s.client_id, s.username, s.password, s.keepalive_s))
+                terms = await connection.accepted
+            self._begin(connection, terms)
+            await self._stay(connection, terms.get(SERVER_KEEP_ALIVE, s.keepalive_s))
         finally:
             self._ready.clear()
             self._flush()
-            self._link = None
+            self._current = None
             self._again = deque(self._kept)
-            await _closed(link)
+            await _closed(connection)
 
-    def _begin(self, link: Link, terms: Mapping[int, int]) -> None:
-        self._link = link
+    def _begin(self, connection: Connection, terms: Mapping[int, int]) -> None:
+        self._current = connection
         self._limit = min(self._window, terms.get(RECEIVE_MAXIMUM, 65_535))
         self._largest = terms.get(MAXIMUM_PACKET_SIZE, LARGEST)
         self._since = asyncio.get_running_loop().time()
@@ -280,26 +280,28 @@ class Publisher:
         self._room.set()
         self._on_change(None)
 
-    async def _stay(self, link: Link, keepalive_s: int) -> None:
+    async def _stay(self, connection: Connection, keepalive_s: int) -> None:
         """Ping when nothing was heard; give up when the ping is not answered."""
         period, asked = keepalive_s / 2 or None, False
-        while not link.ended.done():
-            await asyncio.wait({link.ended}, timeout=period)
-            if link.heard:
+        while not connection.ended.done():
+            await asyncio.wait({connection.ended}, timeout=period)
+            if connection.heard:
                 asked = False
             elif asked:
-                link.abort(f"no answer within {keepalive_s} s")
-            link.heard = False
+                connection.abort(f"no answer within {keepalive_s} s")
+            connection.heard = False
             if not asked:
-                link.write(bytes((PINGREQ, 0)))
+                connection.write(bytes((PINGREQ, 0)))
                 asked = True
-        raise BrokerError(link.ended.result(), "taken_over" if link.taken_over else "lost")
+        raise BrokerError(
+            connection.ended.result(), "taken_over" if connection.taken_over else "lost"
+        )
 
 
-async def _closed(link: Link) -> None:
-    if not link.opened:
+async def _closed(connection: Connection) -> None:
+    if not connection.opened:
         return
-    link.write(bytes((DISCONNECT, 0)))
-    link.close()
-    await asyncio.wait({link.ended}, timeout=FAREWELL_S)
-    link.abort("closed")
+    connection.write(bytes((DISCONNECT, 0)))
+    connection.close()
+    await asyncio.wait({connection.ended}, timeout=FAREWELL_S)
+    connection.abort("closed")

@@ -23,9 +23,7 @@ from sensors.mqtt.connection import REFUSED, TAKEN_OVER
 from sensors.mqtt.packets import Message
 from sensors.mqtt.session import UPTIME, Session, Unwatched, uptime
 from sensors.mqtt.settings import BRIEF, MqttSettings, taken_over, tls_context, unsteady
-from sensors.mqtt.window import Window
-
-__all__ = ["Message", "MqttSettings", "MqttSource"]
+from sensors.mqtt.window import InflightWindow
 
 _IF_NEW = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB  # a reconnect shall not repeat them
 
@@ -62,7 +60,7 @@ class MqttSource:
         self._is_sign_fatal = False  # some brokers hang up on who asks for what is theirs
         self._wide, self._beside = wide, tuple(beside)
         self._is_wide_fatal = False  # some brokers hang up on who asks for too much
-        self._window = Window(settings.max_inflight_messages, settings.max_inflight_bytes)
+        self._window = InflightWindow(settings.max_inflight_messages, settings.max_inflight_bytes)
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._ready = asyncio.Event()

@@ -8,7 +8,7 @@ from sensors.mqtt.packets import Message
 
 
 @dataclass(slots=True)
-class Window:
+class InflightWindow:
     """What was read and not yet acknowledged, over all connections; it bounds the memory."""
 
     max_messages: int

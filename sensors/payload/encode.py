@@ -10,9 +10,9 @@ import numpy as np
 
 from sensors.instant import rfc3339
 from sensors.observation import Inspection, Observation, Quantity, Series, Snapshot, Spectrum
-from sensors.refusal import Form
 from sensors.topics import Topics
 from sensors.units import LENGTH, STRAIN, STRESS, Unit
+from sensors.unreadable import Form
 
 CONTENT_TYPES: Final[dict[Form, str]] = {
     "json": "application/json",
@@ -29,7 +29,7 @@ _TOPICS: Final = Topics()
 Fields = dict[str, object]
 
 
-class Message(NamedTuple):
+class EncodedMessage(NamedTuple):
     """What goes to the broker; `content_type` and `properties` are MQTT 5."""
 
     topic: str
@@ -40,7 +40,7 @@ class Message(NamedTuple):
 
 def load_message(
     series: Series, *, unit: str | None = None, form: Form = "json", topics: Topics = _TOPICS
-) -> Message:
+) -> EncodedMessage:
     """The message of a series, in SI units if no other is asked for (KeyError if unknown)."""
     name = unit or _SI[series.quantity]
     scale = _UNITS[series.quantity][name]
@@ -57,7 +57,7 @@ def load_message(
 
 def spectrum_message(
     spectrum: Spectrum, *, unit: str | None = None, form: Form = "json", topics: Topics = _TOPICS
-) -> Message:
+) -> EncodedMessage:
     """The message of a spectrum, in SI units if no other is asked for (KeyError if unknown)."""
     name = unit or _SI[spectrum.quantity]
     scale = _UNITS[spectrum.quantity][name]
@@ -74,7 +74,7 @@ def spectrum_message(
 
 def inspection_message(
     inspection: Inspection, *, unit: str = "m", form: Form = "json", topics: Topics = _TOPICS
-) -> Message:
+) -> EncodedMessage:
     """The message of a measured length, in metres if not asked otherwise (KeyError if unknown)."""
     scale = LENGTH[unit]
     fields = {
@@ -93,7 +93,7 @@ def image_message(
     *,
     form: Literal["file", "msgpack"] = "file",
     topics: Topics = _TOPICS,
-) -> Message:
+) -> EncodedMessage:
     """The message of an image: the file with user properties, or one MessagePack object.
 
     The object is for MQTT 3.1.1, which has neither properties nor a content type.
@@ -101,9 +101,9 @@ def image_message(
     topic = topics.image(snapshot.component)
     fields = {**_key(snapshot), "kind": snapshot.kind, "pixel_size": snapshot.pixel_size}
     if form == "msgpack":
-        return Message(topic, _encoded[form]({**fields, "data": data}), None, {})
+        return EncodedMessage(topic, _encoded[form]({**fields, "data": data}), None, {})
     properties = {name: str(value) for name, value in fields.items()}
-    return Message(topic, data, snapshot.media_type, properties)
+    return EncodedMessage(topic, data, snapshot.media_type, properties)
 
 
 def _key(observation: Observation) -> Fields:
@@ -119,5 +119,5 @@ def _in_unit(samples: bytes, unit: Unit) -> list[float]:
     return [unit.wire(value) for value in np.frombuffer(samples, "<f8").tolist()]
 
 
-def _message(topic: str, fields: Fields, form: Form) -> Message:
-    return Message(topic, _encoded[form](fields), CONTENT_TYPES[form], {})
+def _message(topic: str, fields: Fields, form: Form) -> EncodedMessage:
+    return EncodedMessage(topic, _encoded[form](fields), CONTENT_TYPES[form], {})

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sensors.limits import KEY_END, LARGEST, SMALLEST
+from sensors.limits import KEY_END, LARGEST, LONGEST_SOURCE, SMALLEST, SOURCE_CHARACTERS
 
 # Bounds rather than `isfinite` afterwards: msgspec checks them while decoding, and NaN fails.
 Finite: TypeAlias = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
@@ -17,6 +17,10 @@ Positive: TypeAlias = Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0.0, le=LARGEST)]
 Ratio: TypeAlias = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Counter: TypeAlias = Annotated[int, Meta(ge=0, lt=KEY_END)]
+Source: TypeAlias = Annotated[
+    str,
+    Meta(min_length=1, max_length=LONGEST_SOURCE, pattern=rf"\A[{SOURCE_CHARACTERS}]+\Z"),
+]
 Row: TypeAlias = tuple[NotNegative, Finite, NotNegative]  # range, mean, count [1]
 ImageKind: TypeAlias = Literal["crack", "microstructure"]
 
@@ -24,7 +28,7 @@ ImageKind: TypeAlias = Literal["crack", "microstructure"]
 class WireKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What tells one message from all others."""
 
-    source: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9._:-]+\Z")]
+    source: Source
     boot: Counter
     seq: Counter
     time: str | UnsetType = UNSET

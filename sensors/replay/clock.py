@@ -40,7 +40,7 @@ _WHY: Final = (
 )  # fmt: skip
 
 
-class Clock:
+class RecordingClock:
     """How the times of one file are read, which is the same for all of them."""
 
     def __init__(self, path: Path, head: Head, *, start_ns: int, swap_day_month: bool) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from sensors.errors import MalformedError
+from sensors.limits import LONGEST_SOURCE, SOURCE_CHARACTERS
 from sensors.refusal import shown
 from sensors.replay.rows import Row, is_number
 from sensors.units import STRAIN, STRESS, load_unit
@@ -37,10 +38,10 @@ _bracketed = re.compile(r"(.*?)[\s_]*[(\[{<]\s*([^()\[\]{}<>]*?)\s*[)\]}>]", re.
 _slashed = re.compile(r"([^/]+?)\s*/\s*(.+)").fullmatch
 _trailing = re.compile(r"(.+?)[\s_,]+([^\s_,]+)").fullmatch
 _format = re.compile(r"[ymdhsfzt:./ \-+]*(yy|hh)[ymdhsfzt:./ \-+,]*", re.IGNORECASE).fullmatch
-_illegal = re.compile(r"[^A-Za-z0-9._:-]+").sub
+_illegal = re.compile(f"[^{SOURCE_CHARACTERS}]+").sub
 
 
-class Gauge(NamedTuple):
+class GaugeColumn(NamedTuple):
     """A column in a unit of load."""
 
     column: int
@@ -55,7 +56,7 @@ class Head(NamedTuple):
     names: tuple[str, ...]
     time: int | None  # its column; None: there is none
     tick_ns: int | None  # what a number in it counts; None: seconds, or since 1970 by its size
-    gauges: tuple[Gauge, ...]
+    gauges: tuple[GaugeColumn, ...]
     rows: int  # 2 where the units stand in a row of their own
     day: int | None  # the column of dates, where times of day stand in another
     why: str  # what is missing, in words, where a column is not as it should be
@@ -134,12 +135,12 @@ def _parts(name: str) -> Iterator[tuple[str, str]]:
             yield match[1].strip(), match[2].strip()
 
 
-def _gauges(names: Sequence[str], time: int | None) -> Iterator[Gauge]:
+def _gauges(names: Sequence[str], time: int | None) -> Iterator[GaugeColumn]:
     for i, text in enumerate(names):
         if i != time and not is_number(text):
             for name, unit in (*_parts(text), (text, text)):
                 if wire := wire_unit(unit):
-                    yield Gauge(i, name or text, wire)
+                    yield GaugeColumn(i, name or text, wire)
                     break
 
 
@@ -175,7 +176,7 @@ def _like(names: Sequence[str], time: int | None) -> str:
 def source(name: str) -> str:
     """A gauge's name as that of an instrument: σ becomes sigma."""
     spelt = "".join(_spelt(letter) for letter in unicodedata.normalize("NFKC", name))
-    return _illegal("-", spelt).lower().strip("-")[:64] or "gauge"
+    return _illegal("-", spelt).lower().strip("-")[:LONGEST_SOURCE] or "gauge"
 
 
 def _spelt(letter: str) -> str:

@@ -11,7 +11,7 @@ WINDOW = 50  # steps before and after that say what is usual
 GAP_STEPS = 3.0  # a step longer than that many usual ones is a gap
 
 
-class Sample(NamedTuple):
+class RecordedSample(NamedTuple):
     """A row of a recording."""
 
     line: int
@@ -22,7 +22,7 @@ class Sample(NamedTuple):
 class Paced(NamedTuple):
     """A sample, whether recording paused before it, and the usual step around it."""
 
-    sample: Sample
+    sample: RecordedSample
     is_gap: bool
     step_ns: int  # 0 where there is no other sample
 
@@ -56,7 +56,7 @@ class _Window:
         return self._sorted[(len(self._sorted) - 1) // 2] if self._sorted else 0
 
 
-def paced(samples: Iterator[Sample], step_ns: int = 0) -> Iterator[Paced]:
+def paced(samples: Iterator[RecordedSample], step_ns: int = 0) -> Iterator[Paced]:
     """The samples, with the gaps before them, told by the usual step or by a stated `step_ns`.
 
     The usual step is the larger of the medians of the 50 steps before and the 50 after: single
@@ -64,7 +64,7 @@ def paced(samples: Iterator[Sample], step_ns: int = 0) -> Iterator[Paced]:
     is torn apart.
     """
     before, after = _Window(), _Window()
-    held: deque[Sample] = deque()
+    held: deque[RecordedSample] = deque()
     own: int | None = None  # the step that leads to the first of those held
 
     def told() -> Paced:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensors.replay.file import unreadable
-from sensors.replay.pace import GAP_STEPS, Sample, paced
+from sensors.replay.pace import GAP_STEPS, RecordedSample, paced
 from sensors.replay.sampling import Sampling
 
 _RATE_TOLERANCE = 0.05  # of a stated rate
@@ -50,7 +50,9 @@ def check_stated(path: Path, stated: float | None, found: float | None) -> None:
 Stretch = tuple[int, list[float], float]  # time of the first sample [ns], values, rate [Hz]
 
 
-def stretches(path: Path, samples: Iterator[Sample], sampling: Sampling) -> Iterator[Stretch]:
+def stretches(
+    path: Path, samples: Iterator[RecordedSample], sampling: Sampling
+) -> Iterator[Stretch]:
     """Samples without a gap, at most `block` of them, and the rate that they come at."""
     values: list[float] = []
     start_ns = before_ns = line = usual_ns = 0

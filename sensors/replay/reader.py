@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from sensors.instrument import TOPICS, Mount
+from sensors.instrument import TOPICS, Installation
 from sensors.refusal import shown
 from sensors.replay.file import unreadable
 from sensors.replay.head import head
@@ -154,14 +154,14 @@ def _virkler(path: Path, options: ReplayOptions) -> _Opened:
     return virkler_fleet(path), messages
 
 
-def _mount(options: ReplayOptions) -> Mount:
-    return Mount(options.component, options.boot, "json", options.topics)
+def _installation(options: ReplayOptions) -> Installation:
+    return Installation(options.component, options.boot, "json", options.topics)
 
 
 def _strain(path: Path, options: ReplayOptions) -> _Opened:
     messages = strain_csv(
         path,
-        _mount(options),
+        _installation(options),
         gauge=options.gauge,
         start_ns=options.start_ns,
         sampling=options.sampling,
@@ -173,7 +173,7 @@ def _strain(path: Path, options: ReplayOptions) -> _Opened:
 def _sequence(path: Path, options: ReplayOptions) -> _Opened:
     messages = sequence(
         path,
-        _mount(options),
+        _installation(options),
         options.peak_stress,
         start_ns=options.start_ns,
         repeats=options.repeats,

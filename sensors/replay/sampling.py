@@ -46,8 +46,10 @@ class Channel:
             rate_hz=rate_hz,
             tension=np.array([unit.si(value) for value in values], dtype="<f8").tobytes(),
         )
-        mount = self.instrument.mount
-        message = load_message(series, unit=self.unit, form=mount.form, topics=mount.topics)
+        installation = self.instrument.installation
+        message = load_message(
+            series, unit=self.unit, form=installation.form, topics=installation.topics
+        )
         return Timed(t_ns + round(len(values) / rate_hz * _SECOND_NS), message)
 
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from sensors.instrument import Instrument, Mount
+from sensors.instrument import Installation, Instrument
 from sensors.replay.file import number
 from sensors.replay.rows import rows
 from sensors.replay.sampling import Channel, Sampling, placeholder
@@ -19,7 +19,7 @@ _SECOND_NS = 1_000_000_000
 
 def sequence(
     path: Path,
-    mount: Mount,
+    installation: Installation,
     peak_stress: float,
     *,
     start_ns: int = 0,
@@ -31,7 +31,7 @@ def sequence(
     A sequence has no times: its points are sent as samples at the rate of `sampling`.
     """
     points = itertools.chain.from_iterable(_points(path) for _ in range(repeats))
-    channel, rate_hz = Channel(Instrument(mount, "sequence"), "Pa"), sampling.rate_hz
+    channel, rate_hz = Channel(Instrument(installation, "sequence"), "Pa"), sampling.rate_hz
     rate_hz = SEQUENCE_HZ if rate_hz is None else rate_hz
     first = 0
     while values := list(itertools.islice(points, sampling.block)):

@@ -11,14 +11,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.instrument import Instrument, Mount
+from sensors.instrument import Installation, Instrument
 from sensors.limits import Limits
 from sensors.quality import NULL_CODES, missing
 from sensors.refusal import shown
-from sensors.replay.clock import Clock, not_rising
+from sensors.replay.clock import RecordingClock, not_rising
 from sensors.replay.file import number, unreadable
-from sensors.replay.head import Gauge, Head, head, source
-from sensors.replay.pace import Sample
+from sensors.replay.head import GaugeColumn, Head, head, source
+from sensors.replay.pace import RecordedSample
 from sensors.replay.rate import check_stated, stretches, usual_rate
 from sensors.replay.rows import Row, column, rows
 from sensors.replay.sampling import Channel, Sampling, placeholder
@@ -41,7 +41,7 @@ def is_strain(first: Sequence[Row]) -> bool:
 
 def strain_csv(
     path: Path,
-    mount: Mount,
+    installation: Installation,
     *,
     gauge: str | None = None,
     start_ns: int = 0,
@@ -80,8 +80,8 @@ def strain_csv(
                 f"by its times the rate is {found:g} Hz, over {_LIMITS.rate_hz:g}: is the unit of "
                 f"{column(told.names, told.time)} right?",
             )
-    channel = Channel(Instrument(mount, source(chosen.name)), chosen.unit)
-    clock = Clock(path, told, start_ns=start_ns, swap_day_month=swap_day_month)
+    channel = Channel(Instrument(installation, source(chosen.name)), chosen.unit)
+    clock = RecordingClock(path, told, start_ns=start_ns, swap_day_month=swap_day_month)
     samples = _samples(path, table, told, chosen, clock)
     if told.time is None:
         samples = _spread(samples, start_ns, sampling.rate_hz or 1.0)
@@ -104,7 +104,7 @@ def _no_times(told: Head) -> str:
     )
 
 
-def _gauge(path: Path, told: Head, wanted: str | None) -> Gauge:
+def _gauge(path: Path, told: Head, wanted: str | None) -> GaugeColumn:
     """The gauge that is asked for, the first if none is."""
     if told.why:
         raise unreadable(path, told.line, told.why)
@@ -127,8 +127,8 @@ def _gauge(path: Path, told: Head, wanted: str | None) -> Gauge:
 
 
 def _samples(
-    path: Path, table: Iterator[Row], told: Head, gauge: Gauge, clock: Clock
-) -> Iterator[Sample]:
+    path: Path, table: Iterator[Row], told: Head, gauge: GaugeColumn, clock: RecordingClock
+) -> Iterator[RecordedSample]:
     """The samples of a gauge, NaN where the cell is empty or says so; at 0 without times."""
     where = f" ({column(told.names, gauge.column)})"
     quantity, unit = load_unit(gauge.unit)
@@ -149,10 +149,12 @@ def _samples(
                 f"sample is {shown(text)}: beyond ±{largest:g} {si}, is the unit right?{where}",
             )
         t_ns = 0 if told.time is None else clock.t_ns(line, row)
-        yield Sample(line, t_ns, value)
+        yield RecordedSample(line, t_ns, value)
 
 
-def _spread(samples: Iterator[Sample], start_ns: int, rate_hz: float) -> Iterator[Sample]:
+def _spread(
+    samples: Iterator[RecordedSample], start_ns: int, rate_hz: float
+) -> Iterator[RecordedSample]:
     """Samples without times, from the start on at a rate."""
     for i, sample in enumerate(samples):
         yield sample._replace(t_ns=start_ns + round(i / rate_hz * _SECOND_NS))
@@ -168,7 +170,9 @@ def strain_fleet(component: str) -> list[Registration]:
     return [placeholder(component, youngs_modulus=2.1e11)]
 
 
-def _rising(path: Path, samples: Iterator[Sample], stated: float | None) -> Iterator[Sample]:
+def _rising(
+    path: Path, samples: Iterator[RecordedSample], stated: float | None
+) -> Iterator[RecordedSample]:
     """The samples; one whose time does not rise is placed by a stated rate, or an error."""
     before_ns = read_ns = -1
     for sample in samples:
@@ -192,7 +196,7 @@ def sampling_rate(path: Path, *, start_ns: int = 0, swap_day_month: bool = False
     time = told.time
     if time is None:
         return None
-    clock = Clock(path, told, start_ns=start_ns, swap_day_month=swap_day_month)
+    clock = RecordingClock(path, told, start_ns=start_ns, swap_day_month=swap_day_month)
     first = itertools.islice(table, _LOOKED_AT)
     found = [clock.t_ns(line, row) for line, row in first if len(row) > time]
     times: NDArray[np.int64] = np.array(found, np.int64)

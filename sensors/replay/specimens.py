@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from sensors.instrument import TOPICS, Instrument, Mount
+from sensors.instrument import TOPICS, Installation, Instrument
 from sensors.observation import Inspection, Spectrum
 from sensors.payload.encode import inspection_message, spectrum_message
 from sensors.refusal import shown
@@ -53,7 +53,7 @@ def virkler(
     """
     names, lengths, cycles = _table(path)
     specimens = (
-        _specimen_messages(Mount(name, boot, "json", topics), lengths, column, start_ns)
+        _specimen_messages(Installation(name, boot, "json", topics), lengths, column, start_ns)
         for name, column in zip(names, cycles, strict=True)
     )
     return heapq.merge(*specimens, key=lambda timed: timed.t_ns)
@@ -77,23 +77,23 @@ def virkler_fleet(path: Path) -> list[Registration]:
 
 
 def _specimen_messages(
-    mount: Mount, lengths: Sequence[float], cycles: Sequence[float], start_ns: int
+    installation: Installation, lengths: Sequence[float], cycles: Sequence[float], start_ns: int
 ) -> Iterator[Timed]:
-    rig, microscope = Instrument(mount, "rig"), Instrument(mount, "microscope")
+    rig, microscope = Instrument(installation, "rig"), Instrument(installation, "microscope")
     before = 0.0
     for length, n in zip(lengths, cycles, strict=True):
         t_ns = start_ns + round(n / FREQUENCY * 1e9)
         if n > before:
             row = np.array([STRESS_RANGE, MEAN, n - before], dtype="<f8").tobytes()
             spectrum = Spectrum(**rig.key(t_ns), quantity="stress", cycles=row)
-            yield Timed(t_ns, spectrum_message(spectrum, unit="MPa", topics=mount.topics))
+            yield Timed(t_ns, spectrum_message(spectrum, unit="MPa", topics=installation.topics))
         inspection = Inspection(
             **microscope.key(t_ns),
             crack_length=length / 1e3,
             crack_length_sd=0.0,
             method="travelling-microscope",
         )
-        yield Timed(t_ns, inspection_message(inspection, unit="mm", topics=mount.topics))
+        yield Timed(t_ns, inspection_message(inspection, unit="mm", topics=installation.topics))
         before = n
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from sensors.errors import MalformedError
 from sensors.instant import checked, nanoseconds
-from sensors.instrument import TOPICS, Instrument, Mount
+from sensors.instrument import TOPICS, Installation, Instrument
 from sensors.observation import Inspection, Spectrum
-from sensors.payload.encode import Message, inspection_message, spectrum_message
+from sensors.payload.encode import EncodedMessage, inspection_message, spectrum_message
 from sensors.refusal import shown
 from sensors.replay.file import number, unreadable
 from sensors.replay.rows import rows
@@ -87,8 +87,8 @@ def table(
         if len(recorders) > _MOST:
             raise unreadable(path, 1, f"more than {_MOST} components")
         if group.component not in recorders:
-            mount = Mount(group.component, boot, "json", topics)
-            recorders[group.component] = _Recorder(path, columns, mount)
+            installation = Installation(group.component, boot, "json", topics)
+            recorders[group.component] = _Recorder(path, columns, installation)
         due_ns = max(due_ns, group.t_ns)
         for message in recorders[group.component].messages(group.t_ns, list(members)):
             yield Timed(due_ns, message)
@@ -120,11 +120,14 @@ def _placeholder(name: str, length: float) -> Registration:
 class _Recorder:
     """The instruments of one component of a table."""
 
-    def __init__(self, path: Path, columns: Columns, mount: Mount) -> None:
-        self._path, self._columns, self._topics = path, columns, mount.topics
-        self._counter, self._inspector = Instrument(mount, "table"), Instrument(mount, "ndt")
+    def __init__(self, path: Path, columns: Columns, installation: Installation) -> None:
+        self._path, self._columns, self._topics = path, columns, installation.topics
+        self._counter, self._inspector = (
+            Instrument(installation, "table"),
+            Instrument(installation, "ndt"),
+        )
 
-    def messages(self, t_ns: int, group: Sequence[_Row]) -> list[Message]:
+    def messages(self, t_ns: int, group: Sequence[_Row]) -> list[EncodedMessage]:
         """A spectrum of the rows with cycles, an inspection of each with a length."""
         try:
             return list(self._messages(t_ns, group))
@@ -133,7 +136,7 @@ class _Recorder:
                 raise
             raise unreadable(self._path, group[0].line, str(exc)) from exc
 
-    def _messages(self, t_ns: int, group: Sequence[_Row]) -> Iterator[Message]:
+    def _messages(self, t_ns: int, group: Sequence[_Row]) -> Iterator[EncodedMessage]:
         columns = self._columns
         counted = [row for row in group if row.has(columns.range)]
         if counted:
@@ -144,7 +147,7 @@ class _Recorder:
             elif not row.has(columns.range):
                 raise unreadable(self._path, row.line, "neither cycles nor a crack length")
 
-    def _spectrum(self, t_ns: int, group: Sequence[_Row]) -> Message:
+    def _spectrum(self, t_ns: int, group: Sequence[_Row]) -> EncodedMessage:
         quantity, unit = load_unit(_unit(self._path, group[0], self._columns.load_unit))
         cycles = [
             (unit.si(extent), unit.si(mean), count) for extent, mean, count in map(self._row, group)
@@ -158,7 +161,7 @@ class _Recorder:
         names = (columns.range, columns.mean, columns.count)
         return [number(self._path, row.line, name, row.cells[name]) for name in names]
 
-    def _inspection(self, row: _Row) -> Message:
+    def _inspection(self, row: _Row) -> EncodedMessage:
         columns = self._columns
         sd = columns.crack_length_sd
         inspection = Inspection(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensors.payload.encode import Message
+from sensors.payload.encode import EncodedMessage
 from sensors.timed import Timed
 
 
@@ -43,7 +43,7 @@ _DAMAGE = (
 )
 
 
-class Link:
+class LossyLink:
     """The way of one part's messages: it loses, repeats, delays and damages some."""
 
     def __init__(self, rates: Rates, rng: np.random.Generator) -> None:
@@ -66,7 +66,7 @@ class Link:
         if duplicate < rates.duplicate:
             yield timed._replace(t_ns=timed.t_ns + round(wait * 2e9) + 1, fault="duplicate")
 
-    def _damaged(self, message: Message) -> Message:
+    def _damaged(self, message: EncodedMessage) -> EncodedMessage:
         """The message cut short, or with a field missing."""
         kind = int(self._rng.integers(len(_DAMAGE) + 1))
         if message.properties:

@@ -13,7 +13,7 @@ from PIL import Image
 from sensors.instrument import Instrument
 from sensors.observation import Inspection, Series, Snapshot, Spectrum
 from sensors.payload.encode import (
-    Message,
+    EncodedMessage,
     image_message,
     inspection_message,
     load_message,
@@ -28,21 +28,21 @@ _GRAINS, _PIXELS, _PIXEL_SIZE = 40, 96, 5e-7  # 40 grains on 96 × 96 pixels of 
 class Counter(Instrument):
     """Counts the cycles of each interval."""
 
-    def message(self, t_ns: int, blocks: Sequence[Block]) -> Message:
+    def message(self, t_ns: int, blocks: Sequence[Block]) -> EncodedMessage:
         """The spectrum of the interval that ends at `t_ns`."""
         cycles = np.array(blocks, dtype="<f8").tobytes()
         spectrum = Spectrum(**self.key(t_ns), quantity="stress", cycles=cycles)
         return spectrum_message(
-            spectrum, unit="MPa", form=self.mount.form, topics=self.mount.topics
+            spectrum, unit="MPa", form=self.installation.form, topics=self.installation.topics
         )
 
 
-class Gauge(Instrument):
+class StrainGauge(Instrument):
     """Samples stress, or strain, at 100 Hz for one second."""
 
     def series(
         self, t_ns: int, blocks: Sequence[Block], rng: np.random.Generator, *, strain: bool
-    ) -> Message:
+    ) -> EncodedMessage:
         """The second of samples that begins at `t_ns`, the cycles in random order."""
         ranges = [block.stress_range for block in blocks for _ in range(block.cycles)]
         stress = waves(rng.permutation(ranges))
@@ -53,13 +53,15 @@ class Gauge(Instrument):
             tension=(stress / YOUNGS_MODULUS if strain else stress).astype("<f8").tobytes(),
         )
         unit = "um/m" if strain else "MPa"
-        return load_message(series, unit=unit, form=self.mount.form, topics=self.mount.topics)
+        return load_message(
+            series, unit=unit, form=self.installation.form, topics=self.installation.topics
+        )
 
 
 class Inspector(Instrument):
     """Measures the crack, with an error."""
 
-    def inspection(self, t_ns: int, length: float, sd: float, *, unit: str) -> Message:
+    def inspection(self, t_ns: int, length: float, sd: float, *, unit: str) -> EncodedMessage:
         """A measured `length` [m]."""
         inspection = Inspection(
             **self.key(t_ns),
@@ -68,14 +70,14 @@ class Inspector(Instrument):
             method="travelling-microscope",
         )
         return inspection_message(
-            inspection, unit=unit, form=self.mount.form, topics=self.mount.topics
+            inspection, unit=unit, form=self.installation.form, topics=self.installation.topics
         )
 
 
 class Camera(Instrument):
     """Delivers micrographs."""
 
-    def micrograph(self, t_ns: int, rng: np.random.Generator) -> Message:
+    def micrograph(self, t_ns: int, rng: np.random.Generator) -> EncodedMessage:
         """A PNG of grains."""
         data = png(grains(rng))
         snapshot = Snapshot(
@@ -87,7 +89,7 @@ class Camera(Instrument):
             height=_PIXELS,
             pixel_size=_PIXEL_SIZE,
         )
-        return image_message(snapshot, data, topics=self.mount.topics)
+        return image_message(snapshot, data, topics=self.installation.topics)
 
 
 def waves(ranges: NDArray[np.float64]) -> NDArray[np.float64]:

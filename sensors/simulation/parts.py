@@ -106,7 +106,7 @@ def stress_intensity(stress: float, a: float, width: float) -> float:
 
 
 @dataclass(slots=True)
-class Crack:
+class TrueCrack:
     """A crack that grows."""
 
     part: Part

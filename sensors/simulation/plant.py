@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensors.instrument import Mount
-from sensors.payload.encode import Message
-from sensors.refusal import Form
-from sensors.simulation.faults import TYPICAL, Link, Rates
-from sensors.simulation.instruments import Camera, Counter, Gauge, Inspector, is_due
+from sensors.instrument import Installation
+from sensors.payload.encode import EncodedMessage
+from sensors.simulation.faults import TYPICAL, LossyLink, Rates
+from sensors.simulation.instruments import Camera, Counter, Inspector, StrainGauge, is_due
 from sensors.simulation.parts import (
     COEFFICIENT,
     DUTIES,
@@ -24,14 +23,15 @@ from sensors.simulation.parts import (
     THRESHOLD,
     YOUNGS_MODULUS,
     Block,
-    Crack,
     Load,
     Part,
+    TrueCrack,
     Truth,
     part,
 )
 from sensors.timed import Registration, Renewal, Timed
 from sensors.topics import Topics
+from sensors.unreadable import Form
 
 _SECOND_NS = 1_000_000_000
 _named = re.compile(
@@ -79,7 +79,7 @@ class Plant:
     def __init__(self, settings: PlantSettings) -> None:
         self.settings = settings
         self._parts = [_part(settings, index) for index in range(settings.parts)]
-        self._cracks = {part.name: Crack(part) for part in self._parts}
+        self._cracks = {part.name: TrueCrack(part) for part in self._parts}
 
     @property
     def names(self) -> list[str]:
@@ -99,7 +99,7 @@ class Plant:
         messages of a second and those that are late. `renewed` is told of a fresh part some
         seconds before its first message is due.
         """
-        self._cracks = {part.name: Crack(part) for part in self._parts}
+        self._cracks = {part.name: TrueCrack(part) for part in self._parts}
         places = [
             _Place(_Sensors(self.settings, i, self._cracks[part.name], start_ns))
             for i, part in enumerate(self._parts)
@@ -122,7 +122,7 @@ class Plant:
         place.generation, place.idle_s = place.generation + 1, 0
         generation = settings.generation + place.generation
         part = _part(settings, index, generation)
-        self._cracks[part.name] = crack = Crack(part)
+        self._cracks[part.name] = crack = TrueCrack(part)
         first = second + 1 + math.ceil(_CHANGEOVER_S * settings.speed)
         place.sensors = _Sensors(
             settings, index, crack, start_ns, generation=generation, first=first
@@ -153,7 +153,7 @@ class _Sensors:
         self,
         settings: PlantSettings,
         index: int,
-        crack: Crack,
+        crack: TrueCrack,
         start_ns: int,
         *,
         generation: int | None = None,
@@ -163,15 +163,21 @@ class _Sensors:
         turn = settings.generation if generation is None else generation
         rngs = [_rng(settings, index, purpose, turn) for purpose in range(5)]
         self._load = Load(crack.part, rngs[1], swing=settings.swing, overload=settings.overload)
-        self._link = Link(settings.faults, rngs[2])
+        self._link = LossyLink(settings.faults, rngs[2])
         self._noise, self._grains = rngs[3], rngs[4]
         # Loggers do not tick together.
         self._end_ns = start_ns + _SECOND_NS + int(self._noise.integers(_SECOND_NS))
         self._inspect_s, self._image_s = self._noise.random(2).tolist()  # of their periods
         form: Form = "msgpack" if index % 3 == 1 else "json"
-        mount = Mount(crack.part.name, settings.boot, form, Topics(settings.root))
-        self._counter, self._gauge = Counter(mount, "daq-1"), Gauge(mount, "daq-1")
-        self._inspector, self._camera = Inspector(mount, "ndt-1"), Camera(mount, "camera-1")
+        installation = Installation(crack.part.name, settings.boot, form, Topics(settings.root))
+        self._counter, self._gauge = (
+            Counter(installation, "daq-1"),
+            StrainGauge(installation, "daq-1"),
+        )
+        self._inspector, self._camera = (
+            Inspector(installation, "ndt-1"),
+            Camera(installation, "camera-1"),
+        )
 
     def sent(self, second: int) -> Iterator[Timed]:
         """What arrives of the messages of one second."""
@@ -181,7 +187,7 @@ class _Sensors:
         for message in self._taken(second, end_ns):
             yield from self._link.delivered(Timed(end_ns + _LATENCY_NS, message))
 
-    def _taken(self, second: int, end_ns: int) -> Iterator[Message]:
+    def _taken(self, second: int, end_ns: int) -> Iterator[EncodedMessage]:
         """Let a second of load act, and measure it and what it did."""
         settings = self._settings
         blocks = self._load.blocks(second, stopped=self.crack.is_stopped)
@@ -194,13 +200,13 @@ class _Sensors:
         if every_s < math.inf and is_due(second, every_s, every_s * self._image_s):
             yield self._camera.micrograph(end_ns, self._grains)
 
-    def _loaded(self, blocks: Sequence[Block], end_ns: int) -> Message:
+    def _loaded(self, blocks: Sequence[Block], end_ns: int) -> EncodedMessage:
         if not _is_sampled(self._settings, self._index):
             return self._counter.message(end_ns, blocks)
         strain = self._index // self._settings.sampled_every % 2 == 1
         return self._gauge.series(end_ns - _SECOND_NS, blocks, self._noise, strain=strain)
 
-    def _inspected(self, end_ns: int) -> Message:
+    def _inspected(self, end_ns: int) -> EncodedMessage:
         sd = self._settings.inspection_sd
         measured = self.crack.a + sd * self._noise.standard_normal()
         unit = "mm" if self._index % 2 else "m"

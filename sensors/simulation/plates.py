@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sensors.instrument import Instrument, Mount
+from sensors.instrument import Installation, Instrument
 from sensors.observation import Series, Spectrum
-from sensors.payload.encode import Message, load_message, spectrum_message
+from sensors.payload.encode import EncodedMessage, load_message, spectrum_message
 from sensors.timed import Registration, Renewal, Timed
 from sensors.topics import Topics
 
@@ -22,7 +22,7 @@ _SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class SimulatedPlate:
     """A plate, and how it is loaded: equal cycles from zero, the shear changing with the shift."""
 
     name: str
@@ -53,10 +53,10 @@ class Plate:
 
 
 def messages(
-    plate: Plate, start_ns: int, *, boot: int = 1, root: str = "twin/v1"
+    plate: SimulatedPlate, start_ns: int, *, boot: int = 1, root: str = "twin/v1"
 ) -> Iterator[Timed]:
     """What its sensor sends from `start_ns` on, for ever."""
-    sensor = _Sensor(Mount(plate.name, boot, "msgpack", Topics(root)), "daq-1")
+    sensor = _Sensor(Installation(plate.name, boot, "msgpack", Topics(root)), "daq-1")
     number = 0
     while True:
         t_ns = start_ns + round((number + 1) * plate.every_s * _SECOND_NS)
@@ -65,7 +65,7 @@ def messages(
 
 
 def in_turn(
-    plate: Plate,
+    plate: SimulatedPlate,
     start_ns: int,
     *,
     lasts_s: float,
@@ -93,15 +93,15 @@ def in_turn(
         start_ns, old = end_ns + round(pause_s * _SECOND_NS), mounted
 
 
-def numbered(plate: Plate, generation: int) -> Plate:
+def numbered(plate: SimulatedPlate, generation: int) -> SimulatedPlate:
     """The plate that is in a place after so many others."""
     return replace(plate, name=f"{plate.name}-{generation + 1}") if generation else plate
 
 
 class _Sensor(Instrument):
-    def message(self, plate: Plate, number: int, t_ns: int) -> Message:
+    def message(self, plate: SimulatedPlate, number: int, t_ns: int) -> EncodedMessage:
         """The load of one interval that ends at `t_ns`."""
-        ratio, form, topics = plate.shear(number), self.mount.form, self.mount.topics
+        ratio, form, topics = plate.shear(number), self.installation.form, self.installation.topics
         if not plate.sampled:
             cycles = np.array([[plate.stress, 0.5 * plate.stress, plate.cycles]], "<f8").tobytes()
             spectrum = Spectrum(

@@ -22,7 +22,7 @@ _SEAL = 65  # bytes of the last line
 _LATEST_NS = 2**63 - 1
 
 
-class Item(msgspec.Struct, frozen=True):
+class BackedUpFile(msgspec.Struct, frozen=True):
     """A file of a backup."""
 
     size: int  # [byte]
@@ -45,12 +45,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]  # of each group of the trajectory
     checkpoints: list[str]  # newest first
     damage: list[str]  # what was damaged in the source, and is so here
-    files: dict[str, Item]
+    files: dict[str, BackedUpFile]
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(item.size for item in self.files.values())
+        return sum(file.size for file in self.files.values())
 
 
 def write(directory: Path, manifest: Manifest) -> None:
@@ -97,14 +97,14 @@ def files(directory: Path) -> Iterator[str]:
 def differing(directory: Path, manifest: Manifest) -> list[str]:
     """The files that are missing, too many or of another size, a sentence each; reads none."""
     found, there = [], set(files(directory))
-    for name, item in manifest.files.items():
+    for name, file in manifest.files.items():
         path = directory / name
         if name not in there:
             found.append(f"{path} is gone")
         elif path.is_symlink() or not path.is_file():
             found.append(f"{path} is not a plain file")
-        elif (size := path.stat().st_size) != item.size:
-            found.append(f"{path} has {size} bytes, and had {item.size}")
+        elif (size := path.stat().st_size) != file.size:
+            found.append(f"{path} has {size} bytes, and had {file.size}")
     found += [
         f"{directory / name} is not part of the backup"
         for name in sorted(there)

@@ -18,9 +18,9 @@ from typing import BinaryIO, NamedTuple
 from storage.checkpoints import SUFFIX
 from storage.durable import disk
 from storage.errors import InUseError, UnavailableError
-from storage.images import LENT, Images
+from storage.images import LENT, ImageStore
 from storage.journal.copy import JournalCopy, Moment
-from storage.pieces import Copying, Pace, read_back, sync_tree
+from storage.pieces import Copying, Throttle, read_back, sync_tree
 from storage.quarantine import QUARANTINE
 from storage.space import space
 from storage.store import JOURNAL, alone
@@ -51,17 +51,17 @@ def copied_store(source: Path, to: Path) -> Copied:
     give back what was written, CorruptError for a journal that cannot be read.
     """
     with _lent(source) as is_in_use, disk():
-        pace = Pace()
-        journal = JournalCopy(source / JOURNAL, to / JOURNAL, pace, is_in_use=is_in_use)
+        throttle = Throttle()
+        journal = JournalCopy(source / JOURNAL, to / JOURNAL, throttle, is_in_use=is_in_use)
         try:
             _require_room(source, to, journal.size)
             journal.follow()
-            moment, copying, damage = _settled(source, to, journal, pace)
+            moment, copying, damage = _settled(source, to, journal, throttle)
             journal.sealed(moment)
         finally:
             journal.close()
         sync_tree(to)
-        _require_read_back(copying, pace)
+        _require_read_back(copying, throttle)
     return Copied(moment, [*journal.damage, *damage])
 
 
@@ -100,12 +100,12 @@ def _megabytes(size: int) -> str:
 
 
 def _settled(
-    source: Path, to: Path, journal: JournalCopy, pace: Pace
+    source: Path, to: Path, journal: JournalCopy, throttle: Throttle
 ) -> tuple[Moment, Copying, list[str]]:
     """Bring journal and all the rest to one moment."""
     for tries_left in reversed(range(TRIES)):
         _emptied(to)
-        copying = Copying(pace)
+        copying = Copying(throttle)
         with ExitStack() as stack:
             try:
                 moment, files = journal.settle(
@@ -189,7 +189,7 @@ def _trajectory(source: Path, to: Path, moment: Moment, copying: Copying) -> Ite
 
 def _images(source: Path, to: Path, copying: Copying) -> Iterator[str]:
     """Those that the journal names, and those of which it is not settled whether it does."""
-    names = Images(source / "images", is_look=True).names()
+    names = ImageStore(source / "images", is_look=True).names()
     for name in sorted(names):
         path = source / "images" / name[:2] / name
         beside = path.with_name(name + LENT)
@@ -204,10 +204,10 @@ def _images(source: Path, to: Path, copying: Copying) -> Iterator[str]:
             yield f"image {name} has sha256 {sha256}"
 
 
-def _require_read_back(copying: Copying, pace: Pace) -> None:
+def _require_read_back(copying: Copying, throttle: Throttle) -> None:
     """Raises UnavailableError where the disk does not give back what was written."""
     for path, sha256 in copying.written.items():
-        if path.exists() and (found := read_back(path, pace)) != sha256:
+        if path.exists() and (found := read_back(path, throttle)) != sha256:
             raise UnavailableError(
                 f"{path} has sha256 {found} when it is read, and {sha256} was written: the disk "
                 "of the copy does not keep what it is given"

@@ -14,7 +14,7 @@ from storage.errors import CorruptError, MissingError
 from storage.journal.database import Database, Row, inserted, typed
 
 
-class Component(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class LatestRegistration(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The latest registration of a component."""
 
     name: str
@@ -88,23 +88,23 @@ class Catalogue:
         for row in database.rows("SELECT kind, name, crc32, body FROM catalogue"):
             _require_intact(row)
 
-    def component(self, name: str) -> Component:
+    def component(self, name: str) -> LatestRegistration:
         """The latest registration; raises MissingError."""
-        return self._one("component", name, Component)
+        return self._one("component", name, LatestRegistration)
 
-    def components(self) -> list[Component]:
+    def components(self) -> list[LatestRegistration]:
         """The latest registrations of all components, by name."""
-        return list(self._all("component", Component).values())
+        return list(self._all("component", LatestRegistration).values())
 
     def put_components(
-        self, connection: sqlite3.Connection, components: Sequence[Component]
+        self, connection: sqlite3.Connection, components: Sequence[LatestRegistration]
     ) -> None:
         """Remember registrations, within the transaction that appends them."""
         latest = {component.name: component for component in components}
         rows = [_row("component", name, component) for name, component in latest.items()]
         inserted(connection, "REPLACE INTO catalogue VALUES", rows)
 
-    def keep_component(self, component: Component) -> None:
+    def keep_component(self, component: LatestRegistration) -> None:
         """Remember a registration whose line is not in the journal any more."""
         with self._database.transaction() as connection:
             self.put_components(connection, [component])

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from storage.errors import CorruptError, UnavailableError
-from storage.journal.catalogue import Checkpoint, Component, Order
+from storage.journal.catalogue import Checkpoint, LatestRegistration, Order
 from storage.journal.commits import COLUMNS, commit_crc
 from storage.journal.database import Row, create, inserted, translated
 from storage.journal.log_mending import settled_log
@@ -152,7 +152,7 @@ class JournalCopy:
             committed_ns=last[1],
             checkpoints=self._kind("checkpoint", Checkpoint),
             rows={name: rows for name, (rows,) in self._named("array", tuple[int])},
-            components={kept.name for kept in self._kind("component", Component)},
+            components={kept.name for kept in self._kind("component", LatestRegistration)},
             generation=self._generation(),
         )
 

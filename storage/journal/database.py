@@ -12,14 +12,14 @@ from typing import Any
 from storage.durable import disk, sync_directory
 from storage.errors import CorruptError, StorageError, UnavailableError
 from storage.journal.looking import looking
-from storage.journal.place import Place
+from storage.journal.place import OpenedFiles
 from storage.journal.readonly import is_about_writing, reading
 from storage.journal.schema import APPLICATION_ID, TABLES, VERSION
 from storage.journal.wal import lost_commits
 from storage.space import part
 
-LOG_PAGES = 8_000  # of 4 KiB: with some 32 MB `fold` lets the log begin again
-LONGEST_LOG_PAGES = 32_000  # where nobody calls `fold`, a commit does it, which takes a while
+LOG_PAGES = 8_000  # of 4 KiB: with some 32 MB `checkpoint_wal` lets the log begin again
+LONGEST_LOG_PAGES = 32_000  # where nobody calls it, a commit does it, which takes a while
 PAGE = 4096  # bytes
 LOG_PART, LONGEST_LOG_PART = 64, 16  # of a small disk: what the log may take of it
 PORTIONS = (256, 64, 16, 4, 1)  # rows that are inserted at a time
@@ -76,13 +76,13 @@ class Database:
         """
         self.path = path
         self._lock = threading.RLock()
-        self._fold_lock = threading.Lock()  # taken before the other
+        self._wal_lock = threading.Lock()  # taken before the other
         self.unwritable: UnavailableError | None = None  # why it is open for reading only
         self._readers: list[Reader] = []  # of this process, of the same file
-        self._folding: sqlite3.Connection | None
+        self._checkpointing: sqlite3.Connection | None
         if is_look:
             with self._translating():
-                self._connection = self._folding = _looked_at(path)
+                self._connection = self._checkpointing = _looked_at(path)
             return
         with disk():
             if not path.exists():
@@ -97,13 +97,13 @@ class Database:
         """Open for reading and writing, or for reading alone where the disk takes nothing."""
         try:
             self._connection = connection(self.path)
-            self._folding = _folding(self.path)
+            self._checkpointing = _checkpointing(self.path)
             self.unwritable = None
         except UnavailableError as exc:
             if not is_about_writing(exc):
                 raise
             self._connection = reading(self.path)
-            self._folding = None
+            self._checkpointing = None
             self.unwritable = exc
             try:
                 _identify(self._connection, self.path)
@@ -111,12 +111,12 @@ class Database:
             except BaseException:
                 self._connection.close()
                 raise
-        self._place = Place(self.path, has_log=self.unwritable is None)
+        self._files = OpenedFiles(self.path, has_log=self.unwritable is None)
 
     def _require_writable(self) -> None:
         """Raises UnavailableError where a commit would not last."""
-        self._place.require(self._connection)
-        if self.unwritable is not None and self._fold_lock.acquire(blocking=False):
+        self._files.require(self._connection)
+        if self.unwritable is not None and self._wal_lock.acquire(blocking=False):
             try:  # there may be room by now; whatever is left open stays as it was opened, and
                 # so does what SQLite shares among the connections of a process
                 self._close()
@@ -124,7 +124,7 @@ class Database:
                     reader.close()
                 self._connect()
             finally:
-                self._fold_lock.release()
+                self._wal_lock.release()
         if self.unwritable is not None:
             raise UnavailableError(str(self.unwritable)) from self.unwritable
 
@@ -140,7 +140,7 @@ class Database:
 
     @property
     def log_bytes(self) -> int:
-        """From how long a log on it is to be folded; a small disk has no room for a long one."""
+        """From how long a log on it is to be checkpointed; a small disk has no room for more."""
         return part(self.path.parent, LOG_PART, LOG_PAGES * PAGE)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
@@ -166,7 +166,7 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
-                self._place.require(self._connection)
+                self._files.require(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException as exc:
                 if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
@@ -177,19 +177,19 @@ class Database:
                         self._connection.execute("ROLLBACK")
                 raise
 
-    def fold(self) -> int:
-        """Fold the write-ahead log into the file; the pages that were left over in the log.
+    def checkpoint_wal(self) -> int:
+        """Copy the write-ahead log into the file; the pages that were left over in the log.
 
         Commits go on meanwhile, but for a moment at the end of a long log: what they added has
-        to be folded as well before the log can begin again.
+        to be copied as well before the log can begin again.
         """
-        with self._fold_lock, self._translating():
-            if self._folding is None:
+        with self._wal_lock, self._translating():
+            if self._checkpointing is None:
                 return 0
-            pages, done = _folded(self._folding)
+            pages, done = _checkpointed(self._checkpointing)
             if pages != done and pages * PAGE >= self.log_bytes:
                 with self._lock:
-                    pages, done = _folded(self._folding)
+                    pages, done = _checkpointed(self._checkpointing)
         return pages - done
 
     def problems(self) -> list[str]:
@@ -202,13 +202,13 @@ class Database:
         return [f"{self.path}: {text}" for (text,) in found if text != "ok"]
 
     def close(self) -> None:
-        """Fold the log into the file and let go."""
-        with self._fold_lock, self._lock, self._translating():
+        """Checkpoint the log into the file and let go."""
+        with self._wal_lock, self._lock, self._translating():
             self._close()
 
     def _close(self) -> None:
-        if self._folding is not None:
-            self._folding.close()
+        if self._checkpointing is not None:
+            self._checkpointing.close()
         self._connection.close()
 
     @contextmanager
@@ -307,16 +307,16 @@ def _opening(opened: sqlite3.Connection, path: Path) -> Iterator[None]:
         raise
 
 
-def _folding(path: Path) -> sqlite3.Connection:
-    """A second connection, which does nothing but fold the log."""
+def _checkpointing(path: Path) -> sqlite3.Connection:
+    """A second connection, which does nothing but checkpoint the log."""
     opened = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0)
     opened.execute("PRAGMA synchronous=FULL")
     return opened
 
 
-def _folded(folding: sqlite3.Connection) -> tuple[int, int]:
+def _checkpointed(opened: sqlite3.Connection) -> tuple[int, int]:
     """The pages of the log, and how many of them are in the file now."""
-    _, pages, done = folding.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    _, pages, done = opened.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     return int(pages), int(done)
 
 

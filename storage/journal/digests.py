@@ -25,7 +25,7 @@ _ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: no two numbers of a str
 _MASK = (1 << 64) - 1
 
 
-class Found(NamedTuple):
+class KeyDigest(NamedTuple):
     """What is remembered of a key."""
 
     digest: int  # CRC-32 of the body
@@ -79,14 +79,14 @@ class Digests:
         self._runs.insert(0, _Run(first, self.start, keys[order], digests[order], places))
         self.start = first
 
-    def find(self, entries: Iterable[Entry]) -> list[Found | None]:
+    def find(self, entries: Iterable[Entry]) -> list[KeyDigest | None]:
         """What is remembered of the key of each entry."""
         keys = list(self._keys(entries))
         found = self._searched(set(keys))
         return [found.get(key) for key in keys]
 
-    def _searched(self, wanted: set[int]) -> dict[int, Found]:
-        found = {key: Found(*self._tail[key]) for key in wanted if key in self._tail}
+    def _searched(self, wanted: set[int]) -> dict[int, KeyDigest]:
+        found = {key: KeyDigest(*self._tail[key]) for key in wanted if key in self._tail}
         rest = np.array([key for key in wanted if key not in found], np.uint64)
         for run in reversed(self._runs):
             if not len(rest):
@@ -95,7 +95,7 @@ class Digests:
             here = run.keys[at] == rest
             for key, i in zip(rest[here].tolist(), at[here].tolist(), strict=True):
                 place = run.first + int(run.places[i])
-                found[key] = Found(int(run.digests[i]), place)
+                found[key] = KeyDigest(int(run.digests[i]), place)
             rest = rest[~here]
         return found
 

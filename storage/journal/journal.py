@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.journal.catalogue import Catalogue, Component
+from storage.journal.catalogue import Catalogue, LatestRegistration
 from storage.journal.commits import COLUMNS, FORM, checked, commit_rows
 from storage.journal.database import Database, Row, inserted, typed
 from storage.journal.dead_letters import DeadLetters
@@ -18,7 +18,15 @@ from storage.journal.forgetting import Key, group_of
 from storage.journal.log_mending import settled_log
 from storage.journal.repeats import Repeats
 from storage.journal.seal import SUFFIX, Seal, SealFile
-from storage.journal.sequences import Judgement, Jump, Mark, Marks, Outcome, sealed, unsealed
+from storage.journal.sequences import (
+    Judgement,
+    Jump,
+    Outcome,
+    Sequences,
+    StreamMark,
+    sealed,
+    unsealed,
+)
 
 PAGE_BYTES = 4 << 20  # how much `read` holds in memory, beside one row
 PAGE_ROWS = 1000
@@ -69,10 +77,10 @@ class Journal:
         try:
             self.dead_letters = DeadLetters(self._database, kept=letters_kept)
             self.catalogue = Catalogue(self._database)
-            self._marks = Marks(_mark_rows(self._database))
+            self._sequences = Sequences(_mark_rows(self._database))
             self._start, self._end = self._extent()
             self._repeats = Repeats(self._database, self._end)
-            self._unfolded = 0
+            self._uncheckpointed = 0
             self._is_sealed = self.catalogue.is_sealed()
             self._compare(self._seal, is_look=is_look)
             alone = is_look or self._database.unwritable is not None  # nobody else may look in
@@ -118,21 +126,21 @@ class Journal:
     @property
     def streams(self) -> int:
         """How many (component, source, boot) are known."""
-        return len(self._marks)
+        return len(self._sequences)
 
-    def mark(self, component: str, source: str, boot: int) -> Mark | None:
+    def mark(self, component: str, source: str, boot: int) -> StreamMark | None:
         """What is known of a stream, or None."""
-        return self._marks.get((component, source, boot))
+        return self._sequences.get((component, source, boot))
 
-    def forgotten(self, key: Key) -> tuple[Key, Mark] | None:
+    def forgotten(self, key: Key) -> tuple[Key, StreamMark] | None:
         """What stands for the forgotten streams that one is counted with, if there are any."""
         group = group_of(key)
-        mark = None if group is None else self._marks.get(group)
+        mark = None if group is None else self._sequences.get(group)
         return None if group is None or mark is None else (group, mark)
 
-    def marks_of(self, component: str) -> list[tuple[tuple[str, int], Mark]]:
+    def marks_of(self, component: str) -> list[tuple[tuple[str, int], StreamMark]]:
         """Source, boot and mark of every stream of a component, in their order."""
-        return self._marks.of(component)
+        return self._sequences.of(component)
 
     def append(
         self,
@@ -153,7 +161,7 @@ class Journal:
                 )
         if (before := self._sealed_before()) is not None and before.is_of(entries, dead_letters):
             return before.appended
-        judgement = self._marks.judgement(entries)
+        judgement = self._sequences.judgement(entries)
         first, seal = self._end, None
         if judgement.accepted or dead_letters:
             seal = self._commit(judgement, dead_letters, now_ns)
@@ -207,16 +215,18 @@ class Journal:
 
     def put_back(self, entries: Sequence[Entry], *, now_ns: int) -> None:
         """Make salvaged entries durable, in the order given; nothing is judged again."""
-        seal = self._commit(self._marks.following(entries), (), now_ns)
+        seal = self._commit(self._sequences.following(entries), (), now_ns)
         self._end += len(entries)
         self._repeats.add(entries)
         self._unsealed = _Unsealed(seal)
         self._sealed_before()
 
-    def put_marks(self, marks: Mapping[Key, Mark]) -> None:
+    def put_marks(self, marks: Mapping[Key, StreamMark]) -> None:
         """Let salvaged marks count; those of streams without entries end before the first."""
-        numbers = self._marks.numbered(marks)
-        fresh = [(number, *key) for key, number in numbers.items() if self._marks.get(key) is None]
+        numbers = self._sequences.numbered(marks)
+        fresh = [
+            (number, *key) for key, number in numbers.items() if self._sequences.get(key) is None
+        ]
         lasts = self._lasts()
         with self._database.transaction() as connection:
             inserted(connection, "INSERT INTO streams VALUES", fresh)
@@ -225,7 +235,7 @@ class Journal:
                 for key, mark in marks.items()
             ]
             inserted(connection, "REPLACE INTO marks VALUES", rows)
-        self._marks.advance(dict(marks), numbers)
+        self._sequences.advance(dict(marks), numbers)
 
     def _lasts(self) -> dict[int, int]:
         """The offset of the last entry of every stream, by its number."""
@@ -264,7 +274,7 @@ class Journal:
 
     def _commit(self, judgement: Judgement, letters: Sequence[DeadLetter], now_ns: int) -> Seal:
         """Commit, and say how the journal is to be sealed."""
-        numbers = self._marks.numbered(judgement.touched, judgement.gone)
+        numbers = self._sequences.numbered(judgement.touched, judgement.gone)
         rows = list(commit_rows(judgement.accepted, self._end, now_ns))
         components = _components(judgement.accepted, self._end)
         with self._database.transaction() as connection:
@@ -272,7 +282,11 @@ class Journal:
             inserted(
                 connection,
                 "REPLACE INTO streams VALUES",
-                [(number, *key) for key, number in numbers.items() if self._marks.get(key) is None],
+                [
+                    (number, *key)
+                    for key, number in numbers.items()
+                    if self._sequences.get(key) is None
+                ],
             )
             inserted(
                 connection,
@@ -286,8 +300,9 @@ class Journal:
             census = self.dead_letters.insert(connection, letters) if letters else None
             if self._seal is not None and self._seal.number and not self._is_sealed:
                 self.catalogue.put_sealed(connection)  # there is one by now
-        self._unfolded += sum(len(row[4]) for row in rows) + sum(len(x.payload) for x in letters)
-        self._marks.advance(judgement.touched, numbers, judgement)
+        self._uncheckpointed += sum(len(row[4]) for row in rows)
+        self._uncheckpointed += sum(len(x.payload) for x in letters)
+        self._sequences.advance(judgement.touched, numbers, judgement)
         self._is_sealed = self._is_sealed or bool(self._seal and self._seal.number)
         if census is not None:
             self.dead_letters.census = census
@@ -390,16 +405,16 @@ class Journal:
 
     @property
     def is_long(self) -> bool:
-        """Whether much was committed since the log was folded, for the disk that it lies on."""
-        return self._unfolded >= self._database.log_bytes
+        """Whether much was committed since a WAL checkpoint, for the disk that the log lies on."""
+        return self._uncheckpointed >= self._database.log_bytes
 
-    def fold(self) -> int:
-        """Fold SQLite's log into its file; how many pages were left over.
+    def checkpoint_wal(self) -> int:
+        """Copy SQLite's write-ahead log into its file; how many pages were left over.
 
         For any thread: commits go on meanwhile, and take longer where nobody calls this.
         """
-        self._unfolded = 0
-        return self._database.fold()
+        self._uncheckpointed = 0
+        return self._database.checkpoint_wal()
 
     def verify(self) -> list[str]:
         """Everything that is wrong with the file, one sentence each; reads all of it."""
@@ -422,16 +437,16 @@ class Journal:
         return problems
 
     def _contradiction(self, entry: Entry) -> str | None:
-        if self._marks.may_have(entry):
+        if self._sequences.may_have(entry):
             return None
-        mark = self._marks.get((entry.component, entry.source, entry.boot))
+        mark = self._sequences.get((entry.component, entry.source, entry.boot))
         known = mark is not None and entry.seq <= mark.high
         if mark is None or not known or any(a <= entry.seq <= b for a, b in mark.holes):
             return f"the mark of {entry.component} {entry.source} denies entry {entry.seq}: {mark}"
         return None
 
     def close(self) -> None:
-        """Fold the log into the file and let go; may be called twice."""
+        """Checkpoint the log into the file and let go; may be called twice."""
         self._sealing.close()
         if self._beside is not self._database:
             self._beside.close()
@@ -491,21 +506,21 @@ class Journal:
             "(SELECT min(first) FROM commits UNION SELECT max(first) FROM commits) ORDER BY first"
         )
         if not rows:
-            if self._marks.end > start:
-                raise CorruptError(f"{path}: entries {start} to {self._marks.end - 1} are lost")
+            if self._sequences.end > start:
+                raise CorruptError(f"{path}: entries {start} to {self._sequences.end - 1} are lost")
             return start, start
         if rows[0][0] != start:
             raise CorruptError(f"{path}: entries begin at {rows[0][0]}, not at {start}")
         try:
             last, entries = checked(rows[-1], path)
         except CorruptError as exc:  # the marks know how far it went
-            if not rows[-1][0] < self._marks.end:
+            if not rows[-1][0] < self._sequences.end:
                 raise
             self.damage.append(str(exc))
-            return start, self._marks.end
+            return start, self._sequences.end
         end = last + len(entries)
-        if end != self._marks.end:
-            raise CorruptError(f"{path}: entries {end} to {self._marks.end - 1} are lost")
+        if end != self._sequences.end:
+            raise CorruptError(f"{path}: entries {end} to {self._sequences.end - 1} are lost")
         return start, end
 
 
@@ -521,9 +536,9 @@ def _mark_rows(database: Database) -> list[Row]:
     return rows
 
 
-def _components(accepted: Sequence[Entry], first: int) -> list[Component]:
+def _components(accepted: Sequence[Entry], first: int) -> list[LatestRegistration]:
     return [
-        Component(entry.component, entry.seq, first + i, entry.body)
+        LatestRegistration(entry.component, entry.seq, first + i, entry.body)
         for i, entry in enumerate(accepted)
         if entry.kind == "component"
     ]

@@ -1,4 +1,4 @@
-"""A journal looked at: nothing is created, nothing is folded, nothing is changed.
+"""A journal looked at: nothing is created, no log is checkpointed, nothing is changed.
 
 To read a log SQLite makes an index of it beside the file; where there was none it is removed
 afterwards. Without a log the file alone is all there is.

@@ -19,7 +19,7 @@ RESCUED = ".rescued"  # the suffix of a copy of what was removed
 _Identity = tuple[int, int]
 
 
-class Place:
+class OpenedFiles:
     """Where the files of a journal were when it was opened."""
 
     def __init__(self, path: Path, *, has_log: bool) -> None:

@@ -8,7 +8,7 @@ from zlib import crc32
 from storage.errors import CorruptError, StorageError
 from storage.journal.commits import COLUMNS, checked
 from storage.journal.database import Database, Row
-from storage.journal.digests import RUN, Digests, Found
+from storage.journal.digests import RUN, Digests, KeyDigest
 from storage.journal.entry import Entry
 from storage.journal.sequences import Outcome
 
@@ -48,7 +48,7 @@ class Repeats:
                 suspects[i] = found.offset
         return result, self._entries(suspects)
 
-    def _known(self, entries: Sequence[Entry]) -> list[Found | None]:
+    def _known(self, entries: Sequence[Entry]) -> list[KeyDigest | None]:
         """What is remembered of keys, after reading as much of the journal as that takes."""
         found = self._digests.find(entries)
         size = 0

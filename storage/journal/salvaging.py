@@ -12,12 +12,12 @@ import msgspec
 
 from storage.errors import CorruptError
 from storage.journal.carving import Cell, Pages
-from storage.journal.catalogue import Checkpoint, Component, Order
+from storage.journal.catalogue import Checkpoint, LatestRegistration, Order
 from storage.journal.commits import commit_crc, decoded
 from storage.journal.dead_letters import KeptLetter, letter_of
 from storage.journal.entry import Entry
 from storage.journal.forgetting import Key
-from storage.journal.sequences import Mark, unsealed
+from storage.journal.sequences import StreamMark, unsealed
 
 BOUNDS_PAGE = 2  # the first table that is made: one row, which says where the journal begins
 
@@ -28,7 +28,7 @@ class Salvaged:
 
     path: Path
     start: int = 0  # as the journal said, 0 where it does not say any more
-    components: dict[str, Component] = field(default_factory=dict)  # the latest of each
+    components: dict[str, LatestRegistration] = field(default_factory=dict)  # the latest of each
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     order: Order | None = None
 
@@ -74,9 +74,9 @@ class Salvaged:
             yield first, committed_ns, decoded(blob)
             at = first + count
 
-    def marks(self) -> dict[Key, Mark]:
+    def marks(self) -> dict[Key, StreamMark]:
         """What each stream had delivered, as far as that is whole."""
-        newest: dict[Key, tuple[int, Mark]] = {}
+        newest: dict[Key, tuple[int, StreamMark]] = {}
         for number, data in self._sealed:
             for key in self._streams.get(number, ()):  # a number may have been used again
                 try:
@@ -116,7 +116,7 @@ class Salvaged:
         """A row of the catalogue, which may be an older one, on a page that is not in use."""
         try:
             if kind == "component":
-                component = msgspec.msgpack.decode(body, type=Component)
+                component = msgspec.msgpack.decode(body, type=LatestRegistration)
                 if name not in self.components or self.components[name].offset < component.offset:
                     self.components[name] = component
             elif kind == "checkpoint":

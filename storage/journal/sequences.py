@@ -39,7 +39,7 @@ class Outcome(StrEnum):
     BEHIND = "behind"  # so late that nobody remembers whether it is here, or with what content
 
 
-class Mark(NamedTuple):
+class StreamMark(NamedTuple):
     """What is known of one stream."""
 
     first: int  # the number of the message that came first
@@ -57,11 +57,11 @@ class Mark(NamedTuple):
         return sum(b - a + 1 for a, b in spans if a <= b and not _within(self.jumped, a))
 
 
-class Verdict(NamedTuple):
+class SequenceVerdict(NamedTuple):
     """What becomes of a message and of its stream's mark."""
 
     outcome: Outcome
-    mark: Mark
+    mark: StreamMark
     missing: int = 0  # numbers newly noticed to be missing
     filled: int = 0  # numbers that had been counted as missing and came after all
     jumped: int = 0  # numbers left out at once, too many to be missing
@@ -83,7 +83,7 @@ class Judgement(NamedTuple):
 
     outcomes: list[Outcome]
     accepted: list[Entry]
-    touched: dict[Key, Mark]
+    touched: dict[Key, StreamMark]
     last: dict[Key, int]  # the place of each stream's last entry among those accepted
     missing: int
     filled: int
@@ -92,24 +92,24 @@ class Judgement(NamedTuple):
     gone: frozenset[Key] = frozenset()  # streams that are forgotten
 
 
-def beginning(seq: int) -> Mark:
+def beginning(seq: int) -> StreamMark:
     """The mark of a stream whose first message has number `seq`."""
     floor = max(0, seq - LEAD)
-    return Mark(seq, seq, floor, ((floor, seq - 1),) if seq > floor else ())
+    return StreamMark(seq, seq, floor, ((floor, seq - 1),) if seq > floor else ())
 
 
-def verdict(mark: Mark, seq: int) -> Verdict:
+def verdict(mark: StreamMark, seq: int) -> SequenceVerdict:
     """What a message with number `seq` means to a stream."""
     if seq == mark.high + 1:
-        return Verdict(Outcome.ACCEPTED, mark._replace(high=seq))
+        return SequenceVerdict(Outcome.ACCEPTED, mark._replace(high=seq))
     if seq > mark.high:
         hole, left_out = (mark.high + 1, seq - 1), seq - mark.high - 1
         is_jump = left_out > JUMP
         after = mark._replace(high=seq, jumped=(*mark.jumped, hole) if is_jump else mark.jumped)
         missed = _bounded(after, (*mark.holes, hole))
         if is_jump:
-            return Verdict(Outcome.ACCEPTED, missed, jumped=left_out)
-        return Verdict(Outcome.ACCEPTED, missed, missing=left_out)
+            return SequenceVerdict(Outcome.ACCEPTED, missed, jumped=left_out)
+        return SequenceVerdict(Outcome.ACCEPTED, missed, missing=left_out)
     return _late(mark, seq)
 
 
@@ -117,17 +117,17 @@ def _within(spans: tuple[tuple[int, int], ...], seq: int) -> bool:
     return any(low <= seq <= high for low, high in spans)
 
 
-def _late(mark: Mark, seq: int) -> Verdict:
+def _late(mark: StreamMark, seq: int) -> SequenceVerdict:
     for i, (low, high) in enumerate(mark.holes):
         if low <= seq <= high:
             rest = tuple(hole for hole in ((low, seq - 1), (seq + 1, high)) if hole[0] <= hole[1])
             filled = _bounded(mark, mark.holes[:i] + rest + mark.holes[i + 1 :])
             counts = seq > mark.first and not _within(mark.jumped, seq)
-            return Verdict(Outcome.ACCEPTED, filled, filled=int(counts))
-    return Verdict(Outcome.BEHIND if seq < mark.floor else Outcome.DUPLICATE, mark)
+            return SequenceVerdict(Outcome.ACCEPTED, filled, filled=int(counts))
+    return SequenceVerdict(Outcome.BEHIND if seq < mark.floor else Outcome.DUPLICATE, mark)
 
 
-def _bounded(mark: Mark, holes: tuple[tuple[int, int], ...]) -> Mark:
+def _bounded(mark: StreamMark, holes: tuple[tuple[int, int], ...]) -> StreamMark:
     floor = mark.floor if len(holes) <= HOLES else holes[-HOLES - 1][1] + 1
     kept = holes[-HOLES:]
     jumped = tuple(
@@ -137,7 +137,7 @@ def _bounded(mark: Mark, holes: tuple[tuple[int, int], ...]) -> Mark:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(tuple[Mark, int])
+_decoder = msgspec.msgpack.Decoder(tuple[StreamMark, int])
 _FIELDS_BEFORE = 4  # of a mark: earlier releases read those, and know of no jumps, nor forget
 
 
@@ -145,7 +145,7 @@ def _seal(key: Key, body: bytes) -> bytes:
     return crc32(f"{key[0]}\0{key[1]}\0{key[2]}".encode(), crc32(body)).to_bytes(4, "little")
 
 
-def sealed(key: Key, mark: Mark, last: int) -> bytes:
+def sealed(key: Key, mark: StreamMark, last: int) -> bytes:
     """The bytes of a mark and of the offset of its stream's last entry.
 
     They end with a checksum that also covers the key.
@@ -155,7 +155,7 @@ def sealed(key: Key, mark: Mark, last: int) -> bytes:
     return body + _seal(key, body)
 
 
-def unsealed(key: Key, data: bytes) -> tuple[Mark, int]:
+def unsealed(key: Key, data: bytes) -> tuple[StreamMark, int]:
     """The mark and the offset; raises CorruptError if the bytes are not those of `sealed`."""
     body = data[:-4]
     if data[-4:] != _seal(key, body):
@@ -167,12 +167,12 @@ def unsealed(key: Key, data: bytes) -> tuple[Mark, int]:
     return mark, last
 
 
-class Marks:
+class Sequences:
     """The marks of all streams, in memory; they advance only after the commit."""
 
     def __init__(self, rows: Iterable[tuple[int, str, str, int, bytes]] = ()) -> None:
         """Take over `(stream, component, source, boot, sealed mark)` of every stream."""
-        self._marks: dict[Key, Mark] = {}
+        self._marks: dict[Key, StreamMark] = {}
         self._streams: dict[Key, int] = {}
         self.end = 0  # behind the last entry of all streams, as of opening
         for stream, component, source, boot, data in rows:
@@ -185,11 +185,11 @@ class Marks:
     def __len__(self) -> int:
         return len(self._marks)
 
-    def get(self, key: Key) -> Mark | None:
+    def get(self, key: Key) -> StreamMark | None:
         """The mark of a stream, or None before its first message."""
         return self._marks.get(key)
 
-    def of(self, component: str) -> list[tuple[tuple[str, int], Mark]]:
+    def of(self, component: str) -> list[tuple[tuple[str, int], StreamMark]]:
         """Source, boot and mark of every stream of a component, in their order; in any thread."""
         known = list(self._marks.items())  # at once: another thread adds to them
         return sorted(
@@ -217,7 +217,7 @@ class Marks:
 
     def following(self, entries: Sequence[Entry]) -> Judgement:
         """All of them taken, as they were once, and the marks after them; changes nothing."""
-        touched: dict[Key, Mark] = {}
+        touched: dict[Key, StreamMark] = {}
         last: dict[Key, int] = {}
         for i, entry in enumerate(entries):
             key = (entry.component, entry.source, entry.boot)
@@ -247,7 +247,10 @@ class Marks:
         return numbers
 
     def advance(
-        self, touched: dict[Key, Mark], numbers: dict[Key, int], judgement: Judgement | None = None
+        self,
+        touched: dict[Key, StreamMark],
+        numbers: dict[Key, int],
+        judgement: Judgement | None = None,
     ) -> None:
         """Take over what was committed."""
         for key in judgement.gone if judgement is not None else ():
@@ -263,11 +266,11 @@ class Marks:
 class _Judge:
     """Judges one batch, entry by entry."""
 
-    def __init__(self, marks: Mapping[Key, Mark], crowds: Crowds) -> None:
+    def __init__(self, marks: Mapping[Key, StreamMark], crowds: Crowds) -> None:
         self._marks = marks
         self._births = Births(crowds)
         self._gone: set[Key] = set()
-        self._touched: dict[Key, Mark] = {}
+        self._touched: dict[Key, StreamMark] = {}
         self._last: dict[Key, int] = {}
 
     def judgement(self, entries: Sequence[Entry]) -> Judgement:
@@ -301,21 +304,21 @@ class _Judge:
             gone,
         )
 
-    def _mark(self, key: Key) -> Mark | None:
+    def _mark(self, key: Key) -> StreamMark | None:
         return self._touched.get(key) or (None if key in self._gone else self._marks.get(key))
 
     def _latest_ns(self, key: Key) -> int:
         mark = self._mark(key)
         return 0 if mark is None else mark.latest_ns
 
-    def _first(self, key: Key, entry: Entry, place: int) -> Verdict:
+    def _first(self, key: Key, entry: Entry, place: int) -> SequenceVerdict:
         """What the first message of a stream means, or of one that was forgotten."""
         group = group_of(key)
         before = None if group is None else self._mark(group)
         since_ns = 0 if before is None else before.latest_ns
         mark = beginning(entry.seq)
         if before is not None and entry.t_ns <= since_ns:
-            return Verdict(Outcome.BEHIND, mark)
+            return SequenceVerdict(Outcome.BEHIND, mark)
         latest_ns = 0 if self._births.is_kept(group) else max(1, entry.t_ns)
         mark = mark._replace(latest_ns=latest_ns, since_ns=since_ns)
         self._touched[key], self._last[key] = mark, place
@@ -323,24 +326,24 @@ class _Judge:
         victim = self._births.born(group, key, latest_ns, self._latest_ns)
         if victim is not None and group is not None:
             self._forget(victim, group, place)
-        return Verdict(Outcome.ACCEPTED, mark)
+        return SequenceVerdict(Outcome.ACCEPTED, mark)
 
     def _forget(self, key: Key, group: Key, place: int) -> None:
         latest_ns = self._latest_ns(key)
         self._touched.pop(key, None)
         self._last.pop(key, None)
         self._gone.add(key)
-        before = self._mark(group) or Mark(0, 0, 0)
+        before = self._mark(group) or StreamMark(0, 0, 0)
         self._touched[group] = before._replace(
             high=before.high + 1, latest_ns=max(before.latest_ns, latest_ns)
         )
         self._last[group] = place
 
 
-def _next(mark: Mark, entry: Entry) -> Verdict:
+def _next(mark: StreamMark, entry: Entry) -> SequenceVerdict:
     """What a message means to a stream that is known."""
     if mark.since_ns and entry.t_ns <= mark.since_ns:
-        return Verdict(Outcome.BEHIND, mark)
+        return SequenceVerdict(Outcome.BEHIND, mark)
     found = verdict(mark, entry.seq)
     if not mark.latest_ns or entry.t_ns <= mark.latest_ns or found.outcome is not Outcome.ACCEPTED:
         return found

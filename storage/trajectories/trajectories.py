@@ -47,8 +47,6 @@ from storage.trajectories.layout import (
     time_metadata,
 )
 
-__all__ = ["TICKS", "Field", "Trajectories"]
-
 COPIES = "copies"  # the directory beside, with those of axes and documents
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _READ = 100_000  # rows that a read returns at most, unless told otherwise

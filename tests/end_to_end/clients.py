@@ -15,7 +15,7 @@ from typing import Any, Self
 from sensors.mqtt.packets import Message as Packet
 from sensors.mqtt.publisher import Publisher
 from sensors.mqtt.settings import MqttSettings
-from sensors.payload.encode import Message
+from sensors.payload.encode import EncodedMessage
 from tests.end_to_end.harness import Answer
 
 TIMEOUT_S = 20.0  # for an answer
@@ -155,7 +155,7 @@ class Sender:
         self._thread.join()
         self._loop.close()
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[EncodedMessage]) -> None:
         """Publish messages, and return once the broker has taken them."""
         self.send_packets(
             [Packet(m.topic, m.payload, m.content_type or "", m.properties) for m in messages]

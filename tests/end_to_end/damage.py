@@ -45,8 +45,8 @@ from twin.archive.remedies import remedied
 from twin.archive.salvage import salvaged
 from twin.archive.verify import checked
 from twin.belief.fleet_file import registrations
-from twin.belief.fold import Line
 from twin.belief.lines import observed
+from twin.belief.segments import Line
 from twin.component import Component
 from twin.errors import TwinError
 from twin.ingest import image_worker as reading

@@ -13,7 +13,7 @@ import numpy as np
 
 from sensors.instant import rfc3339
 from sensors.observation import Spectrum
-from sensors.payload.encode import Message, spectrum_message
+from sensors.payload.encode import EncodedMessage, spectrum_message
 from storage.journal.entry import Entry
 from tests.end_to_end.clients import AwayError, Door, Sender
 from tests.end_to_end.harness import Answer
@@ -179,7 +179,7 @@ class Lettered:
         found: list[dict[str, Any]] = page["items"]
         return found
 
-    def _load(self) -> Message:
+    def _load(self) -> EncodedMessage:
         cycles = np.array([(60e6, 50e6, 3.0)])
         load = Spectrum(
             component=self.registrar.name,

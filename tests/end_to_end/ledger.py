@@ -12,7 +12,7 @@ from typing import Any
 
 import aiomqtt
 
-from sensors.observation import Inspection, Readout, observation
+from sensors.observation import ImageFinding, Inspection, observation
 from storage.journal.entry import Entry
 from storage.store import Store
 from tests.end_to_end.desks import Post, Wanted
@@ -67,7 +67,7 @@ class Ledger:
         read, measured = Counter[Key](), Counter[str]()
         for entry in entries:
             what = observation(entry.body)
-            if isinstance(what, Readout):
+            if isinstance(what, ImageFinding):
                 read[what.component, what.image_source, what.image_boot, what.image_seq] += 1
             elif isinstance(what, Inspection):
                 measured[what.sha256] += 1

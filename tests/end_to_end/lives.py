@@ -14,8 +14,8 @@ from storage.journal.sequences import Outcome
 from storage.store import Store
 from tests.end_to_end.traffic import fleet
 from twin.belief.fleet_file import registrations
-from twin.belief.fold import Line
 from twin.belief.lines import observed
+from twin.belief.segments import Line
 from twin.component import Component
 from twin.service import Service
 from twin.settings import Settings, settings

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.plate import Plate
 
 Floats = NDArray[np.float64]
@@ -159,7 +159,7 @@ class _Growing:
 
     def _K_to(self, tip: Floats, at: int | None = None) -> Floats:
         """Stress intensities (2 loads, 2 modes) [√m] of the path, prolonged to `tip`."""
-        K: Floats = self._plate.K(Crack(np.array([*self.path[:at], tip])))[0]
+        K: Floats = self._plate.K(PolylineCrack(np.array([*self.path[:at], tip])))[0]
         return K
 
 

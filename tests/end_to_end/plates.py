@@ -17,7 +17,7 @@ import numpy as np
 
 from sensors.observation import Series, Spectrum
 from sensors.payload.encode import load_message, spectrum_message
-from sensors.simulation.plates import Plate
+from sensors.simulation.plates import SimulatedPlate
 from sensors.timed import Timed
 from storage.store import Store
 from tests.brokers import Broker
@@ -42,7 +42,7 @@ CLOCK = Clock(record_every_ns=SECOND_NS, lateness_ns=0)
 class Life:
     """A plate on its way: what it was sent, and what the service made of it."""
 
-    plate: Plate
+    plate: SimulatedPlate
     loads: list[Load] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)  # after each load [m]
     counted: list[float] = field(default_factory=list)  # cycles, as the service counts them
@@ -128,7 +128,7 @@ async def service(
             yield it, url, Destination.of(f"127.0.0.1:{broker.port}", url, None, chosen.mqtt.root)
 
 
-async def lived(directory: Path, plates: Sequence[Plate], restart: int) -> list[Life]:
+async def lived(directory: Path, plates: Sequence[SimulatedPlate], restart: int) -> list[Life]:
     """The lives of plates; the service stops and starts again before round `restart`."""
     lives = [Life(plate) for plate in plates]
     (directory / "broker").mkdir()

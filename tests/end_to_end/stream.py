@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from tests.end_to_end.traffic import Traffic
 
 PATIENCE_S = 120.0

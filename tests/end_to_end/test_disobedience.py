@@ -16,8 +16,8 @@ from storage.journal.sequences import LEAD, Outcome
 from tests.end_to_end.lives import NAME, inspection, observe, register, running
 from twin import service
 from twin.archive import archiver as archiver
-from twin.belief.fold import Line
 from twin.belief.lines import observed
+from twin.belief.segments import Line
 from twin.ingest.committer import Batch
 from twin.service import Service
 

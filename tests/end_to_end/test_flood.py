@@ -11,14 +11,14 @@ import numpy as np
 
 from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Series
 from sensors.payload.encode import load_message
 from tests.brokers import Broker
 from tests.end_to_end.disk import Disk
 from tests.end_to_end.harness import Arrangement, Twin, subscribed
 from tests.end_to_end.traffic import fleet
-from twin.belief.fold import Line
+from twin.belief.segments import Line
 from twin.ingest.queue import LineQueue
 
 FLEET = fleet(200)[::5]  # one cohort, without retardation: stepping shall not be what is slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sensors.simulation.plates import COEFFICIENT, EXPONENT, Plate
+from sensors.simulation.plates import COEFFICIENT, EXPONENT, SimulatedPlate
 from storage.store import Store
 from tests.end_to_end.mixed_mode import grown
 from tests.end_to_end.plates import CLOCK, lived
@@ -17,8 +17,8 @@ from twin.belief.fold import folded
 from twin.belief.lines import lines
 from twin.serving import prepare
 
-COUNTED = Plate("plant-a/plate-1")
-SAMPLED = Plate("plant-a/plate-2", stress=86e6, shears=(-0.3, -0.6), sampled=True)
+COUNTED = SimulatedPlate("plant-a/plate-1")
+SAMPLED = SimulatedPlate("plant-a/plate-2", stress=86e6, shears=(-0.3, -0.6), sampled=True)
 RESTART = 25  # messages to each plate before it
 
 

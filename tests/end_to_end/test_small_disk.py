@@ -18,7 +18,7 @@ from PIL import Image
 
 from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from storage.store import Store
 from tests.brokers import Broker
 from tests.conftest import tool

@@ -11,7 +11,8 @@ from typing import Any
 
 from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import MqttSettings, MqttSource
+from sensors.mqtt.settings import MqttSettings
+from sensors.mqtt.source import MqttSource
 from storage.store import Store
 from tests.brokers import Broker
 from tests.twin.fakes import PRESS, REGISTRATION

@@ -18,7 +18,7 @@ import numpy as np
 from sensors.mqtt.packets import Message
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.payload.encode import inspection_message, load_message, spectrum_message
-from sensors.refusal import Form
+from sensors.unreadable import Form
 from storage.journal.entry import Entry
 from twin.belief.lines import observed
 

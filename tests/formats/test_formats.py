@@ -17,7 +17,7 @@ import xarray as xr
 
 from storage.journal.catalogue import Checkpoint
 from storage.journal.entry import DeadLetter, Entry
-from storage.journal.sequences import Mark, Outcome
+from storage.journal.sequences import Outcome, StreamMark
 from storage.store import Store
 from storage.trajectories.layout import TICKS, Field
 
@@ -78,7 +78,7 @@ def test_the_journal_opens(directory: Path) -> None:
             *entries()[:5],
             *entries()[7:],
         ]
-        assert journal.mark("plant/press", "daq", 1) == Mark(0, 8, 0, ((5, 6),))
+        assert journal.mark("plant/press", "daq", 1) == StreamMark(0, 8, 0, ((5, 6),))
         assert [kept.letter for kept in journal.dead_letters.list()] == [LETTER]
         assert journal.catalogue.component("plant/press").body == b"{}"
         assert journal.catalogue.arrays() == {"crack": 300}

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.crack.stepper import (
+from models.crack.load import (
     CrackLoad,
-    CrackState,
-    CrackStepper,
     blocks,
     inspection_load,
     no_load,
     series_load,
     spectrum_load,
 )
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper
 from models.crack_path.stepper import EdgePlate, PathState, PathStepper
 from models.fatigue.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
 from models.fatigue.laws import (

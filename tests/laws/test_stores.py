@@ -126,8 +126,8 @@ class JournalMachine(RuleBasedStateMachine):
         self.start = doomed[-1] if doomed else self.start
 
     @rule()
-    def fold(self) -> None:
-        self.journal.fold()
+    def checkpoint_wal(self) -> None:
+        self.journal.checkpoint_wal()
 
     @invariant()
     def the_same_is_read(self) -> None:

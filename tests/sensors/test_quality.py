@@ -17,9 +17,18 @@ from sensors.errors import MalformedError
 from sensors.limits import Limits
 from sensors.observation import Spectrum
 from sensors.payload.decode import decode
-from sensors.quality import NULL_CODES, REASONS, Gauge, Peaks, bounds, judged, kinds, missing
+from sensors.quality import (
+    NULL_CODES,
+    REASONS,
+    Gauge,
+    SpectrumRows,
+    bounds,
+    bounds_table,
+    judged,
+    missing,
+)
 from sensors.units import load_unit
-from sensors.watch import standing
+from sensors.watch import channel_status
 from sensors.watch_kernel import DOUBT, FOUND, IS_STUCK
 from tests.sensors.watching import Seen, seen, wave
 
@@ -175,7 +184,7 @@ def test_flat_tops_are_told_once_and_count() -> None:
 
 
 def clipped(found: Seen) -> bool:
-    return bool(standing(found.state.whole).clipped[0])
+    return bool(channel_status(found.state.whole).clipped[0])
 
 
 @pytest.mark.parametrize("gaps", [(), (700, 800)])
@@ -264,7 +273,7 @@ def test_what_is_held_when_the_series_breaks_off_is_told_and_nothing_is_compared
     found = seen(raw, gaps=[401])
     assert np.array_equal(found.stress, np.delete(raw, 400))
     assert found.found == {"spike": 1}
-    assert standing(found.state.whole).set_aside[0] == 1
+    assert channel_status(found.state.whole).set_aside[0] == 1
 
 
 def test_rows_of_components_do_not_disturb_each_other() -> None:
@@ -273,7 +282,7 @@ def test_rows_of_components_do_not_disturb_each_other() -> None:
     spectrum = Spectrum(
         component="a/b", source="s", boot=0, seq=0, t_ns=0, quantity="stress", cycles=b""
     )
-    held = kinds([bounds(Gauge(), spectrum)] * 2)
+    held = bounds_table([bounds(Gauge(), spectrum)] * 2)
     state, zeros = watch.watch(3), np.zeros(2 * n)
     both = np.concatenate((raw, wave(n)))
     samples = watch.Samples(
@@ -307,10 +316,10 @@ def reasons(rows: Any, unit: str = "MPa", factor: float = 1.0, **gauge: Any) -> 
         cycles=b"",
         unit=unit,
     )
-    held = kinds([bounds(Gauge(**gauge), spectrum)])
+    held = bounds_table([bounds(Gauge(**gauge), spectrum)])
     peak = factor * (np.abs(means) + spans / 2)
     index = np.zeros(len(spans), int)
-    found = judged(Peaks(spans, means, peak, 0.0 * peak), held._replace(which=index))
+    found = judged(SpectrumRows(spans, means, peak, 0.0 * peak), held._replace(which=index))
     return ["" if why < 0 else REASONS[why] for why in found]
 
 

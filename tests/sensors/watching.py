@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sensors.observation import Series
-from sensors.quality import REASONS, Gauge, bounds, kinds
+from sensors.quality import REASONS, Gauge, bounds, bounds_table
 from sensors.watch import Samples, Watch, accepted, watch
 
 
@@ -43,7 +43,7 @@ def seen(
         tension=b"",
         unit=unit,
     )
-    state, held = watch(1), kinds([bounds(gauge, series)])
+    state, held = watch(1), bounds_table([bounds(gauge, series)])
     edges = [0, *sorted({*cuts, *gaps}), len(raw)]
     parts, found = [], np.zeros(len(REASONS), int)
     for start, end in pairwise(edges):

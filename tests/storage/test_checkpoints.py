@@ -10,7 +10,7 @@ import pytest
 
 from storage.checkpoints import METADATA, Checkpoints
 from storage.errors import CorruptError, MissingError, UnavailableError
-from storage.images import Images
+from storage.images import ImageStore
 from tests.storage.conftest import files_bounded, flip
 
 TENSORS: dict[str, np.ndarray] = {
@@ -98,18 +98,18 @@ def test_a_full_disk_leaves_the_checkpoint_as_it_was(tmp_path: Path) -> None:
 
 
 def test_an_image_is_kept_once_under_its_sum(tmp_path: Path) -> None:
-    images = Images(tmp_path)
+    images = ImageStore(tmp_path)
     sha256 = images.put(b"crack")
     assert images.put(b"crack") == sha256 == hashlib.sha256(b"crack").hexdigest()
     assert (len(images), images.size) == (1, 5)
-    again = Images(tmp_path)
+    again = ImageStore(tmp_path)
     assert again.get(sha256) == b"crack"
     assert (len(again), again.size) == (1, 5)
     assert again.verify() == []
 
 
 def test_a_damaged_image_is_never_served_and_healed_by_putting_it_again(tmp_path: Path) -> None:
-    images = Images(tmp_path)
+    images = ImageStore(tmp_path)
     sha256 = images.put(b"crack")
     path = tmp_path / sha256[:2] / sha256
     flip(path, 2)
@@ -124,11 +124,11 @@ def test_a_damaged_image_is_never_served_and_healed_by_putting_it_again(tmp_path
 @pytest.mark.parametrize("sha256", ["00" * 32, "../../etc/passwd", "", "AB" * 32])
 def test_an_image_that_is_not_there_is_missing(tmp_path: Path, sha256: str) -> None:
     with pytest.raises(MissingError):
-        Images(tmp_path).get(sha256)
+        ImageStore(tmp_path).get(sha256)
 
 
 def test_a_full_disk_keeps_no_half_image(tmp_path: Path) -> None:
-    images = Images(tmp_path)
+    images = ImageStore(tmp_path)
     with files_bounded(1000), pytest.raises(UnavailableError):
         images.put(bytes(2000))
     assert (len(images), images.size) == (0, 0)

@@ -164,7 +164,7 @@ def test_the_log_is_judged_as_sqlite_judges_it(path: Path, tmp_path: Path) -> No
     with Journal(path) as journal:
         for seq in range(20):
             journal.append([entry(seq)], now_ns=NOW)
-        journal.fold()
+        journal.checkpoint_wal()
         journal.append([entry(20)], now_ns=NOW)  # over the first frames of the old log
         image = copied(path, tmp_path / "cut")
     assert lost_commits(log(image)) == 0

@@ -11,7 +11,8 @@ from storage.errors import CorruptError, StorageError
 from storage.journal.entry import Entry
 from storage.journal.journal import Journal
 from storage.store import Store
-from storage.trajectories.trajectories import Field, Trajectories
+from storage.trajectories.layout import Field
+from storage.trajectories.trajectories import Trajectories
 from tests.storage.conftest import NOW, entry, flip, kept, letter
 
 STEP = 10**9

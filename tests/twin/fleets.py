@@ -8,7 +8,8 @@ import numpy as np
 
 from sensors.observation import Inspection, Series, Spectrum
 from twin.belief.fleet import EMPTY, Clock, Fleet
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
+from twin.belief.segments import Line
 from twin.component import Component, Registration, parsed
 
 SECOND = 10**9

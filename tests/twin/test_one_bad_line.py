@@ -20,7 +20,14 @@ import pytest
 import torch
 
 from sensors.mqtt.packets import Message
-from sensors.observation import AnyObservation, Confirmation, Inspection, Readout, Series, Spectrum
+from sensors.observation import (
+    AnyObservation,
+    Confirmation,
+    ImageFinding,
+    Inspection,
+    Series,
+    Spectrum,
+)
 from sensors.payload.sound import fault
 from storage.journal.entry import Entry
 from storage.store import Store
@@ -32,10 +39,11 @@ from twin.archive.recovery import recovered
 from twin.archive.release import RELEASE, latest
 from twin.archive.verify import checked
 from twin.belief.fleet import EMPTY
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
 from twin.belief.life import reason
 from twin.belief.lines import COMPONENT, OBSERVATION, observed
 from twin.belief.record import RecordRow
+from twin.belief.segments import Line
 from twin.errors import SettingsError, TwinError
 from twin.kinds.crack import CrackKind
 from twin.kinds.crack_settings import CrackSettings
@@ -95,7 +103,7 @@ def odd() -> dict[str, AnyObservation]:
     add("odd unit", Series, **LOAD | {"unit": "furlong", "tension": np.full(3, -9999.0).tobytes()})
     add("nothing confirmed", Confirmation, inspection_source="", inspection_boot=-1,
         inspection_seq=-1)  # fmt: skip
-    add("half a path", Readout, **IMAGE, outcome="measured", path=b"abc", length=math.nan)
+    add("half a path", ImageFinding, **IMAGE, outcome="measured", path=b"abc", length=math.nan)
     return found
 
 

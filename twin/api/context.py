@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Path
 
+from sensors.topics import LEVEL_PATTERN
 from storage.errors import StorageError
 from twin.api.problems import ProblemError
 from twin.api.shares import Shares, Turns
@@ -18,7 +19,7 @@ from twin.errors import UnknownError
 from twin.service import Service
 from twin.threads import QUERIES
 
-PART = "[a-z0-9][a-z0-9-]{0,62}"
+PART = LEVEL_PATTERN
 Site = Annotated[str, Path(pattern=f"^{PART}$", description="Site.")]
 Name = Annotated[str, Path(pattern=f"^{PART}$", description="Component within its site.")]
 PREFIX = "/api/v1"

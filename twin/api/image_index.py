@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from sensors.observation import Readout, Snapshot, observation
+from sensors.observation import ImageFinding, Snapshot, observation
 from storage.journal.entry import Entry
 from storage.journal.journal import Journal
 from storage.journal.passing import Gap, passing_over
@@ -20,7 +20,7 @@ class Picture(NamedTuple):
     """An image, and what was read from it, if it has been read."""
 
     snapshot: Snapshot
-    readout: Readout | None
+    readout: ImageFinding | None
 
 
 class ImageIndex:
@@ -30,7 +30,7 @@ class ImageIndex:
         self._journal = journal
         self._offset = 0
         self._found: dict[str, deque[Snapshot]] = {}
-        self._read: dict[str, dict[tuple[str, int, int], Readout]] = {}
+        self._read: dict[str, dict[tuple[str, int, int], ImageFinding]] = {}
         self._all: dict[str, set[int]] = {}  # the beginnings of the hashes of all their images
 
     def look(self) -> bool:
@@ -54,7 +54,7 @@ class ImageIndex:
     def _add(self, entry: Entry) -> None:
         what = observation(entry.body)
         read = self._read.setdefault(entry.component, {})
-        if isinstance(what, Readout):
+        if isinstance(what, ImageFinding):
             read[what.image_source, what.image_boot, what.image_seq] = what
             while len(read) > KEPT:
                 del read[next(iter(read))]

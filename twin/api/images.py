@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header, Path, Query, Response
 
 from sensors.instant import rfc3339
-from sensors.observation import Readout
+from sensors.observation import ImageFinding
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.image_index import KEPT, ImageIndex, Picture
 from twin.api.problems import ProblemError, documented
@@ -114,7 +114,7 @@ def _image(picture: Picture) -> dict[str, Any]:
     }
 
 
-def _read(r: Readout, pixel_size: float) -> dict[str, Any]:
+def _read(r: ImageFinding, pixel_size: float) -> dict[str, Any]:
     """What was read from an image; lengths only where they are to be trusted."""
     trusted = r.outcome in ("measured", "unused")
     return {
@@ -129,7 +129,7 @@ def _read(r: Readout, pixel_size: float) -> dict[str, Any]:
     }
 
 
-def _tips(r: Readout) -> list[dict[str, float]]:
+def _tips(r: ImageFinding) -> list[dict[str, float]]:
     """The ends of the crack that the picture shows, the tip before the mouth."""
     path = path_of(r).tolist()
     ends = [] if not path else [(path[-1], r.tip_cut), (path[0], r.mouth_cut)]

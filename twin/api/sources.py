@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Response
 
-from storage.journal.sequences import Mark
+from storage.journal.sequences import StreamMark
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.problems import documented
 from twin.api.responses import json_answer, time_or_none
@@ -67,11 +67,11 @@ def _key(place: str) -> tuple[str, int]:
     return source, int(boot)
 
 
-def _first(known: tuple[tuple[str, int], Mark]) -> tuple[str, int]:
+def _first(known: tuple[tuple[str, int], StreamMark]) -> tuple[str, int]:
     return known[0]
 
 
-def _source(name: str, boot: int, mark: Mark) -> dict[str, Any]:
+def _source(name: str, boot: int, mark: StreamMark) -> dict[str, Any]:
     return {
         "source": name,
         "boot": boot,

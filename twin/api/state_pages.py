@@ -6,7 +6,7 @@ import time
 from typing import Any, NamedTuple
 
 from sensors.observation import Inspection
-from sensors.watch import standing
+from sensors.watch import channel_status
 from twin.api.arrow import INSTANTS
 from twin.api.responses import time_or_none
 from twin.belief.cohort import Beliefs, Cohort
@@ -66,7 +66,7 @@ def state(
         "outside": outside(component, cohort.state, i),
         "inspection": _inspection(r, i),
         "held": held(fleet.held.get(component.name)),
-        "quality": standing(cohort.watched.whole[i : i + 1].numpy()).pages()[0],
+        "quality": channel_status(cohort.watched.whole[i : i + 1].numpy()).pages()[0],
         "beside": _beside(fleet, component.name),
         "last_evidence": evidence,
         "history_is": history_is(fleet, component.name, can_catch_up=can_catch_up),

@@ -26,7 +26,7 @@ from twin.archive.recorder import Recorder
 from twin.archive.refolding import Refold
 from twin.belief.cohort import TROUBLE
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Note
+from twin.belief.segments import Note
 from twin.errors import TwinError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sensors.instant import rfc3339
 from storage.backup import manifest
-from storage.backup.manifest import Item, Manifest
+from storage.backup.manifest import BackedUpFile, Manifest
 from storage.backup.store_copy import Copied, copied_store
 from storage.durable import disk
 from storage.errors import CorruptError, UnavailableError
@@ -107,7 +107,7 @@ def _manifest(directory: Path, aside: Path, copied: Copied, damage: list[str]) -
     moment = copied.moment
     with disk():
         found = {
-            name: Item((aside / name).stat().st_size, read_back(aside / name))
+            name: BackedUpFile((aside / name).stat().st_size, read_back(aside / name))
             for name in manifest.files(aside)
             if name != LOCK
         }

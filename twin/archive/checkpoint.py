@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models import tree
 from sensors.observation import Inspection, encoded, observation
 from twin.belief.cohort import Cohort, Feed, Watched, newcomers
-from twin.belief.fleet import Clock, Fleet, Place, Section
+from twin.belief.fleet import Clock, Fleet, Section
+from twin.belief.seating import Place
 from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 from twin.collecting import uncollected
 from twin.component import Component

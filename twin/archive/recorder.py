@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import MissingError, UnavailableError
-from storage.trajectories.trajectories import Field, Trajectories
-from twin.belief.record import Columns, RecordRow
+from storage.trajectories.layout import TICKS, Field
+from storage.trajectories.trajectories import Trajectories
+from twin.belief.record import RecordRow
 from twin.kinds.catalogue import fields_of, groups
+from twin.kinds.kind import Columns
 from twin.kinds.record import GROUP
 
-BLOCK = 256  # rows of a shard
+BLOCK = TICKS  # rows of a shard
 FLUSH_ROWS = 4 * BLOCK  # rows that a long fold keeps in memory
 
 

@@ -19,9 +19,9 @@ from typing import Any
 from storage.checkpoints import Checkpoints
 from storage.durable import disk
 from storage.errors import CorruptError, StorageError
-from storage.images import Images
+from storage.images import ImageStore
 from storage.journal.catalogue import Checkpoint
-from storage.journal.catalogue import Component as Registered
+from storage.journal.catalogue import LatestRegistration as Registered
 from storage.journal.entry import Entry
 from storage.journal.salvaging import Salvaged
 from storage.journal.seal import SUFFIX, SealFile
@@ -115,7 +115,7 @@ def _filled(new: Store, source: Salvaged, plan: _Plan, directory: Path) -> dict[
     for kept in source.letters():
         new.journal.append((), [kept.letter], now_ns=kept.letter.t_ns)
         letters += 1
-    images, bad = _images(new, Images(directory / "images", is_look=True))
+    images, bad = _images(new, ImageStore(directory / "images", is_look=True))
     state = _carried_over(new, source, plan, directory)
     losses = [_sentence(gap, plan, held=True) for gap in plan.held]
     losses += [_sentence(gap, plan, held=False) for gap in plan.gone]
@@ -172,7 +172,7 @@ def _registered(
     return len(entries)
 
 
-def _images(new: Store, old: Images) -> tuple[int, list[str]]:
+def _images(new: Store, old: ImageStore) -> tuple[int, list[str]]:
     bad = []
     for sha256 in old.names():
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from sensors.instant import rfc3339
 from sensors.observation import Snapshot
 from storage.errors import CorruptError, InUseError
-from storage.images import Images
+from storage.images import ImageStore
 from storage.journal.catalogue import Loss
 from storage.journal.passing import passing_over
 from storage.store import JOURNAL, Store
@@ -70,7 +70,7 @@ def _without_journal(directory: Path, why: str) -> dict[str, Any]:
     found = {
         "journal": [why],
         "trajectory": [text for group in groups for text in trajectories.verify(group)],
-        "images": Images(directory / "images", is_look=True).verify(),
+        "images": ImageStore(directory / "images", is_look=True).verify(),
     }
     return {
         "directory": str(directory),

@@ -11,11 +11,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.crack.stepper import CrackLoad
+from models.crack.load import CrackLoad
 from models.fatigue.rainflow import Cycles
 from sensors.calibration import Calibration
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
-from sensors.quality import REASONS, SPIKE, Bounds, Gauge, Peaks, bounds, judged, kinds, wire_unit
+from sensors.quality import (
+    REASONS,
+    SPIKE,
+    Gauge,
+    GaugeBounds,
+    SpectrumRows,
+    bounds,
+    bounds_table,
+    judged,
+    wire_unit,
+)
 from sensors.watch import Accepted, Samples, Watch, accepted, doubted
 
 TOGETHER = 1 << 20  # of samples or cycles of a row that are stepped together [byte]
@@ -201,7 +211,7 @@ class _Placed(NamedTuple):
     o: Any
     factor: float  # to stress [Pa per unit]
     offset: float  # [Pa]
-    bounds: Bounds
+    bounds: GaugeBounds
 
 
 def _placed(i: int, reading: Assigned, o: Series | Spectrum) -> _Placed:
@@ -232,7 +242,7 @@ def _samples(
         continues=continues[at],
         rate_hz=np.array([s.o.rate_hz for s in series]),
     )
-    good = accepted(watch, samples, kinds([s.bounds for s in series]))
+    good = accepted(watch, samples, bounds_table([s.bounds for s in series]))
     for k, why in np.argwhere(good.found):
         placed, example = series[k], float(good.example[k, why])
         if why == SPIKE:
@@ -249,8 +259,8 @@ def _blocks(n: int, spectra: Sequence[_Placed], watch: Watch, findings: list[Fin
     extent, mean = table[:, 0] * np.abs(factor), table[:, 1] * factor + offset
     ratio = np.repeat(np.array([s.o.shear_ratio for s in spectra]), counts)
     shear, shear_mean = extent * ratio, table[:, 1] * factor * ratio
-    held = kinds([s.bounds for s in spectra])
-    peaks = Peaks(
+    held = bounds_table([s.bounds for s in spectra])
+    peaks = SpectrumRows(
         range=table[:, 0],
         mean=table[:, 1],
         stress=np.abs(mean) + 0.5 * extent,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models import tree
 from models.crack.forecast import has_load
-from models.crack.stepper import CrackBelief, belief
+from models.crack.state import CrackBelief, belief
 from sensors.watch import Watch, anew, watch
 from twin.component import Component
 from twin.kinds.catalogue import AnyKind, AnyState, AnyStepper, kind_of

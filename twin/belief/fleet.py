@@ -16,8 +16,6 @@ from twin.settings import Settings
 
 FOREVER_NS = 2**63 - 1
 
-__all__ = ["EMPTY", "NEVER", "Clock", "Fleet", "Place", "Section", "clock_of", "registered"]
-
 
 @dataclass(frozen=True, slots=True)
 class Clock:

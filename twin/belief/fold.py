@@ -20,7 +20,7 @@ from models import tree
 from models.crack.load import CrackLoad, timely
 from models.crack.state import mean
 from sensors.errors import MalformedError
-from sensors.observation import Confirmation, Inspection, Readout, Series, Spectrum
+from sensors.observation import Confirmation, ImageFinding, Inspection, Series, Spectrum
 from sensors.payload.sound import fault
 from sensors.quality import ASIDE
 from sensors.watch import Watch
@@ -52,13 +52,11 @@ from twin.component import Component
 from twin.kinds.catalogue import AnyCrack
 from twin.kinds.record import GROUP
 
-__all__ = ["Folded", "Line", "Note", "concluded", "folded", "late", "walked"]
-
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
 # strain without a modulus. It is in the journal: what it raises would be raised at every start.
 NO_LOAD = (*TROUBLE, MalformedError)
 
-_NO_EVIDENCE = Component | Readout | Confirmation
+_NO_EVIDENCE = Component | ImageFinding | Confirmation
 
 CLIPPED = 1e-9  # a belief so far off what was measured is another length [of the length]
 

@@ -12,7 +12,7 @@ from sensors.observation import AnyObservation, encoded, observation
 from storage.journal.entry import Entry
 from storage.journal.journal import Journal
 from storage.journal.passing import Gap
-from twin.belief.fold import Line
+from twin.belief.segments import Line
 from twin.component import Component
 from twin.errors import UnreadableError
 from twin.reserved import REGISTRATION

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.watch import Standing, standing, watch
+from sensors.watch import ChannelStatus, channel_status, watch
 from twin.belief.cohort import Beliefs, Cohort
-from twin.belief.fleet import EMPTY, Fleet, Place
+from twin.belief.fleet import EMPTY, Fleet
+from twin.belief.seating import Place
 from twin.belief.status import STATUSES, ManyStatusInputs, statuses
 from twin.component import Component
 
@@ -42,7 +43,7 @@ class Overview(NamedTuple):
 
     roll: Roll
     readings: Beliefs
-    channels: Standing
+    channels: ChannelStatus
     crack_limit: NDArray[np.float64]  # [m]
     remaining: NDArray[np.float64]  # [1], NaN: unknown, ∞: no growth
     flags: NDArray[np.bool_]  # (n, FLAGS); none of what is retired
@@ -168,8 +169,8 @@ def _joined(parts: list[Beliefs], at: NDArray[np.int64]) -> Beliefs:
     return Beliefs(*(_taken(list(column), at) for column in zip(*parts, strict=True)))
 
 
-def _standing(parts: list[NDArray[np.int64]], at: NDArray[np.int64]) -> Standing:
-    return standing(_taken(parts, at) if parts else watch(0).whole)
+def _standing(parts: list[NDArray[np.int64]], at: NDArray[np.int64]) -> ChannelStatus:
+    return channel_status(_taken(parts, at) if parts else watch(0).whole)
 
 
 def _taken(parts: list[NDArray[Any]], at: NDArray[np.int64]) -> NDArray[Any]:

@@ -9,7 +9,8 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from models.crack.stepper import belief, blocks, spectrum_load
+from models.crack.load import blocks, spectrum_load
+from models.crack.state import belief
 from models.fatigue.effort import EffortError
 from twin.belief.cohort import TROUBLE, out_of_memory
 from twin.belief.credible import credible

@@ -14,8 +14,6 @@ from twin.kinds.catalogue import fields_of
 from twin.kinds.kind import Columns
 from twin.kinds.record import GROUP
 
-__all__ = ["Columns", "RecordRow", "one", "recorded", "row"]
-
 
 class RecordRow(NamedTuple):
     """What was believed of every component at a record tick; columns (n,) in order of `members`."""

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sensors.limits import LATEST_NS
-from sensors.observation import AnyObservation, Readout, Snapshot
+from sensors.observation import AnyObservation, ImageFinding, Snapshot
 from sensors.payload.sound import fault
 from twin.belief.assimilate import t_end_ns
 from twin.belief.events import Value
-from twin.belief.fleet import NEVER, Clock, Fleet
-from twin.belief.watermark import DERIVED, Clocks, Watching
+from twin.belief.fleet import Clock, Fleet
+from twin.belief.watermark import DERIVED, NEVER, Clocks, Watching
 from twin.component import Component
 
 
@@ -122,7 +122,7 @@ def _segments(
 
 def _heard(watching: Watching, o: AnyObservation, seen_ns: int) -> bool:
     """Whether the clock of an observation is believed."""
-    if isinstance(o, Readout) or o.source == DERIVED:
+    if isinstance(o, ImageFinding) or o.source == DERIVED:
         return watching.derived(seen_ns)
     return watching.heard((o.component, o.source), seen_ns, evidence=not isinstance(o, Snapshot))
 
@@ -131,7 +131,7 @@ def _fallen_behind(
     line: Line, watermark_ns: int, behind: dict[str, int], notes: list[Note]
 ) -> None:
     """Count evidence that is far behind; the first of a component is told."""
-    if isinstance(line.what, Component | Readout | Snapshot):
+    if isinstance(line.what, Component | ImageFinding | Snapshot):
         return
     if line.component not in behind:
         t_ns = t_end_ns(line.what)
@@ -146,7 +146,7 @@ def _fallen_behind(
 def _held(watching: Watching, line: Line, clock: Clock, notes: list[Note]) -> Line:
     """The line with the time of the others' clocks; told once for each source."""
     o, now_ns = line.what, watching.watermark_ns + clock.lateness_ns
-    if isinstance(o, Component | Readout) or o.source == DERIVED:
+    if isinstance(o, Component | ImageFinding) or o.source == DERIVED:
         return line._replace(t_ns=now_ns)
     if watching.is_new((o.component, o.source)):
         ahead_s = (t_end_ns(o) - now_ns) / 1e9

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from sensors.mqtt.broker import EmbeddedBroker
 from sensors.simulation.plant import Plant, PlantSettings, fleet, generation
-from sensors.simulation.plates import Plate, in_turn, numbered
+from sensors.simulation.plates import SimulatedPlate, in_turn, numbered
 from sensors.timed import Registration, Renewal, Timed
 from storage.store import Store
 from twin.archive.remedies import remedied
@@ -171,7 +171,7 @@ async def _play(
 def _messages(
     service: Service,
     chosen: PlantSettings,
-    plates: list[Plate],
+    plates: list[SimulatedPlate],
     renewed: Callable[[Renewal], None],
 ) -> Iterator[Timed]:
     """What plant and plates send from now on, or from where the last demo has got to."""
@@ -225,11 +225,11 @@ def _retirement(component: Component) -> Component:
     return component.model_copy(update=change)
 
 
-def _plates(options: DemoOptions) -> list[Plate]:
+def _plates(options: DemoOptions) -> list[SimulatedPlate]:
     """Two plates in mixed mode, whose cracks curve and come to an end while one watches."""
     life_s = PLATE_WATCHED_S * options.speed
     return [
-        Plate(
+        SimulatedPlate(
             f"plant-a/plate-{i + 1}",
             shears=shears,
             shift=SHIFT,

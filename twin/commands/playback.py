@@ -18,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from sensors.errors import BrokerError, MalformedError
 from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from sensors.replay.reader import Kind, Replay, ReplayOptions, opened
 from sensors.simulation.plant import Plant, PlantSettings, fleet, generation
 from sensors.timed import Registration, Renewal, Timed

@@ -13,7 +13,7 @@ from storage.errors import UnavailableError
 from storage.journal.entry import DeadLetter, Entry
 from storage.journal.journal import Appended, Journal
 from storage.journal.sequences import Outcome
-from twin.belief.fold import Line, Note
+from twin.belief.segments import Line, Note
 from twin.ingest.conflicts import Refusal, conflicts, jumps, meant
 from twin.ingest.queue import LineQueue
 from twin.metrics import Metrics

@@ -12,7 +12,7 @@ from sensors.observation import Series, Spectrum
 from storage.journal.entry import Entry
 from storage.journal.journal import Appended
 from storage.journal.sequences import Jump, Outcome
-from twin.belief.fold import Note
+from twin.belief.segments import Note
 
 
 class Refusal(NamedTuple):

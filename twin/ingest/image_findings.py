@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.crack_image.reader import Reading
+from models.crack_image.reader import Measurement
 from sensors.limits import KEY_END
-from sensors.observation import Inspection, Readout, Snapshot
+from sensors.observation import ImageFinding, Inspection, Snapshot
 from twin.component import Component
 from twin.reserved import IMAGE
 
@@ -57,8 +57,8 @@ def boot_of(snapshot: Snapshot) -> int:
 
 
 def derived(
-    snapshot: Snapshot, reading: Reading, reader: str, component: Component, last: Measured
-) -> tuple[Readout, Inspection | None]:
+    snapshot: Snapshot, reading: Measurement, reader: str, component: Component, last: Measured
+) -> tuple[ImageFinding, Inspection | None]:
     """What is kept of a reading, and the inspection that it makes, if any."""
     inspection, why, is_unused = None, reading.why, False
     if reading.outcome == "measured" and component.retired:
@@ -68,7 +68,7 @@ def derived(
         why = partial or _impossible(snapshot, reading, component, last)
         inspection, is_unused = _inspection(snapshot, reading, component), bool(why)
         inspection = msgspec.structs.replace(inspection, at_least=bool(partial), why=why)
-    readout = Readout(
+    readout = ImageFinding(
         **_key(snapshot, 0),
         **_image(snapshot),
         reader=reader,
@@ -84,14 +84,14 @@ def derived(
     return readout, inspection
 
 
-def failed(snapshot: Snapshot, reader: str, why: str) -> Readout:
+def failed(snapshot: Snapshot, reader: str, why: str) -> ImageFinding:
     """What is kept of an image that could not be read."""
-    return Readout(
+    return ImageFinding(
         **_key(snapshot, 0), **_image(snapshot), reader=reader, outcome="failed", why=why
     )
 
 
-def path_of(readout: Readout) -> NDArray[np.float32]:
+def path_of(readout: ImageFinding) -> NDArray[np.float32]:
     """The path (n, 2) x, y [pixel] from mouth to tip."""
     return np.frombuffer(readout.path, "<f4").reshape(-1, 2)
 
@@ -114,7 +114,7 @@ def _image(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _inspection(snapshot: Snapshot, reading: Reading, component: Component) -> Inspection:
+def _inspection(snapshot: Snapshot, reading: Measurement, component: Component) -> Inspection:
     scale = _scale(component) * snapshot.pixel_size
     return Inspection(
         **_key(snapshot, 1),
@@ -133,7 +133,7 @@ def _scale(component: Component) -> float:
     return scale * geometry.aspect if geometry.kind == "surface_crack" else scale
 
 
-def _partial(snapshot: Snapshot, reading: Reading, component: Component) -> str:
+def _partial(snapshot: Snapshot, reading: Measurement, component: Component) -> str:
     """Why what is seen plainly is a part at most of what the component is described by, if so."""
     kind = component.registration.crack.geometry.kind
     if reading.tips == 0:
@@ -149,7 +149,9 @@ def _partial(snapshot: Snapshot, reading: Reading, component: Component) -> str:
     return _NOT_SEEN.get(kind, "")
 
 
-def _impossible(snapshot: Snapshot, reading: Reading, component: Component, last: Measured) -> str:
+def _impossible(
+    snapshot: Snapshot, reading: Measurement, component: Component, last: Measured
+) -> str:
     """Why the length that is seen cannot be the component's; empty if it can."""
     scale, limit = _scale(component) * snapshot.pixel_size, component.registration.crack.longest
     a, sd = reading.length * scale, reading.length_sd * scale

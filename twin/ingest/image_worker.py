@@ -19,11 +19,11 @@ import msgspec
 import numpy as np
 import structlog
 
-from models.crack_image.network import CrackNetwork
-from models.crack_image.reader import CrackReader, Reading, network_reader
+from models.crack_image.network import SegmentationNetwork
+from models.crack_image.reader import CrackReader, Measurement, network_reader
 from sensors.errors import MalformedError
 from sensors.limits import Limits
-from sensors.observation import AnyObservation, Inspection, Readout, Snapshot, observation
+from sensors.observation import AnyObservation, ImageFinding, Inspection, Snapshot, observation
 from sensors.payload.image_file import pixels
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.journal.journal import Journal
@@ -32,8 +32,8 @@ from storage.store import Store
 from twin import networks
 from twin.belief.cohort import TROUBLE
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Line
 from twin.belief.lines import OBSERVATION, observed, told
+from twin.belief.segments import Line
 from twin.component import Component
 from twin.ingest.committer import Committer
 from twin.ingest.image_findings import NEVER_MEASURED, SOURCE, Measured, boot_of, derived, failed
@@ -93,7 +93,7 @@ def default_reader() -> NamedReader:
     Raises ValueError, and StorageError where they cannot be read.
     """
     tensors, card = networks.default(WEIGHTS)
-    network = CrackNetwork()
+    network = SegmentationNetwork()
     try:
         network.load_state_dict(tensors)
     except RuntimeError as exc:
@@ -200,7 +200,7 @@ class ImageWorker:
             self._committer.end
         )  # the next image is judged by what this one said
 
-    def _tell(self, readout: Readout, seconds: float) -> None:
+    def _tell(self, readout: ImageFinding, seconds: float) -> None:
         self._metrics.images_read.labels(readout.outcome).inc()
         log.info(
             "image_read",
@@ -210,7 +210,7 @@ class ImageWorker:
             seconds=round(seconds, 3),
         )
 
-    async def _reading(self, snapshot: Snapshot, reader: NamedReader) -> Reading | str:
+    async def _reading(self, snapshot: Snapshot, reader: NamedReader) -> Measurement | str:
         """What the image shows, or the sentence why it cannot be read."""
         while True:
             try:
@@ -221,7 +221,7 @@ class ImageWorker:
             except _UNREADABLE as exc:
                 return f"{exc}" or type(exc).__name__
 
-    def _read(self, snapshot: Snapshot, read: CrackReader) -> Reading:
+    def _read(self, snapshot: Snapshot, read: CrackReader) -> Measurement:
         grey = pixels(self._store.images.get(snapshot.sha256), self._limits)
         return read(np.asarray(grey))
 
@@ -230,8 +230,8 @@ class ImageWorker:
 
 
 def _made(
-    snapshot: Snapshot, found: Reading | str, reader: str, known: Target
-) -> tuple[Readout, Inspection | None]:
+    snapshot: Snapshot, found: Measurement | str, reader: str, known: Target
+) -> tuple[ImageFinding, Inspection | None]:
     """What is kept of a reading, and the inspection that it makes, if any."""
     if isinstance(found, str):
         return failed(snapshot, reader, found), None

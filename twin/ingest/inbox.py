@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sensors.errors import MalformedError
 from sensors.limits import Limits
-from sensors.mqtt.packets import MOST_PROPERTIES, MOST_PROPERTY_BYTES
-from sensors.mqtt.source import Message
+from sensors.mqtt.packets import MOST_PROPERTIES, MOST_PROPERTY_BYTES, Message
 from sensors.observation import AnyObservation, Series, Spectrum
 from sensors.payload.decode import decode
 from sensors.payload.image import decode_image
@@ -18,14 +17,14 @@ from sensors.payload.sound import fault
 from sensors.quality import NULL_CODES
 from sensors.refusal import malformed
 from sensors.topics import Topics
-from storage.images import Images
+from storage.images import ImageStore
 from storage.journal.entry import DeadLetter, Entry
 from storage.journal.sequences import Outcome
 from storage.store import Store
 from twin.belief.assimilate import t_end_ns
 from twin.belief.cohort import TROUBLE
-from twin.belief.fold import Line
 from twin.belief.lines import observed
+from twin.belief.segments import Line
 from twin.component import Component
 from twin.ingest.committer import Batch
 from twin.ingest.conflicts import Refusal
@@ -57,7 +56,7 @@ class Inbox:
     limits: Limits
     max_ahead_ns: int | None
     component: Callable[[str], Component | None]
-    images: Images
+    images: ImageStore
     end: Callable[[], int] = lambda: 0  # of the journal
     own_clock: OwnClock | None = None  # none where nothing can be ahead
     beside: set[str] = field(default_factory=set)  # topics of others that were told of

@@ -8,7 +8,8 @@ from functools import partial
 
 import structlog
 
-from sensors.mqtt.source import Message, MqttSource
+from sensors.mqtt.packets import Message
+from sensors.mqtt.source import MqttSource
 from twin.ingest.committer import Batch, Committer
 from twin.ingest.inbox import Inbox
 from twin.ingest.own_clock import HeldError

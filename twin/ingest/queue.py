@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from sensors.observation import Series, Spectrum
-from twin.belief.fold import Line
+from twin.belief.segments import Line
 
 BYTES = 64 << 20  # of samples and cycles that may wait: a count of lines alone bounds no memory
 

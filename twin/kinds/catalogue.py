@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from models.crack.stepper import CrackState, CrackStepper
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper
 from models.crack_path.stepper import PathState, PathStepper
 from models.stepper import Stepper
-from storage.trajectories.trajectories import Field
+from storage.trajectories.layout import Field
 from twin.kinds.crack import CrackKind
 from twin.kinds.crack_path import CrackPathKind
 from twin.kinds.crack_settings import CrackSettings

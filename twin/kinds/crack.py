@@ -11,10 +11,10 @@ from torch import Tensor
 from models.crack.forecast import life, remaining, rollout
 from models.crack.growth import lanes, remarked
 from models.crack.joint import joint
-from models.crack.load import CrackLoad
+from models.crack.load import CrackLoad, blocks
 from models.crack.run import Along
-from models.crack.state import limit_of
-from models.crack.stepper import CrackState, CrackStepper, blocks
+from models.crack.state import CrackState, limit_of
+from models.crack.stepper import CrackStepper
 from models.fatigue.effort import at_most
 from models.fatigue.geometry import GEOMETRIES
 from models.fatigue.integration import STRIDE, advanced, strides

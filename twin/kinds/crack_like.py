@@ -11,10 +11,9 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from models.crack.forecast import has_load
-from models.crack.state import mean
-from models.crack.stepper import belief
+from models.crack.state import belief, mean
 from sensors.observation import Observation
-from storage.trajectories.trajectories import Field
+from storage.trajectories.layout import Field
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.kind import Columns, Flags, Kind, Own, State
 from twin.kinds.record import FIELDS, GROUP

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.crack_path import forecast
 from models.crack_path.front import known, nodes
-from models.crack_path.polyline import Intensities
+from models.crack_path.polyline import IntensitySolver
 from models.crack_path.stepper import PathState, PathStepper
 from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import NoRetardation
@@ -132,7 +132,7 @@ def _grows(stepper: PathStepper, length: float) -> bool:
     return True
 
 
-def _while(find: Intensities, go_on: Callable[[], None]) -> Intensities:
+def _while(find: IntensitySolver, go_on: Callable[[], None]) -> IntensitySolver:
     """The same intensities, as long as there is leave to go on."""
 
     def found(*args: Any, **named: Any) -> Any:  # noqa: ANN401  whatever `find` takes and gives

@@ -18,7 +18,7 @@ from models.crack.run import Along
 from models.fatigue.rainflow import Cycles
 from models.stepper import Stepper
 from sensors.observation import AnyObservation, Observation, Series, Spectrum
-from storage.trajectories.trajectories import Field
+from storage.trajectories.layout import Field
 from twin.kinds.ahead import Ahead, Question
 
 PORTION = 256  # newcomers that are made at a time

@@ -22,7 +22,7 @@ import torch
 
 from models.crack.forecast import mix
 from models.crack_frames import stepper as crack_steppers
-from models.crack_frames.stepper import CRACK, SLICE, SliceLoad
+from models.crack_frames.stepper import FIRST_LENGTH, SLICE, SliceLoad
 from models.crack_path.driving import pull
 from models.crack_path.forecast import ratio
 from models.crack_path.front import Front, acting, nodes
@@ -88,8 +88,11 @@ def unlearned(state: PathState, load: Cycles, turn: Turn) -> str | None:
         return "the network has not learned plates whose ends do not rotate"
     if abs(mouth) > MOUTH * width:
         return f"the mouth is {abs(mouth)} m from the middle, beyond {MOUTH:g} W"
-    if tip < (CRACK - ALIKE) * width:
-        return f"the tip is {tip:.6g} m from the side, the network has learned from {CRACK:g} W on"
+    if tip < (FIRST_LENGTH - ALIKE) * width:
+        return (
+            f"the tip is {tip:.6g} m from the side, the network has learned from "
+            f"{FIRST_LENGTH:g} W on"
+        )
     if not float((load.count * load.range).sum()) > 0.0:
         return "the load has no range"
     if not abs(turn.ratio) <= SHEAR + ALIKE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from storage.trajectories.trajectories import Field
+from storage.trajectories.layout import Field
 
 GROUP: Final = "crack"  # of the trajectory
 FIELDS: Final = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models.recipe import Figures
+from models.recipe import Scores
 from storage.artifacts.weights import Card, load
 from storage.errors import StorageError
 from twin.errors import SettingsError
@@ -16,8 +16,8 @@ from twin.learning.training import MOST_BYTES, arithmetic, recipe_of, suited, us
 from twin.networks import DEFAULTS, tensors
 
 
-def evaluate(name: str, path: Path, chosen: Path | None = None, held_out: int = 108) -> Figures:
-    """The figures of the weights `chosen` on the last samples of the library at `path`.
+def evaluate(name: str, path: Path, chosen: Path | None = None, held_out: int = 108) -> Scores:
+    """The scores of the weights `chosen` on the last samples of the library at `path`.
 
     The committed weights are judged by default. Raises UnknownError for a name that is no
     network's, SettingsError for a library that cannot be used, and for weights that do not fit
@@ -30,7 +30,7 @@ def evaluate(name: str, path: Path, chosen: Path | None = None, held_out: int = 
     _load(network, name, chosen or DEFAULTS / f"{name}.safetensors", library, held_out)
     network.eval()
     with arithmetic(), usable(name, library), torch.no_grad():
-        return recipe.figures(network, held)
+        return recipe.scores(network, held)
 
 
 def _load(network: nn.Module, name: str, path: Path, library: Library, held_out: int) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.crack_frames import limits
 from models.crack_frames.config import CONFIGS, CrackLibrary, Loads
-from models.crack_frames.window import Window
+from models.crack_frames.window import PictureWindow
 from models.xfem.elasticity import Elastic
 from models.xfem.plate import Plate
 from twin.errors import SettingsError, UnknownError, unreadable
@@ -105,7 +105,7 @@ class LibraryTable(_Table):
         values = self.model_dump()
         plate = values.pop("plate")
         material, loads = Elastic(**plate.pop("material")), Loads(**values.pop("loads"))
-        window = Window(**values.pop("window"))
+        window = PictureWindow(**values.pop("window"))
         return CrackLibrary(
             **values, plate=Plate(**plate, material=material), loads=loads, window=window
         )

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from twin.belief.cohort import TROUBLE, Beliefs, out_of_memory
 from twin.belief.events import Value
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Line, Note
 from twin.belief.life import reason, remaining
 from twin.belief.outside import outside, strayed
+from twin.belief.segments import Line, Note
 from twin.belief.status import Status, StatusInputs, status
 from twin.component import Component
 

@@ -17,8 +17,9 @@ import torch
 from models import tree
 from sensors.observation import Series, Spectrum
 from twin.belief.cohort import Cohort
-from twin.belief.fleet import Fleet, Place, Section, registered
+from twin.belief.fleet import Fleet, Section, registered
 from twin.belief.record import RecordRow
+from twin.belief.seating import Place
 from twin.belief.segments import Line, Segment
 from twin.ingest.queue import size
 

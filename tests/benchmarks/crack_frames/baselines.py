@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from models.crack_frames.baselines import black, extrapolation, persistence, physics
 from models.crack_frames.config import CONFIGS
-from models.crack_frames.measures import Scores, judged
-from models.recipe import Arrays
+from models.crack_frames.measures import judged
+from models.recipe import Arrays, Scores
 
 
-def rivals(held: Arrays) -> Iterator[tuple[str, Scores]]:
+def baselines(held: Arrays) -> Iterator[tuple[str, Scores]]:
     """Names and scores, on the samples that are held out."""
     shown = held["frames"]
     for name, drawing in (("all-black", black), ("persistence", persistence),

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tests.benchmarks.crack_frames.baselines import rivals
+from tests.benchmarks.crack_frames.baselines import baselines
 from tests.benchmarks.crack_frames.table import table
 from twin.learning.evaluation import evaluate
 from twin.learning.library_fields import Library
@@ -90,7 +90,7 @@ def main() -> None:
     ]
     rows += [committed(given.library, name) for name in given.committed]
     _, held = Library(given.library).parts(HELD_OUT)
-    rows += [{"name": name, "seed": None, "figures": found} for name, found in rivals(held)]
+    rows += [{"name": name, "seed": None, "figures": found} for name, found in baselines(held)]
     (given.out / "figures.json").write_text(json.dumps(rows, indent=1))
     sys.stdout.write(table(rows) + "\n")
 

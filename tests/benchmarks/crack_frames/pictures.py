@@ -1,4 +1,4 @@
-"""A sheet of what networks and their rivals draw of one crack that none of them has seen.
+"""A sheet of what networks and the baselines draw of one crack that none of them has seen.
 
     python -m tests.benchmarks.crack_frames.pictures --library crack.zarr --runs runs \\
         --sheet sheet.png
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from models.catalogue import RECIPES
 from models.crack_frames.baselines import Frames, extrapolation, persistence, physics
 from models.crack_frames.config import CONFIGS
-from models.crack_frames.measures import SEEN, Pictures, shown
+from models.crack_frames.measures import CONTEXT_FRAMES, Pictures, shown
 from models.crack_frames.recipe import free, one_step
 from models.crack_frames.stepper import PictureStepper, settled
 from models.crack_frames.stepper_recipe import free_runs, one_steps
@@ -47,7 +47,7 @@ class Drawn(NamedTuple):
 
 
 def drawers(frames: Frames, load: NDArray[np.float64], runs: Path, seed: int) -> Iterator[Drawn]:
-    """The truth, the rivals, what was trained from `seed`, and what knows the load."""
+    """The truth, the baselines, what was trained from `seed`, and what knows the load."""
     yield Drawn("truth", shown(frames), shown(frames))
     yield Drawn("persistence", *persistence(frames))
     yield Drawn("extrapolation", *extrapolation(frames))
@@ -93,7 +93,10 @@ def main() -> None:
     _, held = Library(given.library).parts(HELD_OUT)
     part = slice(given.sample, given.sample + 1)
     found = drawers(held["frames"][part], held["load"][part], given.runs, given.seed)
-    rows = [(one.name, (one.one_step if given.one_step else one.free)[0, SEEN:]) for one in found]
+    rows = [
+        (one.name, (one.one_step if given.one_step else one.free)[0, CONTEXT_FRAMES:])
+        for one in found
+    ]
     sheet(rows).save(given.sheet, "PNG", optimize=True)
 
 

@@ -21,9 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from models.crack_frames.cells import MAPS, ArtificialNetwork, SpikingNetwork
-from models.crack_frames.cells import SEEN as INPUTS
-from models.crack_frames.measures import SEEN, Scores, shown
+from models.crack_frames.cells import CELL_INPUTS, MAPS, ArtificialCell, SpikingCell
+from models.crack_frames.measures import CONTEXT_FRAMES, shown
 from models.crack_frames.stepper import (
     NETWORKS,
     PIECES,
@@ -32,11 +31,11 @@ from models.crack_frames.stepper import (
     rollout,
     settled,
 )
-from models.crack_frames.stepper_recipe import load_of, stepper_figures
-from models.recipe import Arrays
+from models.crack_frames.stepper_recipe import load_of, stepper_scores
+from models.recipe import Arrays, Scores
 from models.tree import rows
 from storage.artifacts.weights import load
-from tests.benchmarks.crack_frames.baselines import rivals
+from tests.benchmarks.crack_frames.baselines import baselines
 from tests.benchmarks.crack_frames.steppers_elsewhere import LENGTHS, errors
 from tests.benchmarks.crack_frames.steppers_rows import markdown, spread
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
@@ -49,7 +48,7 @@ HELD_OUT, BATCH, REPEATS = 108, 1000, 5
 class Count:
     """Spikes and synaptic operations of a spiking network while it runs."""
 
-    def __init__(self, network: SpikingNetwork) -> None:
+    def __init__(self, network: SpikingCell) -> None:
         self.cell = self.eye = self.spikes = self.chances = 0.0
         self._times = network.times
         ones = torch.ones(1, MAPS[0], 3, 3, dtype=torch.float64)
@@ -91,29 +90,29 @@ def multiply_adds(network: nn.Module) -> tuple[float, float]:
     """Dense multiply-adds of a piece and of a look, without element-wise work."""
     retina = MAPS[0] * 25 * 13 * 16
     fovea, answer = MAPS[1] * MAPS[0] * 9 * 7 * 8, MAPS[1] * 7 * 8 * 2
-    if isinstance(network, SpikingNetwork):
+    if isinstance(network, SpikingCell):
         w, t = network.width, network.times
-        return INPUTS * (w + 1) + t * w * w + 2 * w, retina + t * fovea + answer
-    assert isinstance(network, ArtificialNetwork)
+        return CELL_INPUTS * (w + 1) + t * w * w + 2 * w, retina + t * fovea + answer
+    assert isinstance(network, ArtificialCell)
     w = network.width
-    return 4 * w * (INPUTS + w) + w + INPUTS, retina + fovea + answer
+    return 4 * w * (CELL_INPUTS + w) + w + CELL_INPUTS, retina + fovea + answer
 
 
 def operations(arrays: Arrays) -> list[Figure]:
     """Of a slice and of a look, for each network."""
     stepper = networks.picture_stepper("crack-spiking")
     network = stepper.network
-    assert isinstance(network, SpikingNetwork)
+    assert isinstance(network, SpikingCell)
     artificial = networks.picture_stepper("crack-artificial").network
-    assert isinstance(artificial, ArtificialNetwork)
+    assert isinstance(artificial, ArtificialCell)
     count = Count(network)
-    state = stepper.seen(torch.from_numpy(shown(arrays["frames"])[:, SEEN - 1]))
-    steps = arrays["load"].shape[1] - SEEN + 1
-    for k in range(SEEN - 1, SEEN - 1 + steps):
+    state = stepper.seen(torch.from_numpy(shown(arrays["frames"])[:, CONTEXT_FRAMES - 1]))
+    steps = arrays["load"].shape[1] - CONTEXT_FRAMES + 1
+    for k in range(CONTEXT_FRAMES - 1, CONTEXT_FRAMES - 1 + steps):
         state = stepper.step(state, load_of(arrays, k))
     count.close()
     n = len(arrays["load"])
-    analog = PIECES * INPUTS * (network.width + 1)
+    analog = PIECES * CELL_INPUTS * (network.width + 1)
     cell, eye = count.cell / (n * steps), count.eye / n
     dense, theirs = multiply_adds(network), multiply_adds(artificial)
     retina = MAPS[0] * 25 * 13 * 16
@@ -175,10 +174,10 @@ def times() -> list[Figure]:
 def targets(spiking: Scores, line: Scores, still: Scores) -> list[Figure]:
     """What is asked of the spiking stepper on held-out samples."""
     tip, mae = spiking["last_tip_mm"], spiking["free_mae"]
-    rival, last = line["last_tip_mm"], still["last_mae"]
+    baseline, last = line["last_tip_mm"], still["last_mae"]
     return [
-        Figure("accuracy", "tip at the end", tip, "mm", f"linear extrapolation {rival:.3g} mm",
-               tip / rival, *at_most(0.5, tip / rival)),
+        Figure("accuracy", "tip at the end", tip, "mm", f"linear extrapolation {baseline:.3g} mm",
+               tip / baseline, *at_most(0.5, tip / baseline)),
         Figure("accuracy", "MAE of a free run", 1e3 * mae, "‰",
                f"persistence {1e3 * still['free_mae']:.3g} ‰", mae / still["free_mae"],
                *at_most(0.5, mae / still["free_mae"])),
@@ -243,11 +242,11 @@ def main() -> None:
     torch.set_flush_denormal(True)
     _, held = Library(chosen.library).parts(HELD_OUT)
     arrays = {key: np.asarray(held[key]) for key in ("frames", "load")}
-    found = {name: stepper_figures(networks.picture_stepper(name), arrays) for name in NETWORKS}
-    others = dict(rivals(arrays))
+    found = {name: stepper_scores(networks.picture_stepper(name), arrays) for name in NETWORKS}
+    others = dict(baselines(arrays))
     sys.stdout.write(markdown(found | others) + "\n")
     for name in NETWORKS if chosen.runs else ():
-        scores = [stepper_figures(_trained(name, run), arrays) for run in chosen.runs]
+        scores = [stepper_scores(_trained(name, run), arrays) for run in chosen.runs]
         sys.stdout.write(spread(name, scores) + "\n")
     sys.stdout.write("\n")
     line, still = others["linear extrapolation"], others["persistence"]

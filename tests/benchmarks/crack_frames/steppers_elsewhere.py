@@ -21,11 +21,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.crack.stepper import blocks, spectrum_load
+from models.crack.load import blocks, spectrum_load
 from models.crack_frames.config import CONFIGS
 from models.crack_frames.pixels import WIDTH
 from models.crack_frames.slices import Course, grown
-from models.crack_frames.stepper import CRACK, PIECES, SLICE, PictureStepper, SliceLoad, rollout
+from models.crack_frames.stepper import (
+    FIRST_LENGTH,
+    PIECES,
+    SLICE,
+    PictureStepper,
+    SliceLoad,
+    rollout,
+)
 from models.crack_path.forecast import rollout as by_physics
 from models.crack_path.front import known, nodes
 from models.crack_path.stepper import EdgePlate, PathState, PathStepper
@@ -86,7 +93,7 @@ def case(mouth: float, tip: float, ratio: float) -> Case:
 def turning() -> Iterator[Case]:
     """Cracks that have grown under another load."""
     for mouth, to, (before, after) in product((0.0, 0.1), REACHED, TURNS):
-        state, load = _straight(mouth, CRACK), _load([(RANGE, SHIFT, before)])
+        state, load = _straight(mouth, FIRST_LENGTH), _load([(RANGE, SHIFT, before)])
         while float(state.front.tip[0, 0]) < to * WIDTH and not bool(state.fractured):
             state = STEPPER.step(state, spectrum_load(torch.ones(1, dtype=torch.int64), load))
         if not bool(state.fractured):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.crack_frames.baselines import extrapolation
-from models.crack_frames.measures import SEEN, Pictures, shown, tips
+from models.crack_frames.measures import CONTEXT_FRAMES, Pictures, shown, tips
 from models.crack_frames.stepper import NETWORKS
 from models.crack_frames.stepper_recipe import free_runs
 from models.recipe import Arrays
@@ -34,7 +34,7 @@ def chosen(arrays: Arrays, spiking: Pictures) -> list[int]:
     """The samples that are shown."""
     gap = np.hypot(*(tips(spiking[:, -1] > 0) - tips(arrays["frames"][:, -1] > 0)).T)
     order = np.argsort(gap, kind="stable")
-    reversed_ = np.flatnonzero((arrays["load"][:, SEEN - 1 :, 1] < 0.0).any(1))
+    reversed_ = np.flatnonzero((arrays["load"][:, CONTEXT_FRAMES - 1 :, 1] < 0.0).any(1))
     return [int(order[len(order) // 2]), int(order[-1]), int(reversed_[0]), 0]
 
 
@@ -72,7 +72,8 @@ def main() -> None:
     runs = [free_runs(networks.picture_stepper(name), arrays)[0][:, -1] for name in NETWORKS]
     ways = [*runs, extrapolation(arrays["frames"])[1][:, -1]]
     spiking = np.stack([true[:, 0], runs[0]], 1)
-    panels = [[painted(way[k], true[k, -1], true[k, SEEN - 1]) for k in chosen(arrays, spiking)]
+    known = true[:, CONTEXT_FRAMES - 1]
+    panels = [[painted(way[k], true[k, -1], known[k]) for k in chosen(arrays, spiking)]
               for way in ways]  # fmt: skip  # one line more
     sheet(panels).save(given.out, "PNG", optimize=True)
 

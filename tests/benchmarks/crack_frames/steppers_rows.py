@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.crack_frames.measures import Scores
+from models.recipe import Scores
 from tests.benchmarks.report import number
 
 SHOWN = {

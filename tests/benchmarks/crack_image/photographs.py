@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.crack_image.baselines import darkest, ridge
-from models.crack_image.measures import Score, figures, score
+from models.crack_image.measures import Score, score, summary
 from models.crack_image.reader import CrackReader
 from models.crack_image.recipe import HELD_OUT as SCENES
 from models.crack_image.recipe import LARGE, library_paths, scenes
@@ -47,11 +47,11 @@ def readers() -> Readers:
 
 
 def scene_rows(found: Readers, pictures: Sequence[Scene]) -> list[str]:
-    """The figures of each reader on scenes."""
+    """The scores of each reader on scenes."""
     rows: dict[str, list[str]] = {}
     for reader in found.values():
         scores = [score(reader, s.picture, s.crack) for s in pictures]
-        for key, value in figures(scores).items():
+        for key, value in summary(scores).items():
             rows.setdefault(key, []).append(f"{value:.3g}")
     head = ["| scenes | " + " | ".join(found) + " |", "| --- |" + " --- |" * len(found)]
     return head + [f"| {key} | " + " | ".join(values) + " |" for key, values in rows.items()]

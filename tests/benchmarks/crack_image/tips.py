@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.crack_image.measures import Score, scored
-from models.crack_image.reader import CrackReader, Reading
+from models.crack_image.reader import CrackReader, Measurement
 from models.crack_image.trace import trace
 from tests.benchmarks.crack_image.erased import Case, cases, erased
 
@@ -60,12 +60,12 @@ def known(photographs: Photographs) -> dict[str, list[Case]]:
 def told(reader: CrackReader, case: Case) -> Told:
     """What a reader says of a case."""
     chances = reader.chances(case.picture.astype(np.float32))
-    reading = CrackReader(lambda _: chances, reader.trust, reader.tracing)(case.picture)
+    measurement = CrackReader(lambda _: chances, reader.trust, reader.tracing)(case.picture)
     found = np.asarray(chances >= 0.5)
     rest = ~case.filled & ~case.crack
     return Told(
-        scored(reading, found, case.crack),
-        tuple(_tips(case, reading)),
+        scored(measurement, found, case.crack),
+        tuple(_tips(case, measurement)),
         float(found[case.filled].mean()) if case.filled.any() else float("nan"),
         float(found[rest].mean()),
     )
@@ -122,14 +122,14 @@ def _middle(values: Iterable[float]) -> str:
     return f"{np.median(known):.1f}" if known else "–"
 
 
-def _tips(case: Case, reading: Reading) -> Iterator[float]:
+def _tips(case: Case, measurement: Measurement) -> Iterator[float]:
     truth = trace(case.crack.astype(np.float32))
-    if truth is None or not len(reading.path):
+    if truth is None or not len(measurement.path):
         return
     h, w = case.crack.shape
     for x, y in truth.path[[0, -1]]:
         if min(x, y, w - x, h - y) > BORDER:
-            yield float(np.hypot(*(reading.path[[0, -1]] - (x, y)).T).min())
+            yield float(np.hypot(*(measurement.path[[0, -1]] - (x, y)).T).min())
 
 
 def _length(crack: NDArray[np.bool_]) -> float:

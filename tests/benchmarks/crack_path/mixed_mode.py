@@ -11,7 +11,7 @@ import time
 import numpy as np
 import torch
 
-from models.crack.stepper import blocks, spectrum_load
+from models.crack.load import blocks, spectrum_load
 from models.crack_path.front import nodes
 from models.crack_path.stepper import EdgePlate, PathStepper
 from models.fatigue.laws import ParisLaw

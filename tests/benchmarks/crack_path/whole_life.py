@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensors.simulation.plates import COEFFICIENT, EXPONENT, Plate
+from sensors.simulation.plates import COEFFICIENT, EXPONENT, SimulatedPlate
 from tests.end_to_end.mixed_mode import grown, within
 from tests.end_to_end.plates import Life, lived
 from twin.serving import prepare
@@ -29,10 +29,10 @@ COLUMNS = 96  # of its mesh
 LAW = (COEFFICIENT, EXPONENT)
 
 PLATES = (
-    Plate("plant-a/constant", shears=(0.5,)),
-    Plate("plant-a/changing"),
-    Plate("plant-a/reversing", stress=86e6, shears=(0.4, -0.4), sampled=True),
-    Plate("plant-a/harsh", shears=(0.8, -0.8)),
+    SimulatedPlate("plant-a/constant", shears=(0.5,)),
+    SimulatedPlate("plant-a/changing"),
+    SimulatedPlate("plant-a/reversing", stress=86e6, shears=(0.4, -0.4), sampled=True),
+    SimulatedPlate("plant-a/harsh", shears=(0.8, -0.8)),
 )
 
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from models.intensity.random_paths import HIGHEST, PLATE, SHARPEST, wanderer
-from models.intensity.recipe import Tips, tips_of
-from models.xfem.crack import Crack
+from models.intensity.recipe import TipExamples, tips_of
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
 
 COUNT, SEED = 80, 13
@@ -17,7 +17,7 @@ STEEPEST = 100.0  # of the increment after the kink, against the x axis [degree]
 AFTER = (1, 2, 4)  # increments after the kink at whose ends intensities are asked for
 
 
-def sharper() -> Tips:
+def sharper() -> TipExamples:
     """Tips one, two and four increments after the kink, by XFEM, under tension and half of it."""
     paths: list[Floats] = []
     for k in range(COUNT):
@@ -27,7 +27,7 @@ def sharper() -> Tips:
     k_unit = np.full((len(paths), most, 2, 2), np.nan)
     for row, one in enumerate(paths):
         path[row, : len(one)] = one
-        k_unit[row, len(one) - 1] = PLATE.K(Crack(one))[0]
+        k_unit[row, len(one) - 1] = PLATE.K(PolylineCrack(one))[0]
     load = np.tile([1.0, 0.5], (len(paths), 1))
     return tips_of(path, k_unit, load, (np.arange(len(paths)), nodes - 1))
 

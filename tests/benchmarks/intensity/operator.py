@@ -35,11 +35,18 @@ from models.intensity.operator import (
     mean_of,
 )
 from models.intensity.random_paths import FARTHEST, PLATE
-from models.intensity.recipe import OUTLYING, Tips, chosen, library_tips, tips_of, wandering_tips
+from models.intensity.recipe import (
+    OUTLYING,
+    TipExamples,
+    chosen,
+    library_tips,
+    tips_of,
+    wandering_tips,
+)
 from models.intensity.recipe import network as fresh
 from models.recipe import Arrays
 from models.training import parameters
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from storage.artifacts import weights
 from tests.benchmarks.intensity.far import sharper
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
@@ -60,35 +67,35 @@ def learned_operator(path: Path) -> CrackOperator:
     return operator.eval()
 
 
-def under_load(y: Tensor, tips: Tips) -> Tensor:
+def under_load(y: Tensor, tips: TipExamples) -> Tensor:
     """K_I and K_II (n, 2) of `y` (n, 4) under the tips' loads, without a unit."""
     return (tips.load[:, :, None] * y.view(-1, 2, 2)).sum(1)
 
 
-def off(y: Tensor, tips: Tips) -> tuple[Tensor, Tensor]:
+def off(y: Tensor, tips: TipExamples) -> tuple[Tensor, Tensor]:
     """Errors of |K| (n,), and of K_I and K_II (n, 2) relative to |K|."""
     found, true = under_load(y, tips), under_load(tips.y, tips)
     size = true.norm(dim=1)
     return (found.norm(dim=1) - size).abs() / size, (found - true).abs() / size[:, None]
 
 
-def turned(y: Tensor, tips: Tips) -> Tensor:
+def turned(y: Tensor, tips: TipExamples) -> Tensor:
     """Errors (k,) of the kink's angle [degree], where the crack is open."""
     found, true = under_load(y, tips), under_load(tips.y, tips)
     got, want = kink(found[:, 0], found[:, 1]), kink(true[:, 0], true[:, 1])
     return torch.rad2deg((got.angle - want.angle).abs())[want.opened & got.opened]
 
 
-def handbook(tips: Tips) -> Tensor:
-    """A straight crack as long as the tip's x, as `Tips.y`."""
+def handbook(tips: TipExamples) -> Tensor:
+    """A straight crack as long as the tip's x, as `TipExamples.y`."""
     alpha = tips.seen[:, ALPHA]
     crack, root = EdgeCrack(1.0), torch.sqrt(math.pi * alpha) / growth(alpha)
     zero = torch.zeros_like(alpha)
     return torch.stack((crack.F(alpha) * root, zero, zero, crack.F_II(alpha) * root), 1)
 
 
-def nearest(tips: Tips, known: Tips) -> Tensor:
-    """The intensities of the nearest tip that was learned from, as `Tips.y`."""
+def nearest(tips: TipExamples, known: TipExamples) -> Tensor:
+    """The intensities of the nearest tip that was learned from, as `TipExamples.y`."""
     scale = torch.tensor(SCALE_EVEN + SCALE_ODD).double()
     space = [(part.seen[:, : EVEN + ODD] / scale).float() for part in (tips, known)]
     found = torch.cat(
@@ -98,7 +105,7 @@ def nearest(tips: Tips, known: Tips) -> Tensor:
 
 
 @torch.no_grad()
-def answered(operator: CrackOperator, tips: Tips) -> tuple[Tensor, Tensor, Tensor]:
+def answered(operator: CrackOperator, tips: TipExamples) -> tuple[Tensor, Tensor, Tensor]:
     """What the ensemble says (n, 4), its bound (n,), and whether it is trusted (n,)."""
     members = operator(tips.seen).double()
     mean = mean_of(members)
@@ -111,7 +118,7 @@ def percent(values: Tensor, share: float) -> float:
     return 100.0 * float(torch.quantile(values, share))
 
 
-def of_errors(name: str, operator: CrackOperator, tips: Tips) -> list[Figure]:
+def of_errors(name: str, operator: CrackOperator, tips: TipExamples) -> list[Figure]:
     """The figures that are asked for."""
     y, bound, trusted = answered(operator, tips)
     size, modes = off(y, tips)
@@ -145,7 +152,7 @@ def _figure(item: str, what: str, found: float, most: float) -> Figure:
     return Figure(item, what, found, "%", target=target + " %", met=met)
 
 
-def of_places(operator: CrackOperator, tips: Tips) -> list[Figure]:
+def of_places(operator: CrackOperator, tips: TipExamples) -> list[Figure]:
     """Where the errors sit, by a/W."""
     y, _, trusted = answered(operator, tips)
     size, alpha = off(y, tips)[0], tips.seen[:, ALPHA]
@@ -168,7 +175,7 @@ def of_outliers(operator: CrackOperator, arrays: Arrays) -> list[Figure]:
     sample, node = (part[far.numpy()] for part in np.nonzero(np.isfinite(k).all((2, 3))))
     again = k.copy()
     for s, n in zip(sample, node, strict=True):
-        again[s, n] = PLATE.K(Crack(arrays["path"][s, : n + 1] + [0.0, MOVED]))[0]
+        again[s, n] = PLATE.K(PolylineCrack(arrays["path"][s, : n + 1] + [0.0, MOVED]))[0]
     missed = chosen(tips, far)
     path = np.nan_to_num(arrays["path"])
     moved = tips_of(path, again, missed.load.numpy(), (sample, node))
@@ -183,7 +190,7 @@ def of_outliers(operator: CrackOperator, arrays: Arrays) -> list[Figure]:
     ]
 
 
-def of_yardsticks(tips: Tips, known: Tips) -> list[Figure]:
+def of_yardsticks(tips: TipExamples, known: TipExamples) -> list[Figure]:
     """The same errors by what needs no training."""
     found = []
     for name, y in (("handbook", handbook(tips)), ("nearest tip", nearest(tips, known))):
@@ -196,7 +203,7 @@ def of_yardsticks(tips: Tips, known: Tips) -> list[Figure]:
     return found
 
 
-def of_fallback(operator: CrackOperator, name: str, tips: Tips) -> list[Figure]:
+def of_fallback(operator: CrackOperator, name: str, tips: TipExamples) -> list[Figure]:
     """How much of what lies outside is seen to, and how much by the members alone."""
     y, bound, trusted = answered(operator, tips)
     away = 100.0 * float((~trusted).double().mean())
@@ -210,14 +217,14 @@ def of_fallback(operator: CrackOperator, name: str, tips: Tips) -> list[Figure]:
     ]
 
 
-def rows(arrays: Arrays, count: int) -> tuple[Tensor, Tensor, Tensor, list[Crack]]:
+def rows(arrays: Arrays, count: int) -> tuple[Tensor, Tensor, Tensor, list[PolylineCrack]]:
     """Tips of the library as the operator is asked for them, and the first as XFEM is."""
     k = arrays["k_unit"]
     sample, node = np.nonzero(np.isfinite(k).all((2, 3)))
     pick = np.random.Generator(np.random.PCG64(0)).integers(0, len(sample), count)
     sample, node = sample[pick], node[pick]
     path = arrays["path"][sample, : int(arrays["nodes"].max())]
-    cracks = [Crack(path[i, : node[i] + 1]) for i in range(SOLVES)]
+    cracks = [PolylineCrack(path[i, : node[i] + 1]) for i in range(SOLVES)]
     width = torch.full((count,), PLATE.width, dtype=torch.float64)
     return torch.from_numpy(path), torch.from_numpy(node + 1), width, cracks
 

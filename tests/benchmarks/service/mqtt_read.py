@@ -18,8 +18,10 @@ from typing import Any
 
 import aiomqtt
 
+from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import Message, MqttSettings, MqttSource
+from sensors.mqtt.settings import MqttSettings
+from sensors.mqtt.source import MqttSource
 from tests.brokers import Broker
 
 PAYLOAD = b"x" * 200

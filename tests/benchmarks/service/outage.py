@@ -28,7 +28,8 @@ from typing import NamedTuple
 from sensors.errors import BrokerError
 from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import MqttSettings, MqttSource
+from sensors.mqtt.settings import MqttSettings
+from sensors.mqtt.source import MqttSource
 from sensors.topics import Topics
 from tests.conftest import tool
 from tests.deploy.test_broker import DEPLOY, Broker, prepared

@@ -29,8 +29,9 @@ from twin.archive.checkpoint import metadata, tensors
 from twin.archive.in_time import InTime
 from twin.archive.recorder import BLOCK, Recorder
 from twin.belief.fleet import EMPTY, Clock, Fleet
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
 from twin.belief.lines import observed
+from twin.belief.segments import Line
 from twin.component import Component, Registration
 from twin.kinds.record import GROUP
 from twin.serving import prepare
@@ -287,7 +288,7 @@ def _commits(
         found.append(time.perf_counter() - start)
         at += 20
         if len(found) % 50 == 0:
-            store.journal.fold()
+            store.journal.checkpoint_wal()
         time.sleep(0.02)
     return found, at
 

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from models import tree
 from models.crack.growth import lanes
-from models.crack.stepper import CrackLoad, CrackState, CrackStepper, blocks, spectrum_load
+from models.crack.load import CrackLoad, blocks, spectrum_load
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper
 from models.fatigue.geometry import EdgeCrack
 from models.fatigue.integration import advanced
 from models.fatigue.laws import ParisLaw

@@ -21,7 +21,7 @@ from scipy.sparse.linalg import splu
 
 from models.crack_frames.config import CONFIGS
 from models.crack_frames.library import sample
-from models.xfem.crack import Crack, checked
+from models.xfem.crack import PolylineCrack, checked
 from models.xfem.enrichment import Enrichment, enrichment
 from models.xfem.grid import Grid
 from models.xfem.intact import assembled, factorised
@@ -35,7 +35,7 @@ SOLVES, REPEATS = 16, 3  # cracks, and how often each is solved for
 LIBRARY = 908  # samples
 
 
-def refactorised(plate: Plate, crack: Crack, *, ordered: bool = True) -> Floats:
+def refactorised(plate: Plate, crack: PolylineCrack, *, ordered: bool = True) -> Floats:
     """As `plate.K`, everything assembled and factorised anew; `ordered` for symmetry."""
     grid, material, held = plate.grid, plate.material, plate.intact.held
     extra = enrichment(checked(crack, grid, plate.band), grid)
@@ -64,11 +64,11 @@ def _coupling(extra: Enrichment, blocks: Stiffness, grid: Grid) -> csc_array:
     return csc_array(coo_array(entries, shape=(2 * grid.nodes, 2 * len(extra.node))))
 
 
-def cracks(count: int) -> list[Crack]:
+def cracks(count: int) -> list[PolylineCrack]:
     """Every crack on the way of sample 0 of the library, or as many of them, evenly chosen."""
     path = sample(CONFIGS["crack"], 0, 0).path[:-1]
     chosen = np.linspace(2, len(path), count).round().astype(int)
-    return [Crack(path[:k]) for k in chosen]
+    return [PolylineCrack(path[:k]) for k in chosen]
 
 
 def figures() -> list[Figure]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.xfem.closure import Closure
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
 
 MM = 1e-3  # [m]
@@ -78,23 +78,23 @@ PATHS: dict[Closure, Path] = {
 }
 
 
-def straight(a: float, degrees: float = 0.0) -> Crack:
+def straight(a: float, degrees: float = 0.0) -> PolylineCrack:
     """An edge crack of length `a` [mm] from the middle of the left face."""
     t = math.radians(degrees)
-    return Crack(np.array([[0.0, 0.0], [a * MM * math.cos(t), a * MM * math.sin(t)]]))
+    return PolylineCrack(np.array([[0.0, 0.0], [a * MM * math.cos(t), a * MM * math.sin(t)]]))
 
 
-def kinked(name: str) -> Crack:
+def kinked(name: str) -> PolylineCrack:
     """One of KINKS."""
     path, heading = [np.zeros(2)], 0.0
     for length, turn in KINKS[name]:
         heading += math.radians(turn)
         path.append(path[-1] + length * MM * np.array([math.cos(heading), math.sin(heading)]))
-    return Crack(np.array(path))
+    return PolylineCrack(np.array(path))
 
 
-def inclined(centre: Floats, a: float, degrees: float) -> Crack:
+def inclined(centre: Floats, a: float, degrees: float) -> PolylineCrack:
     """An interior crack of half length `a` [mm] around `centre` [m]."""
     t = math.radians(degrees)
     half = a * MM * np.array([math.cos(t), math.sin(t)])
-    return Crack(np.array([centre - half, centre + half]), interior=True)
+    return PolylineCrack(np.array([centre - half, centre + half]), interior=True)

@@ -10,8 +10,9 @@ from contextlib import suppress
 
 import numpy as np
 
+from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import Message, MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Series, Spectrum
 from sensors.payload import encode
 from sensors.payload.encode import load_message, spectrum_message
@@ -172,5 +173,5 @@ class _Other:
         return float(json.loads(self._target.ask(path)[1])["cycles"])
 
 
-def _wire(made: encode.Message) -> Message:
+def _wire(made: encode.EncodedMessage) -> Message:
     return Message(made.topic, made.payload, made.content_type or "", made.properties)

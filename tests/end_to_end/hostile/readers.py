@@ -12,8 +12,9 @@ from contextlib import suppress
 import numpy as np
 from PIL import Image
 
+from sensors.mqtt.packets import Message
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import Message, MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from sensors.observation import Snapshot, Spectrum
 from sensors.payload import encode
 from sensors.payload.encode import image_message, spectrum_message
@@ -62,7 +63,7 @@ async def _attack(target: Target, rows: int, seconds: float) -> Seen:
     return seen
 
 
-def _wire(made: encode.Message) -> Message:
+def _wire(made: encode.EncodedMessage) -> Message:
     return Message(made.topic, made.payload, made.content_type or "", made.properties)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.crack.load import inspection_load
-from models.crack.stepper import CrackState, CrackStepper, blocks, series_load, spectrum_load
+from models.crack.load import blocks, inspection_load, series_load, spectrum_load
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper
 from models.fatigue.retardation import NoRetardation, Retardation
 from tests.models.crack.test_open_residue import WHEELER, WILLENBORG, MPa, length, mm, stepper
 

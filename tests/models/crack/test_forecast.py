@@ -8,7 +8,9 @@ from scipy.integrate import quad
 from torch import Tensor
 
 from models.crack.forecast import life, remaining, rollout
-from models.crack.stepper import CrackState, CrackStepper, blocks, inspection_load, spectrum_load
+from models.crack.load import blocks, inspection_load, spectrum_load
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper
 from models.fatigue.geometry import CentreCrack, EdgeCrack
 from models.fatigue.laws import FormanLaw, Law, NasgroLaw, ParisLaw, si_coefficient
 from models.fatigue.rainflow import Cycles

@@ -14,15 +14,9 @@ import torch
 from torch import Tensor
 
 from models.crack.forecast import remaining
-from models.crack.load import inspection_load
-from models.crack.stepper import (
-    CrackState,
-    CrackStepper,
-    belief,
-    blocks,
-    series_load,
-    spectrum_load,
-)
+from models.crack.load import blocks, inspection_load, series_load, spectrum_load
+from models.crack.state import CrackState, belief
+from models.crack.stepper import CrackStepper
 from models.crack_path.stepper import EdgePlate, PathStepper
 from models.fatigue.geometry import CentreCrack, CompactTension, EdgeCrack, HoleCrack, SurfaceCrack
 from models.fatigue.laws import LAWS, ParisLaw

@@ -13,17 +13,10 @@ import torch
 from torch import Tensor
 
 import models
-from models.crack.load import series_of
+from models.crack.load import CrackLoad, inspection_load, no_load, series_load, series_of
 from models.crack.run import COMPILED, CONSTANTS, _walked
-from models.crack.stepper import (
-    CrackLoad,
-    CrackState,
-    CrackStepper,
-    inspection_load,
-    no_load,
-    series_load,
-    warm,
-)
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper, warm
 from models.fatigue.geometry import CentreCrack, EdgeCrack, HoleCrack
 from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Retardation

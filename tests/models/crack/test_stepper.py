@@ -7,17 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.crack.stepper import (
+from models.crack.load import (
     CrackLoad,
-    CrackState,
-    CrackStepper,
-    belief,
     blocks,
     inspection_load,
     no_load,
     series_load,
     spectrum_load,
 )
+from models.crack.state import CrackState, belief
+from models.crack.stepper import CrackStepper
 from models.fatigue.geometry import CentreCrack, EdgeCrack
 from models.fatigue.laws import FormanLaw, ParisLaw, WalkerLaw, si_coefficient
 from models.fatigue.mixed_mode import kink

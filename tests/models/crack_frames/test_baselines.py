@@ -10,7 +10,7 @@ import pytest
 from models.crack_frames.baselines import black, extrapolation, persistence, physics, read
 from models.crack_frames.config import CONFIGS
 from models.crack_frames.library import sample
-from models.crack_frames.measures import SEEN, judged, tips
+from models.crack_frames.measures import CONTEXT_FRAMES, judged, tips
 from models.crack_frames.window import frames
 
 CONFIG = CONFIGS["crack"]
@@ -31,7 +31,7 @@ def test_a_straight_crack_is_extrapolated_without_error() -> None:
 
 def test_a_slope_is_kept() -> None:
     drawn = extrapolation(straight(0.4))[1]
-    first, last = tips(drawn[0, [SEEN - 1 + 1, -1]] > 0.5)
+    first, last = tips(drawn[0, [CONTEXT_FRAMES - 1 + 1, -1]] > 0.5)
     assert (last[1] - first[1]) / (last[0] - first[0]) == pytest.approx(0.4, abs=0.05)
 
 
@@ -39,7 +39,7 @@ def test_persistence_repeats_what_was_seen_and_black_nothing() -> None:
     shown = straight()
     one_step, free = persistence(shown)
     assert (one_step[0, 5] == (shown[0, 4] > 0)).all()
-    assert (free[0, 7] == (shown[0, SEEN - 1] > 0)).all()
+    assert (free[0, 7] == (shown[0, CONTEXT_FRAMES - 1] > 0)).all()
     assert not any(part.any() for part in black(shown))
 
 

@@ -13,9 +13,9 @@ from models.crack_frames.config import CONFIGS, CrackLibrary, Loads, scaled
 from models.crack_frames.library import Sample, sample
 from models.crack_frames.limits import checked
 from models.crack_frames.slices import Course, grown
-from models.crack_frames.window import Window, frames
+from models.crack_frames.window import PictureWindow, frames
 from models.fatigue.mixed_mode import kink
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.grid import Floats
 from models.xfem.plate import Plate
 from tests.benchmarks.xfem.verification import paths, reference_growth
@@ -178,7 +178,7 @@ def test_tension_is_never_drawn_negative() -> None:
 
 def test_a_line_is_one_pixel_thick_and_without_gaps() -> None:
     path = np.array([[0.0, 0.05], [3.0, 0.05], [7.3, -4.1], [9.0, 1.7], [12.0, 1.7]])
-    window = Window(pixel=0.1, columns=120, rows=80, left=0.0, top=3.0)
+    window = PictureWindow(pixel=0.1, columns=120, rows=80, left=0.0, top=3.0)
     (image,) = frames(path, np.array([4]), window) > 0
     rows, columns = np.nonzero(image)
     for r, c in zip(rows, columns, strict=True):
@@ -191,7 +191,7 @@ def test_a_line_is_one_pixel_thick_and_without_gaps() -> None:
 
 def test_pixels_lie_on_the_line() -> None:
     path = np.array([[0.0, 0.0], [10.0, -5.0]])
-    window = Window(pixel=0.1, columns=100, rows=80, left=0.0, top=1.0)
+    window = PictureWindow(pixel=0.1, columns=100, rows=80, left=0.0, top=1.0)
     (image,) = frames(path, np.array([1]), window) > 0
     rows, columns = np.nonzero(image)
     off = window.y()[rows] + 0.5 * window.x()[columns]
@@ -200,7 +200,7 @@ def test_pixels_lie_on_the_line() -> None:
 
 def test_what_lies_outside_the_window_is_left_out() -> None:
     path = np.array([[0.0, 0.0], [1.0, -5.0], [2.0, 0.0]])
-    window = Window(pixel=0.1, columns=20, rows=20, left=0.0, top=1.0)
+    window = PictureWindow(pixel=0.1, columns=20, rows=20, left=0.0, top=1.0)
     (image,) = frames(path, np.array([2]), window) > 0
     assert image[:, 0].any()
     assert not image[:, 10].any()
@@ -234,5 +234,5 @@ def test_no_node_welds_a_crack_that_barely_passes_it() -> None:
     for count in (len(found.path) - 4, len(found.path) - 2):
         path = found.path[:count]
         aside = path + np.array([0.0, 1e-6])
-        here, there = plate.K(Crack(path))[0], plate.K(Crack(aside))[0]
+        here, there = plate.K(PolylineCrack(path))[0], plate.K(PolylineCrack(aside))[0]
         assert np.abs(here - there).max() < 0.01 * np.abs(there).max()

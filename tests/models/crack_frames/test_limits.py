@@ -10,8 +10,8 @@ import pytest
 
 from models.crack_frames.config import CONFIGS, CrackLibrary, Loads
 from models.crack_frames.limits import FIRST, INCREMENT, REST, checked, faults
-from models.crack_frames.window import Window
-from models.xfem.crack import Crack
+from models.crack_frames.window import PictureWindow
+from models.xfem.crack import PolylineCrack
 from models.xfem.plate import Plate
 
 BASE = CONFIGS["crack"]
@@ -106,7 +106,7 @@ def test_another_plate_material_and_load_is_accepted() -> None:
         plate=Plate(0.1, 0.3, columns=80, fine=0.06, band=(-0.05, 0.05), closure="grip"),
         crack=8e-3, slices=5, step=1.5e-3, margin=3e-3, C=STEEL,
         loads=Loads(tension=60e6, tension_sd=10e6, shear=-20e6, shear_sd=5e6),
-        window=Window(pixel=1e-3, columns=100, rows=80, top=0.04),
+        window=PictureWindow(pixel=1e-3, columns=100, rows=80, top=0.04),
     )  # fmt: skip  # one call
     assert checked(other) is other
 
@@ -115,6 +115,6 @@ def test_a_first_crack_of_two_elements_is_within_two_percent() -> None:
     """The bound on the first crack is not only a number: K of a mesh four times finer."""
     coarse = Plate(columns=32, band=(-1e-3, 1e-3))
     fine = Plate(columns=128, band=(-0.5e-3, 0.5e-3), fine=1e-3)
-    crack = Crack(np.array([[0.0, 0.0], [FIRST * 10e-3 / 32, 0.0]]))
+    crack = PolylineCrack(np.array([[0.0, 0.0], [FIRST * 10e-3 / 32, 0.0]]))
     K, true = coarse.K(crack)[0], fine.K(crack)[0]
     assert np.abs(K - true).max() < 0.02 * np.linalg.norm(true, axis=1).min()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from models.crack_frames.measures import (
+    CONTEXT_FRAMES,
     PIXEL_MM,
-    SEEN,
     Masks,
     continuity,
     judged,
@@ -132,16 +132,17 @@ def test_a_faint_line_is_no_crack_but_is_seen() -> None:
 
 
 def sample() -> np.ndarray:
-    frames = np.zeros((2, SEEN + 2, 5, 30), dtype=np.uint8)
-    for k in range(SEEN + 2):
+    frames = np.zeros((2, CONTEXT_FRAMES + 2, 5, 30), dtype=np.uint8)
+    for k in range(CONTEXT_FRAMES + 2):
         frames[:, k, 2, : 5 * (k + 1)] = 255
     return frames
 
 
 def test_what_is_new_depends_on_what_was_seen() -> None:
     frames = sample()
-    known = shown(frames[:, SEEN : SEEN + 1])
-    late = np.concatenate([shown(frames[:, :SEEN]), known, known], axis=1)  # stays behind by one
+    known = shown(frames[:, CONTEXT_FRAMES : CONTEXT_FRAMES + 1])
+    context = shown(frames[:, :CONTEXT_FRAMES])
+    late = np.concatenate([context, known, known], axis=1)  # stays behind by one
     found = judged(late, late, frames)
     assert found["one_step_recall"] == 0.5  # of the two pictures the first is whole
     assert found["free_recall"] == pytest.approx(10 / 15)
@@ -152,5 +153,5 @@ def test_what_is_new_depends_on_what_was_seen() -> None:
 def test_pictures_that_were_given_are_not_judged() -> None:
     frames = sample()
     spoiled = shown(frames)
-    spoiled[:, :SEEN] = 1.0
+    spoiled[:, :CONTEXT_FRAMES] = 1.0
     assert judged(spoiled, spoiled, frames)["one_step_mae"] == 0.0

@@ -10,23 +10,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.crack_frames.cells import Memory
+from models.crack_frames.cells import CellState
 from models.crack_frames.pixels import PIXEL, TOP, WIDTH, drawn, sighted
 from models.crack_frames.stepper import (
-    CRACK,
+    FIRST_LENGTH,
     PIECE,
     PIECES,
     SLICE,
-    STEEPEST,
-    Front,
+    STEEPEST_SLOPE,
+    PictureFront,
     PictureState,
     PictureStepper,
     SliceLoad,
     rollout,
     through,
 )
-from models.crack_frames.window import Window, frames
-from models.spiking import fired
+from models.crack_frames.window import PictureWindow, frames
+from models.spiking import lif_step
 from models.tree import leaves, mapped, rows
 from twin import networks
 
@@ -54,7 +54,7 @@ def stepped(stepper: PictureStepper, state: PictureState, steps: int = 3) -> Pic
 
 def straight(n: int) -> Tensor:
     path = torch.zeros(n, 2, 2, dtype=torch.float64)
-    path[:, 1, 0] = CRACK * WIDTH
+    path[:, 1, 0] = FIRST_LENGTH * WIDTH
     return path
 
 
@@ -135,8 +135,8 @@ def test_a_thousand_steps_stay_finite_and_bounded(stepper: PictureStepper) -> No
         _, state = through(stepper.network, state, load(2, k))
         most = max(most, *(float(leaf.abs().max()) for _, leaf in leaves(state)))
         begins = state.x >= 1.0  # a new crack, with the memory of the old one
-        state = Front(torch.where(begins, CRACK, state.x), torch.where(begins, 0.0, state.y),
-                      state.slope, state.memory)  # fmt: skip  # one call
+        x, y = torch.where(begins, FIRST_LENGTH, state.x), torch.where(begins, 0.0, state.y)
+        state = PictureFront(x, y, state.slope, state.memory)
     assert all(bool(torch.isfinite(leaf).all()) for _, leaf in leaves(state))
     assert most < 1e3
 
@@ -203,13 +203,13 @@ def test_the_eye_reads_a_tip_to_a_fraction_of_a_pixel(stepper: PictureStepper) -
     slopes = np.linspace(-1.0, 0.0, 21)
     nodes = [np.array([[0.0, 0.0], [1e-3, 0.0], [SLICE * WIDTH + 1e-3, s * SLICE * WIDTH]])
              for s in slopes]  # fmt: skip  # one line more
-    pictures = np.stack([frames(one, np.array([2]), Window())[0] > 0 for one in nodes])
+    pictures = np.stack([frames(one, np.array([2]), PictureWindow())[0] > 0 for one in nodes])
     front = stepper.seen(torch.from_numpy(pictures).double()).front
     mouth = TOP - 24.5 * PIXEL  # it is read as the middle of its pixel
     wrong = (front.y + mouth).numpy() - slopes * SLICE
     assert np.sqrt((wrong**2).mean()) < 0.35 * PIXEL
     assert np.abs(front.slope.numpy() - slopes).mean() < 0.15
-    assert torch.allclose(front.x, torch.tensor(CRACK + SLICE, dtype=torch.float64))
+    assert torch.allclose(front.x, torch.tensor(FIRST_LENGTH + SLICE, dtype=torch.float64))
 
 
 def test_pictures_of_another_size_or_without_a_crack_are_refused(stepper: PictureStepper) -> None:
@@ -222,10 +222,14 @@ def test_pictures_of_another_size_or_without_a_crack_are_refused(stepper: Pictur
 def test_lines_are_drawn_as_the_library_draws_them() -> None:
     generator = np.random.default_rng(0)
     nodes = np.zeros((50, PIECES + 1, 2))
-    nodes[:, :, 0] = CRACK + PIECE * np.arange(PIECES + 1) + generator.uniform(0, 0.7, (50, 1))
+    nodes[:, :, 0] = (
+        FIRST_LENGTH + PIECE * np.arange(PIECES + 1) + generator.uniform(0, 0.7, (50, 1))
+    )
     slopes = generator.uniform(-2.0, 1.0, (50, 1)) + generator.normal(0.0, 0.1, (50, PIECES))
     nodes[:, 1:, 1] = PIECE * np.cumsum(slopes, 1)
-    theirs = np.stack([frames(one * WIDTH, np.array([PIECES]), Window())[0] > 0 for one in nodes])
+    theirs = np.stack(
+        [frames(one * WIDTH, np.array([PIECES]), PictureWindow())[0] > 0 for one in nodes]
+    )
     blank = torch.zeros(50, 96, 132, dtype=torch.float64)
     ours = drawn(blank, torch.from_numpy(nodes), torch.zeros(50, dtype=torch.float64)).numpy() > 0
     assert theirs.sum() > 500
@@ -244,11 +248,11 @@ def test_a_neuron_fires_above_its_threshold_and_keeps_what_is_above() -> None:
     membrane, leak = torch.zeros(1, dtype=torch.float64), torch.zeros(1)  # half of it stays
     seen = []
     for _ in range(5):
-        spikes, membrane = fired(membrane, torch.full((1,), 0.8, dtype=torch.float64), leak)
+        spikes, membrane = lif_step(membrane, torch.full((1,), 0.8, dtype=torch.float64), leak)
         seen.append((round(float(membrane), 4), bool(spikes)))
     assert seen == [(0.8, False), (0.2, True), (0.9, False), (0.25, True), (0.925, False)]
-    assert not fired(torch.zeros(1), torch.ones(1), leak).spikes.any()
-    assert fired(torch.zeros(1), torch.full((1,), 1.0001), leak).spikes.all()
+    assert not lif_step(torch.zeros(1), torch.ones(1), leak).spikes.any()
+    assert lif_step(torch.zeros(1), torch.full((1,), 1.0001), leak).spikes.all()
 
 
 class Step(nn.Module):
@@ -260,7 +264,7 @@ class Step(nn.Module):
 
     def forward(self, *parts: Tensor) -> tuple[Tensor, ...]:
         picture, mouth, x, y, slope, one, two, tension, shear = parts
-        front = Front(x, y, slope, Memory(one, two))
+        front = PictureFront(x, y, slope, CellState(one, two))
         nodes, front = through(self.network, front, SliceLoad(tension, shear))
         return (drawn(picture, nodes, mouth), *front[:3], *front.memory)
 
@@ -285,4 +289,4 @@ def test_slopes_are_bounded(stepper: PictureStepper) -> None:
     nodes = rollout(stepper, straight(1), pull, 7)[0]
     going = nodes[1:, 0] - nodes[:-1, 0] > 1e-9
     slopes = (nodes[1:, 1] - nodes[:-1, 1])[going] / (nodes[1:, 0] - nodes[:-1, 0])[going]
-    assert float(slopes.abs().max()) <= STEEPEST * (1.0 + 1e-9)
+    assert float(slopes.abs().max()) <= STEEPEST_SLOPE * (1.0 + 1e-9)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from models.crack_frames.cells import CROP
 from models.crack_frames.pixels import PIXEL, WIDTH
-from models.crack_frames.stepper import CRACK, PIECE, PIECES, SLICE
-from models.crack_frames.stepper_recipe import ARTIFICIAL, BETWEEN, SLICES, SPIKING, figures
-from models.crack_frames.window import Window, frames
+from models.crack_frames.stepper import FIRST_LENGTH, PIECE, PIECES, SLICE
+from models.crack_frames.stepper_recipe import ARTIFICIAL, BETWEEN, SLICES, SPIKING, held_out_scores
+from models.crack_frames.window import PictureWindow, frames
 from models.recipe import Recipe
 from models.training import Schedule, trained
 
-EDGES = CRACK + SLICE * np.arange(SLICES + 1)
+EDGES = FIRST_LENGTH + SLICE * np.arange(SLICES + 1)
 
 
 def arrays(count: int = 10) -> dict[str, NDArray[Any]]:
@@ -27,7 +27,7 @@ def arrays(count: int = 10) -> dict[str, NDArray[Any]]:
     path = np.zeros((count, SLICES + 2, 2))
     path[:, 1:, 0] = EDGES * WIDTH
     path[:, 2:, 1] = np.cumsum(-0.4 * load[:, :, 1] / load[:, :, 0], 1) * SLICE * WIDTH
-    pictures = np.stack([frames(one, np.arange(1, SLICES + 2), Window()) for one in path])
+    pictures = np.stack([frames(one, np.arange(1, SLICES + 2), PictureWindow()) for one in path])
     nodes = np.full(count, SLICES + 2)
     return {"load": load, "path": path, "nodes": nodes, "frames": pictures}
 
@@ -63,9 +63,9 @@ def test_a_few_epochs_teach_something(recipe: Recipe) -> None:
     assert run[-1].train[-1] < 0.3 * run[0].train[0]
 
 
-def test_figures_leave_the_network_as_it_was() -> None:
+def test_scores_leave_the_network_as_it_was() -> None:
     network = ARTIFICIAL.network(0)
-    found = figures(network, arrays(2))
+    found = held_out_scores(network, arrays(2))
     assert {leaf.dtype for leaf in network.parameters()} == {torch.float32}
     assert found["parameters"] == sum(leaf.numel() for leaf in network.parameters())
     assert found["free_tip_mm"] > 0.0

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.crack_frames.window import Window, frames
+from models.crack_frames.window import PictureWindow, frames
 from models.crack_image.baselines import darkest, ridge
-from models.crack_image.measures import figures, score
-from models.crack_image.network import CrackNetwork, probability, standardised
+from models.crack_image.measures import score, summary
+from models.crack_image.network import SegmentationNetwork, probability, standardised
 from models.crack_image.reader import SMALLEST, WORKING, CrackReader, reduced
 from models.crack_image.recipe import as_examples, loss, network, scenes
 from models.crack_image.scenes import SceneKind, scene
@@ -94,7 +94,7 @@ def test_pieces_at_the_border_are_traced_where_denormal_numbers_are_flushed() ->
 
 
 def test_frames_of_a_library_are_read_within_a_pixel() -> None:
-    window = Window()
+    window = PictureWindow()
     x = np.linspace(0.0, 6.0e-3, 40)
     path = np.stack([x, -0.4 * x - 0.5e-3 * np.sin(800.0 * x)], axis=1)
     ends = np.array([10, 20, 39])
@@ -244,18 +244,18 @@ def test_the_network_is_small_and_some_steps_of_training_lower_its_loss() -> Non
 @pytest.mark.parametrize("shape", [(32, 40), (61, 45)])
 def test_chances_have_the_shape_of_the_picture_whatever_its_shades(shape: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).random(shape)
-    net = CrackNetwork()
+    net = SegmentationNetwork()
     chances = probability(net, picture)
     assert chances.shape == shape
     assert ((chances >= 0.0) & (chances <= 1.0)).all()
     assert standardised(5.0 + 300.0 * picture) == pytest.approx(standardised(picture), abs=1e-3)
 
 
-def test_figures_count_what_was_trusted_wrongly() -> None:
+def test_a_summary_counts_what_was_trusted_wrongly() -> None:
     crack, other = line((5, 60), (150, 60)) > 0, line((5, 20), (150, 20)) > 0
     picture = shades(crack)
     reader = known(crack.astype(float))
-    found = figures(
+    found = summary(
         [score(reader, picture, truth) for truth in (crack, other, np.zeros_like(crack))]
     )
     assert found["trusted"] == 1.0

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from models.crack.forecast import has_load
-from models.crack.load import CrackLoad
-from models.crack.stepper import CrackStepper, blocks, inspection_load, series_load, spectrum_load
+from models.crack.load import CrackLoad, blocks, inspection_load, series_load, spectrum_load
+from models.crack.stepper import CrackStepper
 from models.crack_path.front import nodes
-from models.crack_path.plate import Plates, Tips
+from models.crack_path.plate import Plates, TipIntensities
 from models.crack_path.polyline import length
 from models.crack_path.stepper import EdgePlate, PathState, PathStepper
 from models.fatigue.geometry import EdgeCrack
@@ -28,7 +28,7 @@ BREAKING = blocks([[(2e8, 1e8, 1e6, 0.0)]])
 GENTLE = blocks([[(4e7, 2e7, 1e4, 1e7)]])
 
 
-def handbook(plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
+def handbook(plates: Plates, path: Tensor, nodes: Tensor) -> TipIntensities:
     """Intensities about as large as those of plates, without the price of a solution."""
     row = torch.arange(len(nodes))
     tip, before = path[row, nodes - 1], path[row, nodes - 2]
@@ -37,7 +37,7 @@ def handbook(plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
     share = tip[:, 0] / plates.width
     size = torch.sqrt(torch.pi * tip[:, 0]) * (1.12 + 3.0 * share * share)
     k = torch.stack((c * c, c * s, -2.0 * c * s, c * c - s * s), 1).view(-1, 2, 2)
-    return Tips(size[:, None, None] * k, torch.zeros(len(nodes), dtype=torch.bool))
+    return TipIntensities(size[:, None, None] * k, torch.zeros(len(nodes), dtype=torch.bool))
 
 
 def stepper(**changes: Any) -> PathStepper:

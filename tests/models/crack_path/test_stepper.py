@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.crack.stepper import blocks, inspection_load, series_load, spectrum_load
+from models.crack.load import blocks, inspection_load, series_load, spectrum_load
 from models.crack_path.driving import pull
 from models.crack_path.forecast import foresight, life, rollout, with_remaining
 from models.crack_path.front import at_end, moved, nodes
-from models.crack_path.intensities import Judged
-from models.crack_path.plate import Plates, Tips
+from models.crack_path.intensities import WithFallback
+from models.crack_path.plate import Plates, TipIntensities
 from models.crack_path.polyline import between, kinked, length, tips, unkinked
 from models.crack_path.stepper import EdgePlate, PathState, PathStepper
 from models.fatigue.laws import FormanLaw, ParisLaw
@@ -176,7 +176,7 @@ def test_a_short_segment_far_behind_the_tip_is_left_out_and_hardly_missed() -> N
     for count, asked in ((5, 5), (6, 5)):
         seen: list[int] = []
 
-        def finding(plates: Plates, path: torch.Tensor, nodes: torch.Tensor) -> Tips:
+        def finding(plates: Plates, path: torch.Tensor, nodes: torch.Tensor) -> TipIntensities:
             seen.append(int(nodes))  # noqa: B023  the list of this turn
             return networks.solver()(plates, path, nodes)
 
@@ -240,7 +240,7 @@ def test_a_plate_twice_as_large_is_similar() -> None:
 
 def test_where_the_operator_is_not_trusted_xfem_answers_and_is_counted() -> None:
     judged = networks.intensities()
-    assert isinstance(judged, Judged)
+    assert isinstance(judged, WithFallback)
     path = torch.from_numpy(STRAIGHT).expand(2, 2, 2)
     plates = Plates(
         torch.full((2,), 10 * MM).double(), torch.full((2,), 20 * MM).double(), torch.tensor([0, 1])
@@ -334,7 +334,7 @@ def test_life_is_where_the_rollout_arrives() -> None:
 def test_what_a_remaining_life_asks_of_xfem_is_counted() -> None:
     asked: list[int] = []
 
-    def finding(plates: Plates, path: torch.Tensor, nodes: torch.Tensor) -> Tips:
+    def finding(plates: Plates, path: torch.Tensor, nodes: torch.Tensor) -> TipIntensities:
         asked.append(len(nodes))
         return networks.solver()(plates, path, nodes)
 

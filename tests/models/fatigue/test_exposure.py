@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from models.crack.forecast import life, remaining
-from models.crack.stepper import CrackState, CrackStepper, blocks, series_load, spectrum_load
+from models.crack.load import blocks, series_load, spectrum_load
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper
 from models.fatigue.exposure import (
     BINS,
     COUNT,

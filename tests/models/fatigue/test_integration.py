@@ -9,7 +9,9 @@ from torch import Tensor
 
 import models.fatigue.integration as integration
 from models.crack.growth import lanes
-from models.crack.stepper import CrackState, CrackStepper, blocks, spectrum_load
+from models.crack.load import blocks, spectrum_load
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper
 from models.fatigue.geometry import EdgeCrack
 from models.fatigue.integration import WIDTH, advanced, padded
 from models.fatigue.laws import FormanLaw, NasgroLaw, WalkerLaw, si_coefficient

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.crack.stepper import CrackState, CrackStepper, blocks, inspection_load, spectrum_load
+from models.crack.load import blocks, inspection_load, spectrum_load
+from models.crack.state import CrackState
+from models.crack.stepper import CrackStepper
 from models.fatigue.laws import FormanLaw, ParisLaw, WalkerLaw, si_coefficient
 from models.fatigue.retardation import (
     RETARDATIONS,

@@ -18,13 +18,14 @@ from models.fatigue.geometry import CentreCrack, CompactTension, EdgeCrack, Geom
 from models.fatigue.geometry import SurfaceCrack as Surface
 from models.fatigue.integration import part_of
 from models.fatigue.laws import Law
-from models.fatigue.mixed_mode import equivalent
+from models.fatigue.mixed_mode import equivalent, half_tangent
 from models.fatigue.rainflow import Floats
 from models.fatigue.retardation import NoRetardation, Overload, Retardation
 from models.fatigue.scalar_geometry import units
 from models.fatigue.scalar_laws import Kinds, law_growth
 from models.fatigue.scalar_retardation import equivalent as scalar_equivalent
 from models.fatigue.scalar_retardation import felt, reaches_further, retarded, smooth
+from models.fatigue.scalar_retardation import half_tangent as scalar_half_tangent
 from tests.laws.test_steppers import (
     BETA,
     FORMAN,
@@ -146,8 +147,12 @@ def test_retardation_is_the_same_in_both_forms(name: str, law: str) -> None:
 
 def test_mixed_mode_is_the_same_in_both_forms() -> None:
     K_I, K_II = drawn((-1e7, 6e7), (-4e7, 4e7))
-    found = [scalar_equivalent(x, y) for x, y in zip(K_I.tolist(), K_II.tolist(), strict=True)]
+    pairs = list(zip(K_I.tolist(), K_II.tolist(), strict=True))
+    found = [scalar_equivalent(x, y) for x, y in pairs]
     np.testing.assert_allclose(found, equivalent(K_I, K_II).numpy(), rtol=1e-13)
+    is_open = K_I > 0.0
+    turns = [scalar_half_tangent(x, y) for x, y in pairs if x > 0.0]
+    np.testing.assert_allclose(turns, half_tangent(K_I, K_II)[is_open].numpy(), rtol=1e-13)
 
 
 def test_the_last_part_of_a_stride_is_the_same_in_both_forms() -> None:

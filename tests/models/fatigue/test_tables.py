@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from models.fatigue.geometry import outside
-from models.fatigue.tables import POINTS, RATIOS, shape_name, table_geometry, table_law
+from models.fatigue.tables import (
+    MOST_CURVE_POINTS,
+    MOST_RATIOS,
+    shape_name,
+    table_geometry,
+    table_law,
+)
 
 R = [0.0, 0.5]
 GROWTH = [1e-10, 1e-8, 1e-7]
@@ -45,8 +51,8 @@ def test_beyond_its_load_ratios_a_table_has_its_nearest_curve() -> None:
     assert float(below(t(20e6), t(-5.0))) == pytest.approx(1e-8, rel=1e-12)
 
 
-@pytest.mark.parametrize("ratios", [1, 2, 5, RATIOS - 1])
-@pytest.mark.parametrize("points", [2, 3, 17, POINTS])
+@pytest.mark.parametrize("ratios", [1, 2, 5, MOST_RATIOS - 1])
+@pytest.mark.parametrize("points", [2, 3, 17, MOST_CURVE_POINTS])
 def test_how_a_table_is_filled_up_is_not_seen(ratios: int, points: int) -> None:
     """A Paris law as a table of any size is that law, in it and beyond."""
     rows = [1e6 * 1.2 ** (i * 20 / points) for i in range(points)]
@@ -71,7 +77,7 @@ def test_tables_share_a_shape_by_their_sizes() -> None:
         ({"R": [0.5, 0.0]}, "R of the table does not rise"),
         ({"R": [0.0, 1.0]}, "R of the table has to lie within −10 … 1"),
         (
-            {"R": [0.01 * i for i in range(RATIOS)]},
+            {"R": [0.01 * i for i in range(MOST_RATIOS)]},
             "R of the table has 16 load ratios, not 1 to 15",
         ),
         ({"growth": [1e-10, 1e-10, 1e-7]}, "growth of the table does not rise: 1e-10 comes after"),

@@ -15,11 +15,11 @@ from models.intensity.operator import CrackOperator
 from models.intensity.random_paths import FARTHEST
 from models.intensity.recipe import (
     OUTLYING,
-    Tips,
+    TipExamples,
     chosen,
     errors,
     examples,
-    figures,
+    held_out_scores,
     library_tips,
     loss,
     network,
@@ -56,19 +56,19 @@ def arrays() -> Arrays:
 
 
 def test_cracks_to_learn_from_and_to_validate_by_are_apart(arrays: Arrays) -> None:
-    learned, held = (Tips(*part) for part in examples(arrays, 0, wanderers=0))
+    learned, held = (TipExamples(*part) for part in examples(arrays, 0, wanderers=0))
     assert not set(learned.sample.tolist()) & set(held.sample.tolist())
     assert len(set(held.sample.tolist())) == 3
     again, other = examples(arrays, 0, wanderers=0)[1], examples(arrays, 1, wanderers=0)[1]
-    assert torch.equal(Tips(*again).sample, held.sample)
-    assert not torch.equal(Tips(*other).sample, held.sample)
+    assert torch.equal(TipExamples(*again).sample, held.sample)
+    assert not torch.equal(TipExamples(*other).sample, held.sample)
 
 
 def test_nothing_is_learned_from_tips_beyond_the_domain(arrays: Arrays) -> None:
     whole = library_tips(arrays)
     assert whole.seen[:, ALPHA].max() > FARTHEST
     for part in examples(arrays, 0, wanderers=0):
-        assert Tips(*part).seen[:, ALPHA].max() <= FARTHEST
+        assert TipExamples(*part).seen[:, ALPHA].max() <= FARTHEST
 
 
 def test_a_tip_meets_the_load_of_the_slice_that_it_grows_into(arrays: Arrays) -> None:
@@ -85,7 +85,7 @@ def test_the_network_learns_and_keeps_what_it_has_seen(arrays: Arrays) -> None:
     schedule = Schedule(epochs=8, batch=64, lr=3e-3)
     run = list(islice(trained(operator, learned, held, loss, schedule), 8))
     assert run[-1].validation[-1] < 0.2 * run[0].validation[0]
-    seen = Tips(*learned).seen
+    seen = TipExamples(*learned).seen
     sized = seen.clone()
     sized[:, EVEN : EVEN + ODD] = seen[:, EVEN : EVEN + ODD].abs()
     assert torch.equal(operator.low, sized.amin(0))
@@ -95,19 +95,19 @@ def test_the_network_learns_and_keeps_what_it_has_seen(arrays: Arrays) -> None:
     assert operator.inside(seen).all()
     assert not operator.inside(2.0 * seen).any()
     settled(operator, held)
-    found = figures(operator, arrays)
+    found = held_out_scores(operator, arrays)
     assert set(found) == {"tips", "inside", "error_median", "error_99", "covered"}
     assert found["inside"] < 1.0  # the tips beyond the domain
 
 
-def noisy(count: int, share: float) -> Tips:
+def noisy(count: int, share: float) -> TipExamples:
     """Tips of band 5 that the operator says zero of, but for `share` of their size."""
     seen = torch.zeros(count, EVEN + ODD + CHECKS, dtype=torch.float64)
     seen[:, ALPHA] = 0.55
     y = torch.tensor([1.0, 0.0, 0.0, 0.5], dtype=torch.float64).expand(count, 4).clone()
     y *= 1.0 + share * torch.linspace(0.0, 1.0, count, dtype=torch.float64)[:, None]
     load = torch.ones(count, 2, dtype=torch.float64)
-    return Tips(seen, y, load, torch.ones(count, dtype=torch.bool), torch.arange(count))
+    return TipExamples(seen, y, load, torch.ones(count, dtype=torch.bool), torch.arange(count))
 
 
 def one_answer() -> CrackOperator:
@@ -133,7 +133,7 @@ def test_the_bound_holds_for_ninety_five_of_a_hundred_tips_of_validation() -> No
 def test_the_bound_of_both_kinds_holds_for_the_mean_of_their_shares_whatever_their_number() -> None:
     near, far, operator = noisy(900, 0.02), noisy(300, 0.08), one_answer()
     far = far._replace(library=torch.zeros_like(far.library))
-    settled(operator, Tips(*(torch.cat(leaves) for leaves in zip(near, far, strict=True))))
+    settled(operator, TipExamples(*(torch.cat(leaves) for leaves in zip(near, far, strict=True))))
     within = []
     for tips in (near, far):
         off = errors(operator, tips)

@@ -14,23 +14,23 @@ from models.crack_frames.recipe import (
     CRACK_RNN,
     CRACK_SNN,
     examples,
-    figures,
     free,
+    held_out_scores,
     one_step,
     squared,
     windows,
 )
 from models.crack_frames.window import frames as drawn
 from models.training import parameters, seeded
-from models.video.zhao_xu import COLUMNS, ROWS, RecurrentNetwork, SpikingNetwork
+from models.video.zhao_xu import COLUMNS, ROWS, BaseSpikingNetwork, RecurrentNetwork
 
-Network = RecurrentNetwork | SpikingNetwork
+Network = RecurrentNetwork | BaseSpikingNetwork
 
 
 def small(kind: str) -> Network:
     with seeded(0):
         if kind == "snn":
-            return SpikingNetwork()
+            return BaseSpikingNetwork()
         return RecurrentNetwork(nn.RNN if kind == "rnn" else nn.LSTM, rows=8, columns=12)
 
 
@@ -75,7 +75,7 @@ def test_a_batch_is_its_rows(kind: str) -> None:
 
 def test_spikes_in_two_parts_with_the_membranes_between_are_those_of_one_run() -> None:
     network = small("snn")
-    assert isinstance(network, SpikingNetwork)
+    assert isinstance(network, BaseSpikingNetwork)
     with torch.no_grad():
         whole, after = network.run(8.0 * window(count=4))
         _, half = network.run(8.0 * window(count=4)[:, :2])
@@ -98,7 +98,7 @@ def test_a_recurrent_state_that_is_passed_in_is_used(kind: str) -> None:
 
 def test_a_neuron_is_that_of_the_paper() -> None:
     """u ← ½ u (1 − o) + 0.8: the membrane climbs to 1.2, fires, and starts from nothing."""
-    neuron = SpikingNetwork().neurons[0]
+    neuron = BaseSpikingNetwork().neurons[0]
     membrane, seen = torch.zeros(1), []
     for _ in range(5):
         spike, membrane = neuron(torch.tensor([0.8]), membrane)
@@ -109,7 +109,7 @@ def test_a_neuron_is_that_of_the_paper() -> None:
 def test_no_list_keeps_the_neurons_of_networks_that_are_gone() -> None:
     before = len(snntorch.SpikingNeuron.instances)
     for _ in range(3):
-        SpikingNetwork()
+        BaseSpikingNetwork()
     assert len(snntorch.SpikingNeuron.instances) == before
 
 
@@ -125,7 +125,7 @@ def test_the_spiking_network_answers_in_zeros_and_ones_and_learns() -> None:
 
 def test_the_spiking_network_sees_four_pixels_and_no_more() -> None:
     """No new segment of seventeen pixels can come out of it."""
-    network = SpikingNetwork()
+    network = BaseSpikingNetwork()
     picture = torch.zeros(1, 1, 33, 33, requires_grad=True)
     drawn, _ = network.run(picture)
     (gradient,) = torch.autograd.grad(drawn[0, 16, 16], picture)
@@ -160,8 +160,8 @@ def test_a_free_run_goes_on_from_its_own_pictures_and_one_step_from_the_true_one
     assert (told[:, 3:] == step).all()
 
 
-def test_figures_hold_scores_and_sizes() -> None:
-    found = figures(CRACK_SNN.network(0), {"frames": samples(2)})
+def test_held_out_scores_have_sizes_too() -> None:
+    found = held_out_scores(CRACK_SNN.network(0), {"frames": samples(2)})
     assert {"one_step_mae", "free_recall_1", "last_tip_mm"} <= set(found)
     assert found["weights_bytes"] == 4 * 1_477
     assert found["state_bytes"] == 4 * (16 + 4 + 16 + 1) * ROWS * COLUMNS

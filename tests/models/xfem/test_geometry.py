@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from models.xfem.crack import Crack, chain, checked, polar, side, tips
+from models.xfem.crack import PolylineCrack, chain, checked, polar, side, tips
 from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, cuts, pieces
 from models.xfem.enrichment import branches, enrichment, sided
 from models.xfem.grid import Floats, grid
@@ -55,7 +55,7 @@ def test_the_angle_at_a_tip_jumps_on_the_crack_and_not_on_the_straight_prolongat
 
 
 def test_the_second_tip_of_an_interior_crack_looks_the_other_way() -> None:
-    found = tips(Crack(np.array([[4e-3, 0.0], [6e-3, 0.0]]), interior=True))
+    found = tips(PolylineCrack(np.array([[4e-3, 0.0], [6e-3, 0.0]]), interior=True))
     np.testing.assert_allclose(found.at, [[6e-3, 0.0], [4e-3, 0.0]])
     np.testing.assert_allclose(found.ahead, [[1.0, 0.0], [-1.0, 0.0]])
     np.testing.assert_allclose(found.turn, [1.0, -1.0])
@@ -139,7 +139,7 @@ def test_a_crack_along_a_grid_line_crosses_the_elements_of_both_sides() -> None:
 
 
 def test_jumps_are_where_the_crack_has_passed_and_tip_functions_where_it_ends() -> None:
-    extra = enrichment(Crack(np.array([[0.0, 0.0], [5.2e-3, 0.0]])), GRID)
+    extra = enrichment(PolylineCrack(np.array([[0.0, 0.0], [5.2e-3, 0.0]])), GRID)
     jumping = np.flatnonzero(extra.jump >= 0)
     x = GRID.x[jumping % len(GRID.x)]
     assert x.max() < 5.2e-3 - 2.0 * GRID.h
@@ -162,15 +162,15 @@ def test_a_crack_that_cannot_be_solved_for_is_refused(
     path: list[list[float]], sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
-        checked(Crack(np.array(path)), GRID, (-3e-3, 3e-3))
+        checked(PolylineCrack(np.array(path)), GRID, (-3e-3, 3e-3))
 
 
 def test_an_interior_crack_too_short_for_its_mesh_is_refused() -> None:
-    short = Crack(np.array([[5e-3, 0.0], [6e-3, 0.0]]), interior=True)
+    short = PolylineCrack(np.array([[5e-3, 0.0], [6e-3, 0.0]]), interior=True)
     with pytest.raises(ValueError, match="too close"):
         enrichment(short, GRID)
 
 
 def test_an_edge_crack_is_prolonged_out_of_the_plate() -> None:
-    found = chain(Crack(np.array([[0.0, 1e-3], [1e-3, 1e-3]])), GRID)
+    found = chain(PolylineCrack(np.array([[0.0, 1e-3], [1e-3, 1e-3]])), GRID)
     np.testing.assert_allclose(found[0], [-1.5e-3, 1e-3])

@@ -8,17 +8,19 @@ from functools import partial
 import numpy as np
 import pytest
 
-from models.xfem.crack import Crack
-from models.xfem.memory import Memory
+from models.xfem.crack import PolylineCrack
+from models.xfem.memory import ByteCache
 from models.xfem.plate import Plate
 
-CRACK = Crack(np.array([[0.0, 0.0], [1.13e-3, 0.0], [2.07e-3, -0.61e-3], [2.9e-3, -0.7e-3]]))
-OTHER = Crack(np.array([[0.0, 0.2e-3], [2.5e-3, 0.9e-3]]))
+CRACK = PolylineCrack(
+    np.array([[0.0, 0.0], [1.13e-3, 0.0], [2.07e-3, -0.61e-3], [2.9e-3, -0.7e-3]])
+)
+OTHER = PolylineCrack(np.array([[0.0, 0.2e-3], [2.5e-3, 0.9e-3]]))
 
 
-def filled(most: float, *keys: str) -> Memory:
+def filled(most: float, *keys: str) -> ByteCache:
     """A memory that was asked for some keys of ten bytes each."""
-    memory = Memory(most)
+    memory = ByteCache(most)
     for key in keys:
         assert memory.recall(key, partial("value {}".format, key), lambda _: 10) == f"value {key}"
     return memory
@@ -70,7 +72,7 @@ def test_memory_is_bound_while_it_grows() -> None:
     inverse, nodes = Plate(columns=24).intact.inverse, np.arange(400, 600)
     whole = inverse.between(nodes, nodes[:4])
     assert inverse.memory.held > 4 << 20
-    inverse.memory = Memory(1 << 20)
+    inverse.memory = ByteCache(1 << 20)
     tracemalloc.start()
     try:
         again = inverse.between(nodes, nodes[:4])
@@ -82,7 +84,7 @@ def test_memory_is_bound_while_it_grows() -> None:
 
 
 def test_plates_that_share_a_memory_do_not_mistake_each_other() -> None:
-    shared, alone = Memory(), Plate(columns=24, closure="grip").K(CRACK)
+    shared, alone = ByteCache(), Plate(columns=24, closure="grip").K(CRACK)
     for plate in (Plate(columns=24), Plate(columns=24, closure="grip")):
         plate.intact.inverse.memory = shared
         found = plate.K(CRACK)

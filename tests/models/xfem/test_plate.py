@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.xfem.closure import SHEAR, TENSION
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.elasticity import Elastic, Plane
 from models.xfem.plate import Plate
 from tests.benchmarks.xfem import references as known
@@ -16,7 +16,7 @@ from tests.benchmarks.xfem.cost import refactorised
 from tests.benchmarks.xfem.verification import Row, edge_cracks, intensities, kinks, slanted
 
 COARSE = Plate(columns=32, band=(-3e-3, 1.5e-3))
-BENT = Crack(np.array([[0.0, 0.0], [1.13e-3, 0.0], [2.07e-3, -0.61e-3], [2.9e-3, -0.7e-3]]))
+BENT = PolylineCrack(np.array([[0.0, 0.0], [1.13e-3, 0.0], [2.07e-3, -0.61e-3], [2.9e-3, -0.7e-3]]))
 SIZE = math.sqrt(math.pi * known.MM)
 
 
@@ -66,14 +66,14 @@ def test_what_was_asked_before_changes_no_bit() -> None:
 
 def test_a_mirrored_crack_has_the_mirrored_answer() -> None:
     plate = Plate(columns=24)
-    K, mirrored = plate.K(BENT)[0], plate.K(Crack(BENT.path * np.array([1.0, -1.0])))[0]
+    K, mirrored = plate.K(BENT)[0], plate.K(PolylineCrack(BENT.path * np.array([1.0, -1.0])))[0]
     signs = np.array([[1.0, -1.0], [-1.0, 1.0]])  # shear turns round as K_II does
     np.testing.assert_allclose(mirrored, K * signs, rtol=1e-7, atol=1e-9)
 
 
 def test_a_crack_from_the_right_face_is_the_plate_turned_round() -> None:
     plate = Plate(columns=24)
-    turned = Crack(np.array([10e-3, 0.0]) - BENT.path)
+    turned = PolylineCrack(np.array([10e-3, 0.0]) - BENT.path)
     np.testing.assert_allclose(plate.K(turned), plate.K(BENT), rtol=1e-7)
 
 
@@ -89,7 +89,9 @@ def test_under_given_tractions_elasticity_has_no_influence(plane: Plane, nu: flo
 def test_splitting_a_segment_changes_nothing() -> None:
     whole = known.straight(3.0, -20.0).path
     split = np.vstack([whole[0], 0.37 * whole[1], 0.8 * whole[1], whole[1]])
-    np.testing.assert_allclose(COARSE.K(Crack(split)), COARSE.K(Crack(whole)), rtol=1e-4)
+    np.testing.assert_allclose(
+        COARSE.K(PolylineCrack(split)), COARSE.K(PolylineCrack(whole)), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name", list(known.KINKS))
@@ -128,7 +130,7 @@ def test_a_long_plate_between_grips_bends_as_one_of_square_elements_does() -> No
     """The rows towards the ends are higher, but not so high that they stiffen the plate."""
     long = Plate(height=100e-3, columns=32, closure="grip", band=(-0.5e-3, 6.5e-3))
     square = Plate(10e-3, 100e-3, 32, 50e-3, (-0.5e-3, 6.5e-3), "grip")
-    for crack in (known.straight(6.0), Crack(np.array([[0.0, 6e-3], [5e-3, 6e-3]]))):
+    for crack in (known.straight(6.0), PolylineCrack(np.array([[0.0, 6e-3], [5e-3, 6e-3]]))):
         K, reference = long.K(crack)[0], square.K(crack)[0]
         gap = np.linalg.norm(K - reference, axis=1) / np.linalg.norm(reference, axis=1)
         assert gap.max() < 0.005

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from models.xfem.crack import Crack
+from models.xfem.crack import PolylineCrack
 from models.xfem.plate import Plate
 
 PLATE = Plate(1.0, 2.0, 32, 0.5, (-0.45, 0.45))  # nodes at (i, j + 1/2) h
@@ -19,7 +19,7 @@ Corners = list[tuple[float, float]]
 def change(corners: Corners) -> float:
     """How much K changes when the crack, given in elements, is moved aside."""
     path = H * np.array(corners)
-    K, moved = (PLATE.K(Crack(at))[0] for at in (path, path + ASIDE))
+    K, moved = (PLATE.K(PolylineCrack(at))[0] for at in (path, path + ASIDE))
     return float(np.linalg.norm(K - moved) / np.linalg.norm(moved))
 
 

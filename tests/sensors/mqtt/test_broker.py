@@ -7,7 +7,7 @@ import pytest
 from sensors.errors import BrokerError
 from sensors.mqtt.broker import EmbeddedBroker, Kind
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from tests.sensors.mqtt.test_source import numbered, numbers, ready, taken
 
 KINDS: list[Kind] = ["mosquitto", "iotcore"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from sensors.mqtt.framing import Stream
+from sensors.mqtt.framing import Framing
 from sensors.mqtt.packets import (
     LARGEST,
     MOST_PROPERTIES,
@@ -39,21 +39,21 @@ messages = st.builds(
 
 
 def parsed(packet: bytes, generation: int = 0) -> Message:
-    stream = Stream(LARGEST)
-    stream.feed(packet)
-    where = stream.complete()
+    framing = Framing(LARGEST)
+    framing.feed(packet)
+    where = framing.complete()
     assert where is not None
     body, stop = where
     return message(packet, packet[0], body, stop, generation)
 
 
 def cut(pieces: list[bytes]) -> list[bytes]:
-    stream, packets = Stream(LARGEST), []
+    framing, packets = Framing(LARGEST), []
     for piece in pieces:
-        stream.feed(piece)
-        while (where := stream.complete()) is not None:
-            packets.append(stream.data[stream.at : where[1]])
-            stream.at = where[1]
+        framing.feed(piece)
+        while (where := framing.complete()) is not None:
+            packets.append(framing.data[framing.at : where[1]])
+            framing.at = where[1]
     return packets
 
 
@@ -154,13 +154,13 @@ def test_a_message_of_quality_2_is_refused() -> None:
 
 @pytest.mark.parametrize(("size", "is_refused"), [(999, False), (1000, False), (1001, True)])
 def test_a_packet_above_the_limit_is_refused_before_it_is_read(size: int, is_refused: bool) -> None:
-    stream = Stream(1000)
-    stream.feed(b"\x30" + varint(size - 3))
+    framing = Framing(1000)
+    framing.feed(b"\x30" + varint(size - 3))
     if is_refused:
         with pytest.raises(PacketError, match="1001 bytes"):
-            stream.complete()
+            framing.complete()
     else:
-        assert stream.complete() is None
+        assert framing.complete() is None
 
 
 @pytest.mark.parametrize("topic", ["", "a/+", "a/#"])

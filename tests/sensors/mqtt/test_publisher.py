@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from sensors.errors import BrokerError
-from sensors.mqtt.packets import CONNACK, PacketError
+from sensors.mqtt.packets import CONNACK, Message, PacketError
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import Message, MqttSettings
+from sensors.mqtt.settings import MqttSettings
 from tests.brokers import Broker, FakeBroker, puback
 from tests.sensors.mqtt.test_source import LIMIT_S, Log, numbered, numbers, ready, taken
 

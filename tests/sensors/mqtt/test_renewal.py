@@ -9,7 +9,7 @@ import pytest
 from sensors.payload.decode import decode
 from sensors.simulation.faults import NO_FAULTS
 from sensors.simulation.plant import Plant, PlantSettings, generation
-from sensors.simulation.plates import Plate, in_turn
+from sensors.simulation.plates import SimulatedPlate, in_turn
 from sensors.timed import Renewal
 
 START_NS = 1_800_000_000_000_000_000
@@ -45,7 +45,7 @@ def test_no_part_is_replaced_unless_asked() -> None:
 
 def test_plates_take_turns() -> None:
     renewals: list[Renewal] = []
-    plate = Plate("plant-a/plate-1", every_s=1.0)
+    plate = SimulatedPlate("plant-a/plate-1", every_s=1.0)
     seen: list[str] = []
     for timed in in_turn(
         plate, START_NS, lasts_s=5.0, pause_s=2.0, renewed=renewals.append, generation=2

@@ -10,9 +10,10 @@ import pytest
 
 from sensors.errors import BrokerError
 from sensors.mqtt.client import _session
-from sensors.mqtt.packets import CONNACK, DISCONNECT, PUBLISH, publish
+from sensors.mqtt.packets import CONNACK, DISCONNECT, PUBLISH, Message, publish
 from sensors.mqtt.publisher import Publisher
-from sensors.mqtt.source import Message, MqttSettings, MqttSource
+from sensors.mqtt.settings import MqttSettings
+from sensors.mqtt.source import MqttSource
 from tests.brokers import SUBSCRIBE, Broker, Certificate, FakeBroker, free_port
 
 SECRET = "correct horse battery staple"

@@ -25,8 +25,8 @@ from sensors.errors import MalformedError
 from sensors.limits import LATEST_NS, Limits
 from sensors.observation import (
     AnyObservation,
+    ImageFinding,
     Inspection,
-    Readout,
     Series,
     Snapshot,
     Spectrum,
@@ -35,7 +35,7 @@ from sensors.observation import (
 )
 from sensors.payload.decode import REASONS, decode
 from sensors.payload.encode import (
-    Message,
+    EncodedMessage,
     image_message,
     inspection_message,
     load_message,
@@ -70,7 +70,7 @@ class BrokenLawError(Exception):
 # --- what is mutated ------------------------------------------------------------------------
 
 
-def corpus() -> list[Message]:
+def corpus() -> list[EncodedMessage]:
     """Valid messages of every kind, in every form."""
     wave = np.sin(np.arange(12.0)) * 1e6
     rows = np.array([[1.8e8, 1.1e8, 250.0], [6e7, 9.5e7, 4000.0]])
@@ -202,7 +202,7 @@ _TYPES: Final = (None, "", "application/json", "application/msgpack", "image/png
 _TOPICS: Final = ("", "/", "twin/v1/a/b/load", "twin/v1/A/b/load", "x/" * 200, "twin/v1/a/b/state")
 
 
-def case(seed: int, i: int) -> Message:
+def case(seed: int, i: int) -> EncodedMessage:
     """The i-th broken message of a seed."""
     rng = random.Random(f"{seed}/{i}")
     topic, payload, content_type, properties = rng.choice(_CORPUS)
@@ -215,13 +215,13 @@ def case(seed: int, i: int) -> Message:
     if properties and rng.random() < 0.2:
         value = rng.choice(_VALUES)
         properties = {**properties, rng.choice(FIELDS): str(value)}
-    return Message(topic, payload, content_type, properties)
+    return EncodedMessage(topic, payload, content_type, properties)
 
 
 # --- the law --------------------------------------------------------------------------------
 
 
-def outcome(message: Message) -> str:
+def outcome(message: EncodedMessage) -> str:
     """What became of a message: the name of its observation's type, or the reason of refusal.
 
     Raises BrokenLawError, or whatever the codecs should not have raised.
@@ -255,7 +255,7 @@ def _numbers(o: AnyObservation) -> list[Any]:
         return [o.crack_length, o.crack_length_sd]
     if isinstance(o, Snapshot):
         return [o.pixel_size]
-    return [o.length, o.length_sd] if isinstance(o, Readout) else []
+    return [o.length, o.length_sd] if isinstance(o, ImageFinding) else []
 
 
 def _refused(refusal: MalformedError) -> str:

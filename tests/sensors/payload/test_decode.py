@@ -16,9 +16,9 @@ from sensors.limits import LATEST_NS, Limits
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.payload.decode import REASONS, decode
 from sensors.payload.image import decode_image
-from sensors.refusal import Form
 from sensors.refusal import refusal as why_refused
 from sensors.topics import Topics
+from sensors.unreadable import Form
 
 LOAD = "twin/v1/plant-a/press-1/load"
 INSPECTION = "twin/v1/plant-a/press-1/inspection"

@@ -16,16 +16,16 @@ from sensors.limits import KEY_END, LATEST_NS
 from sensors.observation import AnyObservation, Inspection, Series, Snapshot, Spectrum
 from sensors.payload.decode import decode
 from sensors.payload.encode import (
-    Message,
+    EncodedMessage,
     image_message,
     inspection_message,
     load_message,
     spectrum_message,
 )
 from sensors.payload.image import decode_image
-from sensors.refusal import Form
 from sensors.topics import Topics
 from sensors.units import STRAIN, STRESS
+from sensors.unreadable import Form
 
 NAME = st.from_regex(r"[a-z0-9][a-z0-9-]{0,9}", fullmatch=True)
 KEY = st.fixed_dictionaries(
@@ -58,7 +58,7 @@ def packed(values: list[float]) -> bytes:
     return struct.pack(f"<{len(values)}d", *values)
 
 
-def arrived(message: Message) -> AnyObservation:
+def arrived(message: EncodedMessage) -> AnyObservation:
     return decode(*message)
 
 

@@ -12,7 +12,7 @@ import tests.sensors.payload.fuzz
 from sensors.errors import MalformedError
 from sensors.limits import Limits
 from sensors.payload.decode import REASONS
-from sensors.payload.encode import Message
+from sensors.payload.encode import EncodedMessage
 from sensors.payload.image_file import pixels, probe
 from sensors.refusal import malformed, shown
 from tests.sensors.payload.fuzz import FIELDS, BrokenLawError, case, corpus, main, outcome, outcomes
@@ -44,7 +44,7 @@ def test_a_case_is_the_same_every_time() -> None:
 @settings(max_examples=300)
 @given(TOPICS, st.binary(max_size=200), TYPES)
 def test_any_bytes_are_answered(topic: str, payload: bytes, content_type: str | None) -> None:
-    assert outcome(Message(topic, payload, content_type, {})) in OBSERVED | set(REASONS)
+    assert outcome(EncodedMessage(topic, payload, content_type, {})) in OBSERVED | set(REASONS)
 
 
 def refused(call: Callable[[], object]) -> str:
@@ -76,7 +76,9 @@ JSON = st.recursive(
 
 @settings(max_examples=300)
 @given(st.sampled_from(OBJECTS), st.sampled_from(FIELDS), JSON)
-def test_any_value_in_any_field_is_answered(message: Message, name: str, value: object) -> None:
+def test_any_value_in_any_field_is_answered(
+    message: EncodedMessage, name: str, value: object
+) -> None:
     fields = msgspec.msgpack.decode(message.payload) | {name: value}
     try:
         payload = msgspec.msgpack.encode(fields)
@@ -106,7 +108,7 @@ def test_a_refusal_without_a_proper_sentence_breaks_the_law(
 
     monkeypatch.setattr(tests.sensors.payload.fuzz, "decode", refuses)
     with pytest.raises(BrokenLawError):
-        outcome(Message("twin/v1/a/b/load", b"", None, {}))
+        outcome(EncodedMessage("twin/v1/a/b/load", b"", None, {}))
 
 
 def test_a_crash_ends_the_run_and_names_its_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +118,7 @@ def test_a_crash_ends_the_run_and_names_its_case(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tests.sensors.payload.fuzz, "decode", crashes)
     with pytest.raises(ZeroDivisionError) as caught:
         main(["--cases", "50", "--seed", "5"])
-    assert "of seed 5: Message(topic=" in caught.value.__notes__[0]
+    assert "of seed 5: EncodedMessage(topic=" in caught.value.__notes__[0]
 
 
 def test_the_command_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 from sensors.errors import MalformedError
 from sensors.observation import AnyObservation, Inspection, Series, Spectrum
 from sensors.payload.decode import decode
-from sensors.simulation.faults import NO_FAULTS, Link, Rates
-from sensors.simulation.parts import Block, Crack, Duty, Part, life, stress_intensity
+from sensors.simulation.faults import NO_FAULTS, LossyLink, Rates
+from sensors.simulation.parts import Block, Duty, Part, TrueCrack, life, stress_intensity
 from sensors.simulation.plant import Plant, PlantSettings, fleet
 from sensors.timed import Timed
 
@@ -156,14 +156,14 @@ def test_late_messages_come_out_of_order_and_not_too_late() -> None:
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.0, 0), (1.0, 50)])
 def test_a_rate_of_zero_never_happens_and_of_one_always(rate: float, expected: int) -> None:
-    link = Link(replace(NO_FAULTS, duplicate=rate), np.random.default_rng(0))
+    link = LossyLink(replace(NO_FAULTS, duplicate=rate), np.random.default_rng(0))
     timed = sent(QUIET, 2.0)[0]
     arrived = [t for _ in range(50) for t in link.delivered(timed)]
     assert sum(t.fault == "duplicate" for t in arrived) == expected
 
 
 def test_a_silence_lasts_as_long_as_it_should() -> None:
-    link = Link(replace(NO_FAULTS, silence=1.0, silence_s=3.0), np.random.default_rng(0))
+    link = LossyLink(replace(NO_FAULTS, silence=1.0, silence_s=3.0), np.random.default_rng(0))
     timed = sent(QUIET, 2.0)[0]
     assert list(link.delivered(timed)) == []
     link._rates = replace(NO_FAULTS)
@@ -340,7 +340,7 @@ def test_the_life_of_a_crack_in_a_wide_plate_is_that_of_the_closed_form() -> Non
 
 
 def test_growing_block_by_block_agrees_with_the_life() -> None:
-    crack, seconds = Crack(steel()), 0
+    crack, seconds = TrueCrack(steel()), 0
     while crack.a < 0.01:
         crack.grow([Block(100e6, 50e6, 100)])
         seconds += 1
@@ -350,7 +350,7 @@ def test_growing_block_by_block_agrees_with_the_life() -> None:
 
 @pytest.mark.parametrize(("share", "grows"), [(0.999, False), (1.0, False), (1.001, True)])
 def test_a_crack_grows_only_above_its_threshold(share: float, grows: bool) -> None:
-    crack = Crack(steel())
+    crack = TrueCrack(steel())
     stress = share * 2e6 / stress_intensity(1.0, 0.001, 1e3) * (1 - 1e-12)
     crack.grow([Block(stress, 0.0, 10_000)])
     assert (crack.a > 0.001) == grows

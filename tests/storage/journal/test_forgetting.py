@@ -10,7 +10,7 @@ import pytest
 from storage.journal.entry import Entry
 from storage.journal.forgetting import FORGOTTEN, KEPT, MOST
 from storage.journal.journal import Journal
-from storage.journal.sequences import Mark, Outcome
+from storage.journal.sequences import Outcome, StreamMark
 from tests.storage.conftest import NOW, kept
 
 PART = "plant/press"
@@ -72,7 +72,7 @@ def test_who_speaks_is_not_forgotten(tmp_path: Path) -> None:
         for boot in range(40):
             outcomes(journal, sent(boot, t_ns=10 * boot))
             assert outcomes(journal, sent(7, boot + 1, t_ns=10 * boot + 1, source="lively"))
-        assert journal.mark(PART, "lively", 7) == Mark(1, 40, 0, ((0, 0),))
+        assert journal.mark(PART, "lively", 7) == StreamMark(1, 40, 0, ((0, 0),))
 
 
 @pytest.mark.usefixtures("few")

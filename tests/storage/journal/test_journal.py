@@ -218,9 +218,9 @@ def test_a_full_database_changes_nothing_and_is_overcome(journal: Journal) -> No
     assert journal.append([entry(1)], now_ns=NOW).outcomes == [Outcome.ACCEPTED]
 
 
-def test_folding_the_log_leaves_nothing_in_it(journal: Journal) -> None:
+def test_a_wal_checkpoint_leaves_nothing_in_the_log(journal: Journal) -> None:
     journal.append([entry(1)], now_ns=NOW)
-    assert journal.fold() == 0
+    assert journal.checkpoint_wal() == 0
     assert kept(journal) == [entry(1)]
 
 
@@ -250,7 +250,7 @@ def test_a_crash_while_creating_leaves_no_half_journal(path: Path) -> None:
 
 def test_a_mark_that_denies_an_entry_is_a_problem(journal: Journal) -> None:
     journal.append([entry(1), entry(2)], now_ns=NOW)
-    journal._marks._marks["plant/press", "daq", 1] = journal._marks._marks[
+    journal._sequences._marks["plant/press", "daq", 1] = journal._sequences._marks[
         "plant/press", "daq", 1
     ]._replace(high=1)
     assert [text for text in journal.verify() if "denies entry 2" in text]

@@ -12,9 +12,9 @@ from storage.journal.sequences import (
     HOLES,
     JUMP,
     LEAD,
-    Mark,
-    Marks,
     Outcome,
+    Sequences,
+    StreamMark,
     beginning,
     sealed,
     unsealed,
@@ -26,7 +26,7 @@ ACCEPTED, DUPLICATE, BEHIND = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.BEHIN
 
 
 def outcomes(seqs: list[int]) -> list[Outcome]:
-    return Marks().judgement([entry(seq) for seq in seqs]).outcomes
+    return Sequences().judgement([entry(seq) for seq in seqs]).outcomes
 
 
 def test_the_next_number_is_accepted_and_the_same_again_is_a_duplicate() -> None:
@@ -34,14 +34,14 @@ def test_the_next_number_is_accepted_and_the_same_again_is_a_duplicate() -> None
 
 
 def test_a_gap_is_counted_once_and_what_fills_it_is_counted_back() -> None:
-    judgement = Marks().judgement([entry(seq) for seq in (0, 4, 2, 2, 1, 3)])
+    judgement = Sequences().judgement([entry(seq) for seq in (0, 4, 2, 2, 1, 3)])
     assert judgement.outcomes == [ACCEPTED, ACCEPTED, ACCEPTED, DUPLICATE, ACCEPTED, ACCEPTED]
     assert (judgement.missing, judgement.filled) == (3, 3)
     assert judgement.touched["plant/press", "daq", 1].holes == ()
 
 
 def test_a_stream_may_begin_out_of_order_without_counting_as_missing() -> None:
-    judgement = Marks().judgement([entry(seq) for seq in (2, 0, 1, 0)])
+    judgement = Sequences().judgement([entry(seq) for seq in (2, 0, 1, 0)])
     assert judgement.outcomes == [ACCEPTED, ACCEPTED, ACCEPTED, DUPLICATE]
     assert (judgement.missing, judgement.filled) == (0, 0)
 
@@ -66,13 +66,13 @@ def test_only_the_latest_holes_are_remembered(holes: int, outcome: Outcome) -> N
 
 def test_streams_do_not_see_each_other() -> None:
     batch = [entry(1), entry(1, boot=2), entry(1, component="plant/other"), entry(1)]
-    assert Marks().judgement(batch).outcomes == [ACCEPTED, ACCEPTED, ACCEPTED, DUPLICATE]
+    assert Sequences().judgement(batch).outcomes == [ACCEPTED, ACCEPTED, ACCEPTED, DUPLICATE]
 
 
 def test_a_judgement_changes_nothing() -> None:
-    marks = Marks()
-    assert marks.judgement([entry(1)]) == marks.judgement([entry(1)])
-    assert len(marks) == 0
+    sequences = Sequences()
+    assert sequences.judgement([entry(1)]) == sequences.judgement([entry(1)])
+    assert len(sequences) == 0
 
 
 @given(st.lists(st.integers(0, 60), max_size=80))
@@ -96,14 +96,14 @@ def test_nothing_is_ever_accepted_twice_and_a_refusal_has_its_reason(seqs: list[
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=60))
 def test_what_is_missing_and_not_filled_is_what_never_came(seqs: list[int]) -> None:
-    judgement = Marks().judgement([entry(seq) for seq in seqs])
+    judgement = Sequences().judgement([entry(seq) for seq in seqs])
     mark = judgement.touched["plant/press", "daq", 1]
     never = set(range(seqs[0], mark.high + 1)) - set(seqs)
     assert judgement.missing - judgement.filled == len(never)
 
 
 def test_a_mark_survives_its_bytes_and_a_flipped_bit_does_not() -> None:
-    key, mark = ("plant/press", "daq", 1), Mark(3, 90, 0, ((4, 5), (9, 9)))
+    key, mark = ("plant/press", "daq", 1), StreamMark(3, 90, 0, ((4, 5), (9, 9)))
     data = sealed(key, mark, 7)
     assert unsealed(key, data) == (mark, 7)
     for position in range(len(data)):
@@ -121,7 +121,7 @@ def test_a_mark_survives_its_bytes_and_a_flipped_bit_does_not() -> None:
 def test_a_number_far_above_the_last_is_a_jump_and_not_so_many_losses(
     left_out: int, missing: int
 ) -> None:
-    judgement = Marks().judgement([entry(5), entry(6 + left_out)])
+    judgement = Sequences().judgement([entry(5), entry(6 + left_out)])
     assert judgement.outcomes == [ACCEPTED, ACCEPTED]
     assert judgement.missing == missing
     assert [(j.last, j.seq) for j in judgement.jumps] == ([] if missing else [(5, 6 + left_out)])
@@ -131,15 +131,15 @@ def test_a_number_far_above_the_last_is_a_jump_and_not_so_many_losses(
 def test_real_losses_count_after_two_far_numbers_and_nobody_fills_them_for_others() -> None:
     """They made 1.8e16 missing, to which a float cannot add ten."""
     far = 2**53 - 1000
-    judgement = Marks().judgement([entry(seq) for seq in (0, far // 2, far, far + 11)])
+    judgement = Sequences().judgement([entry(seq) for seq in (0, far // 2, far, far + 11)])
     assert (judgement.missing, len(judgement.jumps)) == (10, 2)
-    marks = Marks()
-    marks.advance(judgement.touched, marks.numbered(judgement.touched))
+    sequences = Sequences()
+    sequences.advance(judgement.touched, sequences.numbered(judgement.touched))
     inside = [1, 2, 500_000, 3, 400_000, far - 1, far // 2 + 1]
-    after = marks.judgement([entry(seq) for seq in inside])
+    after = sequences.judgement([entry(seq) for seq in inside])
     assert after.outcomes == [ACCEPTED] * len(inside), "what comes after all is taken"
     assert (after.missing, after.filled) == (0, 0)
-    filled = marks.judgement([entry(far + 5)])
+    filled = sequences.judgement([entry(far + 5)])
     assert (filled.outcomes, filled.filled) == ([ACCEPTED], 1)
 
 

@@ -11,8 +11,15 @@ import pytest
 import xarray as xr
 
 from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
-from storage.trajectories.layout import DOCUMENT, LAYOUTS, SHARD_WIDTH, TIME_CHUNK
-from storage.trajectories.trajectories import TICKS, Field, Trajectories
+from storage.trajectories.layout import (
+    DOCUMENT,
+    LAYOUTS,
+    SHARD_WIDTH,
+    TICKS,
+    TIME_CHUNK,
+    Field,
+)
+from storage.trajectories.trajectories import Trajectories
 from tests.storage.conftest import files_bounded
 
 STEP = 10**9  # ns

@@ -15,7 +15,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from sensors.mqtt.source import Message, MqttSource
+from sensors.mqtt.packets import Message
+from sensors.mqtt.source import MqttSource
 from sensors.observation import Snapshot
 from sensors.payload.encode import image_message
 from storage.errors import CorruptError

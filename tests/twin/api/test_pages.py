@@ -19,8 +19,8 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from sensors.mqtt.settings import BRIEF
-from sensors.mqtt.source import MqttSettings, MqttSource
+from sensors.mqtt.settings import BRIEF, MqttSettings
+from sensors.mqtt.source import MqttSource
 from sensors.observation import Snapshot
 from storage.journal.entry import DeadLetter
 from tests.twin.fakes import PRESS, T0_NS, House, house

@@ -15,8 +15,9 @@ from twin.archive.archiver import DAY_NS, Archiver
 from twin.archive.recorder import Recorder
 from twin.archive.recovery import recovered
 from twin.belief.fleet import EMPTY, Fleet
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
 from twin.belief.lines import observed, registration
+from twin.belief.segments import Line
 from twin.kinds.record import GROUP
 from twin.metrics import Metrics
 from twin.settings import StorageTable

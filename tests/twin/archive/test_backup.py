@@ -26,7 +26,7 @@ from storage.errors import CorruptError, MissingError, StorageError, Unavailable
 from storage.images import LENT
 from storage.journal.catalogue import Checkpoint
 from storage.journal.copy import JournalCopy
-from storage.pieces import Pace
+from storage.pieces import Throttle
 from storage.space import Space
 from storage.store import JOURNAL, Store
 from tests.storage.conftest import entry, files_bounded, flip, kept, letter
@@ -129,7 +129,7 @@ def backup(made: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_copy, "Pace", lambda: lambda: None)
+    monkeypatch.setattr(store_copy, "Throttle", lambda: lambda: None)
 
 
 def as_one_fold(place: Path, origin: Store) -> None:
@@ -504,7 +504,7 @@ def test_a_backup_that_is_killed_is_none_and_the_next_one_is(
     data, place = tmp_path / "data", tmp_path / "backup"
     code = (
         "import sys, time; from pathlib import Path; from storage.backup import store_copy; "
-        "store_copy.Pace = lambda: lambda: time.sleep(0.02); "
+        "store_copy.Throttle = lambda: lambda: time.sleep(0.02); "
         "from twin.archive.backup import backed_up; backed_up(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(data), str(place)])
@@ -532,7 +532,7 @@ def test_the_journal_is_copied_in_bounded_memory(tmp_path: Path) -> None:
             store.journal.append([entry(i, body=os.urandom(1 << 20))], now_ns=T0)
         tracemalloc.start()
         copy = JournalCopy(
-            tmp_path / "data" / JOURNAL, tmp_path / "copy.sqlite", Pace(0.0), is_in_use=True
+            tmp_path / "data" / JOURNAL, tmp_path / "copy.sqlite", Throttle(0.0), is_in_use=True
         )
         copy.follow()
         copy.settle(lambda _: None)

@@ -15,7 +15,8 @@ from twin.archive.checkpoint import (
     tensors,
 )
 from twin.belief.fleet import EMPTY
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
+from twin.belief.segments import Line
 
 
 def test_a_restored_fleet_goes_on_like_the_original() -> None:

@@ -15,8 +15,9 @@ from models import tree
 from tests.twin import fleets
 from tests.twin.fleets import CLOCK, component, fleet, inspection, series, spectrum
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Line, folded, late
+from twin.belief.fold import folded, late
 from twin.belief.record import RecordRow
+from twin.belief.segments import Line
 
 
 def state(value: Fleet, name: str = "plant/press-1") -> Any:

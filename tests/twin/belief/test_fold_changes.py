@@ -10,7 +10,8 @@ import torch
 
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
+from twin.belief.segments import Line
 from twin.component import Component
 
 NAME = "plant/press-1"

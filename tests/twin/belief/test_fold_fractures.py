@@ -13,7 +13,8 @@ from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from twin.archive.backfill import _passed
 from twin.belief.events import KINDS
-from twin.belief.fold import Line, Note, folded
+from twin.belief.fold import folded
+from twin.belief.segments import Line, Note
 
 TOUGH: dict[str, Any] = {"toughness": 1e8}  # [Pa √m]
 HARMLESS, BREAKING = ((1e7, 5e6, 1.0),), ((1.9e9, 9.5e8, 1.0),)

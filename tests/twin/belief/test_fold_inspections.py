@@ -12,7 +12,8 @@ from tests.twin.belief.test_plates import NAME, plate
 from tests.twin.fakes import PRESS, T0_NS, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from twin.belief.events import Value
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
+from twin.belief.segments import Line
 
 DAY_S = 86400.0
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.crack_path.plate import Plates, Tips
+from models.crack_path.plate import Plates, TipIntensities
 from models.crack_path.stepper import PathStepper
 from tests.twin.belief.test_fold import assert_same, assert_same_rows, state
 from tests.twin.belief.test_plates import PLATE, loaded, plate
@@ -19,8 +19,9 @@ from tests.twin.fleets import CLOCK, component, fleet, spectrum
 from twin import networks
 from twin.belief.cohort import out_of_memory
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Folded, Line, folded
+from twin.belief.fold import Folded, folded
 from twin.belief.record import RecordRow
+from twin.belief.segments import Line
 from twin.kinds.record import GROUP
 
 ODD = "plant/plate-odd"
@@ -36,7 +37,7 @@ LINES = [
 ]
 
 
-def afraid_of_wide_plates(plates: Plates, path: Tensor, nodes: Tensor) -> Tips:
+def afraid_of_wide_plates(plates: Plates, path: Tensor, nodes: Tensor) -> TipIntensities:
     """As ever, but no tip far on in a plate of 12 mm can be dealt with."""
     far = path[torch.arange(len(nodes)), nodes - 1, 0] > 3e-3
     if (far & (plates.width > 11e-3)).any():

@@ -19,7 +19,8 @@ from tests.twin.belief.test_fold import assert_same, state
 from tests.twin.fakes import PRESS, REGISTRATION, House, house
 from tests.twin.fleets import CLOCK, component, fleet, series, spectrum
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Folded, Line, Note, folded
+from twin.belief.fold import Folded, folded
+from twin.belief.segments import Line, Note
 from twin.component import parsed
 
 NAME = "plant/press-1"

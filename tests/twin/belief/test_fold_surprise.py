@@ -21,7 +21,8 @@ from tests.twin.fakes import PRESS, House, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, registration, spectrum
 from twin.archive import checkpoint
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Folded, Line, Note, folded
+from twin.belief.fold import Folded, folded
+from twin.belief.segments import Line, Note
 from twin.belief.surprise import confirmation, identity
 from twin.kinds.crack_settings import CrackSettings
 

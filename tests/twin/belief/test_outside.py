@@ -12,8 +12,9 @@ from tests.twin.fakes import PRESS, House, house
 from tests.twin.fleets import CLOCK, PARIS, component, fleet, inspection, series, spectrum
 from twin.api.schema import Forecast
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
 from twin.belief.outside import outside, strayed
+from twin.belief.segments import Line
 from twin.publish.changes import StateChanges
 
 NAME = "plant/press-1"

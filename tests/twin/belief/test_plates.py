@@ -22,8 +22,9 @@ from twin.api.schema import Paths
 from twin.archive.checkpoint import metadata, restored, tensors
 from twin.belief.cohort import intensities
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
 from twin.belief.record import RecordRow
+from twin.belief.segments import Line
 from twin.component import Component
 from twin.drawing.crack import Subject, png, svg
 from twin.drawing.outline import sketch

@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.crack.forecast import remaining
-from models.crack.stepper import (
-    CrackState,
-    belief,
-    blocks,
-    inspection_load,
-    series_load,
-    spectrum_load,
-)
+from models.crack.load import blocks, inspection_load, series_load, spectrum_load
+from models.crack.state import CrackState, belief
 from models.crack_path.forecast import with_remaining
 from models.crack_path.stepper import NODES
 from models.fatigue.effort import EffortError, at_most

@@ -11,8 +11,9 @@ import pytest
 from tests.twin.fleets import CLOCK, component, registration, spectrum
 from twin.archive.checkpoint import metadata, restored, tensors
 from twin.belief.fleet import EMPTY, Fleet, registered
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
 from twin.belief.seating import FREE
+from twin.belief.segments import Line
 from twin.component import Component
 
 WHEELER = {"kind": "wheeler", "gamma": 1.5, "yield_stress": 3.5e8, "zone": "plane_stress"}

@@ -10,8 +10,9 @@ from tests.twin.fakes import PRESS, House, house, wanted
 from tests.twin.fleets import CLOCK, component
 from twin.archive.recovery import recovered
 from twin.belief.fleet import EMPTY, clock_of
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
 from twin.belief.lines import lines, made, registration
+from twin.belief.segments import Line
 from twin.component import Component
 
 T0 = 1_790_000_000 * 10**9  # [ns]

@@ -15,8 +15,9 @@ from tests.twin.belief.test_fold import assert_same, assert_same_rows, state
 from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, inspection, spectrum
 from twin.archive.checkpoint import metadata, restored, tensors
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Folded, Line, folded
+from twin.belief.fold import Folded, folded
 from twin.belief.record import RecordRow
+from twin.belief.segments import Line
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 365.25 * 86_400.0
 PARTS = ("plant/a", "plant/b", "plant/c", "plant/d")

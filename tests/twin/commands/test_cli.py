@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sensors.errors import BrokerError
-from sensors.payload.encode import Message
+from sensors.payload.encode import EncodedMessage
 from sensors.timed import Timed
 from storage.store import Store
 from tests.brokers import FakeBroker, free_port
@@ -347,7 +347,7 @@ async def test_a_broker_that_stays_away_ends_a_plant_that_it_had_accepted(
 
 
 def timed(i: int) -> Timed:
-    return Timed(50_000_000 * i, Message("twin/v1/a/b/load", b"{}", "application/json", {}))
+    return Timed(50_000_000 * i, EncodedMessage("twin/v1/a/b/load", b"{}", "application/json", {}))
 
 
 def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.crack_image.reader import CrackReader
-from sensors.observation import Inspection, Readout, Snapshot
+from sensors.observation import ImageFinding, Inspection, Snapshot
 from storage.artifacts import weights
 from storage.errors import UnavailableError
 from storage.journal.sequences import Outcome
@@ -292,12 +292,12 @@ async def test_micrographs_and_switched_off_readings_are_left_alone(tmp_path: Pa
         await home.register(PRESS)
         await send(home, picture(50), 0)
         await asyncio.sleep(0.1)
-        assert observed(home, Readout) == []
+        assert observed(home, ImageFinding) == []
     async with house(tmp_path) as home:
         await send(home, picture(50), 1, kind="microstructure")
         await read(home, 1)  # the first, sent while reading was off
         await asyncio.sleep(0.1)
-        assert len(observed(home, Readout)) == 1
+        assert len(observed(home, ImageFinding)) == 1
 
 
 async def test_an_image_that_was_not_read_before_the_end_is_read_once_after_it(
@@ -314,7 +314,7 @@ async def test_an_image_that_was_not_read_before_the_end_is_read_once_after_it(
             assert len(await read(home, 3)) == 3
             assert await send(home, picture(40), 0) is Outcome.DUPLICATE
             await asyncio.sleep(0.1)
-            assert len(observed(home, Readout)) == len(observed(home, Inspection)) == 3
+            assert len(observed(home, ImageFinding)) == len(observed(home, Inspection)) == 3
             live = await home.json(f"{HERE}/state")
             journal, clock = home.service.store.journal, clock_of(home.service.settings)
             entries = [entry for _, batch in journal.read(0) for entry in batch]

@@ -24,9 +24,10 @@ from twin.archive.rebuild import rebuild
 from twin.archive.recovery import recovered
 from twin.archive.verify import checked
 from twin.belief.fleet import EMPTY, Fleet, clock_of
-from twin.belief.fold import Line, folded
+from twin.belief.fold import folded
 from twin.belief.lines import lines as lines_of
 from twin.belief.record import RecordRow
+from twin.belief.segments import Line
 from twin.component import Component, parsed
 from twin.kinds.catalogue import KINDS
 

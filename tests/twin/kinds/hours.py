@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.crack.load import CrackLoad
 from sensors.observation import AnyObservation, Series, Spectrum
-from storage.trajectories.trajectories import Field as Recorded
+from storage.trajectories.layout import Field as Recorded
 from twin.kinds import catalogue
 from twin.kinds.kind import Columns, Flags, Kind, Manner
 

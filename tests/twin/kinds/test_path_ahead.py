@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.crack.forecast import mix
-from models.crack.stepper import blocks
+from models.crack.load import blocks
 from models.crack_path.driving import pull
 from models.crack_path.front import acting, known
 from models.crack_path.stepper import PathState

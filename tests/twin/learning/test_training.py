@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from models.catalogue import RECIPES
-from models.crack_frames.window import Window
+from models.crack_frames.window import PictureWindow
 from models.crack_frames.window import frames as drawn
 from models.recipe import Arrays, Recipe
 from models.training import Examples, Schedule, seeded
@@ -76,14 +76,14 @@ def squared(line: nn.Module, batch: Examples) -> Tensor:
     return nn.functional.mse_loss(line(batch[0]), batch[1])
 
 
-def figures(line: nn.Module, arrays: Arrays) -> dict[str, float]:
+def held_out_scores(line: nn.Module, arrays: Arrays) -> dict[str, float]:
     x, y = (torch.from_numpy(arrays[name]).float()[:, None] for name in ("x_in", "y_out"))
     return {"count": float(len(x)), "mean_target": float(y.mean()), "mse": float(
         nn.functional.mse_loss(line(x), y))}  # fmt: skip  # two lines
 
 
 SCHEDULE = Schedule(epochs=5, batch=8, lr=3e-2, patience=5)
-LINE = Recipe("A line.", network, examples, squared, SCHEDULE, figures)
+LINE = Recipe("A line.", network, examples, squared, SCHEDULE, held_out_scores)
 
 
 @pytest.fixture(autouse=True)
@@ -396,7 +396,7 @@ def pictures(path: Path, samples: int = 3) -> Path:
     group = zarr.open_group(path, mode="w-")
     x = np.array([0.0, *np.linspace(1.0, 9.4, 8)])
     paths = [1e-3 * np.stack([x, -0.1 * k * x], axis=1) for k in range(samples)]
-    frames = np.stack([drawn(one, np.arange(1, 9), Window()) for one in paths])
+    frames = np.stack([drawn(one, np.arange(1, 9), PictureWindow()) for one in paths])
     dimensions = ("sample", "frame", "y", "x")
     array = group.create_array(
         "frames", shape=frames.shape, dtype="uint8", dimension_names=dimensions

@@ -15,7 +15,8 @@ from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, inspection, s
 from twin.api.schema import State
 from twin.belief.events import Event
 from twin.belief.fleet import EMPTY, Fleet
-from twin.belief.fold import Line, Note, folded
+from twin.belief.fold import folded
+from twin.belief.segments import Line, Note
 from twin.metrics import Metrics
 from twin.publish.changes import StateChanges
 from twin.publish.outbox import Outbox

@@ -17,9 +17,9 @@ from tests.twin.belief.test_fold import assert_same, assert_same_rows, mixed_lin
 from tests.twin.fakes import house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from twin.belief.fleet import Fleet
-from twin.belief.fold import Line, folded, walked
+from twin.belief.fold import folded, walked
 from twin.belief.record import RecordRow
-from twin.belief.segments import Note, planned
+from twin.belief.segments import Line, Note, planned
 from twin.ingest.queue import LineQueue
 from twin.pace import FIRST
 from twin.publish.changes import StateChanges
