@@ -31,8 +31,9 @@ class AwayError(Exception):
 class Door:
     """Where a service is asked; every question has a connection of its own."""
 
-    def __init__(self, port: int, is_up: Callable[[], bool] = lambda: True) -> None:
-        self._port, self._is_up = port, is_up
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.is_up = True  # whether the trial lets a service run, or begin to
         self._is_closed = False
 
     def close(self) -> None:
@@ -80,7 +81,7 @@ class Door:
             try:
                 return self.ask(method, path, body, headers)
             except AwayError:
-                if not self._is_up():
+                if not self.is_up:
                     deadline = time.monotonic() + PATIENCE_S
                 if time.monotonic() > deadline:
                     raise

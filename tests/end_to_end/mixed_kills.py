@@ -65,6 +65,7 @@ class Stage:
     camera: Camera
     witness: Witness
     clients: list[Client]
+    door: Door
 
     def check(self) -> None:
         """Raises what has ended somebody."""
@@ -129,6 +130,7 @@ def mixed(
                 _start(stage, rebuilds, wait=moment != "starting")
             now: Moment = "anywhere" if moment == "rebuilding" else moment
             kill(twin, now, chance, start_s, LINES)
+            stage.door.is_up = False
             witness.died()
             done[moment] += 1
             if moment == "rebuilding":
@@ -194,7 +196,7 @@ def _stage(directory: Path, seed: int) -> Iterator[Stage]:
         twin.start(START_S)
         twin.until(lambda: subscribed(broker), "subscribes")
         sender = stack.enter_context(Sender(broker.port, "camera"))
-        door = Door(twin.port, lambda: twin.is_alive)
+        door = Door(twin.port)
         desks = [Desk(door, table, now_ns, seed + i) for i, table in enumerate(desked)]
         lettered = Lettered(door, sender, late, now_ns)
         camera = Camera(sender, names[1], now_ns, seed)
@@ -209,12 +211,15 @@ def _stage(directory: Path, seed: int) -> Iterator[Stage]:
             stack.enter_context(Client(f"client {i}", turn, door, pause_s))
             for i, (turn, pause_s) in enumerate(turns)
         ]
-        yield Stage(twin, broker, traffics, streams, desks, lettered, camera, witness, clients)
+        yield Stage(
+            twin, broker, traffics, streams, desks, lettered, camera, witness, clients, door
+        )
 
 
 def _start(stage: Stage, rebuilds: Rebuilds, *, wait: bool) -> None:
     stage.slow()
     stage.twin.launch()
+    stage.door.is_up = True
     if wait:
         stage.twin.until(lambda: stage.twin.readiness() == 200, "is ready", START_S)
         rebuilds.seen()
