@@ -21,6 +21,11 @@ class Solved(NamedTuple):
     u: Floats  # (k, 2, 2) of these nodes, by component and load [m/Pa]
     unknowns: Floats  # (f, 2, 2) of the enriched functions, by component and load [m/Pa]
 
+    def at(self, nodes: Ints) -> Floats:
+        """The displacements (…, 2, 2) of some of the nodes [m/Pa]."""
+        found: Floats = self.u[np.searchsorted(self.nodes, nodes)]
+        return found
+
 
 def solved(plate: Intact, extra: Enrichment, blocks: Stiffness, wanted: Ints) -> Solved:
     """Solve for the enriched functions; displacements at the nodes `wanted` (rising).

@@ -33,6 +33,14 @@ class Tips(NamedTuple):
     turn: Floats  # (t,) +1 where the left of `ahead` is the left of the crack, else −1
 
 
+class Tip(NamedTuple):
+    """One of `Tips`."""
+
+    at: Floats  # (2,) [m]
+    ahead: Floats  # (2,) unit vector [1]
+    turn: float  # ±1 [1]
+
+
 def tips(crack: PolylineCrack) -> Tips:
     """The tips of a crack; an interior crack's second tip is its first node."""
     path = crack.path
@@ -105,18 +113,23 @@ def side(x: float, y: float, path: Floats) -> float:
 
 
 @njit(cache=True, nogil=True)
-def polar(
-    x: float, y: float, which: float, at: Floats, ahead: Floats, turn: float
-) -> tuple[float, float]:
+def tip_of(tips: Tips, k: int) -> Tip:
+    """Tip number `k`."""
+    return Tip(tips.at[k], tips.ahead[k], tips.turn[k])
+
+
+@njit(cache=True, nogil=True)
+def polar(x: float, y: float, which: float, tip: Tip) -> tuple[float, float]:
     """Distance and angle from a tip; the cut of the angle lies on the crack, kinked or not.
 
     `which` is the side of the point. Between the crack and the straight prolongation of its
     last segment backwards the angle goes on beyond ±π, from the face that it belongs to.
     """
+    at, ahead = tip.at, tip.ahead
     dx, dy = x - at[0], y - at[1]
     u, v = dx * ahead[0] + dy * ahead[1], dy * ahead[0] - dx * ahead[1]
     theta = math.atan2(v, u)
-    face = which * turn
+    face = which * tip.turn
     if u < 0.0 and theta * face < 0.0:
         theta += face * 2.0 * math.pi
     return math.sqrt(dx * dx + dy * dy), theta

@@ -22,6 +22,13 @@ class Cuts(NamedTuple):
     segment: Ints  # (s,)
 
 
+class Pieces(NamedTuple):
+    """The convex pieces of an element, counter-clockwise; kernels write over those of the last."""
+
+    shapes: Floats  # (MOST_PIECES, MOST_CORNERS, 2) corners [m]
+    sizes: Ints  # (MOST_PIECES,) how many corners a piece has
+
+
 def cuts(path: Floats, grid: Grid) -> Cuts:
     """Where `path` (m, 2) runs through the grid."""
     element, segment = _walked(path, grid.x, grid.y, TOUCH * grid.h)
@@ -73,31 +80,46 @@ def _marks(a: Floats, b: Floats, x: Floats, y: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def pieces(box: Floats, path: Floats, segments: Ints, shapes: Floats, corners: Ints) -> int:
-    """The convex pieces of a rectangle cut by the lines of some segments, counter-clockwise.
+def segments_of(element: int, crossed: Cuts) -> Ints:
+    """The segments of the crack that cross an element."""
+    k = np.searchsorted(crossed.element, element)
+    if k < len(crossed.element) and crossed.element[k] == element:
+        return crossed.segment[crossed.offset[k] : crossed.offset[k + 1]]
+    return crossed.segment[:0]
 
-    `box` is (x0, y0, x1, y1). Written into `shapes` (MOST_PIECES, MOST_CORNERS, 2) and
-    `corners` (MOST_PIECES,); the answer is how many there are. Lines are infinite: some pieces
-    meet where no crack is, which does no harm.
+
+@njit(cache=True, nogil=True)
+def empty_pieces() -> Pieces:
+    """Room for the pieces of any element."""
+    return Pieces(np.empty((MOST_PIECES, MOST_CORNERS, 2)), np.empty(MOST_PIECES, np.int64))
+
+
+@njit(cache=True, nogil=True)
+def pieces(box: Floats, path: Floats, segments: Ints, out: Pieces) -> int:
+    """Cut a rectangle by the lines of some segments into `out`; how many pieces there are.
+
+    `box` is (x0, y0, x1, y1) [m]. Lines are infinite: some pieces meet where no crack is, which
+    does no harm.
     """
+    shapes = out.shapes
     shapes[0, 0, 0], shapes[0, 0, 1] = box[0], box[1]
     shapes[0, 1, 0], shapes[0, 1, 1] = box[2], box[1]
     shapes[0, 2, 0], shapes[0, 2, 1] = box[2], box[3]
     shapes[0, 3, 0], shapes[0, 3, 1] = box[0], box[3]
-    corners[0] = 4
+    out.sizes[0] = 4
     count = 1
     for s in segments:
         if 2 * count > MOST_PIECES:
             break
         for k in range(count):
-            count = _halved(shapes, corners, k, count, path[s], path[s + 1])
+            count = _halved(out, k, count, path[s], path[s + 1])
     return count
 
 
 @njit(cache=True, nogil=True)
-def _halved(shapes: Floats, corners: Ints, k: int, count: int, a: Floats, b: Floats) -> int:
+def _halved(out: Pieces, k: int, count: int, a: Floats, b: Floats) -> int:
     """Cut piece `k` along the line through `a` and `b`; its right part becomes a new piece."""
-    n = corners[k]
+    shapes, n = out.shapes, out.sizes[k]
     dx, dy = b[0] - a[0], b[1] - a[1]
     size = math.hypot(dx, dy)
     above, low, high = np.empty(n), 0.0, 0.0
@@ -127,14 +149,14 @@ def _halved(shapes: Floats, corners: Ints, k: int, count: int, a: Floats, b: Flo
             m += 1
             r += 1
     shapes[k, :m] = left[:m]
-    corners[k], corners[count] = m, r
+    out.sizes[k], out.sizes[count] = m, r
     return count + 1
 
 
 @njit(cache=True, nogil=True)
-def centre(shape: Floats, n: int) -> tuple[float, float]:
-    """The mean of the corners: a point inside a convex piece."""
-    x, y = 0.0, 0.0
+def centre(shape: Floats) -> tuple[float, float]:
+    """The mean of the corners (n, 2): a point inside a convex piece [m]."""
+    n, x, y = len(shape), 0.0, 0.0
     for i in range(n):
         x += shape[i, 0]
         y += shape[i, 1]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import numpy as np
-
-from models.xfem.grid import Floats
-
 Plane = Literal["stress", "strain"]
+
+
+class Moduli(NamedTuple):
+    """An isotropic material as kernels take it: σ_xx = C11 ε_xx + C12 ε_yy, σ_xy = 2 C33 ε_xy."""
+
+    C11: float  # [Pa]
+    C12: float  # [Pa]
+    C33: float  # [Pa] shear modulus
+    kappa: float  # [1] Kolosov's constant
 
 
 class Elastic(NamedTuple):
@@ -41,7 +46,7 @@ class Elastic(NamedTuple):
         """E' [Pa] of J = K²/E'."""
         return self.E / (1.0 - self.nu**2) if self.plane == "strain" else self.E
 
-    def stiffness(self) -> Floats:
-        """C11, C12, C33 [Pa]: σ_xx = C11 ε_xx + C12 ε_yy, σ_xy = 2 C33 ε_xy."""
+    def moduli(self) -> Moduli:
+        """What kernels take of it."""
         lame = self.mu * (3.0 - self.kappa) / (self.kappa - 1.0)
-        return np.array([lame + 2.0 * self.mu, lame, self.mu])
+        return Moduli(lame + 2.0 * self.mu, lame, self.mu, self.kappa)

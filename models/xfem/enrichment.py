@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from models.xfem.crack import PolylineCrack, Tips, chain, polar, side, tips
-from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, Cuts, centre, cuts, pieces
+from models.xfem.crack import PolylineCrack, Tip, Tips, chain, polar, side, tips
+from models.xfem.cutting import Cuts, Pieces, centre, cuts, empty_pieces, pieces
+from models.xfem.element import rectangle
 from models.xfem.grid import Floats, Grid, Ints
 
 BRANCHES = 4
@@ -51,7 +52,7 @@ def enrichment(crack: PolylineCrack, grid: Grid) -> Enrichment:
                 f"the tips {ends.at.tolist()} m are too close for elements of {grid.h} m"
             )
         tip[near] = k
-    which, beyond = _sides(path, *crossed[:3], grid.x, grid.y)
+    which, beyond = _sides(path, crossed, grid)
     passed = beyond >= LEAST_SHARE * _support(grid)
     return _numbered(path, ends, crossed, tip, which, passed & (tip < 0))
 
@@ -77,18 +78,15 @@ def _support(grid: Grid) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _sides(
-    path: Floats, element: Ints, offset: Ints, segment: Ints, x: Floats, y: Floats
-) -> tuple[Floats, Floats]:
+def _sides(path: Floats, crossed: Cuts, grid: Grid) -> tuple[Floats, Floats]:
     """For the nodes of crossed elements the side, and the area of support beyond the crack."""
-    wide = len(x)
+    x, y, wide = grid.x, grid.y, len(grid.x)
+    element, offset, segment = crossed.element, crossed.offset, crossed.segment
     which, beyond = np.zeros(wide * len(y)), np.zeros(wide * len(y))
-    shapes = np.empty((MOST_PIECES, MOST_CORNERS, 2))
-    corners = np.empty(MOST_PIECES, np.int64)
+    room = empty_pieces()
     for k in range(len(element)):
         row, column = element[k] // (wide - 1), element[k] % (wide - 1)
-        box = np.array([x[column], y[row], x[column + 1], y[row + 1]])
-        areas = sided(box, path, segment[offset[k] : offset[k + 1]], shapes, corners)
+        areas = sided(rectangle(element[k], grid), path, segment[offset[k] : offset[k + 1]], room)
         for c in range(4):
             i, j = column + (1 if c in (1, 2) else 0), row + c // 2
             n = j * wide + i
@@ -99,18 +97,16 @@ def _sides(
 
 
 @njit(cache=True, nogil=True)
-def sided(
-    box: Floats, path: Floats, segments: Ints, shapes: Floats, corners: Ints
-) -> tuple[float, float]:
-    """The area [m²] of a rectangle on side −1 and on side +1."""
+def sided(box: Floats, path: Floats, segments: Ints, room: Pieces) -> tuple[float, float]:
+    """The area [m²] of a rectangle on side −1 and on side +1; its pieces are left in `room`."""
     minus, plus = 0.0, 0.0
-    for p in range(pieces(box, path, segments, shapes, corners)):
-        area = 0.0
-        for i in range(1, corners[p] - 1):
-            ax, ay = shapes[p, i] - shapes[p, 0]
-            bx, by = shapes[p, i + 1] - shapes[p, 0]
+    for p in range(pieces(box, path, segments, room)):
+        piece, area = room.shapes[p, : room.sizes[p]], 0.0
+        for i in range(1, len(piece) - 1):
+            ax, ay = piece[i] - piece[0]
+            bx, by = piece[i + 1] - piece[0]
             area += 0.5 * (ax * by - ay * bx)
-        cx, cy = centre(shapes[p], corners[p])
+        cx, cy = centre(piece)
         if side(cx, cy, path) > 0.0:
             plus += area
         else:
@@ -119,22 +115,13 @@ def sided(
 
 
 @njit(cache=True, nogil=True)
-def branches(
-    x: float,
-    y: float,
-    which: float,
-    at: Floats,
-    ahead: Floats,
-    turn: float,
-    scale: float,
-    out: Floats,
-) -> None:
+def branches(x: float, y: float, which: float, tip: Tip, scale: float, out: Floats) -> None:
     """The four tip functions at a point, and their gradients, into `out` (4, 3).
 
     √(r/scale) · [sin θ/2, cos θ/2, sin θ/2 sin θ, cos θ/2 sin θ]: rows are functions, columns
     value [1], d/dx and d/dy [1/m].
     """
-    r, theta = polar(x, y, which, at, ahead, turn)
+    r, theta = polar(x, y, which, tip)
     root = math.sqrt(max(r, 1e-14 * scale) / scale)
     half_sin, half_cos = math.sin(0.5 * theta), math.cos(0.5 * theta)
     sin, cos = math.sin(theta), math.cos(theta)
@@ -142,6 +129,7 @@ def branches(
     slope = 0.5 / (root * scale)
     out[0, 0], out[1, 0] = root * half_sin, root * half_cos
     out[2, 0], out[3, 0] = root * half_sin * sin, root * half_cos * sin
+    ahead = tip.ahead
     _turned(out, 0, -slope * half_sin, slope * half_cos, ahead)
     _turned(out, 1, slope * half_cos, slope * half_sin, ahead)
     _turned(out, 2, -slope * more_sin * sin, slope * (half_sin + more_sin * cos), ahead)

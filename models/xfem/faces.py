@@ -6,76 +6,58 @@ without which shear would not act on the lips of the mouth.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 from models.xfem.closure import SHEAR
 from models.xfem.crack import side
-from models.xfem.enrichment import BRANCHES, Enrichment
-from models.xfem.grid import Floats, Grid, Ints
+from models.xfem.element import Element, element_of
+from models.xfem.enrichment import Enrichment
+from models.xfem.grid import Floats, Grid
 from models.xfem.quadrature import FLAT, FLAT_WEIGHT
-from models.xfem.shape import MOST, at_nodes, corners, functions, listed, rectangle
+from models.xfem.shape import Basis, at_nodes, empty_basis, functions, listed
 
 
-def add_side_shear(force: Floats, extra: Enrichment, grid: Grid) -> None:
-    """Add to `force` (2f, 2) what complementary shear does to the enriched functions [m]."""
-    for column, sign in ((0, -1.0), (grid.columns, 1.0)):
-        line = np.arange(len(grid.y)) * len(grid.x) + column
-        enriched = (extra.jump[line] >= 0) | (extra.branch[line] >= 0)
-        rows = np.flatnonzero(enriched[:-1] | enriched[1:])
-        beside = rows * grid.columns + min(column, grid.columns - 1)
-        _face(
-            beside,
-            grid.x[column],
-            sign,
-            extra.path,
-            extra.jump,
-            extra.branch,
-            extra.which,
-            extra.tip,
-            *extra.tips,
-            grid.x,
-            grid.y,
-            grid.h,
-            force,
-        )
+class Face(NamedTuple):
+    """A side face of the plate."""
+
+    x: float  # [m]
+    sign: float  # +1 where a positive shear pulls it upwards, else −1
 
 
 @njit(cache=True, nogil=True)
-def _face(
-    elements: Ints,
-    face: float,
-    sign: float,
-    path: Floats,
-    jump: Ints,
-    branch: Ints,
-    which: Floats,
-    tip: Ints,
-    at: Floats,
-    ahead: Floats,
-    turn: Floats,
-    x: Floats,
-    y: Floats,
-    scale: float,
-    force: Floats,
+def add_side_shear(force: Floats, extra: Enrichment, grid: Grid) -> None:
+    """Add to `force` (2f, 2) what complementary shear does to the enriched functions [m]."""
+    wide, basis, jump, branch = len(grid.x), empty_basis(), extra.jump, extra.branch
+    for column, sign in ((0, -1.0), (wide - 1, 1.0)):
+        face = Face(grid.x[column], sign)
+        for row in range(len(grid.y) - 1):
+            n, m = row * wide + column, (row + 1) * wide + column
+            if jump[n] >= 0 or jump[m] >= 0 or branch[n] >= 0 or branch[m] >= 0:
+                element = element_of(row * (wide - 1) + min(column, wide - 2), grid)
+                _add_edge(element, face, extra, grid, basis, force)
+
+
+@njit(cache=True, nogil=True)
+def _add_edge(
+    element: Element, face: Face, extra: Enrichment, grid: Grid, room: Basis, force: Floats
 ) -> None:
-    ids, corner = np.empty(MOST, np.int64), np.empty(MOST, np.int64)
-    shifts, field, point = np.empty((4, BRANCHES)), np.empty((MOST, 3)), np.empty(4)
-    for element in elements:
-        nodes, box = corners(element, len(x)), rectangle(element, x, y)
-        count = listed(nodes, jump, branch, ids, corner)
-        at_nodes(nodes, which, tip, x, y, at, ahead, turn, scale, shifts)
-        marks = _openings(path, face, box[1], box[3])
-        for k in range(len(marks) - 1):
-            span = marks[k + 1] - marks[k]
-            for g in range(len(FLAT)):
-                point[0], point[1] = face, marks[k] + FLAT[g] * span
-                point[3] = side(face, marks[k] + 0.5 * span, path)
-                functions(
-                    point, box, nodes, jump, which, tip, at, ahead, turn, scale, shifts, field
-                )
-                for p in range(4, count):
-                    force[2 * ids[p] + 1, SHEAR] += sign * FLAT_WEIGHT[g] * span * field[p, 0]
+    """Add what shear does on the edge of one element."""
+    point, box = np.empty(4), element.box
+    basis = listed(element.nodes, extra, room)
+    at_nodes(element.nodes, extra, grid, basis)
+    marks = _openings(extra.path, face.x, box[1], box[3])
+    for k in range(len(marks) - 1):
+        span = marks[k + 1] - marks[k]
+        for g in range(len(FLAT)):
+            point[0], point[1] = face.x, marks[k] + FLAT[g] * span
+            point[3] = side(face.x, marks[k] + 0.5 * span, extra.path)
+            functions(point, box, extra.tips, grid.h, basis)
+            for p in range(4, len(basis.ids)):
+                share = face.sign * FLAT_WEIGHT[g] * span * basis.value[p, 0]
+                force[2 * basis.ids[p] + 1, SHEAR] += share
 
 
 @njit(cache=True, nogil=True)

@@ -10,7 +10,7 @@ from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import SuperLU, splu
 
 from models.xfem.closure import BoundaryConditions, Closure, held
-from models.xfem.elasticity import Elastic
+from models.xfem.elasticity import Elastic, Moduli
 from models.xfem.grid import Floats, Grid, Ints
 from models.xfem.memory import ByteCache
 
@@ -129,7 +129,7 @@ def assembled(grid: Grid, material: Elastic) -> csr_array:
     """The stiffness (2 nodes, 2 nodes) of the plate, nothing held."""
     hx = np.tile(np.diff(grid.x), grid.rows)
     hy = np.repeat(np.diff(grid.y), grid.columns)
-    blocks = _blocks(hx, hy, material.stiffness())
+    blocks = _blocks(hx, hy, material.moduli())
     dofs = (2 * grid.elements()[:, :, None] + np.arange(2)).reshape(-1, 8)
     rows, columns = np.repeat(dofs, 8, axis=1), np.tile(dofs, (1, 8))
     shape = (2 * grid.nodes, 2 * grid.nodes)
@@ -137,13 +137,13 @@ def assembled(grid: Grid, material: Elastic) -> csr_array:
     return csr_array(entries, shape=shape)
 
 
-def _blocks(hx: Floats, hy: Floats, C: Floats) -> Floats:
+def _blocks(hx: Floats, hy: Floats, C: Moduli) -> Floats:
     """Element stiffness (elements, 8, 8), x and y alternating."""
     xx = np.multiply.outer(hy / hx, _XX)
     yy = np.multiply.outer(hx / hy, _YY)
     blocks = np.empty((len(hx), 4, 2, 4, 2))
-    blocks[:, :, 0, :, 0] = C[0] * xx + C[2] * yy
-    blocks[:, :, 1, :, 1] = C[0] * yy + C[2] * xx
-    blocks[:, :, 0, :, 1] = C[1] * _XY + C[2] * _XY.T
-    blocks[:, :, 1, :, 0] = C[1] * _XY.T + C[2] * _XY
+    blocks[:, :, 0, :, 0] = C.C11 * xx + C.C33 * yy
+    blocks[:, :, 1, :, 1] = C.C11 * yy + C.C33 * xx
+    blocks[:, :, 0, :, 1] = C.C12 * _XY + C.C33 * _XY.T
+    blocks[:, :, 1, :, 0] = C.C12 * _XY.T + C.C33 * _XY
     return blocks.reshape(-1, 8, 8)

@@ -14,7 +14,7 @@ from models.xfem.elasticity import Elastic
 from models.xfem.enrichment import Enrichment, enrichment
 from models.xfem.grid import Floats, Grid, grid
 from models.xfem.intact import Intact, intact
-from models.xfem.integral import domain, intensities
+from models.xfem.integral import Displacements, domains, intensities
 from models.xfem.stiffness import stiffness
 
 RADIUS = 3.5  # of the interaction integral: beyond the tip functions [elements]
@@ -50,26 +50,18 @@ class Plate:
         """
         sound = checked(crack, self.grid, self.band)
         extra = enrichment(sound, self.grid)
-        parts = [domain(at, self.grid, radius * self.grid.h) for at in extra.tips.at]
+        parts = domains(extra.tips, self.grid, radius * self.grid.h)
         field = self._field(extra, np.unique(np.concatenate([p.nodes.ravel() for p in parts])))
+        solutions = [Displacements(field.at(part.nodes), field.unknowns) for part in parts]
         return np.stack(
             [
-                intensities(
-                    part,
-                    field.u[np.searchsorted(field.nodes, part.nodes)],
-                    field.unknowns,
-                    k,
-                    extra,
-                    self.grid,
-                    self.material,
-                )
-                for k, part in enumerate(parts)
+                intensities(part, solution, extra, self.grid, self.material)
+                for part, solution in zip(parts, solutions, strict=True)
             ]
         )
 
     def _field(self, extra: Enrichment, wanted: np.ndarray) -> Solved:
         plate = self.intact
-        blocks = stiffness(
-            extra, plate.grid, plate.material.stiffness(), side_shear=plate.held.side_shear
-        )
+        moduli, side_shear = plate.material.moduli(), plate.held.side_shear
+        blocks = stiffness(extra, plate.grid, moduli, side_shear=side_shear)
         return solved(plate, extra, blocks, wanted)

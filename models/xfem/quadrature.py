@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from models.xfem.grid import Floats
+from models.xfem.crack import side
+from models.xfem.cutting import Pieces, centre, empty_pieces, pieces
+from models.xfem.grid import Floats, Ints
 
 
 def _unit_gauss(n: int) -> tuple[Floats, Floats]:
@@ -19,6 +22,42 @@ RADIAL, RADIAL_WEIGHT = _unit_gauss(4)
 ACROSS, ACROSS_WEIGHT = _unit_gauss(6)
 FLAT, FLAT_WEIGHT = _unit_gauss(4)
 MOST_POINTS = 16384  # of one element, more than 64 pieces can need
+
+
+class Quadrature(NamedTuple):
+    """The points of an element, and its pieces; kernels write over those of the last element."""
+
+    pieces: Pieces
+    points: Floats  # (MOST_POINTS, 4) x, y [m], weight [m²], side of the crack [1]
+
+
+@njit(cache=True, nogil=True)
+def empty_quadrature() -> Quadrature:
+    """Room for the points of any element."""
+    return Quadrature(empty_pieces(), np.empty((MOST_POINTS, 4)))
+
+
+@njit(cache=True, nogil=True)
+def gathered(box: Floats, path: Floats, segments: Ints, towards: Floats, out: Quadrature) -> int:
+    """Points on all pieces of an element, drawn towards a point; how many there are."""
+    total = 0
+    for p in range(pieces(box, path, segments, out.pieces)):
+        piece = out.pieces.shapes[p, : out.pieces.sizes[p]]
+        cx, cy = centre(piece)
+        total = drawn(piece, towards, side(cx, cy, path), out.points, total)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def whole(box: Floats, path: Floats, out: Quadrature) -> int:
+    """Points on an element that the crack does not cross; how many there are."""
+    return int(flat(box, middle_side(box, path), out.points))
+
+
+@njit(cache=True, nogil=True)
+def middle_side(box: Floats, path: Floats) -> float:
+    """The side on which the middle of a rectangle lies."""
+    return float(side(0.5 * (box[0] + box[2]), 0.5 * (box[1] + box[3]), path))
 
 
 @njit(cache=True, nogil=True)
@@ -45,16 +84,15 @@ def nearest(shape: Floats, n: int, x: float, y: float) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
-def drawn(
-    shape: Floats, n: int, x: float, y: float, which: float, points: Floats, count: int
-) -> int:
-    """Points drawn towards (x, y): a fan of triangles from the nearest point of the piece.
+def drawn(shape: Floats, towards: Floats, which: float, points: Floats, count: int) -> int:
+    """Points drawn towards a point: a fan of triangles from the nearest point of the piece.
 
-    The map of each triangle shrinks in proportion to the distance from that point, which
-    cancels an integrand of 1/r. Rows of `points` are x, y, weight, side; the answer is how many
-    are filled.
+    `shape` (n, 2) are the corners of the piece. The map of each triangle shrinks in proportion to
+    the distance from that point, which cancels an integrand of 1/r. Rows of `points` are x, y,
+    weight, side; the answer is how many are filled.
     """
-    px, py = nearest(shape, n, x, y)
+    n = len(shape)
+    px, py = nearest(shape, n, towards[0], towards[1])
     for i in range(n):
         j = (i + 1) % n
         ax, ay = shape[i, 0] - px, shape[i, 1] - py

@@ -25,7 +25,7 @@ from models.xfem.crack import PolylineCrack, checked
 from models.xfem.enrichment import Enrichment, enrichment
 from models.xfem.grid import Grid
 from models.xfem.intact import assembled, factorised
-from models.xfem.integral import domain, intensities
+from models.xfem.integral import Displacements, domains, intensities
 from models.xfem.plate import RADIUS, Plate
 from models.xfem.stiffness import Stiffness, stiffness
 from tests.benchmarks.report import Figure, at_least, at_most, middle, table
@@ -39,7 +39,7 @@ def refactorised(plate: Plate, crack: PolylineCrack, *, ordered: bool = True) ->
     """As `plate.K`, everything assembled and factorised anew; `ordered` for symmetry."""
     grid, material, held = plate.grid, plate.material, plate.intact.held
     extra = enrichment(checked(crack, grid, plate.band), grid)
-    blocks = stiffness(extra, grid, material.stiffness(), side_shear=held.side_shear)
+    blocks = stiffness(extra, grid, material.moduli(), side_shear=held.side_shear)
     B = held.free.T @ _coupling(extra, blocks, grid)
     K = held.free.T @ assembled(grid, material) @ held.free
     whole = csc_array(block_array([[K, B], [B.T, csc_array(blocks.own)]]))
@@ -47,11 +47,10 @@ def refactorised(plate: Plate, crack: PolylineCrack, *, ordered: bool = True) ->
     solution = factor.solve(np.vstack([held.free.T @ held.force, blocks.force]))
     u = (held.free @ solution[: K.shape[0]]).reshape(-1, 2, 2)
     unknowns = solution[K.shape[0] :].reshape(-1, 2, 2)
-    parts = [domain(at, grid, RADIUS * grid.h) for at in extra.tips.at]
     return np.stack(
         [
-            intensities(part, u[part.nodes], unknowns, k, extra, grid, material)
-            for k, part in enumerate(parts)
+            intensities(part, Displacements(u[part.nodes], unknowns), extra, grid, material)
+            for part in domains(extra.tips, grid, RADIUS * grid.h)
         ]
     )
 

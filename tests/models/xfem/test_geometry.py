@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from models.xfem.crack import PolylineCrack, chain, checked, polar, side, tips
-from models.xfem.cutting import MOST_CORNERS, MOST_PIECES, cuts, pieces
+from models.xfem.crack import PolylineCrack, Tip, chain, checked, polar, side, tips
+from models.xfem.cutting import cuts, empty_pieces, pieces
 from models.xfem.enrichment import branches, enrichment, sided
 from models.xfem.grid import Floats, grid
 from models.xfem.quadrature import drawn, nearest
@@ -45,12 +45,12 @@ def test_beyond_its_ends_a_crack_is_thought_of_as_straight() -> None:
 
 
 def test_the_angle_at_a_tip_jumps_on_the_crack_and_not_on_the_straight_prolongation() -> None:
-    at, ahead = np.array([2.0, -1.0]), np.array([1.0, -1.0]) / math.sqrt(2.0)
+    tip = Tip(np.array([2.0, -1.0]), np.array([1.0, -1.0]) / math.sqrt(2.0), 1.0)
     for x, face in ((0.0, 1e-9), (0.5, 1e-9)):
-        _, above = polar(x, face, side(x, face, BEND), at, ahead, 1.0)
-        _, below = polar(x, -face, side(x, -face, BEND), at, ahead, 1.0)
+        _, above = polar(x, face, side(x, face, BEND), tip)
+        _, below = polar(x, -face, side(x, -face, BEND), tip)
         assert above - below == pytest.approx(2.0 * math.pi, abs=1e-6)
-    between = [polar(0.0, y, side(0.0, y, BEND), at, ahead, 1.0)[1] for y in (0.9, 1.0, 1.1)]
+    between = [polar(0.0, y, side(0.0, y, BEND), tip)[1] for y in (0.9, 1.0, 1.1)]
     assert np.abs(np.diff(between)).max() < 0.1  # where the prolongation passes
 
 
@@ -64,24 +64,23 @@ def test_the_second_tip_of_an_interior_crack_looks_the_other_way() -> None:
 @pytest.mark.parametrize("angle", [0.3, -2.0, 2.9])
 def test_gradients_of_the_tip_functions_are_their_differences(angle: float) -> None:
     at, ahead = np.array([0.1, 0.2]), np.array([0.8, -0.6])
-    where = at + 0.5 * np.array([math.cos(angle), math.sin(angle)])
+    tip, where = Tip(at, ahead, 1.0), at + 0.5 * np.array([math.cos(angle), math.sin(angle)])
     step, found = 1e-6, np.empty((4, 3))
-    branches(where[0], where[1], 1.0, at, ahead, 1.0, 0.3, found)
+    branches(where[0], where[1], 1.0, tip, 0.3, found)
     for d in range(2):
         ends = []
         for sign in (-1.0, 1.0):
             out, moved = np.empty((4, 3)), where.copy()
             moved[d] += sign * step
-            branches(moved[0], moved[1], 1.0, at, ahead, 1.0, 0.3, out)
+            branches(moved[0], moved[1], 1.0, tip, 0.3, out)
             ends.append(out[:, 0])
         np.testing.assert_allclose(found[:, 1 + d], (ends[1] - ends[0]) / (2 * step), atol=1e-7)
 
 
 def _pieces(path: Floats, segments: list[int]) -> list[Floats]:
-    shapes = np.empty((MOST_PIECES, MOST_CORNERS, 2))
-    corners = np.empty(MOST_PIECES, dtype=np.int64)
-    count = pieces(BOX, path, np.array(segments, dtype=np.int64), shapes, corners)
-    return [shapes[k, : corners[k]].copy() for k in range(count)]
+    room = empty_pieces()
+    count = pieces(BOX, path, np.array(segments, dtype=np.int64), room)
+    return [room.shapes[k, : room.sizes[k]].copy() for k in range(count)]
 
 
 def _area(shape: Floats) -> float:
@@ -99,9 +98,7 @@ def test_pieces_fill_the_element_and_lie_on_one_side_each() -> None:
 
 
 def test_the_areas_on_both_sides_are_those_of_the_polygons() -> None:
-    shapes = np.empty((MOST_PIECES, MOST_CORNERS, 2))
-    sizes = np.empty(MOST_PIECES, dtype=np.int64)
-    minus, plus = sided(BOX, BEND, np.array([0, 1]), shapes, sizes)
+    minus, plus = sided(BOX, BEND, np.array([0, 1]), empty_pieces())
     assert plus == pytest.approx(0.3 + 0.5 * 0.5**2)
     assert minus == pytest.approx(1.0 - plus)
 
@@ -109,7 +106,7 @@ def test_the_areas_on_both_sides_are_those_of_the_polygons() -> None:
 def test_drawn_points_integrate_the_inverse_distance_to_their_own_corner() -> None:
     square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     points = np.empty((4096, 4))
-    count = drawn(square, 4, 0.0, 0.0, 1.0, points, 0)
+    count = drawn(square, np.zeros(2), 1.0, points, 0)
     x, y, weight, which = points[:count].T
     assert weight.sum() == pytest.approx(1.0)
     assert (which == 1.0).all()
