@@ -37,7 +37,7 @@ class ImageIndex:
         """Look through the next slice, in any thread but one at a time; whether that was all."""
         start, gaps = self._journal.start, list[Gap]()
         self._offset = max(self._offset, start)
-        stop = self._offset + SLICE
+        stop = min(self._offset + SLICE, self._journal.end)  # what comes meanwhile is for next time
         found = passing_over(self._journal, self._offset, stop, gaps.append, beside=True)
         for first, entries in found:
             for entry in entries:
@@ -48,7 +48,7 @@ class ImageIndex:
             return False  # retention dropped what was about to be read
         for gap in gaps:
             told(self._journal, gap)
-        self._offset = max(self._offset, min(stop, self._journal.end))  # what is damaged, at last
+        self._offset = max(self._offset, stop)  # what is damaged, at last
         return self._offset >= self._journal.end
 
     def _add(self, entry: Entry) -> None:

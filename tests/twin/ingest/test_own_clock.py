@@ -15,7 +15,7 @@ import pytest
 from sensors.mqtt.packets import Message
 from sensors.mqtt.source import MqttSource
 from tests.twin.fakes import PRESS, House, house
-from twin import service as services
+from twin.ingest import intake
 from twin.ingest.own_clock import FleetTime, HeldError, OwnClock
 
 HOUR_NS = 3600 * 10**9
@@ -79,7 +79,7 @@ async def ended(task: asyncio.Task[None]) -> None:
 async def test_a_host_whose_clock_is_an_hour_behind_holds_everything_and_names_it(
     tmp_path: Path, wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "HOLD_S", 0.05)
+    monkeypatch.setattr(intake, "HOLD_S", 0.05)
     async with house(tmp_path / "data") as home:
         await home.register(PRESS, SHAFT)
         feed, now_ns = Feed(), time.time_ns()
@@ -118,7 +118,7 @@ async def test_a_sensor_whose_clock_is_ahead_is_refused_while_another_agrees(
 async def test_what_was_held_is_refused_once_somebody_agrees_with_this_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "HOLD_S", 0.05)
+    monkeypatch.setattr(intake, "HOLD_S", 0.05)
     async with house(tmp_path / "data") as home:
         await home.register(PRESS)
         feed, now_ns = Feed(), time.time_ns()
@@ -138,7 +138,7 @@ async def test_a_stray_beside_who_agrees_with_this_clock_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What came with the proof was judged twice: the second time its strays were no news."""
-    monkeypatch.setattr(services, "HOLD_S", 3600.0)
+    monkeypatch.setattr(intake, "HOLD_S", 3600.0)
     strays = [Message(f"twin/v1/plant/{name}/loads", b"{}", "") for name in ("s-1", "s-2")]
     async with house(tmp_path / "data") as home:
         await home.register(PRESS)
