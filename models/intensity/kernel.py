@@ -27,7 +27,11 @@ CHORDS = len(FRACTIONS)
 
 
 class OperatorWeights(NamedTuple):
-    """The network's numbers; m members, q mixtures, h hidden."""
+    """The network's numbers; m members, q mixtures, h hidden.
+
+    Numba's cache on disk names this class, and finds kernels by the lines that they begin at: who
+    renames the class moves the kernels below by a line, or an upgraded service cannot start.
+    """
 
     centre: Floats  # (EVEN,)
     scale: Floats  # (EVEN + ODD,)

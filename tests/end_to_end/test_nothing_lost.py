@@ -73,9 +73,11 @@ def test_a_broker_that_stops_in_mid_stream_loses_nothing(tmp_path: Path) -> None
 
 def test_a_graceful_stop_in_mid_stream_leaves_nothing_to_replay(tmp_path: Path) -> None:
     traffic = Traffic(NAMES, seed=2, start_ns=YESTERDAY_NS)
+    depth = 'twin_queue_depth{queue="stepping"}'  # what takes long is left to the next start
     with stage(tmp_path) as (broker, twin):
         with Stream(broker.port, traffic, pause_s=0.5) as stream:
             grown(twin, 120)
+            twin.until(lambda: twin.metric(depth) == 0, "steps what it has kept")
             twin.stop()
             with Store(twin.data) as store:
                 newest = store.journal.catalogue.checkpoints()[0]
@@ -85,7 +87,6 @@ def test_a_graceful_stop_in_mid_stream_leaves_nothing_to_replay(tmp_path: Path) 
             grown(twin, 120)
             stream.finish()
         twin.until_kept(len(traffic.sent))
-        depth = 'twin_queue_depth{queue="stepping"}'  # what takes long is left to the next start
         twin.until(lambda: twin.metric(depth) == 0, "steps what it has kept")
         twin.stop()
         found = findings(twin.data, traffic, twin.clock)

@@ -186,17 +186,18 @@ def test_an_impossible_number_of_parts_is_refused(parts: int) -> None:
 
 def test_a_registration_has_exactly_the_keys_of_the_fleet_file() -> None:
     for table in fleet(PlantSettings()):
-        assert set(table) == {
-            "name", "law", "geometry", "crack_length", "crack_limit", "inspection", "calibration",
-        }  # fmt: skip
-        assert set(table["law"]) == {"kind", "C", "m", "dK_th"}
-        assert table["crack_length"] < table["crack_limit"] < table["geometry"]["W"]
+        assert set(table) == {"name", "crack", "calibration"}
+        crack = table["crack"]
+        keys = {"law", "geometry", "crack_length", "crack_limit", "inspection"}
+        assert set(crack) == keys
+        assert set(crack["law"]) == {"kind", "C", "m", "dK_th"}
+        assert crack["crack_length"] < crack["crack_limit"] < crack["geometry"]["W"]
 
 
 def test_the_truth_is_near_the_registration_but_not_equal_to_it() -> None:
     settings = PlantSettings(parts=200)
     plant = Plant(settings)
-    ratios = [plant.truth(t["name"]).a / t["crack_length"] for t in fleet(settings)]
+    ratios = [plant.truth(t["name"]).a / t["crack"]["crack_length"] for t in fleet(settings)]
     assert 0.02 < np.std(np.log(ratios)) < 0.04
     coefficients = [plant.truth(t["name"]).C for t in fleet(settings)]
     assert len(set(coefficients)) == 200
@@ -283,7 +284,7 @@ def test_few_cracks_reach_their_limits_within_ten_minutes_of_watching(speed: flo
 def test_the_mean_life_foretells_the_real_one() -> None:
     settings = PlantSettings(parts=1, speed=10.0, faults=NO_FAULTS, inspect_every_s=1e9)
     plant = Plant(settings)
-    limit = fleet(settings)[0]["crack_limit"]
+    limit = fleet(settings)[0]["crack"]["crack_limit"]
     reached = next(t for t in plant.messages(0) if plant.truth(plant.names[0]).a >= limit)
     assert reached.t_ns / 1e9 == pytest.approx(2400.0, rel=0.3)  # the level swings by 10 %
 
@@ -293,7 +294,8 @@ def test_a_part_behind_its_limit_is_taken_out_of_load() -> None:
     plant, table = Plant(settings), fleet(settings)[0]
     last = list(itertools.islice(plant.messages(0), 2000))[-1]
     a = plant.truth(table["name"]).a
-    assert 1.15 * table["crack_limit"] <= a < table["geometry"]["W"]
+    crack = table["crack"]
+    assert 1.15 * crack["crack_limit"] <= a < crack["geometry"]["W"]
     observation = read(last)
     assert isinstance(observation, Spectrum)
     assert np.frombuffer(observation.cycles).reshape(-1, 3)[:, 0].max() < 30e6
