@@ -33,8 +33,8 @@ class Recorder:
 
     @property
     def tail(self) -> Sequence[RecordRow]:
-        """The rows that are not on disk yet."""
-        return self._groups[GROUP].tail
+        """The rows that are not on disk yet, in some group: each is written by itself."""
+        return max((group.tail for group in list(self._groups.values())), key=len)
 
     @property
     def tail_bytes(self) -> int:
@@ -45,7 +45,7 @@ class Recorder:
     @property
     def waiting(self) -> int:
         """Rows that are not on disk yet, of the group that has most."""
-        return max(len(group.tail) for group in self._groups.values())
+        return len(self.tail)
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from models import tree
+from storage.errors import UnavailableError
 from storage.store import Store
+from storage.trajectories.trajectories import Trajectories
 from tests.twin import fleets
 from tests.twin.belief.test_fold import assert_same_rows, mixed_lines
 from tests.twin.fakes import MINUTE_NS, PRESS, REGISTRATION, T0_NS, House, house, wanted
@@ -233,6 +235,34 @@ async def test_a_kill_loses_nothing_and_a_checkpoint_brings_both_back(tmp_path: 
             assert pages[-1]["beside"]["hours"]["under_load"] == pytest.approx(0.4)
     assert all(np.array_equal(one, found[0]) for one in found)
     assert pages[0] == pages[1] == pages[2]
+
+
+async def test_rows_that_one_group_has_on_disk_and_another_has_not_are_in_every_history(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were in neither: the tail was that of the cracks."""
+    await put(home, PRESS, BOTH)
+    for minute in range(5):
+        await home.load(PRESS, minute=float(minute), count=100.0)
+    asked = f"components/{PRESS}/history?belief=hours"
+    before = await home.json(asked)
+    write = Trajectories.write
+
+    def refusing(self: Trajectories, name: str, *args: Any) -> int:
+        if name == "hours":
+            raise UnavailableError("no space left")
+        return write(self, name, *args)
+
+    monkeypatch.setattr(Trajectories, "write", refusing)
+    recorder = home.service.archiver._recorder
+    with pytest.raises(UnavailableError):
+        recorder.flush()
+    assert recorder.flushed == recorder.waiting > 2
+    assert await home.json(asked) == before
+    monkeypatch.undo()
+    recorder.flush()
+    assert recorder.waiting == 0
+    assert await home.json(asked) == before
 
 
 async def test_a_rebuild_gives_both_kinds(tmp_path: Path) -> None:
