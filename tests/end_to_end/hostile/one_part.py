@@ -20,6 +20,7 @@ from tests.end_to_end.hostile.target import Seen, Target
 
 LATE_S, LATE = 1.0, 4.0  # from publishing to the state, beside anything; and times that alone
 SHARE = 0.01  # of the loads may be later
+TRIES = 2  # that are late in a row are a fault: one may be the machine's, which others use too
 LONGEST_S = 40.0  # that a flood is watched
 PLATE, RETARDED, PLAIN, OTHER = 3, 1, 2, 0  # of the parts of the service under test
 
@@ -107,24 +108,33 @@ async def _attack(target: Target, size: float) -> Seen:
         alone = [await other.seen_after() for _ in range(10)]
         with target.watched("/readyz", every_s=0.5) as watch:
             for name, (part, made) in FLOODS.items():
-                messages = list(made(flooded[part], size))
-                began = time.monotonic()
-                flooding = asyncio.create_task(_flooded(target, messages))
-                waits = [await other.seen_after()]
-                while not flooding.done() or _depth(target) > 0:
-                    waits.append(await other.seen_after())
-                    if time.monotonic() - began > LONGEST_S:
+                for attempt in range(1, TRIES + 1):
+                    messages = list(made(flooded[part], size))
+                    p99, sentence = await _beside(other, target, messages)
+                    said.append(f"{name}: {sentence}")
+                    if p99 <= max(LATE_S, LATE * max(alone)):
                         break
-                await flooding
-                took, late = time.monotonic() - began, sorted(waits)
-                p99 = late[max(0, round((1.0 - SHARE) * len(late)) - 1)]
-                said.append(f"{name}: p99 {p99:.2f} s, all {late[-1]:.2f} s, over in {took:.1f} s")
-                if p99 > max(LATE_S, LATE * max(alone)):
-                    seen.faults.append(f"beside {name} loads are {p99:.1f} s late")
+                    if attempt == TRIES:
+                        seen.faults.append(f"beside {name} loads are {p99:.1f} s late")
     seen.others = f"a load is seen after {max(alone):.2f} s at most alone; " + "; ".join(said)
     seen.told = f"{watch.growth >> 20} MiB more memory; /readyz: {watch.sentence()}"
     seen.faults += watch.faults(growth=500 << 20)
     return seen
+
+
+async def _beside(other: _Other, target: Target, messages: list[Message]) -> tuple[float, str]:
+    """How late another part's loads are at most during a flood, but for a share [s]; in words."""
+    began = time.monotonic()
+    flooding = asyncio.create_task(_flooded(target, messages))
+    waits = [await other.seen_after()]
+    while not flooding.done() or _depth(target) > 0:
+        waits.append(await other.seen_after())
+        if time.monotonic() - began > LONGEST_S:
+            break
+    await flooding
+    took, late = time.monotonic() - began, sorted(waits)
+    p99 = late[max(0, round((1.0 - SHARE) * len(late)) - 1)]
+    return p99, f"p99 {p99:.2f} s, all {late[-1]:.2f} s, over in {took:.1f} s"
 
 
 async def _flooded(target: Target, messages: list[Message]) -> None:
