@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from models.compiled import part
 from models.fatigue.integration import MAX_STRIDES, NEWTON_STEPS, OVERSHOOT, SMALL, STRIDE
 from models.fatigue.rainflow import Floats
 from models.fatigue.scalar_geometry import units
@@ -21,7 +20,7 @@ Cycle = tuple[float, float, float, float, float]  # as the first five columns of
 Met = tuple[float, float, float, float]  # length [m], K_I, K_II of a unit stress [√m], what it felt
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def peak_intensity(tension: float, shear: float, unit: float, unit_II: float) -> float:
     """K_max [Pa √m] at an instant; 0 where the crack is closed."""
     if not tension > 0.0:
@@ -31,7 +30,7 @@ def peak_intensity(tension: float, shear: float, unit: float, unit_II: float) ->
     return equivalent(tension * unit, shear * unit_II)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def one_cycle(kinds: Kinds, c: Floats, cycle: Cycle, met: Met) -> float:
     """Growth [m] by one cycle; in mixed mode R makes the equivalent range K_max (1 − R)."""
     span, mean, _, shear, shear_mean = cycle
@@ -51,7 +50,7 @@ def one_cycle(kinds: Kinds, c: Floats, cycle: Cycle, met: Met) -> float:
     return retarded(kinds, c, K_max, R, a, feels)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def breaks(
     c: Floats, tension: float, shear: float, unit: float, unit_II: float, bears: float
 ) -> bool:
@@ -62,7 +61,7 @@ def breaks(
     return c[TOUGHNESS] <= K or tension >= c[YIELD] * bears
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def speed(kinds: Kinds, c: Floats, cycle: Cycle, a_over: float, K_over: float, a: float) -> float:
     """da/dλ [m] of a block at the length `a` [m], ∞ where its peak breaks the part."""
     span, mean, count, shear, shear_mean = cycle
@@ -76,7 +75,7 @@ def speed(kinds: Kinds, c: Floats, cycle: Cycle, a_over: float, K_over: float, a
     return count * one_cycle(kinds, c, cycle, met)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def advance(kinds: Kinds, c: Floats, cycle: Cycle, a_over: float, K_over: float, a: float) -> float:
     """Growth [m] of a crack of length `a` [m] through a block; ∞: it breaks."""
     start = speed(kinds, c, cycle, a_over, K_over, a)
@@ -102,7 +101,7 @@ def advance(kinds: Kinds, c: Floats, cycle: Cycle, a_over: float, K_over: float,
     return math.inf
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def part_of(f0: float, fm: float, f1: float, target: float) -> float:
     """Where in 0…1 the integral of the parabola through f0, fm, f1 reaches `target`."""
     b, c = 4.0 * fm - 3.0 * f0 - f1, 2.0 * (f0 + f1) - 4.0 * fm

@@ -33,8 +33,8 @@ from models.fatigue.tables import TableGeometry, TableLaw
 from models.tree import leaves
 
 COMPILED = (
-    "crack/cycle", "crack/walk", "fatigue/exposure", "fatigue/rainflow", "fatigue/scalar_geometry",
-    "fatigue/scalar_laws", "fatigue/scalar_retardation",
+    "compiled", "crack/cycle", "crack/walk", "fatigue/exposure", "fatigue/rainflow",
+    "fatigue/scalar_geometry", "fatigue/scalar_laws", "fatigue/scalar_retardation",
 )  # fmt: skip
 CONSTANTS = (
     "fatigue/geometry", "fatigue/hole_factors", "fatigue/integration", "fatigue/laws",

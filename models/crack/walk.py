@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from models.compiled import part
 from models.crack.cycle import Cycle, advance, breaks, one_cycle, peak_intensity
 from models.fatigue.exposure import add
 from models.fatigue.rainflow import (
@@ -35,8 +36,11 @@ from models.fatigue.scalar_retardation import NONE, felt, reaches_further
 
 # What is at hand of each particle while a message acts: its believed length [m], its length by the
 # cycles counted before [m], its growth by the message [m], the overload's place [m] and K_max
-# [Pa √m]; and, of the length AT [m], K of a unit stress by mode [√m] and the net section [1].
-LENGTH, COUNTED_A, GROWN, A_OVER, K_OVER, AT, UNIT, UNIT_II, BEARS = range(9)
+# [Pa √m]; of the length AT [m], K of a unit stress by mode [√m] and the net section [1]; and of
+# the length that a peak met last K again, for the ranges on both sides of a peak ask one after
+# the other, and the cycle that they close does.
+LENGTH, COUNTED_A, GROWN, A_OVER, K_OVER, AT, UNIT, UNIT_II, BEARS, MET, MET_I, MET_II = range(12)
+HELD = MET_II + 1
 NEVER = -1.0  # a length that no crack has
 
 
@@ -100,7 +104,7 @@ def walk(
 ) -> None:
     """All messages; `length` (k, p) and `fractured` (k,) are what each has left."""
     p, capacity = cracks.a.shape[1], counter.residue.shape[1]
-    w, out = np.empty((p, 9)), np.empty((COUNTED, 2 * capacity + 2))
+    w, out = np.empty((p, HELD)), np.empty((COUNTED, 2 * capacity + 2))
     met = np.empty((capacity if p > 1 else 0, p, MARKS))  # by peaks, of several particles
     opened = np.zeros((p, capacity))  # growth by the first ranges of the residue, if these closed
     none = int(np.int64(0))  # as a literal it would have functions compiled for it alone
@@ -138,16 +142,16 @@ def walk(
         fractured[j] = _tell(c, w, cracks, load, i, j)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _begin(w: Floats, cracks: Cracks, i: int) -> None:
     """Have row `i` at hand."""
     for k in range(len(w)):
         w[k, LENGTH], w[k, COUNTED_A] = cracks.length[i, k], cracks.a[i, k]
-        w[k, GROWN], w[k, AT] = 0.0, NEVER
+        w[k, GROWN], w[k, AT], w[k, MET] = 0.0, NEVER, NEVER
         w[k, A_OVER], w[k, K_OVER] = cracks.a_over[i, k], cracks.K_over[i, k]
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _series(
     kinds: Kinds,
     c: Floats,
@@ -203,7 +207,7 @@ def _series(
     return total, known
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _blocks(
     kinds: Kinds, c: Floats, w: Floats, memory: Memories, load: Messages, i: int, j: int
 ) -> float:
@@ -218,7 +222,7 @@ def _blocks(
     return total
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _rate(c: Floats, w: Floats, cracks: Cracks, i: int, total: float) -> None:
     """Tell the mean growth of the cycles of a message; the jump of a fracture is no rate."""
     cracks.cycles[i] += total
@@ -227,7 +231,7 @@ def _rate(c: Floats, w: Floats, cracks: Cracks, i: int, total: float) -> None:
             cracks.rate[i, k] = w[k, GROWN] / total
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _tell(c: Floats, w: Floats, cracks: Cracks, load: Messages, i: int, j: int) -> bool:
     """Tell whether the part is broken, and when what happened."""
     broken = _ended(c, w)
@@ -240,13 +244,13 @@ def _tell(c: Floats, w: Floats, cracks: Cracks, load: Messages, i: int, j: int) 
     return broken
 
 
-@njit(nogil=True, error_model="numpy")
-def _of(c: Floats, k: int) -> Floats:
-    """The constants of particle `k`."""
-    return c[k if k < len(c) else 0]
+@part
+def _own(c: Floats, k: int) -> int:
+    """Where the constants of particle `k` stand: all may have the same."""
+    return k if k < len(c) else 0
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _fit(kinds: Kinds, c: Floats, w: Floats, k: int) -> None:
     """Have at hand what holds for particle `k`, of constants `c`, at the length it has now."""
     a = w[k, LENGTH]
@@ -255,7 +259,7 @@ def _fit(kinds: Kinds, c: Floats, w: Floats, k: int) -> None:
         w[k, UNIT], w[k, UNIT_II], w[k, BEARS] = units(kinds, c, a)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _judged(c: Floats) -> bool:
     """Whether anything is known of what breaks the part."""
     for q in range(len(c)):  # noqa: SIM110  compiled
@@ -264,29 +268,29 @@ def _judged(c: Floats) -> bool:
     return False
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _ended(c: Floats, w: Floats) -> bool:
     """Whether all particles are at the limit."""
     for k in range(len(w)):  # noqa: SIM110  compiled
-        if w[k, LENGTH] < _of(c, k)[LIMIT]:
+        if w[k, LENGTH] < c[_own(c, k)][LIMIT]:
             return False
     return True
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _break(kinds: Kinds, c: Floats, w: Floats, x: float, shear: float) -> None:
     """Run those particles to the limit that a sample breaks."""
     if not x > 0.0:
         return
     for k in range(len(w)):
-        own = _of(c, k)
+        own = c[_own(c, k)]
         if w[k, LENGTH] < own[LIMIT]:
             _fit(kinds, own, w, k)
             if breaks(own, x, shear, w[k, UNIT], w[k, UNIT_II], w[k, BEARS]):
                 w[k, LENGTH] = own[LIMIT]
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _pass_newest(
     kinds: Kinds,
     c: Floats,
@@ -304,7 +308,7 @@ def _pass_newest(
         _pass(kinds, c, w, met, points, others, marks, d, newest)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _pass(
     kinds: Kinds,
     c: Floats,
@@ -323,7 +327,7 @@ def _pass(
     for k in range(len(w)):
         feels = 0.0
         if kinds.retardation != NONE:
-            own = _of(c, k)
+            own = c[_own(c, k)]
             _zone(kinds, own, w, k, _intensity(kinds, own, w, k, points[i], others[i]))
             feels = felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], w[k, LENGTH])
         if slot < 0:
@@ -334,7 +338,7 @@ def _pass(
         marks[i, 0] = -1.0 - slot
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _free(marks: Floats, d: int, slots: int) -> int:
     """A place for what a peak meets that no open point names."""
     for slot in range(slots):
@@ -346,21 +350,21 @@ def _free(marks: Floats, d: int, slots: int) -> int:
     return -1  # there are as many as points, and that which asks has none
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _intensity(kinds: Kinds, c: Floats, w: Floats, k: int, peak: float, shear: float) -> float:
     """K_max [Pa √m] of a peak at the length that particle `k` has now."""
     _fit(kinds, c, w, k)
     return peak_intensity(peak, shear, w[k, UNIT], w[k, UNIT_II])
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _zone(kinds: Kinds, c: Floats, w: Floats, k: int, K_max: float) -> None:
     """Remember a peak that particle `k` has met, if its zone reaches furthest."""
     if reaches_further(kinds.retardation, c, w[k, LENGTH], K_max, w[k, A_OVER], w[k, K_OVER]):
         w[k, A_OVER], w[k, K_OVER] = w[k, LENGTH], K_max
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _closed(
     kinds: Kinds,
     c: Floats,
@@ -382,14 +386,14 @@ def _closed(
     return total
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _block(kinds: Kinds, c: Floats, w: Floats, cycle: Cycle) -> None:
     """Let a block act whose peaks pass while it does, and leave the zone of the last at the tip."""
     if not cycle[2] > 0.0:
         return
     peak, shear = cycle[1] + 0.5 * cycle[0], cycle[4] + 0.5 * cycle[3]
     for k in range(len(w)):
-        own, K_max = _of(c, k), 0.0
+        own, K_max = c[_own(c, k)], 0.0
         if not w[k, LENGTH] < own[LIMIT]:
             continue
         if kinds.retardation != NONE and cycle[2] <= 1.0:
@@ -401,13 +405,13 @@ def _block(kinds: Kinds, c: Floats, w: Floats, cycle: Cycle) -> None:
             _zone(kinds, own, w, k, K_max)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _act(
     kinds: Kinds, c: Floats, w: Floats, met: Floats, cycle: Cycle, mark: float, feels: float
 ) -> None:
     """Let a cycle act that has closed; what it grows is believed since its peak has passed."""
     for k in range(len(w)):
-        own = _of(c, k)
+        own = c[_own(c, k)]
         if w[k, LENGTH] < own[LIMIT]:
             if mark == 0.0:  # it has not passed
                 _grow(kinds, own, w, k, cycle)
@@ -415,7 +419,7 @@ def _act(
                 w[k, GROWN] += _past(kinds, own, w, met, k, cycle, mark, feels)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _grow(kinds: Kinds, c: Floats, w: Floats, k: int, cycle: Cycle) -> None:
     """Let particle `k` grow by cycles whose peaks pass now, and may break it."""
     a = w[k, LENGTH]
@@ -427,7 +431,7 @@ def _grow(kinds: Kinds, c: Floats, w: Floats, k: int, cycle: Cycle) -> None:
         w[k, LENGTH] = c[LIMIT]
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _past(
     kinds: Kinds,
     c: Floats,
@@ -443,16 +447,17 @@ def _past(
     if mark < 0.0:
         slot = int(-1.0 - mark)
         a, feels = met[slot, k, 0], met[slot, k, 1]
-    if a == w[k, LENGTH]:
-        _fit(kinds, c, w, k)
-        unit, unit_II = w[k, UNIT], w[k, UNIT_II]
-    else:
-        unit, unit_II, _ = units(kinds, c, a)
-    growth = cycle[2] * one_cycle(kinds, c, cycle, (a, unit, unit_II, feels))
+    if w[k, MET] != a:
+        w[k, MET] = a
+        if w[k, AT] == a:
+            w[k, MET_I], w[k, MET_II] = w[k, UNIT], w[k, UNIT_II]
+        else:
+            w[k, MET_I], w[k, MET_II], _ = units(kinds, c, a)
+    growth = cycle[2] * one_cycle(kinds, c, cycle, (a, w[k, MET_I], w[k, MET_II], feels))
     return growth if growth < math.inf else 0.0
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _mark(kinds: Kinds, c: Floats, w: Floats, met: Floats, marks: Floats, d: int) -> None:
     """Mark the open points that have none yet with what they meet; several particles, the mean."""
     for i in range(d):
@@ -467,11 +472,11 @@ def _mark(kinds: Kinds, c: Floats, w: Floats, met: Floats, marks: Floats, d: int
             else:
                 a = w[k, LENGTH]
                 length += a
-                feels += felt(kinds.retardation, _of(c, k), w[k, A_OVER], w[k, K_OVER], a)
+                feels += felt(kinds.retardation, c[_own(c, k)], w[k, A_OVER], w[k, K_OVER], a)
         marks[i, 0], marks[i, 1] = length / len(w), feels / len(w)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _open(
     kinds: Kinds,
     c: Floats,
@@ -493,7 +498,7 @@ def _open(
         emitted(points, others, marks, r, 0.5, out, int(np.int64(0)))
         cycle = (out[0, 0], out[1, 0], out[2, 0], out[3, 0], out[4, 0])
         for k in range(len(w)):
-            own, mark, feels = _of(c, k), out[5, 0], out[6, 0]
+            own, mark, feels = c[_own(c, k)], out[5, 0], out[6, 0]
             if mark == 0.0:
                 mark = w[k, LENGTH]
                 feels = felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], mark)
@@ -501,23 +506,23 @@ def _open(
             opened[k, r + 1] = opened[k, r] + more
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _reach(c: Floats, w: Floats, opened: Floats, ranges: int) -> None:
     """Believe what the first `ranges` of the residue have grown; what is believed never shrinks.
 
     A part that its open cycles grow to its limit is broken.
     """
     for k in range(len(w)):
-        limit, long = _of(c, k)[LIMIT], w[k, COUNTED_A] + w[k, GROWN] + opened[k, ranges]
+        limit, long = c[_own(c, k)][LIMIT], w[k, COUNTED_A] + w[k, GROWN] + opened[k, ranges]
         if w[k, LENGTH] < limit:
             w[k, LENGTH] = min(max(w[k, LENGTH], long), limit)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _believe(c: Floats, w: Floats, more: float, cracks: Cracks, i: int, k: int) -> None:
     """What is told of particle `k` after a message, with the growth `more` [m] of the residue."""
     a, long = w[k, COUNTED_A] + w[k, GROWN], w[k, LENGTH]
-    if not long < _of(c, k)[LIMIT]:
+    if not long < c[_own(c, k)][LIMIT]:
         a, more = long, 0.0
     elif a + more < long:
         more = long - a

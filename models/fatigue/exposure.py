@@ -25,6 +25,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from models.compiled import cached_part
 from models.fatigue.rainflow import Cycles, Floats, Ints
 
 SLOTS = 20  # classes that a component may have
@@ -246,7 +247,7 @@ def _add(
             add(key[i], sums[i], top[i], span[j], mean[j], count[j], shear[j], shear_mean[j])
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def add(
     key: Ints,
     sums: Floats,
@@ -288,7 +289,7 @@ def add(
         best[TURN], best[TURN_MEAN] = shear, shear_mean
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _put(
     into: Floats, count: float, span: float, mean: float, shear: float, shear_mean: float
 ) -> None:
@@ -311,7 +312,7 @@ def _put(
     into[THIRD] += count * off * off * off
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _class(peak: float, valley: float, opening: float, shear: float) -> int:
     """Cycles alike in opening range, load ratio and shear have the same number, rising with it."""
     if peak <= 0.0:
@@ -328,7 +329,7 @@ def _class(peak: float, valley: float, opening: float, shear: float) -> int:
     return (size * (len(RATIOS) + 1) + ratio) * (len(SHEARS) + 1) + turn + 1
 
 
-@njit(cache=True, nogil=True, inline="always")  # a call costs more than it does
+@njit(cache=True, nogil=True, _nrt=False, inline="always")  # a call costs more than it does
 def _new_slot(key: Ints, sums: Floats, top: Floats, wanted: int) -> int:
     """An empty slot for a class that has none; if need be what matters least makes room."""
     if key[SLOTS - 1] != FREE:
@@ -344,7 +345,7 @@ def _new_slot(key: Ints, sums: Floats, top: Floats, wanted: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _move(key: Ints, sums: Floats, top: Floats, source: int, target: int) -> None:
     key[target] = key[source]
     for k in range(SUMS):
@@ -353,7 +354,7 @@ def _move(key: Ints, sums: Floats, top: Floats, source: int, target: int) -> Non
         top[target, k] = top[source, k]
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _clear(sums: Floats, top: Floats, at: int) -> None:
     for k in range(SUMS):
         sums[at, k] = 0.0
@@ -361,7 +362,7 @@ def _clear(sums: Floats, top: Floats, at: int) -> None:
         top[at, k] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _make_room(key: Ints, sums: Floats, top: Floats) -> None:
     """The class that grows a crack least joins the nearest; what is closed stays by itself."""
     first = 1 if key[0] == CLOSED else 0
@@ -382,7 +383,7 @@ def _make_room(key: Ints, sums: Floats, top: Floats) -> None:
     _clear(sums, top, len(key) - 1)
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _fourth(sums: Floats, top: Floats) -> float:
     """What a class does by ΔK⁴ [Pa⁴]."""
     peak, valley = top[MIDDLE] + 0.5 * top[SPAN], top[MIDDLE] - 0.5 * top[SPAN]
@@ -390,7 +391,7 @@ def _fourth(sums: Floats, top: Floats) -> float:
     return float(sums[COUNT] * sums[ORIGIN] + sums[FIRST] + top[OFTEN] * (opening * opening) ** 2)
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _join(sums: Floats, top: Floats, more: Floats, other: Floats) -> None:
     """Add the class of `more` and `other` to that of `sums` and `top`."""
     if more[COUNT] > 0.0:
@@ -411,7 +412,7 @@ def _join(sums: Floats, top: Floats, more: Floats, other: Floats) -> None:
         _put(sums, other[0], other[1], other[2], other[3], other[4])
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _apart(one: int, other: int) -> int:
     """How unlike two classes of open cycles are: another size is less than another kind."""
     turns, ratios = len(SHEARS) + 1, len(RATIOS) + 1

@@ -23,6 +23,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compiled import cached_part
+
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -196,7 +198,7 @@ def _count(
         ends[i + 1] = m
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def taken(
     points: Floats,
     others: Floats,
@@ -231,14 +233,14 @@ def taken(
     return d, m, lost
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def turns(points: Floats, d: int, gate: float, x: float) -> bool:
     """Whether a sample makes the newest of at least two points a turning point."""
     top = points[d - 1]
     return bool(x != top and (x > top) != (top > points[d - 2]) and abs(x - top) >= gate)
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def forget(points: Floats, others: Floats, marks: Floats, d: int, highest: int) -> None:
     """Equal counters have equal bits, whatever they went through."""
     for i in range(d, highest):
@@ -261,13 +263,13 @@ def _halve(
         ends[i + 1] = m
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def unsettled(points: Floats, d: int, gate: float) -> bool:
     """Whether the two extremes so far still lie within the gate, so that none is a turn."""
     return bool(d == 2 and abs(points[1] - points[0]) < gate)
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _begun(points: Floats, others: Floats, marks: Floats, d: int, x: float, shear: float) -> int:
     """The first two points: the extremes so far, in the order of time."""
     if d == 2:
@@ -286,7 +288,7 @@ def _begun(points: Floats, others: Floats, marks: Floats, d: int, x: float, shea
     return d + 1
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _closed(
     points: Floats, others: Floats, marks: Floats, d: int, out: Floats, m: int
 ) -> tuple[int, int]:
@@ -298,7 +300,7 @@ def _closed(
     return d, m
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _encloses(points: Floats, d: int) -> bool:
     """Whether the second and third newest points lie within the fourth and the newest."""
     A, B, C, D = points[d - 4], points[d - 3], points[d - 2], points[d - 1]
@@ -307,7 +309,7 @@ def _encloses(points: Floats, d: int) -> bool:
     return bool(D <= B and A >= C)
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _shifted(points: Floats, others: Floats, marks: Floats, d: int) -> int:
     """Drop the oldest point."""
     for i in range(1, d):
@@ -315,13 +317,13 @@ def _shifted(points: Floats, others: Floats, marks: Floats, d: int) -> int:
     return d - 1
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def _moved(points: Floats, others: Floats, marks: Floats, source: int, target: int) -> None:
     points[target], others[target] = points[source], others[source]
     marks[target, 0], marks[target, 1] = marks[source, 0], marks[source, 1]
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def halved(
     points: Floats, others: Floats, marks: Floats, d: int, gate: float, out: Floats, m: int
 ) -> int:
@@ -333,7 +335,7 @@ def halved(
     return m
 
 
-@njit(cache=True, nogil=True)
+@cached_part
 def emitted(
     points: Floats, others: Floats, marks: Floats, i: int, count: float, out: Floats, m: int
 ) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from models.compiled import part
 from models.fatigue.geometry import (
     SHEAR,
     CentreCrack,
@@ -37,7 +37,7 @@ CODES: dict[type[Geometry], int] = {
 _SHEAR, _WIDE, _FINITE = np.array(SHEAR), np.array(INFINITE), np.array(FINITE)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def units(kinds: Kinds, c: Floats, a: float) -> tuple[float, float, float]:
     """K_I and K_II [√m] of a unit stress and the net section [1] at the length `a` [m]."""
     root = math.sqrt(math.pi * a)
@@ -60,7 +60,7 @@ def units(kinds: Kinds, c: Floats, a: float) -> tuple[float, float, float]:
     return _read(kinds, c, a) * root, 0.0, math.inf
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _edge(x: float) -> float:
     x = min(max(x, 1e-9), 0.999)
     half = 0.5 * math.pi * x
@@ -70,7 +70,7 @@ def _edge(x: float) -> float:
     return math.sqrt(sine / cosine / half) * shape / cosine
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _edge_shear(x: float) -> float:
     x = min(max(x, 0.0), 0.999)
     value = _SHEAR[0]
@@ -79,18 +79,18 @@ def _edge_shear(x: float) -> float:
     return value / math.sqrt(1.0 - x)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _secant_root(x: float) -> float:
     return 1.0 / math.sqrt(math.cos(min(x, 0.5 * math.pi - 1e-6)))
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _centre(x: float) -> float:
     square = 4.0 * min(x * x, 0.25)
     return (1.0 + square * (0.06 * square - 0.025)) * _secant_root(math.pi * x)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _compact(x: float) -> float:
     x = min(max(x, 1e-9), 0.999)
     shape = 0.886 + x * (4.64 + x * (-13.32 + x * (14.72 - 5.6 * x)))
@@ -98,7 +98,7 @@ def _compact(x: float) -> float:
     return (2.0 + x) * shape / (rest * math.sqrt(rest)) / math.sqrt(math.pi * x)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _hole(radius: float, W: float, a: float) -> float:
     share = min(radius / W, 0.4)
     x = min(a / (W * (0.5 - share)), 0.999)
@@ -115,7 +115,7 @@ def _hole(radius: float, W: float, a: float) -> float:
     return wide * value / ((1.0 - 2.0 * share) * math.sqrt(1.0 - x))
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _surface(t: float, W: float, q: float, point: float, a: float) -> float:
     x = a / t
     x2 = x * x
@@ -135,7 +135,7 @@ def _surface(t: float, W: float, q: float, point: float, a: float) -> float:
     return (M1 + x2 * (M2 + x2 * M3)) * width * chosen / math.sqrt(Q)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _read(kinds: Kinds, c: Floats, a: float) -> float:
     m = kinds.lengths
     known = TABLES + kinds.ratios + kinds.growths * (1 + kinds.ratios)

@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from numba import njit
-
+from models.compiled import part
 from models.fatigue.laws import FormanLaw, Law, Nasgro4Law, NasgroLaw, ParisLaw, WalkerLaw
 from models.fatigue.rainflow import Floats
 from models.fatigue.tables import TableLaw
@@ -50,7 +49,7 @@ class Kinds(NamedTuple):
     lengths: int  # of the geometry's
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def law_growth(kinds: Kinds, c: Floats, dK: float, R: float, a: float) -> float:
     """Growth [m/cycle] at the range `dK` [Pa √m], the ratio `R` [1] and the length `a` [m]."""
     law = kinds.law
@@ -71,7 +70,7 @@ def law_growth(kinds: Kinds, c: Floats, dK: float, R: float, a: float) -> float:
     return c[LAW] * dK ** c[LAW + 1] / to_fracture if dK > c[LAW + 3] else 0.0
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _nasgro(law: int, c: Floats, dK: float, R: float, a: float) -> float:
     """See `models.fatigue.laws.NasgroLaw`."""
     C, n, p, q, K_c = c[LAW], c[LAW + 1], c[LAW + 2], c[LAW + 3], c[LAW + 6]
@@ -88,7 +87,7 @@ def _nasgro(law: int, c: Floats, dK: float, R: float, a: float) -> float:
     return C * ((1.0 - f) * K_max) ** n * above / below
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _closure(R: float, alpha: float, S: float) -> tuple[float, float]:
     """Newman's opening ratio [1], and its polynomial's value at R = 0; see `laws`."""
     flow = math.cos(0.5 * math.pi * S) ** (1.0 / alpha)
@@ -101,7 +100,7 @@ def _closure(R: float, alpha: float, S: float) -> tuple[float, float]:
     return A0 + A1 * max(R, -2.0), A0
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _threshold(law: int, c: Floats, R: float, a: float, f: float, A0: float) -> float:
     """ΔK [Pa √m] at and below which nothing grows, by version 3 or 4."""
     dK_th, C_plus, C_minus = c[LAW + 4], c[LAW + 5], c[LAW + 10]
@@ -113,7 +112,7 @@ def _threshold(law: int, c: Floats, R: float, a: float, f: float, A0: float) -> 
     return long * ((1.0 - R) / (1.0 - f)) ** (1.0 + R * C_th) / (1.0 - A0) ** at_zero
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def _tabulated(kinds: Kinds, c: Floats, dK: float, R: float) -> float:
     """See `models.fatigue.tables.TableLaw`."""
     r, k, lowest = kinds.ratios, kinds.growths, c[TABLES]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from models.compiled import part
 from models.fatigue.rainflow import Floats
 from models.fatigue.retardation import (
     ALIKE,
@@ -29,7 +28,7 @@ CODES: dict[type[Retardation], int] = {
 }
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def zone(model: int, c: Floats, K_max: float) -> float:
     """The plastic zone [m] of a peak of `K_max` [Pa √m]."""
     r = RETARDATION
@@ -38,7 +37,7 @@ def zone(model: int, c: Floats, K_max: float) -> float:
     return share * (ratio * ratio)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def felt(model: int, c: Floats, a_over: float, K_over: float, a: float) -> float:
     """What a cycle at the length `a` [m] feels of the overload; 0: nothing."""
     if model == NONE:
@@ -49,7 +48,7 @@ def felt(model: int, c: Floats, a_over: float, K_over: float, a: float) -> float
     return K_over * math.sqrt(max(1.0 - (a - a_over) / max(size, TINY), 0.0))
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def retarded(kinds: Kinds, c: Floats, K_max: float, R: float, a: float, feels: float) -> float:
     """Growth [m/cycle] of a cycle with `K_max` [Pa √m] and load ratio `R` [1] that `feels`."""
     alone = law_growth(kinds, c, K_max * (1.0 - R), R, a)
@@ -69,7 +68,7 @@ def retarded(kinds: Kinds, c: Floats, K_max: float, R: float, a: float, feels: f
     return law_growth(kinds, c, top - bottom, ratio, a)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def reaches_further(
     model: int, c: Floats, a: float, K_max: float, a_over: float, K_over: float
 ) -> bool:
@@ -77,7 +76,7 @@ def reaches_further(
     return K_max > 0.0 and a + zone(model, c, K_max) >= a_over + zone(model, c, K_over)
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def smooth(model: int, c: Floats, a_over: float, K_over: float, a: float) -> float:
     """The longest stride [m] from `a` over which growth varies smoothly; ∞ outside zones."""
     if model == NONE:
@@ -86,13 +85,13 @@ def smooth(model: int, c: Floats, a_over: float, K_over: float, a: float) -> flo
     return RESOLUTION * size if size > 0.0 and a < a_over + size else math.inf
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def half_tangent(K_I: float, K_II: float) -> float:
     """tan(θ/2) of the kink of an open crack, K_I > 0; see `models.fatigue.mixed_mode`."""
     return -2.0 * K_II / (K_I + math.sqrt(K_I * K_I + 8.0 * (K_II * K_II)))
 
 
-@njit(nogil=True, error_model="numpy")
+@part
 def equivalent(K_I: float, K_II: float) -> float:
     """The equivalent stress intensity [Pa √m] of mixed mode; see `models.fatigue.mixed_mode`."""
     if not K_I > 0.0:
