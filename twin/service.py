@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import cast
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -19,15 +18,14 @@ from storage.errors import UnavailableError
 from storage.journal.sequences import Outcome
 from storage.store import Store
 from twin.archive.archiver import Archiver
-from twin.archive.backfill import Backfill, StoppedError
 from twin.archive.recovery import Recovered, recovered
-from twin.belief.events import Event, Events
+from twin.backfill import Backfill, StoppedError
 from twin.belief.filed import Filed, told_without, wanted_by_file
 from twin.belief.fleet import Fleet, clock_of
 from twin.belief.fleet_file import fleet_file, tried
 from twin.belief.lines import made, observed, registration
-from twin.belief.segments import Line, Note
-from twin.broker_session import BrokerSession, Gone
+from twin.belief.segments import Line
+from twin.broker_session import BrokerSession
 from twin.collecting import settle, uncollected
 from twin.component import Component
 from twin.errors import BelatedError, ConflictError
@@ -39,12 +37,10 @@ from twin.ingest.own_clock import FleetTime
 from twin.ingest.queue import LineQueue
 from twin.ingest.settling import settle_images
 from twin.metrics import Metrics
+from twin.news import News
 from twin.obeying import Obeying
-from twin.publish.changes import StateChanges
-from twin.publish.outbox import Outbox
 from twin.settings import Settings
 from twin.stepping.stepping import Stepped, Stepping
-from twin.telling import Telling
 from twin.threads import Threads, on
 
 WAL_EVERY_S, WAL_LINES = 0.2, 1_000  # how often the journal's log is looked at, and what is a lot
@@ -65,19 +61,17 @@ class Service:
         self.store = store
         self.clock = clock_of(settings)
         self.metrics = Metrics()
-        self.events = Events(first_id=time.time_ns() // 1000)
+        self.news = News(self.metrics)
         self.ready = asyncio.Event()  # set once what was believed is back
         self.is_stopping = False  # who computes for a client gives up
         self.damage: list[str] = []
         self.filed = Filed()
-        self.archiver: Archiver
         self.source: MqttSource | None = None
         self.session: BrokerSession | None = None  # what became of it, at the broker
-        self.outbox: Outbox | None = None
         queue = LineQueue(settings.ingest.queue_observations)
-        self._told = StateChanges()
-        self.stepping = Stepping(queue, self.clock, self._told, self._stepped)
+        self.stepping = Stepping(queue, self.clock, self.news.changes, self._stepped)
         self.threads = Threads()
+        self.archiver = Archiver(settings.storage, store, self.metrics)
         self.committer = Committer(
             store.journal,
             self.threads.journalling,
@@ -95,11 +89,11 @@ class Service:
         self.intake = Intake(self.inbox, self.committer, self.storing, self.threads)
         hall = Journalling(lambda name: known(self.fleet, name), self.threads.journal, self.until)
         self.images = ImageWorker(store, self.committer, self.metrics, hall, self.inbox.limits)
-        self.committer.tell = self.tell
-        self.swaps = 0  # odd while the trajectory is exchanged
-        self.backfill = Backfill(self)
-        self._telling = Telling()
-        self.committer.on_letters = self._telling.letters
+        self.committer.tell = self.news.tell
+        self.committer.on_letters = self.news.letters
+        self.backfill = Backfill(
+            settings.ingest, store, self.stepping, self.archiver, self.threads, self.news
+        )
 
     @property
     def fleet(self) -> Fleet:
@@ -115,9 +109,9 @@ class Service:
         """How much waits in each queue."""
         return {
             "stepping": self.stepping.unstepped,
-            "recording": len(self.archiver.tail) if self.is_recovered else 0,
+            "recording": len(self.archiver.tail),
             "reading": self.images.waiting,
-            "outbox": 0 if self.outbox is None else self.outbox.waiting,
+            "outbox": self.news.waiting,
         }
 
     async def recover(self) -> Recovered:
@@ -129,9 +123,8 @@ class Service:
         self.store.journal.damage = self.damage  # what is met later is told with it
         for sentence in found.damage:
             log.error("damage_found", what=sentence)
-        self.archiver = Archiver(self.settings.storage, self.store, found.recorder, self.metrics)
         kept = await self.threads.journal(self.store.journal.catalogue.checkpoints)
-        self.archiver.found(kept)
+        self.archiver.begin(found.recorder, kept)
         self.stepping.room = self.archiver.has_room
         log.info(
             "recovered",
@@ -174,11 +167,8 @@ class Service:
                 tasks.create_task(_watched(lagging), name="watch-catch-up")
                 tasks.create_task(self._keep(), name="keep")
                 tasks.create_task(self._checkpoint_wal(), name="checkpoint-wal")
-                if self.outbox is not None:  # in case the broker was away when they changed
-                    self.outbox.take_back(n for n, c in self.fleet.components.items() if c.retired)
-                    states = self._told.at_start(self.fleet)
-                    self.outbox.add(Event(0, *note) for note in states)
-                    tasks.create_task(self._refresh(self.outbox), name="refresh")
+                if self.news.begin(self.fleet):
+                    tasks.create_task(self._refresh(), name="refresh")
                 tasks.create_task(self.backfill.run(), name="backfill")
                 if not self.committer.is_available:
                     self.ready.set()  # what is known can be asked for, whatever the disk takes
@@ -210,7 +200,7 @@ class Service:
         await asyncio.gather(committing, *stepping, return_exceptions=True)
         if is_sound:
             await self.archiver.close(self.stepping.settled, self.clock, self.threads.journalling)
-        self.events.close()
+        self.news.events.close()
         await asyncio.to_thread(self.images.close)
         await self.threads.give_up()
         await asyncio.to_thread(self.stepping.close)  # what is in hand is as good as nothing
@@ -299,73 +289,32 @@ class Service:
     def _stepped(self, go: Stepped) -> None:
         """Pass on what stepping has given."""
         self.archiver.add(go.rows)
-        self.tell(go.notes)
+        self.news.tell(go.notes)
         self.images.add(go.snapshots)
         self.metrics.late.inc(go.late)
         latest_ns = self.fleet.watermark_ns + self.clock.lateness_ns
         self.metrics.folded(go.seconds, time.time_ns(), latest_ns)
-
-    @asynccontextmanager
-    async def swapping(self) -> AsyncIterator[None]:
-        """Readers of the trajectory that meet this ask again."""
-        self.swaps += 1
-        try:
-            yield
-        finally:
-            self.swaps += 1
-
-    def told(self, notes: Sequence[Note], names: Collection[str]) -> None:
-        """Tell what has come to light, and the states of these components."""
-        self.tell([*notes, *self._told.of(self.fleet, names)])
-
-    def tell(self, notes: Sequence[Note]) -> None:
-        """Count, log and pass on what is worth telling."""
-        self.metrics.implausible.inc(sum(note.kind == "implausible" for note in notes))
-        for note in notes:
-            if note.kind == "quality":
-                self.metrics.doubted(
-                    str(note.data["reason"]), int(cast(int, note.data["set_aside"]))
-                )
-            if note.kind == "surprise":
-                self.metrics.surprises.labels(str(note.data["outcome"])).inc()
-            if note.kind == "ahead":
-                log.warning("clock_ahead", component=note.component, **note.data)
-            if note.kind == "life_unknown":
-                self.metrics.lives_unknown.inc()
-                log.error("remaining_life_unknown", component=note.component, **note.data)
-        self._telling.notes(notes)
-        events = self.events.added(notes)
-        if self.outbox is not None:
-            self.outbox.add(events)
-
-    def forgotten(self, gone: Gone) -> None:
-        """Count, log and tell that the broker has not kept our session."""
-        self.metrics.sessions_gone.labels(gone.why).inc()
-        say = log.warning if gone.why == "expired" else log.error
-        say("broker_session_gone", why=gone.why, reason=gone.sentence)
-        data = {"why": gone.why, "away_s": round(gone.away_s), "reason": gone.sentence}
-        self.tell([Note("session", "", time.time_ns(), data)])
 
     async def _keep(self) -> None:
         looked = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
             await self.archiver.keep(self.stepping.settled, self.clock, self.threads.journalling)
-            self._telling.sum_up(time.monotonic())
+            self.news.sum_up(time.monotonic())
             if time.monotonic() - looked >= LOOK_S:
                 looked = time.monotonic()
-                self.tell(list(self._told.grown_stale(self.fleet)))
+                self.news.grown_stale(self.fleet)
 
-    async def _refresh(self, outbox: Outbox) -> None:
+    async def _refresh(self) -> None:
         """Let what is retained follow what moved too little to be news."""
-        took = 0.0
+        took, moved = 0.0, self.news.changes.refreshed
         while True:
             await asyncio.sleep(max(REFRESH_S, took / REFRESHING))
             async with self.stepping.folding:
                 began = time.perf_counter()
-                pages = await on(self.stepping.thread, self._told.refreshed, self.fleet, REFRESHED)
+                pages = await on(self.stepping.thread, moved, self.fleet, REFRESHED)
                 took = time.perf_counter() - began
-            outbox.add(Event(0, *page) for page in pages)
+            self.news.publish(pages)
 
     async def _checkpoint_wal(self) -> None:
         """Fold the journal's log into its file, so that no commit has to wait for that."""

@@ -20,8 +20,6 @@ import torch
 import uvicorn
 from pydantic import SecretStr
 
-from models.crack import stepper as crack
-from models.fatigue import exposure, rainflow
 from sensors import watch
 from sensors.errors import BrokerError, complaint
 from sensors.mqtt.publisher import Publisher
@@ -36,6 +34,7 @@ from twin.archive.lodging import opened
 from twin.archive.remedies import remedied
 from twin.broker_session import BrokerSession
 from twin.errors import SettingsError, unreadable
+from twin.kinds.catalogue import warm
 from twin.publish.outbox import Outbox
 from twin.service import Service
 from twin.settings import Settings
@@ -91,9 +90,7 @@ def prepare() -> None:
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    rainflow.warm()
-    exposure.warm()
-    crack.warm()
+    warm()
     watch.warm()
     _keep_freed_memory()
     gc.collect()
@@ -207,7 +204,8 @@ async def _work(service: Service, *, with_broker: bool) -> None:
     topics = Topics(service.settings.mqtt.root)
     mqtt = mqtt_settings(service.settings)
     async with AsyncExitStack() as stack:
-        session = service.session = BrokerSession(mqtt, service.store.directory, service.forgotten)
+        session = BrokerSession(mqtt, service.store.directory, service.news.forgotten)
+        service.session = session
         stack.callback(session.save)  # the source has left by then
         watching = asyncio.create_task(session.run(), name="session")
         stack.callback(watching.cancel)
@@ -223,11 +221,11 @@ async def _work(service: Service, *, with_broker: bool) -> None:
         )
         service.source = source
         if service.settings.mqtt.publish_state:
-            service.outbox = Outbox(topics, service.metrics)
+            outbox = service.news.outbox = Outbox(topics, service.metrics)
             publisher = await stack.enter_async_context(
                 Publisher(outgoing_settings(service.settings), on_change=_out_reporter(service))
             )
-            outgoing = asyncio.create_task(service.outbox.run(publisher), name="outbox")
+            outgoing = asyncio.create_task(outbox.run(publisher), name="outbox")
             stack.callback(outgoing.cancel)
         await service.run(source)
 

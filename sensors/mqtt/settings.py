@@ -28,7 +28,7 @@ class MqttSettings:
     session_expiry_s: int = 86_400  # how long the broker keeps messages for us
     keepalive_s: int = 30
     backoff_s: tuple[float, float] = (0.2, 30.0)  # first and longest pause
-    max_batch: int = 1000  # messages handed out at once
+    max_batch: int = 250  # messages handed out at once; the loop is held while they are judged
     max_inflight_messages: int = 20_000  # read, or sent, and not yet acknowledged
     max_inflight_bytes: int = 64 << 20
     max_packet: int = 17 << 20  # bytes; the broker drops what is larger

@@ -36,7 +36,7 @@ def gone(it: Service) -> dict[str, float]:
 
 
 def told(it: Service) -> list[str]:
-    return [str(e.data["why"]) for e in it.events.since(0)[0] if e.kind == "session"]
+    return [str(e.data["why"]) for e in it.news.events.since(0)[0] if e.kind == "session"]
 
 
 async def signed(it: Service, port: int) -> None:
@@ -111,9 +111,9 @@ async def test_a_broker_that_was_begun_anew_is_told_as_that(tmp_path: Path) -> N
 async def test_what_is_about_the_service_has_no_topic(tmp_path: Path) -> None:
     with Broker(tmp_path) as broker:
         async with service(tmp_path / "data", broker.port) as it:
-            outbox = it.outbox
+            outbox = it.news.outbox
             assert outbox is not None
             await until(lambda: outbox.waiting == 0)
-            it.forgotten(Gone("fresh", "a trial", 1.0))
+            it.news.forgotten(Gone("fresh", "a trial", 1.0))
             assert outbox.waiting == 0
             assert told(it) == ["fresh"]

@@ -15,7 +15,7 @@ async def test_a_jump_is_told_with_its_numbers_and_spoils_no_count(tmp_path: Pat
         await home.register(PRESS)
         lines = [message(seq=seq) for seq in (7, far, far + 11)]
         assert await sent(home, *lines) == [Outcome.ACCEPTED] * 3
-        told, _ = home.service.events.since(0)
+        told, _ = home.service.news.events.since(0)
         (event,) = (e for e in told if e.kind == "jump")
         known = {"source": "daq-3", "boot": 1, "last": 7, "seq": far}
         assert (event.component, event.data) == (PRESS, known)

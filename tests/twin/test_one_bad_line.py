@@ -263,7 +263,7 @@ async def test_a_state_that_cannot_be_told_silences_no_other(
         await home.register(PRESS, "plant-a/press-2")
         await home.load()
         await home.load("plant-a/press-2")
-        told, _ = home.service.events.since(0)
+        told, _ = home.service.news.events.since(0)
         assert {e.component for e in told if e.kind == "state"} == {"plant-a/press-2"}
 
 

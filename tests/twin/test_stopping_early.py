@@ -13,8 +13,8 @@ import pytest
 from storage.store import Store
 from tests.twin.archive.test_rebuild import chosen, fill
 from twin.archive import recovery, refolding
-from twin.archive.backfill import StoppedError
 from twin.archive.recovery import recovered
+from twin.backfill import StoppedError
 from twin.belief.fleet import clock_of
 from twin.belief.fold import folded
 from twin.pace import GO_S, Pace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,6 @@ from typing import Any
 from fastapi import Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from models.fatigue.geometry import GEOMETRIES
-from models.fatigue.laws import LAWS
-from models.fatigue.parameters import LENGTHS, parameter
-from models.fatigue.retardation import RETARDATIONS
 from twin.api import problems
 from twin.api.auth import Tokens, tokens_file
 from twin.api.components import add_components
@@ -33,6 +28,7 @@ from twin.api.responses import json_answer
 from twin.api.schema import Problem
 from twin.api.sources import add_sources
 from twin.api.states import add_states
+from twin.kinds.offered import explain
 from twin.service import Service
 
 _PAGES = Path(__file__).parents[1] / "dashboard"
@@ -108,23 +104,6 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def _explain(schemas: dict[str, Any]) -> None:
-    """Say what every law, geometry and load interaction is, and what each of its constants means.
-
-    Their schemas are made of the dataclasses of `models`, which know neither.
-    """
-    for registry in (LAWS, GEOMETRIES, RETARDATIONS):
-        for kind, law in registry.items():
-            schema = schemas[f"{kind.title().replace('_', '')}Parameters"]
-            about = (inspect.getdoc(law), LENGTHS.get(kind))
-            schema["description"] = "\n\n".join(filter(None, about))
-            for name, field in schema["properties"].items():
-                if found := parameter(kind, name):
-                    text = field.get("description", found.meaning)
-                    field["description"] = f"{text} [{found.unit}]"
-                    field["unit"] = found.unit
-
-
 def _document(app: FastAPI, *, is_guarded: bool) -> dict[str, Any]:
     page = get_openapi(
         title=app.title,
@@ -138,7 +117,7 @@ def _document(app: FastAPI, *, is_guarded: bool) -> dict[str, Any]:
     schema = Problem.model_json_schema(ref_template=reference)
     parts["schemas"].update(schema.pop("$defs", {}))
     parts["schemas"]["Problem"] = schema
-    _explain(parts["schemas"])
+    explain(parts["schemas"])
     for unused in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(unused, None)
     if is_guarded:

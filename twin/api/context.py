@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Path
 
 from sensors.topics import LEVEL_PATTERN
-from storage.errors import StorageError
 from twin.api.problems import ProblemError
 from twin.api.shares import Shares, Turns
 from twin.api.visit import visit_now
@@ -25,7 +25,6 @@ Name = Annotated[str, Path(pattern=f"^{PART}$", description="Component within it
 PREFIX = "/api/v1"
 PATH = f"{PREFIX}/components/{{site}}/{{component}}"
 WAIT_S = 10.0  # how long a request waits for the disk
-AGAIN_S = 0.02  # until a reading that was overtaken is tried again
 
 T = TypeVar("T")
 
@@ -81,24 +80,9 @@ class Context:
         return found
 
     async def recorded(self, function: Callable[..., T], *args: object) -> T:
-        """The answer of a function that reads the trajectory and the rows in memory.
-
-        They are one thing: where the trajectory was exchanged meanwhile, both are read again.
-        """
-        service = self.service
-        while True:
-            swaps = service.swaps
-            if swaps % 2 == 0:
-                tail = service.archiver.tail  # before the disk is read, so that no row is missing
-                try:
-                    found = await self.reads.ask(function, service.store.trajectories, tail, *args)
-                except (StorageError, ValueError, IndexError):
-                    if swaps == service.swaps:
-                        raise
-                else:
-                    if swaps == service.swaps:
-                        return found
-            await asyncio.sleep(AGAIN_S)
+        """The answer of a function that reads the trajectory and the rows in memory."""
+        ask = partial(self.reads.ask, function)
+        return await self.service.archiver.recorded(ask, *args)
 
     async def done(self, change: Coroutine[Any, Any, T]) -> T:
         """The outcome of a change that goes on even if nobody waits for it any more.

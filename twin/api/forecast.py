@@ -7,8 +7,6 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Response
 
-from models.fatigue.rainflow import Cycles
-from sensors.errors import MalformedError
 from sensors.payload.decode import spectrum_of
 from storage.errors import UnavailableError
 from twin.api.context import PATH, Context, Name, Site
@@ -46,7 +44,7 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
                 "component": component.name,
                 "time": time_or_none(int(cohort.state.t_ns[place.row])),
                 "load": "seen" if question.blocks is None else "what-if",
-                "largest_range": _largest(question.blocks),
+                "largest_range": question.largest_range,
                 "outside": outside_ahead(component, cohort.state, place.row, question.blocks),
                 **made.page,
             }
@@ -84,8 +82,7 @@ def add_forecasts(app: FastAPI, context: Context) -> None:
         checks and the component's calibration.
         """
         found = context.component(site, component)
-        blocks = _blocks(context, found, body)
-        return await answer(found, Question(blocks, body.horizon_cycles, body.points))
+        return await answer(found, _question(context, found, body))
 
 
 def _made(service: Service, cohort: Cohort, row: int, question: Question) -> Answer:
@@ -105,23 +102,11 @@ def _made(service: Service, cohort: Cohort, row: int, question: Question) -> Ans
     return forecast(cohort, row, question, go_on)
 
 
-def _blocks(context: Context, component: Component, body: WhatIf) -> Cycles:
-    """The cycles of a what-if spectrum in the part [Pa], judged as if they had come by MQTT."""
-    inbox = context.service.inbox
+def _question(context: Context, component: Component, body: WhatIf) -> Question:
+    """What a what-if spectrum asks, its cycles judged as if they had come by MQTT."""
+    limits = context.service.inbox.limits
     rows = body.model_dump(include={"unit", "cycles", "shear_ratio"})
     key = {"source": "what-if", "boot": 0, "seq": 0, "t_ns": time.time_ns()}  # nobody keeps it
-    spectrum = spectrum_of(component.name, rows | key, inbox.limits)
-    blocks = what_if_blocks(spectrum, component.registration.calibrated)
-    most = max(_largest(blocks) or 0.0, float(blocks.mean.abs().max()))
-    if most > inbox.limits.stress:
-        raise MalformedError(
-            "value",
-            f"cycles reach {most:.4g} Pa after {component.name}'s calibration, more than "
-            f"{inbox.limits.stress:g} Pa: check `unit` and the calibration",
-        )
-    return blocks
-
-
-def _largest(blocks: Cycles | None) -> float | None:
-    """The largest range [Pa] of a what-if spectrum."""
-    return None if blocks is None else float(blocks.range.max())
+    spectrum = spectrum_of(component.name, rows | key, limits)
+    blocks = what_if_blocks(spectrum, component.registration.calibrated, limits.stress)
+    return Question(blocks, body.horizon_cycles, body.points)

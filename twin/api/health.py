@@ -111,9 +111,7 @@ def readiness(service: Service) -> dict[str, Any]:
 
 def disk_trouble(service: Service) -> list[str]:
     """Why what cannot be written cannot, and what to do, a sentence each."""
-    writers = [service.committer.disk, service.storing]
-    if service.is_recovered:
-        writers.append(service.archiver.disk)
+    writers = [service.committer.disk, service.storing, service.archiver.disk]
     return [said for writer in writers if (said := writer.trouble) is not None]
 
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Response
 
-from models.crack_path.stepper import EdgePlate
-from models.fatigue.geometry import GEOMETRIES, Bound, Formula
-from models.fatigue.laws import LAWS, TabulatedLaw
-from models.fatigue.materials import MATERIALS
-from models.fatigue.retardation import RETARDATIONS
-from models.fatigue.tables import TableGeometry
 from twin.api.context import PREFIX, Context
 from twin.api.problems import documented
 from twin.api.responses import json_answer
 from twin.api.schema_service import Models
 from twin.belief.cohort import Cohort
 from twin.belief.fleet import Fleet
+from twin.kinds.offered import offered
 from twin.networks import DEFAULTS, identified
 from twin.service import Service
 
@@ -31,14 +25,7 @@ USES = {
 
 def add_models(app: FastAPI, context: Context) -> None:
     """The route for models."""
-    offered = {
-        "laws": _sentences(LAWS | {"tabulated": TabulatedLaw}),
-        "geometries": _sentences(GEOMETRIES | {"tabulated": TableGeometry, "plate": EdgePlate}),
-        "geometry_ranges": {name: _range(kind) for name, kind in GEOMETRIES.items()},
-        "retardations": _sentences(RETARDATIONS),
-        "materials": {name: material.source for name, material in MATERIALS.items()},
-        "material_load_ratios": {name: m.R_range for name, m in MATERIALS.items()},
-    }
+    known_kinds = offered()
     names = sorted(path.stem for path in DEFAULTS.glob("*.safetensors"))
     learned = {name: _learned(name) for name in names}
 
@@ -50,7 +37,7 @@ def add_models(app: FastAPI, context: Context) -> None:
         asked = _asked(context.service)
         known = {n: {**told, "in_use": n in asked} for n, told in learned.items()}
         used = cohorts(context.service.fleet)
-        return json_answer({**offered, "weights": known, "cohorts": used})
+        return json_answer({**known_kinds, "weights": known, "cohorts": used})
 
 
 def _asked(service: Service) -> set[str]:
@@ -87,16 +74,3 @@ def _learned(name: str) -> dict[str, Any]:
         "used_for": USES.get(name, ""),
         **{key: card[key] for key in told},
     }
-
-
-def _range(kind: type[Formula]) -> dict[str, Any]:
-    """For what a geometry's formula is meant, and how exact it is there."""
-    bounds: tuple[Bound, ...] = vars(kind)["valid"]
-    return {
-        "valid": {bound.ratio: (bound.low, bound.high) for bound in bounds},
-        "accuracy": vars(kind)["accuracy"],
-    }
-
-
-def _sentences(registry: Mapping[str, type]) -> dict[str, str]:
-    return {name: (kind.__doc__ or name).split("\n")[0] for name, kind in registry.items()}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import structlog
 
-from storage.errors import CorruptError, MissingError, UnavailableError
+from storage.errors import CorruptError, MissingError, StorageError, UnavailableError
 from storage.journal.catalogue import Checkpoint
 from storage.store import Store
 from twin.archive.checkpoint import carried, metadata, tensors
@@ -23,6 +24,9 @@ from twin.settings import StorageTable
 
 DAY_NS = 86_400 * 10**9
 RETRY_S = 5.0  # longest wait until a disk that did not obey is tried again
+AGAIN_S = 0.02  # until a reading that was overtaken is tried again
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -49,12 +53,10 @@ def replacement(store: Store, durable: Sequence[Checkpoint]) -> Fleet | None:
 class Archiver:
     """Owns the archive's thread: the trajectory and the checkpoints."""
 
-    def __init__(
-        self, settings: StorageTable, store: Store, recorder: Recorder, metrics: Metrics
-    ) -> None:
+    def __init__(self, settings: StorageTable, store: Store, metrics: Metrics) -> None:
         self._settings = settings
         self._store = store
-        self._recorder = recorder
+        self._recorder = Recorder(store.trajectories, {})  # of nothing, until it begins
         self._metrics = metrics
         metrics.checkpoint_every.set(settings.checkpoint_every_s)
         metrics.flush_every.set(settings.flush_every_s)
@@ -68,9 +70,11 @@ class Archiver:
         self.is_halted = False  # what is on disk is ahead of what is in memory: write nothing
         self.is_pruning = True  # retention may let go of journal lines
         self._checkpointed = -1  # offset of the last checkpoint
+        self._exchanges = 0  # odd while the trajectory is exchanged
 
-    def found(self, kept: Sequence[Checkpoint]) -> None:
-        """Tell when the last checkpoint was written by the service that ran before."""
+    def begin(self, recorder: Recorder, kept: Sequence[Checkpoint]) -> None:
+        """Go on from what is on disk: the trajectory, and checkpoints of who ran before."""
+        self._recorder = recorder
         if kept:
             self._metrics.checkpoint_time.set(max(c.created_ns for c in kept) / 1e9)
 
@@ -88,6 +92,26 @@ class Archiver:
         """Record rows that are not on disk yet."""
         return self._recorder.tail
 
+    async def recorded(self, ask: Callable[..., Awaitable[T]], *args: object) -> T:
+        """What is answered from the trajectory, and the rows that are not on disk yet.
+
+        They are one thing: where the trajectory was exchanged meanwhile, it is asked again. `ask`
+        gets both before its `args`.
+        """
+        while True:
+            exchanges = self._exchanges
+            if exchanges % 2 == 0:
+                tail = self._recorder.tail  # before the disk is read, so that no row is missing
+                try:
+                    found = await ask(self._store.trajectories, tail, *args)
+                except (StorageError, ValueError, IndexError):
+                    if exchanges == self._exchanges:
+                        raise
+                else:
+                    if exchanges == self._exchanges:
+                        return found
+            await asyncio.sleep(AGAIN_S)
+
     def add(self, rows: Sequence[RecordRow]) -> None:
         """Append record rows."""
         self._recorder.add(rows)
@@ -98,10 +122,20 @@ class Archiver:
         async with self._busy:
             yield
 
+    @asynccontextmanager
+    async def exchanging(self) -> AsyncIterator[None]:
+        """The trajectory is exchanged meanwhile; who reads it asks again."""
+        self._exchanges += 1
+        try:
+            yield
+        finally:
+            self._exchanges += 1
+
     def exchange(self, recorder: Recorder, offset: int) -> None:
         """Go on with another trajectory, of which there is a checkpoint at that offset."""
         self._recorder = recorder
         self._checkpointed = offset
+        self.is_halted = False
         self._room.set()
 
     async def has_room(self, size: int) -> None:

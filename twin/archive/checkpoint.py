@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
-import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from models import tree
 from sensors.observation import Inspection, encoded, observation
-from twin.belief.cohort import Cohort, Feed, Watched, newcomers
+from twin.belief.cohort import Cohort, newcomers
 from twin.belief.fleet import Clock, Fleet, Section
+from twin.belief.leaves import OtherFormatError, leaves_of, with_leaves
 from twin.belief.seating import Place
 from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 from twin.collecting import uncollected
@@ -25,20 +22,15 @@ from twin.kinds.record import GROUP
 # before 5: turning points met no overload, classes of loads had no highest peak
 # before 6: registrations were flat, which is read all the same
 FORMAT = 6
-MEMORY = ".exposure."  # leaves that mean something together alone
-
-
-class OtherFormatError(ValueError):
-    """Another release wrote it; nothing is damaged."""
 
 
 def tensors(fleet: Fleet) -> dict[str, NDArray[Any]]:
     """Every leaf of every cohort: `cohort/path` of cracks, `group:cohort/path` of others."""
     return {
-        f"{_prefix(group)}{key}/{path}": leaf.numpy()
+        f"{_prefix(group)}{key}/{path}": leaf
         for group, section in fleet.sections.items()
         for key, cohort in section.cohorts.items()
-        for path, leaf in tree.leaves(_content(cohort))
+        for path, leaf in leaves_of(cohort).items()
     }
 
 
@@ -149,8 +141,12 @@ def _section(
         template = components[page["templates"][key]]
         own = [components.get(name, template) for name in members] if is_other else [template]
         fresh = newcomers(own, group)
-        lacking = dict(tree.leaves(_content(fresh))) if is_other else {}
-        found = _cohort(f"{_prefix(group)}{key}", tuple(members), fresh, values, lacking)
+        here = f"{_prefix(group)}{key}/"
+        kept = {n.removeprefix(here): leaf for n, leaf in values.items() if n.startswith(here)}
+        try:
+            found = with_leaves(fresh, tuple(members), kept, may_lack=is_other)
+        except ValueError as exc:
+            raise type(exc)(f"checkpoint of cohort {key}: {exc}") from exc
         cohorts[fresh.kind.key(fresh.stepper)] = found  # earlier releases wrote names of classes
     places = {
         name: Place(key, row)
@@ -172,59 +168,6 @@ def _clocks_page(clocks: Clocks) -> list[Any]:
     """The sources in an order of their own: a set has none."""
     page = clocks._asdict() | {"near": sorted(clocks.near), "before": sorted(clocks.before)}
     return list(page.values())
-
-
-def _content(cohort: Cohort) -> tuple[Any, ...]:
-    return (
-        cohort.state,
-        cohort.feed,
-        cohort.remaining,
-        cohort.limit_passed,
-        cohort.evidence,
-        cohort.watched,
-    )
-
-
-def _cohort(
-    key: str,
-    members: tuple[str, ...],
-    fresh: Cohort,
-    values: dict[str, NDArray[Any]],
-    lacking: dict[str, torch.Tensor],
-) -> Cohort:
-    """The cohort with the leaves of a checkpoint, and those of `lacking` that it has not.
-
-    It has not what it has in another shape, and of the memory of loads all or nothing.
-    """
-    kept = {
-        name.removeprefix(f"{key}/"): torch.from_numpy(np.array(array))
-        for name, array in values.items()
-        if name.startswith(f"{key}/")
-    }
-    other = {
-        name
-        for name, leaf in lacking.items()
-        if name not in kept or kept[name].shape[1:] != leaf.shape[1:]
-    }
-    if any(MEMORY in name for name in other):
-        other |= {name for name in lacking if MEMORY in name}
-    own = lacking | {name: leaf for name, leaf in kept.items() if name not in other}
-    state, feed, remaining, passed, evidence, watched = tree.filled(_content(fresh), own)
-    if not isinstance(feed, Feed) or not isinstance(watched, Watched):
-        raise ValueError(f"checkpoint of cohort {key} has no feed")
-    if any(a.shape[1:] != b.shape[1:] for a, b in zip(watched, fresh.watched, strict=True)):
-        raise OtherFormatError(f"checkpoint of cohort {key} remembers something else of channels")
-    return replace(
-        fresh,
-        members=members,
-        state=state,
-        feed=feed,
-        watched=watched,
-        remaining=remaining,
-        limit_passed=passed,
-        evidence=evidence,
-        pending=torch.zeros_like(evidence),
-    )
 
 
 def _template(fleet: Fleet, cohort: Cohort) -> Component:

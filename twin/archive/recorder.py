@@ -34,7 +34,7 @@ class Recorder:
     @property
     def tail(self) -> Sequence[RecordRow]:
         """The rows that are not on disk yet, in some group: each is written by itself."""
-        return max((group.tail for group in list(self._groups.values())), key=len)
+        return max((group.tail for group in list(self._groups.values())), key=len, default=())
 
     @property
     def tail_bytes(self) -> int:

@@ -12,7 +12,7 @@ from storage.errors import CorruptError, MissingError, StorageError, Unavailable
 from storage.journal.entry import Entry
 from storage.journal.journal import Journal
 from storage.store import Store
-from twin.archive.checkpoint import OtherFormatError, restored
+from twin.archive.checkpoint import restored
 from twin.archive.mending import (
     mended_trajectory,
     require_no_later_state,
@@ -25,6 +25,7 @@ from twin.archive.release import mark, unreadable
 from twin.archive.remedies import dropped, remedied, with_remedy
 from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import folded, with_lives
+from twin.belief.leaves import OtherFormatError
 from twin.belief.lines import lines
 from twin.errors import TwinError, UnreadableError
 from twin.kinds.record import GROUP

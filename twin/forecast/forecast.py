@@ -13,6 +13,7 @@ from models import tree
 from models.crack.forecast import load_so_far
 from models.fatigue.rainflow import Cycles
 from sensors.calibration import Calibration
+from sensors.errors import MalformedError
 from sensors.observation import Spectrum
 from twin.belief.cohort import Cohort
 from twin.kinds.ahead import Question
@@ -27,14 +28,25 @@ def mix(rows: list[tuple[float, float, float]], shear_ratio: float) -> Cycles:
     return Cycles(span, mean, count, shear, mean * shear_ratio, offset)
 
 
-def what_if(spectrum: Spectrum, calibration: Calibration) -> Cycles:
-    """Blocks of one component from a spectrum as a sensor would send it."""
+def what_if(spectrum: Spectrum, calibration: Calibration, limit: float) -> Cycles:
+    """Blocks of one component [Pa] from a spectrum as a sensor would send it.
+
+    Raises MalformedError where ranges or means go beyond `limit` [Pa].
+    """
     factor, offset = calibration.factors(spectrum.quantity)
     table = torch.frombuffer(bytearray(spectrum.cycles), dtype=torch.float64).reshape(-1, 3)
     span, mean, count = table.T.contiguous().unbind()
     span, mean, ratio = span * abs(factor), mean * factor, spectrum.shear_ratio
     rows = torch.tensor([0, len(table)])
-    return Cycles(span, mean + offset, count, span * ratio, mean * ratio, rows)
+    found = Cycles(span, mean + offset, count, span * ratio, mean * ratio, rows)
+    most = max(float(found.range.max()), float(found.mean.abs().max()))
+    if most > limit:
+        raise MalformedError(
+            "value",
+            f"cycles reach {most:.4g} Pa after {spectrum.component}'s calibration, more than "
+            f"{limit:g} Pa: check `unit` and the calibration",
+        )
+    return found
 
 
 class Answer(NamedTuple):

@@ -21,6 +21,11 @@ class Question(NamedTuple):
     horizon: float | None  # cycles; None: a little beyond the limit
     points: int
 
+    @property
+    def largest_range(self) -> float | None:
+        """Of what repeats [Pa]."""
+        return None if self.blocks is None else float(self.blocks.range.max())
+
     def cycles(self, left: Tensor) -> Tensor:
         """Where (points,) lengths are told, if `left` (p,) cycles are left to the limit."""
         longest = float(left.max())

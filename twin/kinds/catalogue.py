@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from models.crack import stepper as crack
 from models.crack.state import CrackState
 from models.crack.stepper import CrackStepper
 from models.crack_path.stepper import PathState, PathStepper
+from models.fatigue import exposure, rainflow
 from models.stepper import Stepper
 from storage.trajectories.layout import Field
 from twin.kinds.crack import CrackKind
@@ -46,3 +48,9 @@ def stepper_of(settings: CrackSettings) -> CrackStepper | PathStepper:
     """The time-stepper that a crack asks for."""
     stepper: CrackStepper | PathStepper = kind_of(settings).stepper(settings)
     return stepper
+
+
+def warm() -> None:
+    """Compile what all steppers share, or load what was compiled before, ahead of any message."""
+    for each in (rainflow, exposure, crack):
+        each.warm()

@@ -69,7 +69,7 @@ class Stepping:
         self.thread = ThreadPoolExecutor(1, "stepping")
         self._behind = ThreadPoolExecutor(1, "laggards")
         self._queue = queue
-        self._clock = clock
+        self.clock = clock
         self._told = told
         self._on = on
         self._rows = PendingRows()
@@ -195,7 +195,7 @@ class Stepping:
         await self._tell()
 
     def _folded(self, fleet: Fleet, lines: Sequence[Line], slow: Collection[str]) -> _Go:
-        plan = planned(fleet, lines, self._clock)
+        plan = planned(fleet, lines, self.clock)
         behind = late(fleet, lines)
         apart = {name for name in slow if name in fleet.places} | self.laggards.keys()
         laggards = {name: self.laggards.get(name) or alone(fleet, name) for name in apart}

@@ -252,8 +252,8 @@ async def test_readiness_follows_a_broker_that_ends_connection_after_connection(
 
 async def test_a_session_that_is_gone_is_told(home: House) -> None:
     sentence = "127.0.0.1:1883: the session 'twin' was not kept: it is another one"
-    home.service.forgotten(Gone("fresh", sentence, 12.3))
-    (event,) = [e for e in home.service.events.since(0)[0] if e.kind == "session"]
+    home.service.news.forgotten(Gone("fresh", sentence, 12.3))
+    (event,) = [e for e in home.service.news.events.since(0)[0] if e.kind == "session"]
     assert event.data == {"why": "fresh", "away_s": 12, "reason": sentence}
     page = (await home.http.get("/metrics")).text
     assert '\ntwin_broker_sessions_gone_total{why="fresh"} 1.0' in page
@@ -307,11 +307,12 @@ async def test_a_listener_is_told_that_it_missed_something(home: House) -> None:
 
 
 async def test_a_silent_stream_beats(home: House) -> None:
-    text = EventStream(Context(home.service), heartbeat_s=0.01).text(home.service.events.last_id)
+    last_id = home.service.news.events.last_id
+    text = EventStream(Context(home.service), heartbeat_s=0.01).text(last_id)
     await anext(text)
     assert await anext(text) == b": nothing new\n\n"
     assert await anext(text) == b": nothing new\n\n"
-    home.service.events.added([("limit", PRESS, T0_NS, {})])
+    home.service.news.events.added([("limit", PRESS, T0_NS, {})])
     news = [await anext(text) for _ in range(3)]
     assert any(b"event: limit" in line for line in news)
     await text.aclose()
@@ -350,14 +351,14 @@ async def test_a_live_stream_tells_news_and_ends_with_the_service(home: House) -
         while not kinds >= {"event: inspection", "event: limit"}:
             line = await anext(lines)
             kinds |= {line} if line.startswith("event:") else set()
-        home.service.events.close()
+        home.service.news.events.close()
         rest = [line async for line in lines]
         assert "event: missed" not in rest
 
 
 @pytest.mark.parametrize("by_header", [True, False])
 async def test_a_listener_resumes_where_it_left_off(home: House, *, by_header: bool) -> None:
-    events = home.service.events
+    events = home.service.news.events
     events.added([("limit", PRESS, T0_NS, {"crack_length": float(i)}) for i in range(3)])
     first = str(events.last_id - 2)
     path = "/events" if by_header else f"/events?last_event_id={first}"

@@ -27,7 +27,8 @@ THREAD = ThreadPoolExecutor(1)
 
 def kept(store: Store, fleet: Fleet, n: int, settings: StorageTable) -> tuple[Archiver, Fleet]:
     """An archiver whose journal and rows hold `n` spectra a minute apart, one commit each."""
-    archiver = Archiver(settings, store, Recorder(store.trajectories, {GROUP: 0}), Metrics())
+    archiver = Archiver(settings, store, Metrics())
+    archiver.begin(Recorder(store.trajectories, {GROUP: 0}), ())
     store.journal.append([registration(component(), T0)], now_ns=1)
     lines = [Line("plant/press-1", component()), *(spectrum(i, 60.0 * i) for i in range(n))]
     for line in lines[1:]:
@@ -72,7 +73,8 @@ async def test_only_so_many_checkpoints_are_kept(tmp_path: Path) -> None:
 
 def daily(store: Store, settings: StorageTable, committed_ns: int) -> tuple[Archiver, Fleet]:
     """An archiver whose journal holds a registration and a spectrum a day, for ten days."""
-    archiver = Archiver(settings, store, Recorder(store.trajectories, {GROUP: 0}), Metrics())
+    archiver = Archiver(settings, store, Metrics())
+    archiver.begin(Recorder(store.trajectories, {GROUP: 0}), ())
     clock = replace(CLOCK, record_every_ns=DAY_NS)
     store.journal.append([registration(component(), committed_ns)], now_ns=committed_ns)
     lines = [Line("plant/press-1", component()), *(spectrum(i, 86_400.0 * i) for i in range(10))]

@@ -8,7 +8,6 @@ from tests.twin.belief.test_fold import assert_same, mixed_lines, three
 from tests.twin.fleets import CLOCK, component
 from twin.archive.checkpoint import (
     FORMAT,
-    OtherFormatError,
     carried,
     metadata,
     restored,
@@ -16,6 +15,7 @@ from twin.archive.checkpoint import (
 )
 from twin.belief.fleet import EMPTY
 from twin.belief.fold import folded
+from twin.belief.leaves import OtherFormatError
 from twin.belief.segments import Line
 
 

@@ -11,7 +11,7 @@ import pytest
 import twin
 from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
-from twin.archive.backfill import _passed
+from twin.backfill import _passed
 from twin.belief.events import KINDS
 from twin.belief.fold import folded
 from twin.belief.segments import Line, Note
@@ -65,11 +65,11 @@ async def test_a_break_is_an_event_once_and_not_again_after_a_restart(tmp_path: 
         await home.register(PRESS)
         for minute in range(3):
             await home.load(minute=minute, span=2e9)
-        seen = [event.kind for event in home.service.events.since(0)[0]]
+        seen = [event.kind for event in home.service.news.events.since(0)[0]]
         assert (seen.count("limit"), seen.count("fractured")) == (1, 1)
     async with house(tmp_path / "data") as home:
         await home.load(minute=9, span=2e9)
-        seen = [event.kind for event in home.service.events.since(0)[0]]
+        seen = [event.kind for event in home.service.news.events.since(0)[0]]
         assert "state" in seen or seen == []
         assert "fractured" not in seen
 

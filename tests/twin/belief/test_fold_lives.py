@@ -108,7 +108,7 @@ async def test_a_service_outlives_a_life_that_it_cannot_find_and_counts_it(tmp_p
             await home.load(ODD, minute=minute)
         page = await home.json(f"components/{ODD}/state")
         text = (await home.http.get("/metrics")).text
-        told = home.service.events.since(0)[0]
+        told = home.service.news.events.since(0)[0]
     assert page["remaining_cycles"] is None
     assert "twin_lives_unknown_total 2.0" in text
     assert [event.kind for event in told].count("life_unknown") == 2

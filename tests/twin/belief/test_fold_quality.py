@@ -189,7 +189,7 @@ async def test_what_was_set_aside_is_told_by_state_events_and_metrics(tmp_path: 
         fresh = (await home.json(f"components/{PRESS}/state"))["quality"]
         await home.samples(PRESS, 0.0, 9e9, 5e7, 8e9)
         doubtful = (await home.json(f"components/{PRESS}"))["state"]["quality"]
-        (event,) = [e for e in home.service.events.since(0)[0] if e.kind == "quality"]
+        (event,) = [e for e in home.service.news.events.since(0)[0] if e.kind == "quality"]
         page = (await home.http.get("/metrics")).text
         await home.samples(PRESS, 0.0, 5e7)
         after = (await home.json(f"components/{PRESS}/state"))["quality"]
@@ -220,7 +220,8 @@ async def test_a_stuck_gauge_is_shown_until_it_moves(tmp_path: Path) -> None:
         stuck = (await home.json(f"components/{PRESS}/state"))["quality"]
         await home.samples(PRESS, 5.1e7)
         moved = (await home.json(f"components/{PRESS}/state"))["quality"]
-        told = [e.data["reason"] for e in home.service.events.since(0)[0] if e.kind == "quality"]
+        events = home.service.news.events.since(0)[0]
+        told = [e.data["reason"] for e in events if e.kind == "quality"]
     assert (stuck["stuck"], stuck["doubtful"], stuck["reasons"]) == (True, True, ["stuck"])
     assert (moved["stuck"], moved["doubtful"], moved["reasons"]) == (False, False, [])
     assert moved["counts"]["stuck"] == 1
@@ -248,7 +249,7 @@ async def everywhere(home: House, name: str = PRESS) -> dict[str, Any]:
     assert sum(aside.values()) == quality["set_aside"]
     for why, n in aside.items():  # since the service started, and the only part
         assert f'twin_samples_set_aside_total{{reason="{why}"}} {float(n)}' in page
-    events = [e.data for e in home.service.events.since(0)[0] if e.kind == "quality"]
+    events = [e.data for e in home.service.news.events.since(0)[0] if e.kind == "quality"]
     for why, n in quality["counts"].items():
         counts = [e["count"] for e in events if e["reason"] == why]
         assert sum(count for count in counts if isinstance(count, int)) == n

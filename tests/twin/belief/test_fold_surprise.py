@@ -460,7 +460,7 @@ async def test_a_wrong_unit_is_held_and_shown_and_confirmed_over_http(tmp_path: 
         metrics = (await home.http.get("/metrics")).text
         codes = [(await confirm(home, number)).status_code for number in (page["id"], page["id"])]
         after = await home.json(f"components/{PRESS}")
-        kinds = [e.kind for e in home.service.events.since(0)[0] if e.component == PRESS]
+        kinds = [e.kind for e in home.service.news.events.since(0)[0] if e.component == PRESS]
     assert (page["outcome"], page["held"], page["innovation"]) == ("accepted", True, None)
     assert not page["believed"]
     assert (believed["status"], believed["crack_length"], believed["inspection"]) == (

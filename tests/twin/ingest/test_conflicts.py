@@ -66,7 +66,7 @@ async def test_other_content_under_a_used_key_is_told_and_kept_whole(tmp_path: P
         assert kept.letter.payload == restarted.payload
         assert value(home, "twin_key_conflicts_total") == 1
         assert value(home, "twin_duplicates_total") == 0
-        told, _ = home.service.events.since(0)
+        told, _ = home.service.news.events.since(0)
         (event,) = (e for e in told if e.kind == "conflict")
         assert (event.component, event.data) == (
             PRESS,
@@ -103,7 +103,7 @@ async def test_a_flood_of_conflicts_is_one_event_for_each_instrument(tmp_path: P
         await sent(home, *(message(seq=seq) for seq in range(500)))
         again = (message(seq=seq, time="2026-01-02T00:00:00Z") for seq in range(500))
         assert set(await sent(home, *again)) == {Outcome.CONFLICT}
-        told, _ = home.service.events.since(0)
+        told, _ = home.service.news.events.since(0)
         assert [e.data["count"] for e in told if e.kind == "conflict"] == [500]
         assert value(home, "twin_key_conflicts_total") == 500
 

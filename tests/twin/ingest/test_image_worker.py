@@ -214,7 +214,7 @@ async def test_a_crack_longer_than_the_part_is_not_believed(tmp_path: Path) -> N
 
 async def told(home: House) -> tuple[Any, list[Any], str]:
     """The state, the events `surprise`, and the metrics."""
-    events = [e for e in home.service.events.since(0)[0] if e.kind == "surprise"]
+    events = [e for e in home.service.news.events.since(0)[0] if e.kind == "surprise"]
     return await home.json(f"{HERE}/state"), events, (await home.http.get("/metrics")).text
 
 

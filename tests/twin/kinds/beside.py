@@ -108,7 +108,7 @@ async def test_it_is_registered_stepped_and_shown_beside_a_crack(home: House) ->
     assert other["beside"] == {}
     assert (page["cycles"], page["crack_length"]) == (other["cycles"], other["crack_length"])
     await home.load(PRESS, minute=6.0)
-    told = [e for e in home.service.events.since(0)[0] if e.kind == "limit"]
+    told = [e for e in home.service.news.events.since(0)[0] if e.kind == "limit"]
     assert [(e.component, dict(e.data)) for e in told] == [
         (PRESS, {"belief": "hours", "under_load": 3.0})
     ]
@@ -172,7 +172,7 @@ async def test_it_is_added_changed_and_taken_away(home: House) -> None:
     page = await home.json(f"components/{PRESS}/state")
     assert (page["beside"]["hours"]["under_load"], page["cycles"]) == (1.0, 2000.0)
     assert page["beside"]["hours"]["at_limit"]
-    told = [dict(e.data) for e in home.service.events.since(0)[0] if e.kind == "limit"]
+    told = [dict(e.data) for e in home.service.news.events.since(0)[0] if e.kind == "limit"]
     assert told == [{"belief": "hours", "under_load": 1.0}]
     await home.load(minute=2.5)  # the tick at two minutes passes
     await put(home, PRESS, {"crack": CRACK}, 3)

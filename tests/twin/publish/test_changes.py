@@ -147,8 +147,8 @@ async def test_a_broken_part_and_one_that_comes_back_are_retained_as_http_says(
     tmp_path: Path,
 ) -> None:
     async with house(tmp_path / "data") as home:
-        outbox = home.service.outbox = Outbox(Topics(), home.service.metrics)
-        refreshing = asyncio.create_task(home.service._refresh(outbox))
+        outbox = home.service.news.outbox = Outbox(Topics(), home.service.metrics)
+        refreshing = asyncio.create_task(home.service._refresh())
         await home.register(PRESS)
         for minute in range(3):
             await home.load(minute=minute, span=2e9)
@@ -208,7 +208,7 @@ async def test_mqtt_and_http_tell_the_same_state(tmp_path: Path, span: float) ->
 async def _retained(home: House, span: float) -> Any:
     """What the broker keeps of a part that a load was seen of."""
     outbox = Outbox(Topics(), home.service.metrics)
-    home.service.outbox = outbox
+    home.service.news.outbox = outbox
     await home.register(PRESS, material="2024-t3-paris")
     await home.load(span=span)
     (state,) = (json.loads(body) for body in outbox._states.values())

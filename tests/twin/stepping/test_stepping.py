@@ -347,6 +347,6 @@ async def test_a_stop_does_not_wait_for_laggards_where_somebody_is_caught_up(
         waiting.cancel()
         threading.Timer(4.0, held.on.set).start()
         began = time.monotonic()
-        await backfill._service.stepping.stop()
+        await home.service.stepping.stop()
         await backfill.close()
         assert time.monotonic() - began < 2.0

@@ -90,7 +90,7 @@ async def test_old_data_get_their_history_and_a_life(tmp_path: Path) -> None:
         assert len(history["time"]) == 9 + 1 + 4
         assert history["time"][0] == "2026-01-01T00:00:00Z"
         assert np.diff(history["cycles"][:9]).tolist() == [1000.0] * 8
-        kinds = [(e.kind, e.data.get("state")) for e in at.service.events.since(0)[0]]
+        kinds = [(e.kind, e.data.get("state")) for e in at.service.news.events.since(0)[0]]
         assert kinds.count(("backfill", "behind")) == 1
         assert kinds.count(("backfill", "caught_up")) == 1
         await today(at, first=TODAY + 10)  # and life goes on
@@ -158,7 +158,8 @@ async def test_a_journal_without_its_beginning_says_that_it_cannot(tmp_path: Pat
         await until(lambda: outcomes(at, "impossible") == 1)
         page = await at.json(f"components/{PRESS}/state")
         assert page["history_is"] == "incomplete"
-        states = [e.data.get("state") for e in service.events.since(0)[0] if e.kind == "backfill"]
+        events = service.news.events.since(0)[0]
+        states = [e.data.get("state") for e in events if e.kind == "backfill"]
         assert states == ["behind", "impossible"]
         await asyncio.sleep(0.6)
         assert outcomes(at, "impossible") == 1
@@ -265,14 +266,14 @@ async def test_a_part_that_only_the_order_of_time_changes_is_told_of(tmp_path: P
         await at.load(OTHERS[0], TODAY + 2.0, 100_000.0)
         await at.inspect(OTHERS[0], TODAY + 1.0, 0.006)
         page = await at.json(f"components/{OTHERS[0]}/state")
-        last = at.service.events.last_id
+        last = at.service.news.events.last_id
         await old(at)
         await until(lambda: outcomes(at) == 1)
         moved = (await at.json(f"components/{OTHERS[0]}/state"))["crack_length"]
         assert moved > page["crack_length"] + 1e-5
         told = [
             e.data["crack_length"]
-            for e in at.service.events.since(last)[0]
+            for e in at.service.news.events.since(last)[0]
             if (e.kind, e.component) == ("state", OTHERS[0])
         ]
         assert told == [pytest.approx(moved)]

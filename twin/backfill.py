@@ -14,13 +14,15 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import structlog
 
 from storage.errors import StorageError, UnavailableError
 from storage.journal.catalogue import Checkpoint, Order
+from storage.store import Store
+from twin.archive.archiver import Archiver
 from twin.archive.checkpoint import metadata, tensors
 from twin.archive.recorder import Recorder
 from twin.archive.refolding import Refold
@@ -28,9 +30,10 @@ from twin.belief.cohort import TROUBLE
 from twin.belief.fleet import Fleet
 from twin.belief.segments import Note
 from twin.errors import TwinError
-
-if TYPE_CHECKING:
-    from twin.service import Service
+from twin.news import News
+from twin.settings import IngestTable
+from twin.stepping.stepping import Stepping
+from twin.threads import Threads
 
 LOOK_S = 0.25  # how often it is looked whether somebody is behind
 SHARE = 10  # a time of catching up is followed by so many times its length without
@@ -51,8 +54,17 @@ class StoppedError(Exception):
 class Backfill:
     """Owns the thread in which the journal is folded once more."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(
+        self,
+        settings: IngestTable,
+        store: Store,
+        stepping: Stepping,
+        archiver: Archiver,
+        threads: Threads,
+        news: News,
+    ) -> None:
+        self._settings, self._store, self._threads, self._news = settings, store, threads, news
+        self._stepping, self._archiver = stepping, archiver
         self._thread = ThreadPoolExecutor(1, "backfill")
         self._stopping = threading.Event()
         self._behind = 0  # observations, when it was looked last
@@ -78,8 +90,8 @@ class Backfill:
 
     def _is_due(self) -> bool:
         """Whether somebody is behind, and it has been quiet, or has not been for too long."""
-        settings, now = self._service.settings.ingest, time.monotonic()
-        behind = sum(self._service.fleet.behind.values())
+        settings, now = self._settings, time.monotonic()
+        behind = sum(self._stepping.fleet.behind.values())
         if behind != self._behind:
             self._since = now if not self._behind else self._since
             self._behind, self._changed = behind, now
@@ -94,100 +106,93 @@ class Backfill:
     @property
     def is_possible(self) -> bool:
         """Whether the journal has its beginning."""
-        return not self._service.store.journal.start
+        return not self._store.journal.start
 
     def _given_up(self) -> bool:
         """Tell once that nobody can be caught up."""
-        start, behind = self._service.store.journal.start, self._service.fleet.behind
+        start, behind = self._store.journal.start, self._stepping.fleet.behind
         if behind.keys() - self._hopeless:
             log.error("backfill_impossible", journal_begins_at=start, components=len(behind))
-            self._service.metrics.backfills.labels("impossible").inc()
+            self._news.metrics.backfills.labels("impossible").inc()
             self._tell(behind.keys() - self._hopeless, "impossible")
             self._hopeless = set(behind)
         return False
 
     async def _catch_up(self) -> None:
-        service, began = self._service, time.monotonic()
-        waiting = dict(service.fleet.behind)
+        began, waiting = time.monotonic(), dict(self._stepping.fleet.behind)
         log.info("backfill_started", **_numbers(waiting))
-        service.archiver.is_pruning = False
+        self._archiver.is_pruning = False
         outcome = "failed"
         try:
             outcome = await self._caught_up(waiting)
         except (StorageError, TwinError, *TROUBLE) as exc:
-            if service.archiver.is_halted:  # the new order counts
+            if self._archiver.is_halted:  # the new order counts
                 raise
             log.error("backfill_failed", reason=f"{type(exc).__name__}: {exc}")
             with suppress(UnavailableError):  # it goes at the next start
-                await self._off_loop(service.store.discard)
+                await self._off_loop(self._store.discard)
         finally:
-            service.archiver.is_pruning = True
+            self._archiver.is_pruning = True
             self._ended, self._is_first = time.monotonic(), False
             self._took_s = self._ended - began
-        service.metrics.backfills.labels(outcome).inc()
+        self._news.metrics.backfills.labels(outcome).inc()
         seconds = round(self._took_s, 3)
         log.info("backfill_ended", outcome=outcome, seconds=seconds, **_numbers(waiting))
 
     async def _caught_up(self, waiting: dict[str, int]) -> str:
-        service = self._service
-        order = await service.threads.journal(service.store.journal.catalogue.order)
+        order = await self._threads.journal(self._store.journal.catalogue.order)
         generation = order.generation + 1 if order else 1
         refold = await self._off_loop(self._begun, generation)
         for i in range(ROUNDS):
-            margin_ns = MARGIN * service.clock.lateness_ns if i < PATIENCE else 0
-            until = service.fleet.offset
+            margin_ns = MARGIN * self._stepping.clock.lateness_ns if i < PATIENCE else 0
+            until = self._stepping.fleet.offset
             left = await self._off_loop(refold.advance, until, margin_ns)
-            if service.fleet.offset - until + left <= FEW_LINES:
+            if self._stepping.fleet.offset - until + left <= FEW_LINES:
                 self._swap = asyncio.create_task(self._swapped(refold, generation, waiting))
                 await asyncio.shield(self._swap)  # half of it must not be left to others
                 return "done"
-        await self._off_loop(service.store.discard)
+        await self._off_loop(self._store.discard)
         return "outrun"
 
     def _begun(self, generation: int) -> Refold:
-        store = self._service.store
-        aside = store.aside(generation)
-        return Refold(store.journal, aside, self._service.clock, rest=self._rest)
+        aside = self._store.aside(generation)
+        return Refold(self._store.journal, aside, self._stepping.clock, rest=self._rest)
 
     async def _swapped(self, refold: Refold, generation: int, waiting: dict[str, int]) -> None:
         """Let the new order count, while no line is folded and nothing is written."""
-        service = self._service
-        async with service.stepping.still(), service.archiver.still():
-            before = service.fleet
+        stepping, archiver = self._stepping, self._archiver
+        async with stepping.still(), archiver.still():
+            before = stepping.fleet
             await self._off_loop(refold.finish, before.offset)
             checkpoint = await self._off_loop(self._kept, refold.fleet, generation)
             await self._counted(refold.order(generation), checkpoint)
-            async with service.swapping():
+            async with archiver.exchanging():
                 await self._settled(generation)
                 recorder = await self._off_loop(
-                    Recorder, service.store.trajectories, refold.fleet.recorded
+                    Recorder, self._store.trajectories, refold.fleet.recorded
                 )
-                service.archiver.exchange(recorder, refold.fleet.offset)
-                service.archiver.is_halted = False
-                service.stepping.fleet = refold.fleet
+                archiver.exchange(recorder, refold.fleet.offset)
+                stepping.fleet = refold.fleet
         with suppress(UnavailableError):
-            await service.threads.journal(service.store.keep_checkpoints, 1)
-        moved = {*waiting, *_moved(before, refold.fleet)}
-        service.told(_passed(before, refold.fleet), moved)
+            await self._threads.journal(self._store.keep_checkpoints, 1)
+        self._news.tell(_passed(before, refold.fleet))
+        self._news.states(stepping.fleet, {*waiting, *_moved(before, refold.fleet)})
         self._tell(waiting, "caught_up")
 
     async def _counted(self, order: Order, checkpoint: Checkpoint) -> None:
         """Let the order count; from then on the archiver's trajectory is that of the past."""
-        service = self._service
-        service.archiver.is_halted = True
+        self._archiver.is_halted = True
         try:
-            await service.threads.journal(
-                service.store.journal.catalogue.put_order, order, checkpoint
-            )
+            await self._threads.journal(self._store.journal.catalogue.put_order, order, checkpoint)
         except UnavailableError:  # nothing has happened
-            service.archiver.is_halted = False
+            self._archiver.is_halted = False
             raise
 
     async def _settled(self, generation: int) -> None:
         """The catalogue has spoken: the trajectory follows as soon as the disk obeys."""
         while True:
             try:
-                await self._off_loop(self._service.store.settle, generation)
+                await self._off_loop(self._store.settle, generation)
             except UnavailableError as exc:
                 log.error("archive_unavailable", reason=str(exc))
                 if self._stopping.is_set():  # it is done at the next start
@@ -198,8 +203,8 @@ class Backfill:
 
     def _kept(self, fleet: Fleet, generation: int) -> Checkpoint:
         name = f"{fleet.offset:020d}-{generation}"  # another file than that of the old order
-        page = metadata(fleet, self._service.clock)
-        file = self._service.store.checkpoints.write(name, tensors(fleet), page)
+        page = metadata(fleet, self._stepping.clock)
+        file = self._store.checkpoints.write(name, tensors(fleet), page)
         rows, now_ns = fleet.recorded, time.time_ns()
         return Checkpoint(name, fleet.offset, rows, file.sha256, file.size, now_ns, durable=True)
 
@@ -209,9 +214,9 @@ class Backfill:
             raise StoppedError
 
     def _tell(self, names: Iterable[str], state: str) -> None:
-        service, watermark_ns = self._service, self._service.fleet.watermark_ns
+        watermark_ns = self._stepping.fleet.watermark_ns
         data: dict[str, float | str | int] = {"state": state}
-        service.tell([Note("backfill", name, watermark_ns, data) for name in names])
+        self._news.tell([Note("backfill", name, watermark_ns, data) for name in names])
 
     async def _off_loop(self, f: Any, *args: object) -> Any:  # noqa: ANN401  as the function
         return await asyncio.get_running_loop().run_in_executor(self._thread, f, *args)
