@@ -22,12 +22,12 @@ from sensors.quality import REASONS as FINDINGS
 from storage.journal.entry import DeadLetter
 from storage.journal.journal import Appended
 from storage.journal.sequences import Outcome
-from twin.belief.filed import HOW
+from twin.belief.fleet_file_drift import HOW
+from twin.belief.inspection_gate import Fate
 from twin.belief.segments import Line
-from twin.belief.surprise import Fate
 from twin.broker_session import WHYS
 from twin.component import Component
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 _KINDS = {
     Series: "load",
@@ -78,7 +78,7 @@ class IntensityCounter:
 TURNED_AWAY = (
     *("bad-request", "headers-too-large", "target-too-long", "too-slow"),
     *("overloaded", "unavailable", "dropped"),
-)  # by the protocol, see `twin.api.guarded`
+)  # by the protocol, see `twin.api.http_protocol`
 BACKFILLS = ("done", "outrun", "failed", "impossible")  # what becomes of one
 
 

@@ -12,10 +12,10 @@ from twin.belief.events import Event, Events
 from twin.belief.fleet import Fleet
 from twin.belief.segments import Note
 from twin.broker_session import Gone
+from twin.event_log import EventLog
 from twin.metrics import Metrics
 from twin.publish.changes import StateChanges
 from twin.publish.outbox import Outbox
-from twin.telling import Telling
 
 log = structlog.get_logger()
 
@@ -28,9 +28,9 @@ class News:
         self.changes = StateChanges()
         self.outbox: Outbox | None = None  # where states are published
         self.metrics = metrics
-        self._telling = Telling()
-        self.letters = self._telling.letters
-        self.sum_up = self._telling.sum_up
+        self._log = EventLog()
+        self.letters = self._log.letters
+        self.sum_up = self._log.sum_up
 
     def tell(self, notes: Sequence[Note]) -> None:
         """Count, log and pass on what has happened."""
@@ -47,7 +47,7 @@ class News:
             if note.kind == "life_unknown":
                 self.metrics.lives_unknown.inc()
                 log.error("remaining_life_unknown", component=note.component, **note.data)
-        self._telling.notes(notes)
+        self._log.notes(notes)
         events = self.events.added(notes)
         if self.outbox is not None:
             self.outbox.add(events)

@@ -20,14 +20,15 @@ from storage.store import Store
 from twin.archive.archiver import Archiver
 from twin.archive.recovery import Recovered, recovered
 from twin.backfill import Backfill, StoppedError
-from twin.belief.filed import Filed, told_without, wanted_by_file
 from twin.belief.fleet import Fleet, clock_of
 from twin.belief.fleet_file import fleet_file, tried
+from twin.belief.fleet_file_drift import FleetFileDrift, told_without, wanted_by_file
 from twin.belief.lines import made, observed, registration
 from twin.belief.segments import Line
 from twin.broker_session import BrokerSession
 from twin.collecting import settle, uncollected
 from twin.component import Component
+from twin.disk_writing import DiskWriter
 from twin.errors import BelatedError, ConflictError
 from twin.ingest.committer import Committer
 from twin.ingest.image_worker import ImageWorker, Journalling, known
@@ -38,7 +39,6 @@ from twin.ingest.queue import LineQueue
 from twin.ingest.settling import settle_images
 from twin.metrics import Metrics
 from twin.news import News
-from twin.obeying import Obeying
 from twin.settings import Settings
 from twin.stepping.stepping import Stepped, Stepping
 from twin.threads import Threads, on
@@ -65,7 +65,7 @@ class Service:
         self.ready = asyncio.Event()  # set once what was believed is back
         self.is_stopping = False  # who computes for a client gives up
         self.damage: list[str] = []
-        self.filed = Filed()
+        self.filed = FleetFileDrift()
         self.source: MqttSource | None = None
         self.session: BrokerSession | None = None  # what became of it, at the broker
         queue = LineQueue(settings.ingest.queue_observations)
@@ -77,9 +77,9 @@ class Service:
             self.threads.journalling,
             queue,
             self.metrics,
-            Obeying("journal", store.directory),
+            DiskWriter("journal", store.directory),
         )
-        self.storing = Obeying("images", store.directory)
+        self.storing = DiskWriter("images", store.directory)
         self.inbox = inbox_of(
             settings,
             store,
@@ -277,7 +277,7 @@ class Service:
             return
         with uncollected():
             wanted = await asyncio.to_thread(fleet_file, path)
-            self.filed = Filed(wanted)
+            self.filed = FleetFileDrift(wanted)
             self.filed.tell(self.fleet.components, str(path))
             known = self.fleet.components
             new = [c for n, r in wanted.items() if (c := wanted_by_file(known.get(n), n, r))]

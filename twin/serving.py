@@ -28,9 +28,9 @@ from sensors.mqtt.source import MqttSource
 from sensors.topics import Topics
 from storage.store import Store
 from twin.api.application import application
-from twin.api.doors import Doors, bounds
-from twin.api.guarded import guarded
-from twin.archive.lodging import opened
+from twin.api.connection_limits import ConnectionLimits, bounds
+from twin.api.http_protocol import guarded
+from twin.archive.opening import opened
 from twin.archive.remedies import remedied
 from twin.broker_session import BrokerSession
 from twin.errors import SettingsError, unreadable
@@ -145,7 +145,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, service: Service) -> None:
         refused = service.metrics.http_refused
-        self._doors = doors = Doors(
+        self._doors = doors = ConnectionLimits(
             bounds(service.settings.http), lambda reason: refused.labels(reason).inc()
         )
         service.metrics.http_connections.set_function(lambda: len(doors))
@@ -165,7 +165,7 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def _config(service: Service, doors: Doors) -> uvicorn.Config:
+def _config(service: Service, doors: ConnectionLimits) -> uvicorn.Config:
     return uvicorn.Config(
         application(service),
         http=guarded(doors),

@@ -46,11 +46,14 @@ def law_in_si(law: dict[str, Any]) -> dict[str, Any]:
     """A law of constants whose `C_unit` says what they are in, in Pa √m and m/cycle.
 
     K_c and thresholds are in the unit's stress intensity, `a_0` in the length of its growth.
+    Raises ValueError for a law of which it is not known what C is in.
     """
     unit, kind = law["C_unit"], law.get("kind")
     found = {name: value for name, value in law.items() if name != "C_unit"}
-    if unit is None or kind not in EXPONENTS:
+    if unit is None:
         return found
+    if kind not in EXPONENTS:
+        raise ValueError(f"C_unit is given, and of a law {kind!r} it is not known what C is in")
     intensity, growth = constant_unit(unit)
     exponent, shift = EXPONENTS[kind]
     scales = dict.fromkeys(_INTENSE, intensity) | {"a_0": growth}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from models.crack_frames.cells import CROP
+from models.crack_frames.tip_networks import CROP
 from models.crack_frames.window import INK_THRESHOLD, PictureWindow
 
 WIDTH = 10e-3  # of the plate that the library's pictures show [m]

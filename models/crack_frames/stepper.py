@@ -11,7 +11,7 @@ beyond the last node), `load` with leaves (n,) or (n, slices) [Pa], and `width` 
 the nodes (n, 8 slices + 1, 2) [m] of the way ahead, the tip first. A slice is 9/70 of the width,
 as in the library; it ends at the far edge, and nodes beyond repeat the last.
 
-The way through a slice is drawn in eight pieces. A network (`models/crack_frames/cells.py`)
+The way through a slice is drawn in eight pieces. A network (`models/crack_frames/tip_networks.py`)
 says the slope of the next piece from what turns a crack: the direction φ = ½ atan(2τ/σ) across
 which the plate pulls the most, the length and the height of the tip in plate widths, and the
 slope of the last piece; all in the mirror image in which τ ≥ 0. Its answer is its next input. A
@@ -28,14 +28,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.crack_frames.cells import (
+from models.crack_frames.pixels import PIXEL, TOP, WINDOW, centre, cropped, drawn, sighted
+from models.crack_frames.tip_networks import (
     ArtificialCell,
     CellState,
     CrackCell,
     SpikingCell,
     forgotten,
 )
-from models.crack_frames.pixels import PIXEL, TOP, WINDOW, centre, cropped, drawn, sighted
 from models.tree import mapped
 
 __all__ = [

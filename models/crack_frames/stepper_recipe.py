@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.crack_frames.cells import ArtificialCell, SpikingCell, forgotten
 from models.crack_frames.measures import CONTEXT_FRAMES, Pictures, judged, scores, shown
 from models.crack_frames.pixels import PIXEL, TOP, WIDTH, WINDOW, cropped, sighted
 from models.crack_frames.stepper import (
@@ -31,6 +30,7 @@ from models.crack_frames.stepper import (
     angle,
     settled,
 )
+from models.crack_frames.tip_networks import ArtificialCell, SpikingCell, forgotten
 from models.crack_frames.window import frames
 from models.recipe import Arrays, Recipe, Scores
 from models.training import Examples, Schedule, parameters, seeded

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from models.crack.forecast import load_so_far, mix
-from models.crack_path.driving import Pull, pull
+from models.crack_path.driving_force import Pull, pull
 from models.crack_path.front import Front, acting, k_at
 from models.crack_path.growth import Walk, carried, ended, headed, set_out, walked
 from models.crack_path.polyline import IntensitySolver

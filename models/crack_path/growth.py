@@ -1,8 +1,8 @@
 """Growth of cracks along their paths under blocks that hold any number of cycles.
 
-What pulls at a crack is in `models.crack_path.driving`. Within a segment λ(a) = ∫ da/g is taken by
-parabolas, as in `models.fatigue.integration`, which also says why everything transcendental is
-evaluated on lanes.
+What pulls at a crack is in `models.crack_path.driving_force`. Within a segment λ(a) = ∫ da/g is
+taken by parabolas, as in `models.fatigue.integration`, which also says why everything
+transcendental is evaluated on lanes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.crack_path.driving import Pull
+from models.crack_path.driving_force import Pull
 from models.crack_path.front import (
     FRESH,
     Front,

@@ -14,7 +14,7 @@ from models.crack.growth import tallied
 from models.crack.load import CrackLoad, broken_at, check, counted_load, dated, forgotten, timely
 from models.crack.peaks import loaded
 from models.crack.state import MOST_OPEN, columns
-from models.crack_path.driving import pull
+from models.crack_path.driving_force import pull
 from models.crack_path.front import Front, acting, at_end, known, moved, to_edge
 from models.crack_path.growth import Walk, ended, walked
 from models.crack_path.plate import CLOSURES, SEGMENT, Plates, checked_path

@@ -14,7 +14,7 @@ from tests.deploy.patterns import (
     gauge,
 )
 from tests.deploy.promises import GONE, INSTANCE, Case, Fires, Moment, Span, Spans, over, selector
-from twin.belief.filed import HOW
+from twin.belief.fleet_file_drift import HOW
 
 COUNTERS = [
     *counter("TwinSequenceGaps", "twin_sequence_gaps_total", wait=1, says="{}"),

@@ -40,7 +40,7 @@ from storage.store import Store
 from tests.end_to_end.traffic import fleet
 from twin.api.history import Selection, history
 from twin.archive.checkpoint import metadata, tensors
-from twin.archive.lodging import mark, opened
+from twin.archive.opening import mark, opened
 from twin.archive.remedies import remedied
 from twin.archive.salvage import salvaged
 from twin.archive.verify import checked

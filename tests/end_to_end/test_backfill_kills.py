@@ -19,7 +19,7 @@ from tests.end_to_end.verdict import _is_same, _same_state
 from twin.archive.rebuild import rebuild
 from twin.archive.recovery import recovered
 from twin.belief.fleet import Fleet, clock_of
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.crack_fields import FIELDS, GROUP
 
 FLEET = fleet(6)
 NAMES = [table["name"] for table in FLEET]

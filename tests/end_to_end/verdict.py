@@ -21,7 +21,7 @@ from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import Folded, folded
 from twin.belief.lines import OBSERVATION, lines
 from twin.belief.record import RecordRow
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.crack_fields import FIELDS, GROUP
 
 SHOWN = 5  # offending keys that a sentence names
 

@@ -22,7 +22,7 @@ from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import folded
 from twin.belief.lines import lines
 from twin.belief.record import RecordRow
-from twin.kinds.record import FIELDS as RECORDED
+from twin.kinds.crack_fields import FIELDS as RECORDED
 
 STATES = 6  # the last ones of each life that are held against the fold
 FIELDS = ("crack_length", "crack_length_sd", "growth_rate", "open_growth", "cycles")

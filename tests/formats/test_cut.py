@@ -25,7 +25,7 @@ from twin.belief.fleet import EMPTY, Fleet
 from twin.belief.fold import folded
 from twin.belief.lines import observed, registration
 from twin.belief.segments import Line
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 HERE = Path(__file__).parent
 NAME = "plant/press-1"

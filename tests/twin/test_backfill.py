@@ -18,7 +18,7 @@ from tests.twin.fakes import PRESS, House, house, wanted
 from twin.archive.rebuild import rebuild
 from twin.archive.recovery import Recovered, recovered
 from twin.belief.fleet import clock_of
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.crack_fields import FIELDS, GROUP
 
 OTHERS = ("plant-a/press-2", "plant-a/press-3")
 TODAY = 100_000.0  # [min]

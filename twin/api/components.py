@@ -19,10 +19,10 @@ from twin.api.schema import Described, Items
 from twin.api.state_pages import held, history_is, state
 from twin.belief.credible import NotMeantError
 from twin.belief.fleet import Fleet
-from twin.belief.outside import outside, strayed
 from twin.belief.overview import Overview
 from twin.belief.preflight import trial
 from twin.belief.status import STATUSES, Flag, Status
+from twin.belief.validity import outside, strayed
 from twin.component import DEPRECATED, Component, FlatRegistration, Sent
 
 

@@ -14,7 +14,7 @@ from twin.api.problems import ProblemError, documented
 from twin.api.responses import json_answer, time_or_none
 from twin.api.schema import Forecast, Horizon, Points, WhatIf
 from twin.belief.cohort import Cohort
-from twin.belief.outside import outside_ahead
+from twin.belief.validity import outside_ahead
 from twin.component import Component
 from twin.forecast.forecast import Answer, forecast
 from twin.forecast.forecast import what_if as what_if_blocks

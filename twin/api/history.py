@@ -13,7 +13,7 @@ from storage.trajectories.trajectories import Trajectories
 from twin.archive.recorder import tail_history
 from twin.belief.record import RecordRow
 from twin.kinds.catalogue import fields_of
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.crack_fields import FIELDS, GROUP
 
 NAMES = tuple(field.name for field in FIELDS)
 FOREVER_NS = 2**63 - 1

@@ -17,8 +17,8 @@ from twin.api.problems import ProblemError, documented
 from twin.api.responses import json_answer, time_or_none
 from twin.api.schema import Confirmed, Inspected, InspectionBody
 from twin.api.state_pages import row
-from twin.belief.surprise import SOURCE as SOURCE_OF_CONFIRMATIONS
-from twin.belief.surprise import confirmation, identity, stream_of
+from twin.belief.inspection_gate import SOURCE as SOURCE_OF_CONFIRMATIONS
+from twin.belief.inspection_gate import confirmation, identity, stream_of
 from twin.errors import BelatedError
 from twin.reserved import HTTP
 

@@ -15,7 +15,7 @@ from sensors.errors import MalformedError
 from sensors.limits import LARGEST, Limits
 from sensors.refusal import shown
 from sensors.units import LENGTH, STRAIN, STRESS, length_unit, load_unit
-from twin.belief.filed import Apart
+from twin.belief.fleet_file_drift import Apart
 from twin.belief.status import Flag, Status
 from twin.component import NAME, Registration
 

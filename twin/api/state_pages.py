@@ -11,14 +11,14 @@ from twin.api.arrow import INSTANTS
 from twin.api.responses import time_or_none
 from twin.belief.cohort import Beliefs, Cohort
 from twin.belief.fleet import Fleet
+from twin.belief.inspection_gate import identity, instrument
 from twin.belief.life import reason, remaining
-from twin.belief.outside import outside
 from twin.belief.overview import Views
 from twin.belief.record import one
 from twin.belief.status import StatusInputs, status
-from twin.belief.surprise import identity, instrument
+from twin.belief.validity import outside
 from twin.component import Component
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 
 class ComponentRow(NamedTuple):

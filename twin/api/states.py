@@ -29,7 +29,7 @@ from twin.api.responses import (
 from twin.api.schema import History, State
 from twin.api.state_pages import recorded_state, state
 from twin.kinds.catalogue import groups
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 from twin.sentences import nearest
 
 CSV = "text/csv"

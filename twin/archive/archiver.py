@@ -18,8 +18,8 @@ from twin.archive.checkpoint import carried, metadata, tensors
 from twin.archive.recorder import BLOCK, Recorder
 from twin.belief.fleet import Clock, Fleet
 from twin.belief.record import RecordRow
+from twin.disk_writing import DiskWriter
 from twin.metrics import Metrics
-from twin.obeying import Obeying
 from twin.settings import StorageTable
 
 DAY_NS = 86_400 * 10**9
@@ -66,7 +66,7 @@ class Archiver:
         self._busy = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
-        self.disk = Obeying("archive", store.directory)
+        self.disk = DiskWriter("archive", store.directory)
         self.is_halted = False  # what is on disk is ahead of what is in memory: write nothing
         self.is_pruning = True  # retention may let go of journal lines
         self._checkpointed = -1  # offset of the last checkpoint

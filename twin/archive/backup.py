@@ -23,7 +23,7 @@ from storage.pieces import read_back
 from storage.store import JOURNAL, LAYOUT_FILE, beyond, latest_state
 from storage.swapping import holds_store
 from twin.archive.aside import LOCK, UNFINISHED, made_aside, take_place
-from twin.archive.lodging import absent
+from twin.archive.opening import absent
 from twin.archive.release import FILE, latest
 from twin.archive.remedies import remedied
 from twin.archive.verify import checked

@@ -16,7 +16,7 @@ from twin.belief.seating import Place
 from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 from twin.collecting import uncollected
 from twin.component import Component
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 # before 4: no believed lengths, no strength, no watches, every clock believed, no registration time
 # before 5: turning points met no overload, classes of loads had no highest peak

@@ -22,7 +22,7 @@ from twin.archive.checkpoint import carried, metadata, restored, tensors
 from twin.archive.recorder import BLOCK
 from twin.belief.fleet import Clock, Fleet
 from twin.kinds.catalogue import groups
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 
 def mended_trajectory(store: Store) -> list[str]:

@@ -19,7 +19,7 @@ from storage.store import Store
 from storage.swapping import beside, holds_store, settled, swap_in
 from twin.archive.aside import made_aside, take_place
 from twin.archive.checkpoint import clock_in, metadata, tensors
-from twin.archive.lodging import absent
+from twin.archive.opening import absent
 from twin.archive.refolding import Refold
 from twin.archive.release import unreadable
 from twin.archive.remedies import remedied

@@ -14,8 +14,8 @@ from storage.trajectories.layout import TICKS, Field
 from storage.trajectories.trajectories import Trajectories
 from twin.belief.record import RecordRow
 from twin.kinds.catalogue import fields_of, groups
+from twin.kinds.crack_fields import GROUP
 from twin.kinds.kind import Columns
-from twin.kinds.record import GROUP
 
 BLOCK = TICKS  # rows of a shard
 FLUSH_ROWS = 4 * BLOCK  # rows that a long fold keeps in memory

@@ -28,7 +28,7 @@ from twin.belief.fold import folded, with_lives
 from twin.belief.leaves import OtherFormatError
 from twin.belief.lines import lines
 from twin.errors import TwinError, UnreadableError
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 from twin.pace import Pace
 
 LINES_A_FOLD, BYTES_A_FOLD = 10_000, 4 << 20  # that are folded before a stop is looked for

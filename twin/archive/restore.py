@@ -26,7 +26,7 @@ from storage.pieces import Copying, sync_tree
 from storage.space import space
 from storage.store import JOURNAL, alone
 from storage.swapping import holds_store, left_beside
-from twin.archive.lodging import mark, mark_text
+from twin.archive.opening import mark, mark_text
 from twin.archive.release import RELEASE, is_later
 from twin.errors import SettingsError
 

@@ -14,7 +14,7 @@ from storage.journal.catalogue import Loss
 from storage.journal.passing import passing_over
 from storage.store import JOURNAL, Store
 from storage.trajectories.trajectories import Trajectories
-from twin.archive.lodging import absent
+from twin.archive.opening import absent
 from twin.archive.release import damage
 from twin.belief.lines import OBSERVATION, line
 from twin.errors import SettingsError

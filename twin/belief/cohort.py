@@ -18,8 +18,8 @@ from models.crack.state import CrackBelief, belief
 from sensors.watch import Watch, anew, watch
 from twin.component import Component
 from twin.kinds.catalogue import AnyKind, AnyState, AnyStepper, kind_of
+from twin.kinds.crack_fields import GROUP
 from twin.kinds.kind import Manner
-from twin.kinds.record import GROUP
 
 # What a step or a remaining life may raise. State and load follow from the journal: it would be
 # raised at every start again. Memory that runs out is not among them (`out_of_memory`).

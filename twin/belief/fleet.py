@@ -11,7 +11,7 @@ from twin.belief.seating import Place, Seating
 from twin.belief.watermark import FIRST, MAX_JUMP_NS, NEVER, Clocks
 from twin.component import Component
 from twin.kinds.catalogue import groups
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 from twin.settings import Settings
 
 FOREVER_NS = 2**63 - 1

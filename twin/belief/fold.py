@@ -25,7 +25,7 @@ from twin.belief.readings import NO_LOAD, stepped
 from twin.belief.record import RecordRow, row
 from twin.belief.segments import Line, Note, Plan, Segment, planned
 from twin.component import Component
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 _NO_EVIDENCE = Component | ImageFinding | Confirmation
 

@@ -12,8 +12,8 @@ from models.crack.state import mean
 from sensors.observation import Confirmation, Inspection
 from twin.belief.assimilate import Assigned
 from twin.belief.cohort import Cohort
+from twin.belief.inspection_gate import Belief, Verdict, doubted, identity, timed, verdicts
 from twin.belief.segments import Note
-from twin.belief.surprise import Belief, Verdict, doubted, identity, timed, verdicts
 from twin.kinds.catalogue import AnyCrack
 
 CLIPPED = 1e-9  # a belief so far off what was measured is another length [of the length]

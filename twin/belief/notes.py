@@ -7,7 +7,7 @@ from sensors.quality import ASIDE
 from twin.belief.assimilate import Assigned, Finding, t_end_ns
 from twin.belief.cohort import Cohort
 from twin.belief.segments import Note
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 
 def doubt_note(cohort: Cohort, reading: Assigned, finding: Finding) -> Note:

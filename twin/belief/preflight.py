@@ -17,7 +17,7 @@ from twin.belief.credible import credible
 from twin.component import Registration
 from twin.kinds.catalogue import KINDS, AnyKind, AnyStepper, groups, kind_of
 from twin.kinds.crack import MOST_STRIDES
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 STRESSES = (1e6, 1e8, 5e8)  # [Pa] ranges that are tried
 TOGETHER = 1024  # registrations that are tried at a time

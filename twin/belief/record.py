@@ -11,8 +11,8 @@ import torch
 from models import tree
 from twin.belief.fleet import Fleet, Section
 from twin.kinds.catalogue import fields_of
+from twin.kinds.crack_fields import GROUP
 from twin.kinds.kind import Columns
-from twin.kinds.record import GROUP
 
 
 class RecordRow(NamedTuple):

@@ -18,8 +18,8 @@ from pydantic import BaseModel
 from twin.belief.cohort import Cohort, changed, manner, newcomers, seated
 from twin.component import Component
 from twin.kinds.catalogue import AnyStepper, kind_of
+from twin.kinds.crack_fields import GROUP
 from twin.kinds.kind import Manner
-from twin.kinds.record import GROUP
 
 FREE = 64  # rows that may be free in any cohort
 

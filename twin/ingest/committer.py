@@ -14,10 +14,10 @@ from storage.journal.entry import DeadLetter, Entry
 from storage.journal.journal import Appended, Journal
 from storage.journal.sequences import Outcome
 from twin.belief.segments import Line, Note
+from twin.disk_writing import DiskWriter
 from twin.ingest.conflicts import Refusal, conflicts, jumps, meant
 from twin.ingest.queue import LineQueue
 from twin.metrics import Metrics
-from twin.obeying import Obeying
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Committer:
         thread: Executor,
         stepping: LineQueue,
         metrics: Metrics,
-        disk: Obeying,
+        disk: DiskWriter,
     ) -> None:
         self._journal = journal
         self._thread = thread

@@ -10,10 +10,10 @@ import structlog
 
 from sensors.mqtt.packets import Message
 from sensors.mqtt.source import MqttSource
+from twin.disk_writing import DiskWriter
 from twin.ingest.committer import Batch, Committer
 from twin.ingest.inbox import Inbox
 from twin.ingest.own_clock import HeldError
-from twin.obeying import Obeying
 from twin.threads import Threads
 
 HOLD_S = 1.0  # how often this host's clock is looked at again while it is in doubt
@@ -25,7 +25,7 @@ class Intake:
     """Owns what was read and is not given to the committer yet."""
 
     def __init__(
-        self, inbox: Inbox, committer: Committer, storing: Obeying, threads: Threads
+        self, inbox: Inbox, committer: Committer, storing: DiskWriter, threads: Threads
     ) -> None:
         self.clock_trouble: str | None = None  # why this host's clock is not believed
         self._inbox, self._committer = inbox, committer

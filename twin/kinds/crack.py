@@ -22,11 +22,11 @@ from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import RETARDATIONS, NoRetardation, Overload
 from sensors.observation import Series, Spectrum
 from twin.kinds.ahead import Ahead, Question
+from twin.kinds.crack_constants import key, law, toughness, yield_stress
 from twin.kinds.crack_like import CrackLike, known_lives, with_history
 from twin.kinds.crack_settings import CrackSettings
-from twin.kinds.growth import check_growth, grows
+from twin.kinds.growth_checks import check_growth, grows
 from twin.kinds.kind import Manner
-from twin.kinds.registered import key, law, toughness, yield_stress
 from twin.parameters import PlateParameters
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component

@@ -14,9 +14,9 @@ from models.crack.forecast import has_load
 from models.crack.state import belief, mean
 from sensors.observation import Observation
 from storage.trajectories.layout import Field
+from twin.kinds.crack_fields import FIELDS, GROUP
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.kind import Columns, Flags, Kind, Own, State
-from twin.kinds.record import FIELDS, GROUP
 
 HISTORY: Final = (  # fields of a state that stay with a crack whose registration changes
     *("a", "length", "open_growth", "fractured", "counter", "exposure", "cycles", "rate"),

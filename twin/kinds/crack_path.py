@@ -17,12 +17,12 @@ from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import NoRetardation
 from sensors.observation import Series, Spectrum
 from twin.kinds.ahead import Ahead, Question
+from twin.kinds.crack_constants import key, law, toughness
 from twin.kinds.crack_like import CrackLike, known_lives, with_history
 from twin.kinds.crack_settings import CrackSettings
-from twin.kinds.growth import check_growth
+from twin.kinds.growth_checks import check_growth
 from twin.kinds.kind import Manner
 from twin.kinds.path_ahead import paths
-from twin.kinds.registered import key, law, toughness
 from twin.networks import intensities
 from twin.parameters import PlateParameters
 

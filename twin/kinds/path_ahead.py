@@ -23,7 +23,7 @@ import torch
 from models.crack.forecast import mix
 from models.crack_frames import stepper as crack_steppers
 from models.crack_frames.stepper import FIRST_LENGTH, SLICE, SliceLoad
-from models.crack_path.driving import pull
+from models.crack_path.driving_force import pull
 from models.crack_path.forecast import ratio
 from models.crack_path.front import Front, acting, nodes
 from models.crack_path.plate import CLOSURES

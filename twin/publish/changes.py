@@ -17,9 +17,9 @@ from twin.belief.cohort import TROUBLE, Beliefs, out_of_memory
 from twin.belief.events import Value
 from twin.belief.fleet import Fleet
 from twin.belief.life import reason, remaining
-from twin.belief.outside import outside, strayed
 from twin.belief.segments import Line, Note
 from twin.belief.status import Status, StatusInputs, status
+from twin.belief.validity import outside, strayed
 from twin.component import Component
 
 RESOLUTION = 1e-5  # smallest change of the crack length that is told [m]

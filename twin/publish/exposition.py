@@ -15,7 +15,7 @@ from twin.belief.fleet import Fleet
 from twin.belief.overview import Overview
 from twin.belief.record import recorded
 from twin.kinds.catalogue import fields_of
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from models.crack_frames.cells import CELL_INPUTS, MAPS, ArtificialCell, SpikingCell
 from models.crack_frames.measures import CONTEXT_FRAMES, shown
 from models.crack_frames.stepper import (
     NETWORKS,
@@ -32,6 +31,7 @@ from models.crack_frames.stepper import (
     settled,
 )
 from models.crack_frames.stepper_recipe import load_of, stepper_scores
+from models.crack_frames.tip_networks import CELL_INPUTS, MAPS, ArtificialCell, SpikingCell
 from models.recipe import Arrays, Scores
 from models.tree import rows
 from storage.artifacts.weights import load

@@ -25,7 +25,7 @@ from twin.api.history import Selection, history
 from twin.archive.rebuild import _checkpoint
 from twin.archive.recovery import recovered
 from twin.belief.fleet import Clock
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.crack_fields import FIELDS, GROUP
 
 FIELD = FIELDS[0]
 PARTS = 100

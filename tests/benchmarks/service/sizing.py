@@ -33,7 +33,7 @@ from twin.belief.fold import folded
 from twin.belief.lines import observed
 from twin.belief.segments import Line
 from twin.component import Component, Registration
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 from twin.serving import prepare
 
 T0 = 1_700_000_000 * 10**9

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.crack_frames.cells import CellState
 from models.crack_frames.pixels import PIXEL, TOP, WIDTH, drawn, sighted
 from models.crack_frames.stepper import (
     FIRST_LENGTH,
@@ -25,6 +24,7 @@ from models.crack_frames.stepper import (
     rollout,
     through,
 )
+from models.crack_frames.tip_networks import CellState
 from models.crack_frames.window import PictureWindow, frames
 from models.spiking import lif_step
 from models.tree import leaves, mapped, rows

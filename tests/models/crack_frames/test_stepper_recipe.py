@@ -9,10 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.crack_frames.cells import CROP
 from models.crack_frames.pixels import PIXEL, WIDTH
 from models.crack_frames.stepper import FIRST_LENGTH, PIECE, PIECES, SLICE
 from models.crack_frames.stepper_recipe import ARTIFICIAL, BETWEEN, SLICES, SPIKING, held_out_scores
+from models.crack_frames.tip_networks import CROP
 from models.crack_frames.window import PictureWindow, frames
 from models.recipe import Recipe
 from models.training import Schedule, trained

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models.crack.load import blocks, inspection_load, series_load, spectrum_load
-from models.crack_path.driving import pull
+from models.crack_path.driving_force import pull
 from models.crack_path.forecast import foresight, life, rollout, with_remaining
 from models.crack_path.front import at_end, moved, nodes
 from models.crack_path.intensities import WithFallback

@@ -13,7 +13,7 @@ from storage.trajectories.trajectories import Trajectories
 from twin.api.history import NAMES, Selection, history, last_row
 from twin.archive.recorder import Recorder
 from twin.belief.record import RecordRow
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.crack_fields import FIELDS, GROUP
 
 SECOND = 10**9
 ROWS = 300

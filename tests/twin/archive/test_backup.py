@@ -36,7 +36,7 @@ from twin.archive import restore as restoring
 from twin.archive.aside import UNFINISHED
 from twin.archive.backup import backed_up, told
 from twin.archive.checkpoint import metadata, tensors
-from twin.archive.lodging import mark
+from twin.archive.opening import mark
 from twin.archive.recovery import recovered
 from twin.archive.release import RELEASE, latest
 from twin.archive.release import damage as damaged_mark
@@ -46,7 +46,7 @@ from twin.belief.fleet import EMPTY, Fleet
 from twin.belief.fold import folded
 from twin.belief.lines import lines, observed, registration
 from twin.errors import SettingsError
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 PARTS = ("plant/press-1", "plant/press-2")
 

@@ -21,7 +21,7 @@ from twin.archive import checkpoint, release
 from twin.archive.recovery import recovered
 from twin.belief.lines import registration
 from twin.errors import TwinError
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from twin.belief.fleet import EMPTY, Clock
 from twin.belief.fold import folded
 from twin.belief.lines import lines, observed, registration
 from twin.component import Component
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.crack_fields import FIELDS, GROUP
 
 NAMES = [field.name for field in FIELDS]
 

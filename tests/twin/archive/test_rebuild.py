@@ -15,7 +15,7 @@ from twin.archive.recovery import recovered
 from twin.belief.fleet import clock_of
 from twin.belief.lines import observed, registration
 from twin.errors import SettingsError, TwinError
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 from twin.settings import Settings, settings
 
 

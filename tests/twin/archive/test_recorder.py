@@ -12,7 +12,7 @@ from tests.twin.fleets import CLOCK, SECOND, T0, component, fleet, spectrum
 from twin.archive.recorder import Recorder, tail_history
 from twin.belief.fold import folded
 from twin.belief.record import RecordRow
-from twin.kinds.record import FIELDS, GROUP
+from twin.kinds.crack_fields import FIELDS, GROUP
 
 NAMES = [field.name for field in FIELDS]
 

@@ -22,7 +22,7 @@ from twin.belief.fleet import Fleet
 from twin.belief.fold import Folded, folded
 from twin.belief.record import RecordRow
 from twin.belief.segments import Line
-from twin.kinds.record import GROUP
+from twin.kinds.crack_fields import GROUP
 
 ODD = "plant/plate-odd"
 LINES = [

@@ -22,8 +22,8 @@ from tests.twin.fleets import CLOCK, component, fleet, inspection, registration,
 from twin.archive import checkpoint
 from twin.belief.fleet import Fleet
 from twin.belief.fold import Folded, folded
+from twin.belief.inspection_gate import confirmation, identity
 from twin.belief.segments import Line, Note
-from twin.belief.surprise import confirmation, identity
 from twin.kinds.crack_settings import CrackSettings
 
 CRACK = "plant/press-1"

@@ -10,7 +10,7 @@ import torch
 
 from models.crack.forecast import mix
 from models.crack.load import blocks
-from models.crack_path.driving import pull
+from models.crack_path.driving_force import pull
 from models.crack_path.front import acting, known
 from models.crack_path.stepper import PathState
 from models.fatigue.rainflow import Cycles

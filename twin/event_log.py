@@ -16,7 +16,7 @@ TOPIC = 200  # characters of a topic that are logged
 log = structlog.get_logger()
 
 
-class Telling:
+class EventLog:
     """Remembers what the log has said."""
 
     def __init__(self) -> None:

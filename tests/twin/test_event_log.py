@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from storage.journal.entry import DeadLetter
 from storage.store import Store
 from tests.twin.fakes import PRESS, house
+from twin.event_log import SUMMARY_S, EventLog
 from twin.serving import running
 from twin.settings import settings
-from twin.telling import SUMMARY_S, Telling
 
 
 @pytest.fixture(autouse=True)
@@ -26,23 +26,23 @@ def letter(reason: str) -> DeadLetter:
 
 
 def test_the_first_refused_message_of_a_reason_is_told_and_the_rest_is_counted() -> None:
-    telling = Telling()
+    logged = EventLog()
     with capture_logs() as logs:
-        telling.letters([letter("json"), letter("json"), letter("field")])
-        telling.letters([letter("json")])
+        logged.letters([letter("json"), letter("json"), letter("field")])
+        logged.letters([letter("json")])
     assert [(entry["event"], entry["reason"]) for entry in logs] == [
         ("message_refused", "json"),
         ("message_refused", "field"),
     ]
     assert (logs[0]["why"], logs[0]["topic"]) == ("it ends", "twin/v1/a/b/load")
     with capture_logs() as logs:
-        telling.sum_up(SUMMARY_S)
-        telling.letters([letter("json")])
-        telling.sum_up(2 * SUMMARY_S - 0.1)
+        logged.sum_up(SUMMARY_S)
+        logged.letters([letter("json")])
+        logged.sum_up(2 * SUMMARY_S - 0.1)
     assert [(entry["event"], entry["count"]) for entry in logs] == [("messages_refused", 2)]
     with capture_logs() as logs:
-        telling.sum_up(2 * SUMMARY_S)
-        telling.sum_up(3 * SUMMARY_S)
+        logged.sum_up(2 * SUMMARY_S)
+        logged.sum_up(3 * SUMMARY_S)
     assert [(entry["event"], entry["count"]) for entry in logs] == [("messages_refused", 1)]
 
 

@@ -22,9 +22,9 @@ from storage.space import Space
 from storage.store import Store
 from tests.storage.conftest import NOW, entry, letter
 from tests.twin.fakes import PRESS, T0_NS, house
-from twin import logs, obeying
+from twin import disk_writing, logs
+from twin.disk_writing import DiskWriter
 from twin.ingest.settling import settle_images
-from twin.obeying import Obeying
 
 
 def full(*_: object) -> Any:
@@ -42,8 +42,8 @@ def picture(seq: int, shade: int, part: str = PRESS) -> Message:
 async def test_work_is_tried_until_the_disk_obeys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(obeying, "RETRY_S", (0.001, 0.002))
-    disk, tries = Obeying("journal", tmp_path), iter([True, True, False])
+    monkeypatch.setattr(disk_writing, "RETRY_S", (0.001, 0.002))
+    disk, tries = DiskWriter("journal", tmp_path), iter([True, True, False])
     told = []
 
     async def work() -> str:
@@ -172,7 +172,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_is_told_of_a_disk_names_the_directory_and_not_where_it_is(tmp_path: Path) -> None:
-    disk = Obeying("journal", tmp_path / "data")
+    disk = DiskWriter("journal", tmp_path / "data")
     disk.refused(UnavailableError(f"{tmp_path / 'data'} was moved"))
     assert disk.trouble is not None
     assert disk.trouble.startswith("the journal cannot be written: the data directory was moved")

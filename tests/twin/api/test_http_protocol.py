@@ -19,7 +19,7 @@ from storage.store import Store
 from tests.end_to_end.hostile.headers import KINDS
 from tests.twin.fakes import wanted
 from tests.twin.fleets import component
-from twin.api import doors, states
+from twin.api import connection_limits, states
 from twin.api import responses as answers
 from twin.api.endings import Endings
 from twin.service import Service
@@ -229,7 +229,7 @@ async def test_what_is_no_http_is_told_so_and_not_logged(
         (1255, 1255, 999, None),
         (1024, 1_048_576, 1000, 1256),
         (1024, 1100, 844, 1100),
-        (64, 64, doors.FEWEST, None),
+        (64, 64, connection_limits.FEWEST, None),
     ],
 )
 def test_descriptors_are_kept_in_reserve(
@@ -238,7 +238,7 @@ def test_descriptors_are_kept_in_reserve(
     asked = list[tuple[int, tuple[int, int]]]()
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
     monkeypatch.setattr(resource, "setrlimit", lambda *args: asked.append(args))
-    assert doors._connections(1000) == allowed
+    assert connection_limits._connections(1000) == allowed
     given = None if raised is None else [(resource.RLIMIT_NOFILE, (raised, hard))]
     assert (asked or None) == given or soft == hard
 

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from twin.api.doors import Doors
+from twin.api.connection_limits import ConnectionLimits
 from twin.api.endings import HANG_UP
 from twin.api.problems import problem
 from twin.api.visit import client_of
@@ -38,7 +38,7 @@ class Guarded(HttpToolsProtocol):
 
     def __init__(
         self,
-        doors: Doors,
+        doors: ConnectionLimits,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -202,6 +202,6 @@ class Guarded(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[answer.status_code] + lines + b"\r\n" + bytes(answer.body))
 
 
-def guarded(doors: Doors) -> type[asyncio.Protocol]:
+def guarded(doors: ConnectionLimits) -> type[asyncio.Protocol]:
     """What uvicorn makes a protocol with, for every connection."""
     return partial(Guarded, doors)  # type: ignore[return-value]  # it calls it, and no more

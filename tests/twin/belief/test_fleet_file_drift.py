@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from tests.twin.fakes import House, house
 from tests.twin.fleets import component, registration
-from twin.belief.filed import NAMED, Filed
+from twin.belief.fleet_file_drift import NAMED, FleetFileDrift
 
 ONE, TWO = "plant-a/press-1", "plant-a/press-2"
 TABLE = """
@@ -122,7 +122,7 @@ def test_a_file_that_all_parts_differ_from_is_told_of_in_few_lines() -> None:
         f"plant/press-{i}": component(f"plant/press-{i}", crack_limit=0.009) for i in range(99)
     }
     with capture_logs() as logs:
-        Filed(dict.fromkeys(parts, wanted)).tell(parts, "fleet.toml")
+        FleetFileDrift(dict.fromkeys(parts, wanted)).tell(parts, "fleet.toml")
     assert [log["event"] for log in logs[:NAMED]] == ["fleet_file_differs"] * NAMED
     assert logs[NAMED:] == [
         {

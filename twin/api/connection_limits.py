@@ -13,7 +13,7 @@ from twin.api.shares import Shares
 from twin.settings import HttpTable
 
 if TYPE_CHECKING:
-    from twin.api.guarded import Guarded
+    from twin.api.http_protocol import Guarded
 
 RESERVE = 256  # descriptors for the journal, its readers, images, trajectories and the broker
 FEWEST = 16  # connections, however few descriptors there are
@@ -60,7 +60,7 @@ def _connections(wanted: int) -> int:
     return allowed
 
 
-class Doors:
+class ConnectionLimits:
     """The connections of one server.
 
     Where a client has all that it may, its connection that has waited longest for a whole request

@@ -13,8 +13,8 @@ from tests.twin.fleets import CLOCK, PARIS, component, fleet, inspection, series
 from twin.api.schema import Forecast
 from twin.belief.fleet import Fleet
 from twin.belief.fold import folded
-from twin.belief.outside import outside, strayed
 from twin.belief.segments import Line
+from twin.belief.validity import outside, strayed
 from twin.publish.changes import StateChanges
 
 NAME = "plant/press-1"

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class FleetFileDrift:
     """The registrations of a file; none where no file is named."""
 
     wanted: Mapping[str, Registration] | None = None

@@ -14,7 +14,7 @@ from storage.store import Store
 from tests.storage.conftest import entry
 from tests.twin.archive.test_rebuild import chosen, fill
 from tests.twin.fleets import T0, spectrum
-from twin.archive.lodging import mark, opened
+from twin.archive.opening import mark, opened
 from twin.archive.rebuild import rebuild
 from twin.archive.verify import checked
 from twin.belief.lines import observed

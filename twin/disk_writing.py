@@ -24,7 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class Obeying:
+class DiskWriter:
     """What one of those who write knows of the disk."""
 
     def __init__(self, writer: str, directory: Path) -> None:
