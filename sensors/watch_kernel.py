@@ -4,6 +4,8 @@ One file, for what numba has compiled it looks up by the file that holds the out
 change in another one would go unnoticed.
 """
 
+# Over 300 lines: numba looks up what it has compiled by the file of the outermost function.
+
 from __future__ import annotations
 
 import math

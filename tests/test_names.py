@@ -1,4 +1,4 @@
-"""One name for each class, one address for each name, one number for each fact."""
+"""One name for each class, one address for each name, one number for each fact; short files."""
 
 import ast
 from collections import Counter
@@ -70,3 +70,22 @@ def test_a_flush_writes_at_most_one_block_of_a_shard() -> None:
 def test_the_api_knows_a_source_by_the_characters_that_sensors_may_use(path: str) -> None:
     name = f"^[{SOURCE_CHARACTERS}]{{1,{LONGEST_SOURCE}}}~"
     assert name in (ROOT / "twin" / path).read_text("utf-8")
+
+
+LINES, OF_FUNCTION = 300, 60  # of a file and of a function, beyond which a reason stands beside it
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_is_long_says_why(room: str) -> None:
+    silent = []
+    for path in sorted((ROOT / room).rglob("*.py")):
+        text = path.read_text("utf-8")
+        lines = text.splitlines()
+        if len(lines) > LINES and "# Over 300 lines: " not in text:
+            silent.append(f"{path.name}: {len(lines)} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                own = lines[node.lineno - 1 : node.end_lineno]
+                if len(own) > OF_FUNCTION and not any("# Over 60 lines: " in x for x in own):
+                    silent.append(f"{path.name}, {node.name}: {len(own)} lines")
+    assert silent == []

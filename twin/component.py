@@ -20,9 +20,9 @@ from pydantic import (
 
 from sensors.calibration import Calibration
 from sensors.quality import Gauge
+from twin.gauge_parameters import CalibrationParameters, GaugeParameters, healthy
 from twin.kinds.catalogue import groups
 from twin.kinds.crack_settings import CrackSettings
-from twin.parameters import CalibrationParameters, GaugeParameters, healthy
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
 DEPRECATED = (

@@ -3,6 +3,8 @@
 `TWIN_HTTP__PORT=9000` overrides `port` in the table `[http]` of the file.
 """
 
+# Over 300 lines: one table for each part of the file, read and refused alike.
+
 from __future__ import annotations
 
 import os

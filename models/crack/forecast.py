@@ -16,7 +16,8 @@ from torch import Tensor
 
 from models.crack.growth import lanes
 from models.crack.state import CrackState, limit_of
-from models.fatigue.exposure import FREE, Exposure, exposed, typical_blocks
+from models.fatigue.exposure import Exposure, exposed, typical_blocks
+from models.fatigue.exposure_kernel import FREE
 from models.fatigue.integration import Speed, advanced
 from models.fatigue.rainflow import Cycles, Turning, open_half_cycles
 from models.fatigue.retardation import NoRetardation

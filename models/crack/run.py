@@ -33,7 +33,7 @@ from models.fatigue.tables import TableGeometry, TableLaw
 from models.tree import leaves
 
 COMPILED = (
-    "compiled", "crack/cycle", "crack/walk", "fatigue/exposure", "fatigue/rainflow",
+    "compiled", "crack/cycle", "crack/walk", "fatigue/exposure_kernel", "fatigue/rainflow",
     "fatigue/scalar_geometry", "fatigue/scalar_laws", "fatigue/scalar_retardation",
 )  # fmt: skip
 CONSTANTS = (

@@ -6,6 +6,8 @@ acts when it closes. Nothing hangs on what else is in the batch, nor on how mess
 together into runs: a run has the bits of its messages one by one.
 """
 
+# Over 300 lines: what is at hand of a particle is known to these functions alone, compiled as one.
+
 from __future__ import annotations
 
 import math
@@ -16,7 +18,7 @@ from numba import njit
 
 from models.compiled import part
 from models.crack.cycle import Cycle, advance, breaks, one_cycle, peak_intensity
-from models.fatigue.exposure import add
+from models.fatigue.exposure_kernel import add
 from models.fatigue.rainflow import (
     COUNTED,
     MARKS,

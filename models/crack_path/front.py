@@ -14,6 +14,8 @@ direction. Where loads with other directions act before the segment ends, the ti
 the node is put where the tip is, and the segment is straightened.
 """
 
+# Over 300 lines: a segment's state, its intensities and their batches follow from one another.
+
 from __future__ import annotations
 
 import math

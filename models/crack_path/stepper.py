@@ -1,5 +1,7 @@
 """The stepper of cracks that run along paths: load in mixed mode in, path out."""
 
+# Over 300 lines: state, settings and step of one stepper.
+
 from __future__ import annotations
 
 import math

@@ -7,6 +7,8 @@ length for which the formula is meant: there the part counts as broken. F_II is 
 not known, so that such parts are driven in mode I alone.
 """
 
+# Over 300 lines: six formulas with range, accuracy and source each, to be compared side by side.
+
 from __future__ import annotations
 
 import math

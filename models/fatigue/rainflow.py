@@ -13,6 +13,8 @@ how a series is cut into messages changes no bit. The last entry of the residue 
 extreme, which the next samples may still move.
 """
 
+# Over 300 lines: counter and its compiled loop: numba looks up what it has compiled by this file.
+
 from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias

@@ -4,6 +4,8 @@ A plain asyncio protocol rather than aiomqtt: a flood of small messages costs a 
 microseconds each, which simulation and replay need to be faster than what they feed.
 """
 
+# Over 300 lines: one connection's protocol, and who keeps it alive.
+
 from __future__ import annotations
 
 import asyncio

@@ -4,6 +4,8 @@ A log is only added to: most of it is copied in short transactions, which hold n
 one, the moment of the copy, takes what has been added meanwhile and the small tables with it.
 """
 
+# Over 300 lines: the phases of one copy share its cursor and its promises.
+
 from __future__ import annotations
 
 import os

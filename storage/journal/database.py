@@ -1,5 +1,7 @@
 """One SQLite file: opened durably, written in transactions, its complaints translated."""
 
+# Over 300 lines: everything that says `sqlite3`, so that its complaints are translated once.
+
 from __future__ import annotations
 
 import sqlite3

@@ -1,5 +1,7 @@
 """The truth: everything that was ever observed, in the order of arrival, exactly once."""
 
+# Over 300 lines: one append-only log and its invariants; marks and seals have their own files.
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,6 +6,8 @@ always rewritten whole: aside, fsynced, renamed. The group's `zarr.json` comes l
 moves the committed length, beyond which nobody reads.
 """
 
+# Over 300 lines: one Zarr store and its invariants; the groups' layout is in `layout`.
+
 from __future__ import annotations
 
 import json

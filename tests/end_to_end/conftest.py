@@ -12,7 +12,7 @@ import pytest
 
 from storage.store import Store
 from tests.brokers import Broker
-from twin.commands.playback import Destination
+from twin.commands.playing import Destination
 from twin.service import Service
 from twin.serving import prepare, running
 from twin.settings import settings

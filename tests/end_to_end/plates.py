@@ -24,7 +24,7 @@ from tests.brokers import Broker
 from tests.end_to_end.mixed_mode import Floats, Load, within
 from twin.belief.fleet import Clock
 from twin.commands.client import ask
-from twin.commands.playback import Destination, played
+from twin.commands.playing import Destination, played
 from twin.service import Service
 from twin.serving import running
 from twin.settings import settings

@@ -11,7 +11,7 @@ from sensors.simulation.faults import Rates
 from sensors.simulation.plant import Plant, PlantSettings, fleet
 from sensors.timed import Timed
 from tests.end_to_end.conftest import Running
-from twin.commands.playback import played
+from twin.commands.playing import played
 
 START_NS = 1_790_000_000 * 10**9
 FAULTS = Rates(loss=0.01, duplicate=0.02, late=0.02, malformed=0.01)

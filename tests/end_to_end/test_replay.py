@@ -16,9 +16,10 @@ from sensors.replay.reader import ReplayOptions
 from tests.brokers import Broker
 from tests.end_to_end.conftest import Live, Running
 from tests.end_to_end.test_real_data import cycles_of_a_single_message, strain
-from twin.commands import playback as playing
+from twin.commands import playback, playing
 from twin.commands.client import ask
-from twin.commands.playback import Destination, replayed
+from twin.commands.playback import replayed
+from twin.commands.playing import Destination
 from twin.errors import SettingsError
 
 NAME = "bridge/span-1"
@@ -123,7 +124,7 @@ async def test_what_others_had_refused_meanwhile_is_not_told_as_ours(
     live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
-    asked = playing._asked
+    asked = playback._asked
 
     async def beside(*arguments: Any) -> Any:
         """What somebody else sends once the replay has looked."""
@@ -134,7 +135,7 @@ async def test_what_others_had_refused_meanwhile_is_not_told_as_ours(
                 await publisher.publish(f"twin/v1/{NAME}/load", body)
         return before
 
-    monkeypatch.setattr(playing, "_asked", beside)
+    monkeypatch.setattr(playback, "_asked", beside)
     async with live() as it:
         found = await report(it, path)
         letters = await asyncio.to_thread(ask, it.url, "/api/v1/dead-letters")
@@ -160,7 +161,7 @@ async def test_a_file_that_changes_while_it_is_read_is_told(
     live: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = logged(tmp_path / "a.csv", signal(2500), 10.0, datetime(2022, 3, 7, tzinfo=UTC))
-    surveyed, played = playing._surveyed, playing.played
+    surveyed, played = playback._surveyed, playing.played
 
     def grown() -> None:
         with path.open("a") as file:
@@ -176,9 +177,9 @@ async def test_a_file_that_changes_while_it_is_read_is_told(
         return found
 
     async with live() as it:
-        monkeypatch.setattr(playing, "played", meanwhile)
+        monkeypatch.setattr(playback, "played", meanwhile)
         found = await report(it, path)
-        monkeypatch.setattr(playing, "_surveyed", before)
+        monkeypatch.setattr(playback, "_surveyed", before)
         with pytest.raises(SettingsError, match="it changed while it was read"):
             await report(it, path, boot=2)
     assert "it changed while it was read" in found["notes"][0]

@@ -72,6 +72,7 @@ class ListItem(msgspec.Struct, frozen=True, gc=False):
 
 def add_components(app: FastAPI, context: Context) -> None:
     """The routes for components as such."""
+    # Over 60 lines: a route each; they share what they close over.
     service = context.service
 
     @app.get(

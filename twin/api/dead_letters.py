@@ -33,6 +33,7 @@ PAGE_BYTES = 4 << 20  # of a page, and one letter more
 
 def add_letters(app: FastAPI, context: Context) -> None:
     """The routes for dead letters."""
+    # Over 60 lines: a route each; they share what they close over.
     service = context.service
 
     @app.get(

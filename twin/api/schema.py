@@ -3,6 +3,8 @@
 Lengths are in metres, stresses in pascals, times in RFC 3339 and UTC.
 """
 
+# Over 300 lines: the OpenAPI document is read as one, and its models refer to each other.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Collection

@@ -55,6 +55,7 @@ Belief = Annotated[str, Query(max_length=64, description=_BELIEF)]
 
 def add_states(app: FastAPI, context: Context) -> None:
     """The routes for what is and was believed."""
+    # Over 60 lines: a route each; they share what they close over.
     service = context.service
 
     @app.get(

@@ -1,5 +1,7 @@
 """From observations to loads: the seam between what sensors say and what models take."""
 
+# Over 300 lines: every sort of observation becomes a load here, and shares the track and the inlet.
+
 from __future__ import annotations
 
 import math

@@ -6,6 +6,8 @@ Each sentence says what was given, what is credible, and, where that would fit, 
 like. Bounds are wide: they tell slips of units and signs, not good data from bad.
 """
 
+# Over 300 lines: the bounds of all constants stand in one table, beside what is said of each.
+
 from __future__ import annotations
 
 import math

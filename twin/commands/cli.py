@@ -6,6 +6,8 @@ argument cannot be used · 3 the broker or the service cannot be reached · 4 no
 Each command imports what it needs when it runs: torch takes seconds.
 """
 
+# Over 300 lines: each command stands with its options; what they do is elsewhere.
+
 from __future__ import annotations
 
 import asyncio
@@ -223,7 +225,8 @@ def simulate(
     root: Root = "twin/v1",
 ) -> None:
     """Publish what a simulated plant would, to a running service."""
-    from twin.commands.playback import Destination, simulated
+    from twin.commands.playback import simulated
+    from twin.commands.playing import Destination
 
     _check_asking(register=register, ask=ask)
     stage = Destination.of(broker, url if ask else None, token, root, registers=register)
@@ -269,7 +272,8 @@ def replay(
 ) -> None:
     """Publish a recorded file as MQTT traffic, and say what the running service made of it."""
     from sensors.replay.reader import ReplayOptions
-    from twin.commands.playback import Destination, replayed
+    from twin.commands.playback import replayed
+    from twin.commands.playing import Destination
 
     _check_asking(register=register, ask=ask)
     try:

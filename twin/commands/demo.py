@@ -1,5 +1,7 @@
 """Broker, simulated plant and service, all in one: what a newcomer runs first."""
 
+# Over 300 lines: broker, plant and service wait for each other, and for one signal.
+
 from __future__ import annotations
 
 import asyncio
@@ -25,7 +27,8 @@ from storage.store import Store
 from twin.archive.remedies import remedied
 from twin.belief.fleet import Fleet
 from twin.belief.fleet_file import registrations
-from twin.commands.playback import LAST_WORDS_S, RENEW_AFTER_S, Destination, batches, played
+from twin.commands.playback import LAST_WORDS_S, RENEW_AFTER_S, batches
+from twin.commands.playing import Destination, played
 from twin.component import Component
 from twin.errors import SettingsError
 from twin.service import Service

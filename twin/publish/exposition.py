@@ -52,6 +52,7 @@ def components(overview: Overview) -> str:
     A remaining life that is not known, a threshold that is not set, and the time of an observation
     that never was are left out: no number stands for them.
     """
+    # Over 60 lines: a gauge after the other, in the order of the page.
     roll = overview.roll
     rows = np.flatnonzero(~roll.retired)
     labels = [_labels(roll.names[i]) for i in rows.tolist()]

@@ -8,18 +8,8 @@ from models.crack.forecast import life, remaining
 from models.crack.load import blocks, series_load, spectrum_load
 from models.crack.state import CrackState
 from models.crack.stepper import CrackStepper
-from models.fatigue.exposure import (
-    BINS,
-    COUNT,
-    LOWEST,
-    OFTEN,
-    SLOTS,
-    Exposure,
-    exposed,
-    exposure,
-    load_ratios,
-    typical_blocks,
-)
+from models.fatigue.exposure import Exposure, exposed, exposure, load_ratios, typical_blocks
+from models.fatigue.exposure_kernel import BINS, COUNT, LOWEST, OFTEN, SLOTS
 from models.fatigue.geometry import EdgeCrack
 from models.fatigue.laws import LAWS, FormanLaw, Law, ParisLaw, WalkerLaw
 from models.fatigue.materials import MATERIALS, Material

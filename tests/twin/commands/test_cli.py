@@ -25,8 +25,7 @@ from twin import logs, serving
 from twin.archive.rebuild import rebuild
 from twin.archive.verify import checked, told
 from twin.belief.lines import observed, registration
-from twin.commands import cli
-from twin.commands import playback as playing
+from twin.commands import cli, playing
 from twin.settings import settings
 
 USABLE, WRONG, UNUSABLE, UNREACHABLE = 0, 1, 2, 3
