@@ -52,8 +52,9 @@ def requirement(path: str, value: str, expected: str) -> str:
 def _kind(path: str, value: str, found: re.Match[str]) -> str:
     if path == "time" and found[2] in ("int", "float"):
         return _TIME
-    if found[1] == "int" and found[2] == "float" and path != "t_ns":
-        return "must be a whole number, without a point"
+    if found[1] == "int" and found[2] == "float":
+        of = " of nanoseconds since 1970" if path == "t_ns" else ""
+        return f"must be a whole number{of}, without a point or an exponent"
     wanted = " or ".join(_KINDS.get(kind.strip(), kind) for kind in found[1].split("|"))
     is_quoted = found[2] == "str" and found[1] in ("float", "int") and value.startswith('"')
     advice = ": leave out the quotes" if is_quoted and _is_number(value.strip('"')) else ""

@@ -69,7 +69,8 @@ def checked(t_ns: int, value: object, field: str = "t_ns", *, earliest_ns: int =
     if earliest_ns <= t_ns < LATEST_NS:
         return t_ns
     for name, factor in _UNITS.items():
-        if _PLAUSIBLE_NS <= (meant := t_ns * factor) < LATEST_NS:
+        meant = t_ns * factor
+        if _PLAUSIBLE_NS <= meant < LATEST_NS and not isinstance(value, str):
             raise malformed(
                 "time",
                 f"{field} {shown(value)} looks like {name}: t_ns counts nanoseconds, {meant} for "

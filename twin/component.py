@@ -21,13 +21,14 @@ from pydantic import (
 from sensors.calibration import Calibration
 from sensors.quality import Gauge
 from twin.gauge_parameters import CalibrationParameters, GaugeParameters, healthy
-from twin.kinds.catalogue import groups
+from twin.kinds.catalogue import KINDS, groups
 from twin.kinds.crack_settings import CrackSettings
+from twin.kinds.entered import require_sound
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
 DEPRECATED = (
-    "the crack's fields stand beside calibration and gauge: a later release reads them inside of "
-    '"crack" alone, as this one answers'
+    'the crack\'s fields stand beside calibration and gauge: move them into "crack", as in this '
+    "answer; a later release will refuse them here"
 )
 
 
@@ -50,7 +51,7 @@ class _Shared(BaseModel):
     @model_validator(mode="after")
     def _sensitive(self) -> _Shared:
         if self.calibration.gain == 0.0:
-            raise ValueError("calibration.gain is 0: every stress would be the same")
+            raise ValueError("calibration.gain is 0: it must not be, or no load is ever seen")
         return self
 
     @cached_property
@@ -73,10 +74,15 @@ class _Believed(_Shared):
     @model_validator(mode="before")
     @classmethod
     def _inside(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
-        if isinstance(values, dict) and "crack" in values:
-            for name in values:
-                if name in CrackSettings.model_fields:
-                    raise ValueError(f"{name} stands beside crack: write it inside")
+        if not isinstance(values, dict) or "crack" not in values:
+            return values
+        own = [name for name in values if name in CrackSettings.model_fields]
+        if own:
+            raise ValueError(f"{', '.join(own)} must stand inside of crack, not beside it")
+        inside = values["crack"] if isinstance(values["crack"], dict) else {}
+        shared = [name for name in inside if name in _Shared.model_fields]
+        if shared:
+            raise ValueError(f"{', '.join(shared)} must stand beside crack, not inside of it")
         return values
 
     def part(self, group: str) -> BaseModel | None:
@@ -85,6 +91,7 @@ class _Believed(_Shared):
         return found
 
 
+require_sound(KINDS, _Shared.model_fields)
 if TYPE_CHECKING:
     Registration = _Believed
 else:  # a kind that is entered in the catalogue has its settings here
@@ -98,6 +105,17 @@ else:  # a kind that is entered in the catalogue has its settings here
 
 class FlatRegistration(_Shared, CrackSettings):
     """The form of the first release, deprecated: the fields of the crack beside the others."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, values: Any) -> Any:  # noqa: ANN401  whatever was sent
+        others = [name for name in values if name in groups()] if isinstance(values, dict) else []
+        if others:
+            raise ValueError(
+                f"{', '.join(others)} cannot stand beside the fields of a crack: move these into "
+                '"crack"'
+            )
+        return values
 
     def nested(self) -> Registration:
         """The same in the form of today."""

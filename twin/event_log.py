@@ -49,9 +49,11 @@ class EventLog:
         self._summed_s = now_s
 
     def notes(self, notes: Sequence[Note]) -> None:
-        """Tell each crack that has reached its limit, and each part that has broken."""
+        """Tell each belief that has reached its limit or ended, and each part that has broken."""
         for note in notes:
             if note.kind == "limit":
                 log.warning("limit_reached", component=note.component, **note.data)
+            if note.kind == "ended":
+                log.error("belief_ended", component=note.component, **note.data)
             if note.kind == "fractured":
                 log.error("part_fractured", component=note.component, **note.data)

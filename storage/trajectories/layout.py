@@ -37,6 +37,9 @@ DOCUMENT = "zarr.json"
 CALENDAR = "proleptic_gregorian"
 
 
+INSTANT = "nanoseconds since 1970-01-01"  # the units of a field that is one; 0 is never
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One column of a belief, as a (time, component) array."""
@@ -74,7 +77,7 @@ def _of_field(field: Field) -> dict[str, Any]:
 def time_metadata(layout: int = LAYOUT) -> ArrayV3Metadata:
     """The event time of each record tick, the coordinate of the first dimension."""
     attributes = {
-        "units": "nanoseconds since 1970-01-01",
+        "units": INSTANT,
         "calendar": CALENDAR,
         "standard_name": "time",
         "long_name": "event time of the record tick",

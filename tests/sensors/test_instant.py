@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.errors import MalformedError
-from sensors.instant import nanoseconds, rfc3339
+from sensors.instant import checked, nanoseconds, rfc3339
 from sensors.limits import LATEST_NS
 
 T_NS = 1_795_168_800_000_000_000  # 2026-11-20T10:00:00Z
@@ -76,3 +76,13 @@ def test_an_instant_is_what_the_standard_library_says(when: datetime) -> None:
     aware = when.replace(tzinfo=UTC)
     exact = int(aware.replace(microsecond=0).timestamp()) * 10**9 + aware.microsecond * 1000
     assert nanoseconds(aware.isoformat()) == exact
+
+
+def test_a_written_time_is_not_said_to_be_a_count_of_seconds() -> None:
+    early = nanoseconds("1970-01-01T00:00:01Z")
+    with pytest.raises(MalformedError, match="is 1970-01-01, before 2000"):
+        checked(
+            early, "1970-01-01T00:00:01Z", "time", earliest_ns=nanoseconds("2000-01-01T00:00:00Z")
+        )
+    with pytest.raises(MalformedError, match="looks like s"):
+        checked(1_700_000_000, 1_700_000_000, earliest_ns=nanoseconds("2000-01-01T00:00:00Z"))

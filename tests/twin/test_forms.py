@@ -60,9 +60,12 @@ def test_a_line_of_an_old_journal_is_read() -> None:
             {"crack": CRACK | {"crack_lenght": 1.0}},
             "crack.crack_lenght is unknown: is crack.crack_",
         ),
-        ({"crack": CRACK, "crack_limit": 0.1}, "crack_limit stands beside crack: write it inside"),
+        (
+            {"crack": CRACK, "crack_limit": 0.1},
+            "crack_limit must stand inside of crack, not beside",
+        ),
         ({"crack": CRACK, "calibraton": {}}, "calibraton is unknown: is calibration meant?"),
-        ({"crack": CRACK | {"calibration": {}}}, "crack.calibration is unknown"),
+        ({"crack": CRACK | {"calibration": {}}}, "calibration must stand beside crack, not inside"),
         ({"crack": CRACK | {"geometry": {"kind": "edge"}}}, "crack.geometry.kind is 'edge'"),
         (REGISTRATION | {"crack_length": -1.0}, "crack_length is -1.0: it must be above"),
         (REGISTRATION | {"geometry": {"kind": "edge"}}, "geometry.kind is 'edge'"),
@@ -137,5 +140,5 @@ async def test_a_changed_form_in_the_fleet_file_changes_nothing(tmp_path: Path) 
 
 
 def test_no_form_takes_a_field_twice() -> None:
-    with pytest.raises(ValidationError, match="stands beside crack"):
+    with pytest.raises(ValidationError, match="must stand inside of crack"):
         parsed(REGISTRATION | {"crack": CRACK})

@@ -11,8 +11,9 @@ import numpy as np
 from nanoarrow.ipc import StreamWriter
 from numpy.typing import NDArray
 
+from storage.trajectories.layout import INSTANT
+
 ARROW = "application/vnd.apache.arrow.stream"
-INSTANTS = ("time", "last_evidence")  # 0 stands for never: null
 
 
 def arrow(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str]) -> bytes:
@@ -28,19 +29,20 @@ def arrow(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str]) -> byte
 
 
 def _schema(name: str, values: NDArray[Any], units: Mapping[str, str]) -> na.Schema:
-    if name in INSTANTS:
+    if name == "time" or units[name] == INSTANT:
         return na.timestamp("ns", "UTC")
-    kind = na.float32() if values.dtype == np.float32 else na.float64()
-    return na.Schema(kind, metadata={"unit": units[name]})
+    known = {np.dtype(np.float32): na.float32(), np.dtype(np.int64): na.int64()}
+    return na.Schema(known.get(values.dtype, na.float64()), metadata={"unit": units[name]})
 
 
 def _array(field: na.Schema, values: NDArray[Any]) -> Any:  # noqa: ANN401  nanoarrow has no types
     if field.type != na.Type.TIMESTAMP:
-        kind = np.float32 if field.type == na.Type.FLOAT else np.float64
+        kinds = {na.Type.FLOAT: np.float32, na.Type.INT64: np.int64}
+        kind = kinds.get(field.type, np.float64)
         return na.c_array_from_buffers(
             field, len(values), [None, np.ascontiguousarray(values, kind)]
         )
-    known = values != 0
+    known = values != 0  # which stands for never
     valid = None if known.all() else np.packbits(known, bitorder="little")
     instants = np.ascontiguousarray(values, np.int64)
     return na.c_array_from_buffers(field, len(values), [valid, instants], int((~known).sum()))

@@ -117,7 +117,8 @@ def _on_disk(
 ) -> Arrays:
     """The selected rows among those of `times`."""
     if not len(times):
-        return {field: np.empty(0) for field in ("time", *fields)}
+        dtypes = {field.name: field.dtype for field in fields_of(wanted.group)}
+        return {"time": np.empty(0, np.int64), **{f: np.empty(0, dtypes[f]) for f in fields}}
     return trajectories.read(
         wanted.group,
         wanted.component,

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from sensors.observation import Inspection
 from sensors.watch import channel_status
-from twin.api.arrow import INSTANTS
 from twin.api.responses import time_or_none
 from twin.belief.cohort import Beliefs, Cohort
 from twin.belief.fleet import Fleet
@@ -18,6 +17,7 @@ from twin.belief.record import one
 from twin.belief.status import StatusInputs, status
 from twin.belief.validity import outside
 from twin.component import Component
+from twin.kinds.catalogue import instants
 from twin.kinds.crack_fields import GROUP
 
 
@@ -78,7 +78,8 @@ def _beside(fleet: Fleet, name: str) -> dict[str, dict[str, Any]]:
     """What is believed of a component beside its crack, by kind."""
     return {
         group: {
-            k: time_or_none(int(v)) if k in INSTANTS else v for k, v in one(section, name).items()
+            k: time_or_none(int(v or 0)) if k in instants(group) else v
+            for k, v in one(section, name).items()
         }
         for group, section in fleet.sections.items()
         if group != GROUP and name in section.places

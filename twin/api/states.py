@@ -13,7 +13,8 @@ from fastapi import FastAPI, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from sensors.refusal import shown
-from twin.api.arrow import ARROW, INSTANTS, arrow
+from storage.trajectories.layout import INSTANT
+from twin.api.arrow import ARROW, arrow
 from twin.api.context import PATH, Context, Name, Site
 from twin.api.history import NAMES, Selection, Slice, history, last_row
 from twin.api.problems import ProblemError, documented
@@ -161,35 +162,35 @@ def _fields(text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _json(page: Slice, wanted: Selection, following: str | None) -> Iterator[bytes]:
-    known = wanted.units | dict.fromkeys(INSTANTS, "RFC 3339")
-    units = {name: known[name] for name in ("time", *wanted.fields)}
+    known = {name: "RFC 3339" if u == INSTANT else u for name, u in wanted.units.items()}
+    units = {"time": "RFC 3339", **{name: known[name] for name in wanted.fields}}
     head = msgspec.json.encode({"component": wanted.component, "units": units})
     yield head[:-1] + b',"columns":{'
     for i, name in enumerate(("time", *wanted.fields)):
         yield b"%s%s:[" % (b"," if i else b"", msgspec.json.encode(name))
         for start in range(0, page.rows, VALUES):
-            listed = msgspec.json.encode(_listed(page, name, slice(start, start + VALUES)))
+            listed = msgspec.json.encode(_listed(page, wanted, name, slice(start, start + VALUES)))
             yield (b"," if start else b"") + listed[1:-1]
         yield b"]"
     yield b'},"next":%s}' % msgspec.json.encode(following)
 
 
-def _listed(page: Slice, name: str, rows: slice) -> list[Any]:
+def _listed(page: Slice, wanted: Selection, name: str, rows: slice) -> list[Any]:
     values = page.columns[name]
     if name == "time":
         return times(values[rows].astype(np.int64), values.astype(np.int64))
-    if name == "last_evidence":
+    if wanted.units[name] == INSTANT:
         return times_or_none(values[rows].astype(np.int64), values.astype(np.int64))
     return list(values[rows].tolist())
 
 
-def _csv(page: Slice, _wanted: Selection, _following: str | None) -> Iterator[bytes]:
+def _csv(page: Slice, wanted: Selection, _following: str | None) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(page.columns)
     step = max(1, VALUES // len(page.columns))
     for start in range(0, page.rows, step):
-        columns = [_listed(page, name, slice(start, start + step)) for name in page.columns]
+        columns = [_listed(page, wanted, name, slice(start, start + step)) for name in page.columns]
         for row in zip(*columns, strict=True):
             writer.writerow("" if cell != cell else cell for cell in row)  # NaN is not itself
         yield text.getvalue().encode()

@@ -60,7 +60,10 @@ def unreadable(directory: Path, what: str) -> str:
     last = latest(directory)
     if last != RELEASE:
         return f"{what}: release {last} has written here, this is {RELEASE}: run {last} or later"
-    return f"{what}: a release later than {RELEASE}, which this is, has written it: run that one"
+    return (
+        f"{what}: this release, {RELEASE}, does not know it. A later one has written it, or one "
+        "with a kind of belief that this one lacks: run that one"
+    )
 
 
 def is_later(release: str, than: str) -> bool:

@@ -30,8 +30,8 @@ def fleet_file(path: Path) -> dict[str, Registration]:
         raise SettingsError(f"fleet file {path}: {unreadable(exc)}") from exc
     if others := [name for name in tables if name != "component"]:
         is_settings = others[0] in Settings.model_fields
-        hint = ": is this a file of settings?" if is_settings else ", a table [[component]] each"
-        raise SettingsError(f"{path}: {unknown(others[0], ('component',))}{hint}")
+        hint = "is this a file of settings?" if is_settings else "write a table [[component]] each"
+        raise SettingsError(f"{path}: {unknown(others[0], ('component',))} {hint}")
     found = registrations(tables.get("component", []), str(path))
     flat = [table["name"] for table in tables.get("component", []) if form(table) != NESTED]
     if flat:

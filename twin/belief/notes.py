@@ -31,7 +31,7 @@ def reading_note(kind: str, cohort: Cohort, reading: Assigned) -> Note:
     data = said(cohort, row)
     if kind == "inspection":
         data["innovation"] = float(state.innovation[row])
-    if isinstance(reading.observation, Inspection) and kind not in ("limit", "fractured"):
+    if isinstance(reading.observation, Inspection) and kind not in ("limit", "fractured", "ended"):
         data["measured"] = reading.observation.crack_length
     return Note(kind, cohort.members[row], reading.t_end_ns, data)
 

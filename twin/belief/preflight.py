@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from models.crack.load import blocks, spectrum_load
 from models.crack.state import belief
 from models.fatigue.effort import EffortError
+from sensors.observation import Spectrum
 from twin.belief.cohort import TROUBLE, out_of_memory
 from twin.belief.credible import credible
 from twin.component import Registration
@@ -21,6 +23,16 @@ from twin.kinds.crack_fields import GROUP
 
 STRESSES = (1e6, 1e8, 5e8)  # [Pa] ranges that are tried
 TOGETHER = 1024  # registrations that are tried at a time
+TRIED = ((1e8, 6e7, 1.0),)  # range, mean [Pa] and count, by which other beliefs are tried
+_SPECTRUM = Spectrum(
+    component="trial/trial",
+    source="trial",
+    boot=0,
+    seq=0,
+    t_ns=1,
+    quantity="stress",
+    cycles=array("d", TRIED[0]).tobytes(),
+)
 
 
 def trial(registration: Registration) -> None:
@@ -30,7 +42,7 @@ def trial(registration: Registration) -> None:
     fold would break it for ever.
     """
     for settings in _beside(registration):
-        kind_of(settings).check(settings)
+        _try(settings)
     own = registration.crack
     kind = kind_of(own)
     kind.check(own)
@@ -42,7 +54,8 @@ def trial(registration: Registration) -> None:
     except EffortError as exc:
         raise ValueError(
             f"its crack cannot be followed in {MOST_STRIDES} strides, which suffice for every "
-            "metal: its growth falls or leaps too steeply with its length"
+            "metal: growth changes too steeply with crack length. Check C, the exponent and "
+            "crack_limit"
         ) from exc
     except ArithmeticError as exc:
         raise ValueError(str(exc)) from exc
@@ -59,6 +72,30 @@ def _beside(registration: Registration) -> Iterator[BaseModel]:
             yield settings
 
 
+def _try(settings: BaseModel) -> None:
+    """Raises ValueError for what is believed beside a crack, and cannot be stepped or recorded."""
+    kind = kind_of(settings)
+    kind.check(settings)
+    try:
+        stepper = kind.stepper(settings)
+        kind.key(stepper)
+        state = kind.beginnings([stepper])
+        if Spectrum in kind.takes:
+            load = spectrum_load(torch.ones(1, dtype=torch.int64), blocks([[*TRIED]]))
+            state = stepper.step(state, kind.load(load, [_SPECTRUM]))
+        state, left = kind.lives(stepper, state)
+        columns, flags = kind.columns(state, left.numpy()), kind.flags(state)
+        lacking = {field.name for field in kind.fields} ^ columns.keys()
+        if lacking or {len(column) for column in columns.values()} != {1}:
+            raise ValueError(f"its columns are not its fields: {', '.join(sorted(lacking))}")
+        if any(flag.shape != (1,) or flag.dtype != torch.bool for flag in flags):
+            raise ValueError("its flags are not one bool for each row")
+    except TROUBLE as exc:
+        if out_of_memory(exc):
+            raise
+        raise ValueError(f"{kind.group}: {type(exc).__name__}: {exc}") from exc
+
+
 def doubtful(registrations: Sequence[Registration]) -> set[int]:
     """The places of those whose `trial` may fail, but for what cannot be meant.
 
@@ -72,7 +109,7 @@ def doubtful(registrations: Sequence[Registration]) -> set[int]:
         kind = kind_of(own)
         try:
             for settings in _beside(registration):
-                kind_of(settings).check(settings)
+                _try(settings)
             kind.check_sizes(own)
             stepper = kind.stepper(own)
             key = kind.name, kind.key(stepper), registration.unusual

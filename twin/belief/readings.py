@@ -130,7 +130,7 @@ def _taken(cohort: Cohort, group: list[Assigned], inlet: Inlet, notes: list[Note
     )
     happened = {
         "limit": beyond & ~cohort.limit_passed[index],
-        "fractured": ended & ~kind.flags(before).ended,
+        "ended": ended & ~kind.flags(before).ended,
     }
     for what, where in happened.items():
         notes += [

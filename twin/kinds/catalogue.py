@@ -12,7 +12,7 @@ from models.crack.stepper import CrackStepper
 from models.crack_path.stepper import PathState, PathStepper
 from models.fatigue import exposure, rainflow
 from models.stepper import Stepper
-from storage.trajectories.layout import Field
+from storage.trajectories.layout import INSTANT, Field
 from twin.kinds.crack import CrackKind
 from twin.kinds.crack_path import CrackPathKind
 from twin.kinds.crack_settings import CrackSettings
@@ -38,9 +38,14 @@ def fields_of(group: str) -> tuple[Field, ...]:
     return next(kind.fields for kind in KINDS.values() if kind.group == group)
 
 
+def instants(group: str) -> set[str]:
+    """Which of them are instants."""
+    return {field.name for field in fields_of(group) if field.units == INSTANT}
+
+
 def kind_of(settings: BaseModel) -> AnyKind:
     """The kind of belief that a part of a registration asks for."""
-    some = (k for k in KINDS.values() if isinstance(settings, k.settings))
+    some = (k for k in KINDS.values() if type(settings) is k.settings)
     return next(kind for kind in some if kind.fits(settings))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from storage.trajectories.layout import Field
+from storage.trajectories.layout import INSTANT, Field
 
 GROUP: Final = "crack"  # of the trajectory
 FIELDS: Final = (
@@ -15,5 +15,5 @@ FIELDS: Final = (
     Field("open_growth", "m", "growth if the open residue closed now", "float32"),
     Field("remaining_cycles", "1", "cycles left to the limit under the load so far", "float64"),
     Field("innovation", "m", "measured less believed length at the last inspection", "float32"),
-    Field("last_evidence", "nanoseconds since 1970-01-01", "time of the last evidence", "int64", 0),
+    Field("last_evidence", INSTANT, "time of the last evidence", "int64", 0),
 )

@@ -81,7 +81,7 @@ class CrackSettings(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> CrackSettings:
         if self.law is None and self.material is None:
-            raise ValueError("a component needs a law or a material")
+            raise ValueError("a crack needs a law or a material")
         if self.crack_limit <= self.crack_length:
             raise ValueError(
                 f"crack_limit {self.crack_limit} m is not beyond crack_length {self.crack_length} m"

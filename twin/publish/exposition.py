@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, generate_latest
 
+from storage.trajectories.layout import INSTANT
 from twin.belief.fleet import Fleet
 from twin.belief.overview import Overview
-from twin.belief.record import recorded
+from twin.belief.record import flagged, recorded
 from twin.kinds.catalogue import fields_of
 from twin.kinds.crack_fields import GROUP
 
@@ -28,7 +29,10 @@ def exposition(registry: CollectorRegistry, overview: Overview, fleet: Fleet) ->
 
 
 def beside(fleet: Fleet) -> str:
-    """A gauge for every field of what is believed beside the cracks, of who is not retired."""
+    """A gauge for every field of what is believed beside the cracks, of who is not retired.
+
+    Instants are in seconds, and left out where they never were.
+    """
     lines: list[str] = []
     for group, section in fleet.sections.items():
         if group == GROUP:
@@ -40,9 +44,16 @@ def beside(fleet: Fleet) -> str:
         labels = [_labels(n) for n in names]
         for field in fields_of(group):
             values = columns[field.name][kept].astype(np.float64)
-            known = there & ~np.isnan(values)
-            about = f"{field.long_name[:1].upper()}{field.long_name[1:]} [{field.units}]."
-            lines += _gauge(f"{group}_{field.name}", about, _kept(labels, known), values[known])
+            known, name, units = there & ~np.isnan(values), f"{group}_{field.name}", field.units
+            if units == INSTANT:
+                known, values = known & (values != 0.0), values / 1e9
+                name, units = f"{name}_timestamp_seconds", "s since 1970-01-01"
+            about = f"{field.long_name[:1].upper()}{field.long_name[1:]} [{units}]."
+            lines += _gauge(name, about, _kept(labels, known), values[known])
+        for name, flags in flagged(section, names).items():
+            about = {"at_limit": "1 if it is at its limit.", "ended": "1 if nothing is left."}[name]
+            values = flags[there].astype(np.float64)
+            lines += _gauge(f"{group}_{name}", about, _kept(labels, there), values)
     return "".join(lines)
 
 

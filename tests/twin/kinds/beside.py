@@ -99,6 +99,7 @@ async def test_it_is_registered_stepped_and_shown_beside_a_crack(home: House) ->
     assert page["beside"] == {
         "hours": {
             "under_load": 2.0,
+            "whole_hours": 2,
             "last_evidence": "2026-01-01T00:05:00Z",
             "at_limit": False,
             "ended": False,
@@ -115,6 +116,20 @@ async def test_it_is_registered_stepped_and_shown_beside_a_crack(home: House) ->
     metrics = (await home.http.get("/metrics")).text
     assert 'twin_component_hours_under_load{site="plant-a",component="press-1"} 3.0' in metrics
     assert metrics.count("twin_component_hours_under_load{") == 1
+    labels = '{site="plant-a",component="press-1"}'
+    for line in ("hours_whole_hours", "hours_at_limit", "hours_ended"):
+        value = {"hours_whole_hours": "3.0", "hours_at_limit": "1.0", "hours_ended": "0.0"}[line]
+        assert f"twin_component_{line}{labels} {value}\n" in metrics
+    at_s = f"{(T0_NS + 6 * MINUTE_NS) / 1e9!r}"
+    assert f"twin_component_hours_last_evidence_timestamp_seconds{labels} {at_s}\n" in metrics
+    await home.load(PRESS, minute=7.0)
+    await home.load(PRESS, minute=8.0)
+    ended = [e for e in home.service.news.events.since(0)[0] if e.kind in ("ended", "fractured")]
+    assert [(e.kind, dict(e.data)) for e in ended] == [
+        ("ended", {"belief": "hours", "under_load": 5.0})
+    ]
+    part = await home.json(f"components/{PRESS}/state")
+    assert (part["beside"]["hours"]["ended"], part["fractured"]) == (True, False)
     used = (await home.json("models"))["cohorts"]
     assert {(c["belief"], c["components"]) for c in used} == {("crack", 2), ("hours", 1)}
 
@@ -136,7 +151,9 @@ async def test_its_history_is_a_group_of_its_own(home: House) -> None:
         np.array(whole["columns"]["under_load"]) * 1000.0, cracks["columns"]["cycles"]
     )
     text = (await home.get(f"components/{PRESS}/history?belief=hours", accept="text/csv")).text
-    assert text.splitlines()[0] == "time,under_load,last_evidence"
+    assert text.splitlines()[0] == "time,under_load,whole_hours,last_evidence"
+    assert all(row.split(",")[2].isdecimal() for row in text.splitlines()[1:])
+    assert whole["columns"]["whole_hours"] == [int(h) for h in whole["columns"]["under_load"]]
     nothing = await home.json(f"components/{OTHER}/history?belief=hours")
     assert nothing["columns"]["time"] == []
     for query, says in (
@@ -160,6 +177,35 @@ async def test_what_is_wrong_with_it_is_told_at_the_door(
 ) -> None:
     answer = await put(home, PRESS, BOTH | {"hours": own})
     assert (answer.status_code, says in answer.json()["detail"]) == (422, True), answer.text
+
+
+async def test_what_no_stepper_can_be_made_of_is_refused_and_takes_no_revision(home: House) -> None:
+    unlucky = BOTH | {"hours": {"limit_h": 13.0}}
+    for revision in (0, 1):
+        answer = await put(home, PRESS, unlucky, revision)
+        assert answer.status_code == 422, answer.text
+        assert "hours: ValueError: no stepper can be made of it" in answer.json()["detail"]
+        good = BOTH | {"hours": {"limit_h": 2.0 + revision}}
+        assert (await put(home, PRESS, good, revision)).is_success
+    assert (await home.json(f"components/{PRESS}"))["revision"] == 2
+
+
+async def test_what_cannot_be_recorded_is_left_out_and_ends_nothing(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(home, PRESS, BOTH)
+
+    def broken(*_: object) -> Any:
+        raise ValueError("no columns today")
+
+    monkeypatch.setattr(Hours, "columns", broken)
+    for minute in range(3):
+        await home.load(minute=float(minute))
+    page = await home.json(f"components/{PRESS}/state")
+    assert (page["cycles"], page["beside"]["hours"]["under_load"]) == (3000.0, None)
+    found = await home.json(f"components/{PRESS}/history?belief=hours")
+    assert found["columns"]["under_load"] == []
+    assert (await home.json(f"components/{PRESS}/history"))["columns"]["cycles"]
 
 
 async def test_it_is_added_changed_and_taken_away(home: House) -> None:

@@ -21,6 +21,8 @@ from storage.trajectories.layout import Field as Recorded
 from twin.kinds import catalogue
 from twin.kinds.kind import Columns, Flags, Kind, Manner
 
+UNLUCKY_H = 13.0  # a limit that `check` takes, and the stepper does not
+
 
 class HoursSettings(BaseModel):
     """A machine that may run so long."""
@@ -78,11 +80,14 @@ class Hours(Kind[HoursSettings, HoursStepper, HoursState]):
     settings: ClassVar[type[BaseModel]] = HoursSettings
     fields: ClassVar[tuple[Recorded, ...]] = (
         Recorded("under_load", "h", "hours under load", "float64"),
+        Recorded("whole_hours", "1", "whole hours under load", "int64", -1),
         Recorded("last_evidence", "nanoseconds since 1970-01-01", "last evidence", "int64", 0),
     )
 
     def stepper(self, settings: HoursSettings) -> HoursStepper:
         """With its limit."""
+        if settings.limit_h == UNLUCKY_H:
+            raise ValueError("no stepper can be made of it")
         return HoursStepper(settings.limit_h, settings.cycle_s)
 
     def key(self, stepper: HoursStepper) -> str:
@@ -95,8 +100,8 @@ class Hours(Kind[HoursSettings, HoursStepper, HoursState]):
             raise ValueError(f"hours.limit_h is {settings.limit_h:g}: no machine runs a century")
 
     def flags(self, state: HoursState) -> Flags:
-        """At the limit; it never ends."""
-        return Flags(state.hours >= state.limit, torch.zeros(len(state.hours), dtype=torch.bool))
+        """At the limit; twice as long, and it has ended."""
+        return Flags(state.hours >= state.limit, state.hours >= 2.0 * state.limit)
 
     def said(self, state: HoursState, row: int) -> dict[str, float]:
         """The hours."""
@@ -104,7 +109,12 @@ class Hours(Kind[HoursSettings, HoursStepper, HoursState]):
 
     def columns(self, state: HoursState, remaining: NDArray[np.float64]) -> Columns:
         """The hours."""
-        return {"under_load": state.hours.numpy(), "last_evidence": state.t_ns.numpy()}
+        whole = state.hours.floor().to(torch.int64).numpy()
+        return {
+            "under_load": state.hours.numpy(),
+            "whole_hours": whole,
+            "last_evidence": state.t_ns.numpy(),
+        }
 
     def carried(self, history: HoursState, fresh: HoursState, how: Manner) -> HoursState:
         """The hours stay."""
