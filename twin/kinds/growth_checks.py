@@ -24,8 +24,8 @@ def check_growth(law: Any, length: float) -> None:  # noqa: ANN401  a law of any
         raise ValueError(f"C is {float(law.C):g}: below 0 a crack would shrink")
     if isinstance(law, NasgroLaw | Nasgro4Law) and not bool(closes(law).all()):
         raise ValueError(
-            f"with alpha {float(law.alpha):g} and S {float(law.S):g} a crack would be closed even at "
-            "the peak of its cycle, by Newman's function: check both"
+            f"with alpha {float(law.alpha):g} and S {float(law.S):g} a crack would be closed even "
+            "at the peak of its cycle, by Newman's function: check both"
         )
     for ratio, growth in growths(law, length):
         if not bool((growth >= 0.0).all()):  # NaN is not either

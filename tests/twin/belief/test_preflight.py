@@ -143,7 +143,7 @@ NASGRO = {
 )
 def test_a_law_that_shrinks_cracks_at_some_ratios_is_refused(law: dict[str, Any]) -> None:
     wanted = registration(law=law, unusual=True)
-    with pytest.raises(ValueError, match="beyond the peak of its cycle"):
+    with pytest.raises(ValueError, match="closed even at the peak of its cycle"):
         trial(wanted)
     assert doubtful([wanted]) == {0}
 
