@@ -106,7 +106,10 @@ def registration_in_si(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def constant_unit(unit: object) -> tuple[float, float]:
-    """Stress intensity [Pa √m] and growth [m/cycle] of a unit like "MPa√m, m/cycle"."""
+    """Stress intensity [Pa √m] and growth [m/cycle] of a unit like "MPa√m, m/cycle".
+
+    Raises ValueError for any other text.
+    """
     intensity, comma, growth = unit.partition(",") if isinstance(unit, str) else ("", "", "")
     if not comma:
         raise ValueError(

@@ -101,6 +101,7 @@ class PictureStepper:
 
         A tip within a pixel of the edge of a slice is taken to be there, since the library's
         pictures are. ValueError for pictures of another size, or without a crack.
+        Raises ValueError for pictures of another size, or without a crack.
         """
         if pictures.shape[1:] != (WINDOW.rows, WINDOW.columns):
             raise ValueError(f"pictures of {tuple(pictures.shape[1:])} are not of the library")
@@ -228,7 +229,10 @@ def rollout(
 
 
 def ahead(network: CrackCell, path: Tensor) -> tuple[PictureFront, Tensor]:
-    """The front of paths (n, m, 2) in plate widths, and y (n,) of their mouths."""
+    """The front of paths (n, m, 2) in plate widths, and y (n,) of their mouths.
+
+    Raises ValueError for paths of fewer than two nodes.
+    """
     there = torch.isfinite(path).all(2)
     if not (there.sum(1) >= 2).all():
         raise ValueError("a path needs at least two nodes")

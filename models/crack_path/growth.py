@@ -53,7 +53,10 @@ class Walk(NamedTuple):
 
 
 def walked(walk: Walk, load: Pull, find: IntensitySolver) -> Walk:
-    """The cracks after the rest of the load; those that break have run to the plate's edge."""
+    """The cracks after the rest of the load; those that break have run to the plate's edge.
+
+    Raises ValueError for a load that is not at its end after many strides.
+    """
     active = ((walk.left > 0.0) & ~walk.broken).nonzero().squeeze(1)
     part, pulling = rows(walk, active), load.among(active)
     if active.numel():

@@ -31,7 +31,10 @@ def at_most(strides: int) -> Iterator[None]:
 
 
 def spend() -> None:
-    """Count one stride."""
+    """Count one stride.
+
+    Raises EffortError where there were too many.
+    """
     left = _left.get()
     if left is None:
         return

@@ -52,6 +52,7 @@ def paris_constant_SI(C: float, m: float, unit: str = "MPa√m, m/cycle") -> flo
 
     It serves every law whose growth is C times a range to the power m; Forman's divides by a
     stress intensity, so that its C changes as one with the exponent m − 1.
+    Raises ValueError for another unit.
     """
     if unit not in UNITS:
         raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")

@@ -60,7 +60,10 @@ class Cycles(NamedTuple):
 
 
 def turning(n: int, gate: float | Tensor, capacity: int = 64) -> Turning:
-    """Counters of `n` components that have seen nothing; `gate` () or (n,) [Pa]."""
+    """Counters of `n` components that have seen nothing; `gate` () or (n,) [Pa].
+
+    Raises ValueError for a gate below 0, and for too small a capacity.
+    """
     if capacity < MIN_CAPACITY:
         raise ValueError(f"capacity {capacity} is below the {MIN_CAPACITY} points of the rule")
     gates = torch.as_tensor(gate, dtype=torch.float64).expand(n).clone()

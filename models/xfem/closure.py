@@ -33,7 +33,10 @@ class BoundaryConditions(NamedTuple):
 
 
 def held(closure: Closure, grid: Grid) -> BoundaryConditions:
-    """The closure on `grid`."""
+    """The closure on `grid`.
+
+    Raises ValueError for another name.
+    """
     if closure not in CLOSURES:
         raise ValueError(f"closure {closure!r} is none of {', '.join(CLOSURES)}")
     return CLOSURES[closure](grid)

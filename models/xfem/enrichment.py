@@ -41,7 +41,10 @@ class Enrichment(NamedTuple):
 
 
 def enrichment(crack: PolylineCrack, grid: Grid) -> Enrichment:
-    """The functions that `crack` adds on `grid`."""
+    """The functions that `crack` adds on `grid`.
+
+    Raises ValueError for tips that are too close for its elements.
+    """
     path, ends = chain(crack, grid), tips(crack)
     crossed = cuts(path, grid)
     tip = np.full(grid.nodes, -1, dtype=np.int64)

@@ -87,7 +87,10 @@ class Grid(NamedTuple):
 
 
 def grid(width: float, height: float, columns: int, fine: float) -> Grid:
-    """A grid for a plate of `width` × `height` [m], uniform in |y| ≤ `fine` [m]."""
+    """A grid for a plate of `width` × `height` [m], uniform in |y| ≤ `fine` [m].
+
+    Raises ValueError for sizes and counts of which no grid can be made.
+    """
     if columns < 4 or not min(fine, width, height) > 0.0:
         raise ValueError(
             f"a plate of {width} m x {height} m in {columns} columns, uniform to |y| = {fine} m, "

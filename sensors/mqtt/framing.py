@@ -25,7 +25,10 @@ class Framing:
             self._pieces, self._size, self._needed = [], 0, 0
 
     def complete(self) -> tuple[int, int] | None:
-        """Where the body of the next packet starts and ends; None until it is whole."""
+        """Where the body of the next packet starts and ends; None until it is whole.
+
+        Raises PacketError for a packet above the limit.
+        """
         data, at = self.data, self.at
         if len(data) > at + 1 and (length := data[at + 1]) < 128:
             body, stop = at + 2, at + 2 + length

@@ -61,7 +61,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 def varint(value: int) -> bytes:
-    """A variable byte integer (1.5.5)."""
+    """A variable byte integer (1.5.5).
+
+    Raises PacketError for a value that it cannot hold.
+    """
     if not 0 <= value <= LARGEST:
         raise PacketError(f"{value} is not a length between 0 and {LARGEST} bytes")
     out = bytearray()

@@ -66,7 +66,10 @@ def _recounted(data: bytes, order: str) -> bytes:
 
 
 def grey(image: Image.Image, kind: str, scale: Scale) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """The grey values (h, w): uint8, or uint16 where the file has more than eight bits of grey."""
+    """The grey values (h, w): uint8, or uint16 where the file has more than eight bits of grey.
+
+    Raises MalformedError for values of neither 8 nor 16 unsigned bits.
+    """
     if image.mode.startswith("I;16"):
         return _grey_16(image, scale)
     if image.mode in ("I", "F"):

@@ -64,6 +64,7 @@ def strain_csv(
     s, ms, us and ns apart. Without a column of times the rate has to be stated. `um\m` is read as
     `um/m`. Nothing in a file tells whether its day and month are swapped: whoever knows says so
     by `swap_day_month`.
+    Raises MalformedError for a file that is none, and names the line.
     """
     table, told = _opened(path)
     chosen = _gauge(path, told, gauge)

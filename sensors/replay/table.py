@@ -80,6 +80,7 @@ def table(
 
     A row holds cycles (range, mean, count) or a crack length. What is out of the order of time
     is sent where it stands, as a late message would be.
+    Raises MalformedError for a file that is none, and names the line.
     """
     recorders: dict[str, _Recorder] = {}
     due_ns = 0
@@ -128,7 +129,10 @@ class _Recorder:
         )
 
     def messages(self, t_ns: int, group: Sequence[_Row]) -> list[EncodedMessage]:
-        """A spectrum of the rows with cycles, an inspection of each with a length."""
+        """A spectrum of the rows with cycles, an inspection of each with a length.
+
+        Raises MalformedError for a row that is neither.
+        """
         try:
             return list(self._messages(t_ns, group))
         except MalformedError as exc:

@@ -185,7 +185,10 @@ class Catalogue:
         return {(name.split("@")[0], name.split("@")[1]): kept.version for name, kept in found}
 
     def put_alias(self, model: str, alias: str, version: str) -> None:
-        """Let an alias of a model stand for a version."""
+        """Let an alias of a model stand for a version.
+
+        Raises ValueError for a name with an @.
+        """
         if "@" in model or "@" in alias:
             raise ValueError(f"neither model {model!r} nor alias {alias!r} may hold an @")
         with self._database.transaction() as connection:

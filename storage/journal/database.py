@@ -48,7 +48,10 @@ Row = tuple[Any, ...]
 
 
 def typed(row: Row, *types: type) -> Row:
-    """The row, if its values are of these types; SQLite takes any value in any column."""
+    """The row, if its values are of these types; SQLite takes any value in any column.
+
+    Raises CorruptError for others.
+    """
     if tuple(type(value) for value in row) != types:
         raise CorruptError(f"a row that begins with {str(row[:2])[:200]} is not as it was written")
     return row
@@ -354,7 +357,10 @@ def _expected_schema() -> list[Row]:
 
 
 def create(path: Path) -> None:
-    """Create the tables aside: a file of this name is never half a journal."""
+    """Create the tables aside: a file of this name is never half a journal.
+
+    Raises UnavailableError where the disk does not obey, CorruptError for what is no journal.
+    """
     aside = path.with_name(path.name + ".new")
     for leftover in aside.parent.glob(aside.name + "*"):
         leftover.unlink()

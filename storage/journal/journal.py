@@ -207,7 +207,10 @@ class Journal:
         self._sealed_before()
 
     def begin_at(self, start: int) -> None:
-        """Let an empty journal begin at an offset: what was before it is not to be had."""
+        """Let an empty journal begin at an offset: what was before it is not to be had.
+
+        Raises ValueError for one that is not empty.
+        """
         if self._end:
             raise ValueError(f"{self.path} holds entries up to {self._end}")
         with self._database.transaction() as connection:

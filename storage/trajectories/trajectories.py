@@ -185,6 +185,7 @@ class Trajectories:
         """Times and columns of the committed rows of the block that begins at `start_row`.
 
         That is what a writer goes on with after a restart.
+        Raises ValueError for a row at which no block begins.
         """
         group = self._group(name)
         if start_row % TICKS:
@@ -268,6 +269,7 @@ class Trajectories:
 
         Nobody is told of them any more, even where the disk does not obey: after UnavailableError
         it is to be called again before the group is written to.
+        Raises ValueError for more rows than there are.
         """
         before = self._group(name)
         if not 0 <= rows <= before.committed:

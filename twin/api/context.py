@@ -88,6 +88,7 @@ class Context:
         """The outcome of a change that goes on even if nobody waits for it any more.
 
         Cancelling it half-way would leave the committer with nobody to tell.
+        Raises ProblemError (unavailable) where the journal cannot be written, or takes too long.
         """
         if not self.service.committer.is_available:
             change.close()

@@ -68,7 +68,10 @@ def times_or_none(
 
 
 def chosen(accept: str | None, offered: Sequence[str]) -> str:
-    """The media type that suits `Accept` best, the first offered for none or for equal ones."""
+    """The media type that suits `Accept` best, the first offered for none or for equal ones.
+
+    Raises ProblemError (not-acceptable) where none of them suits.
+    """
     if not accept or not accept.strip():
         return offered[0]
     ranges = [_range(part) for part in accept.split(",")]

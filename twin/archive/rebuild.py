@@ -38,6 +38,7 @@ def rebuild(
 
     Settings that nobody has told are not those of the service that made the store: its rows are
     then made as its newest checkpoint says that they were.
+    Raises SettingsError without a store, TwinError where lines are gone or cannot be read.
     """
     place = directory.absolute()
     settled(place)

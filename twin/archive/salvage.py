@@ -66,7 +66,10 @@ class _Plan:
 
 
 def salvaged(directory: Path, out: Path | None) -> dict[str, Any]:
-    """Make a new store at `out`, or beside `directory`, and say what it holds and what is lost."""
+    """Make a new store at `out`, or beside `directory`, and say what it holds and what is lost.
+
+    Raises SettingsError for a place that is taken, CorruptError where nothing can be read.
+    """
     if not directory.is_dir():
         raise SettingsError(f"there is no data directory {directory}")
     target = out or directory.with_name(f"{directory.name}.salvaged")

@@ -23,7 +23,10 @@ log = structlog.get_logger()
 
 
 def fleet_file(path: Path) -> dict[str, Registration]:
-    """The registrations of a TOML file of `[[component]]` tables, by name."""
+    """The registrations of a TOML file of `[[component]]` tables, by name.
+
+    Raises SettingsError, which names what cannot be read.
+    """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:

@@ -201,7 +201,10 @@ def _json(answer: object) -> str:
 def listed(
     components: Sequence[dict[str, Any]], fields: str | None, form: Literal["csv", "json"] | None
 ) -> str:
-    """Components: CSV in SI units, JSON, or columns for a person. Each says whose it is."""
+    """Components: CSV in SI units, JSON, or columns for a person. Each says whose it is.
+
+    Raises SettingsError for a field that is not there.
+    """
     wished = _names(fields)
     names = list(_LISTED) if wished is None else list(dict.fromkeys(["component", *wished]))
     for name in names:

@@ -62,7 +62,10 @@ class Library:
         self.names = self._file.names()
 
     def parts(self, held_out: int) -> tuple[Fields, Fields]:
-        """The fields of all samples but the last `held_out`, and of these."""
+        """The fields of all samples but the last `held_out`, and of these.
+
+        Raises SettingsError where so many cannot be held out.
+        """
         first = self.samples - held_out
         if held_out < 1 or first < 1:
             raise SettingsError(
@@ -71,7 +74,10 @@ class Library:
         return Fields(self, 0, first), Fields(self, first, self.samples)
 
     def read(self, name: str, samples: slice) -> NDArray[Any]:
-        """A field of some samples."""
+        """A field of some samples.
+
+        Raises SettingsError for a library of another kind.
+        """
         if name not in self.names:
             raise SettingsError(
                 f"{self.path} is a library of another kind: {self.name!r} has no {name!r}"

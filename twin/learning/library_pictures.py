@@ -39,6 +39,7 @@ def show(
     frames one after the other, the samples side by side. SettingsError where there is no
     library at `path`, no such samples in it, more of them than fit a picture, or where a picture
     cannot be written.
+    Raises SettingsError for what cannot be shown.
     """
     try:
         library = ReadLibrary(path)

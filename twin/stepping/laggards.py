@@ -253,7 +253,10 @@ class PendingRows:
         return self._whole()
 
     def fill(self, name: str, rows: Sequence[RecordRow]) -> list[RecordRow]:
-        """Put a laggard's part into the oldest rows that lack it; what is whole now."""
+        """Put a laggard's part into the oldest rows that lack it; what is whole now.
+
+        Raises RuntimeError for a row of another time.
+        """
         lacking = ((row, names) for row, names in self._rows if name in names)
         for own, (row, names) in zip(rows, lacking, strict=False):
             if own.t_ns != row.t_ns:
