@@ -86,7 +86,7 @@ def test_a_graceful_stop_in_mid_stream_leaves_nothing_to_replay(tmp_path: Path) 
                 assert store.trajectories.committed("crack") == newest.rows["crack"] > 0
             twin.start()
             stream.flow()
-            grown(twin, 120)
+            grown(twin, 240)  # some thirty lines are a row
             stream.finish()
         twin.until_kept(len(traffic.sent))
         twin.until(lambda: twin.metric(depth) == 0, "steps what it has kept")

@@ -61,6 +61,8 @@ class Context:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.views = Views()
+        self.journal, self.images = service.store.journal, service.store.images
+        self.events = service.news.events
         self.forecasts = BoundedQueries(
             service.threads.foresee, at_once=1, places=16, what="forecasts"
         )

@@ -80,10 +80,10 @@ def add_letters(app: FastAPI, context: Context) -> None:
             check_span(wanted.t_from_ns, wanted.t_to_ns)
         if before <= after:
             raise ProblemError("invalid", f"before {before} is not above after {after}")
-        counts = await context.reads.ask(service.store.journal.letters_beside.reasons)
+        counts = await context.reads.ask(context.journal.letters_beside.reasons)
         _check_reason(reason, counts)
         found, following = await _found(context, wanted, _Span(after, before))
-        census = service.store.journal.dead_letters.census
+        census = context.journal.dead_letters.census
         return json_answer(
             {
                 "items": found,
@@ -155,7 +155,7 @@ async def _found(
     context: Context, wanted: _Wanted, span: _Span
 ) -> tuple[list[msgspec.Raw], int | None]:
     """A page, and where the next one begins: others have their turns between the slices."""
-    letters = context.service.store.journal.letters_beside
+    letters = context.journal.letters_beside
     found, looked, size, told = list[msgspec.Raw](), 0, 0, 0
     while True:
         left = _Room(wanted.limit - len(found), PAGE_BYTES - told)

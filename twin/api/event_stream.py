@@ -41,7 +41,7 @@ class EventStream:
     """The listeners of one service."""
 
     def __init__(self, context: Context, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._events = context.service.news.events
+        self._events = context.events
         self._heartbeat_s = heartbeat_s
         self._texts: dict[int, bytes] = {}
         self.places = Shares(context.service.settings.http.max_listeners, "listeners")
@@ -106,7 +106,7 @@ def add_stream(app: FastAPI, context: Context, heartbeat_s: float = HEARTBEAT_S)
     ) -> Response:
         """What happens from now on, or from behind an event; `missed` where some are gone."""
         given = last_event_id if last_event_id is not None else after
-        last_id = context.service.news.events.last_id
+        last_id = context.events.last_id
         return _Listening(listeners, last_id if given is None else given)
 
 

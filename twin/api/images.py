@@ -27,8 +27,7 @@ _HEADERS = {
 
 def add_images(app: FastAPI, context: Context) -> None:
     """The routes for images."""
-    service = context.service
-    album, looking = ImageIndex(service.store.journal), asyncio.Lock()
+    album, looking = ImageIndex(context.journal), asyncio.Lock()
 
     async def look() -> bool:
         """Look through what is new in the journal; whether that was all."""
@@ -78,7 +77,7 @@ def add_images(app: FastAPI, context: Context) -> None:
             if not album.has(name, sha256):
                 raise _absent(name, sha256, complete=complete)
         headers = {**_HEADERS, "ETag": f'"{sha256}"'}
-        data = await context.reads.ask(service.store.images.get, sha256)
+        data = await context.reads.ask(context.images.get, sha256)
         if if_none_match is not None and f'"{sha256}"' in if_none_match:
             return Response(None, 304, headers)
         return Response(data, 200, headers, media_type=_media_type(data))

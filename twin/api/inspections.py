@@ -17,6 +17,7 @@ from twin.api.problems import ProblemError, documented
 from twin.api.responses import json_answer, time_or_none
 from twin.api.schema import Confirmed, Inspected, InspectionBody
 from twin.api.state_pages import row
+from twin.belief.inspected import broke_after
 from twin.belief.inspection_gate import SOURCE as SOURCE_OF_CONFIRMATIONS
 from twin.belief.inspection_gate import confirmation, identity, stream_of
 from twin.errors import BelatedError
@@ -115,9 +116,7 @@ def add_confirmations(app: FastAPI, context: Context) -> None:
             raise await _not_held(context, found.name, id)
         if found.retired:
             raise ProblemError("conflict", f"{found.name} is retired")
-        place = context.service.fleet.places[found.name]
-        state = context.service.fleet.cohorts[place.cohort].state
-        if bool(state.fractured[place.row]) and held.t_ns < int(state.t_broken_ns[place.row]):
+        if broke_after(context.service.fleet, found.name, held.t_ns):
             raise ProblemError(
                 "conflict", f"{found.name} has broken since inspection {id}: inspect it again"
             )
@@ -141,8 +140,7 @@ async def _not_held(context: Context, name: str, id: str) -> ProblemError:  # no
 
 async def _is_known(context: Context, name: str, source: str, boot: int, seq: int) -> bool:
     """Whether the journal has taken an observation with this key."""
-    service = context.service
-    mark = await service.threads.journal(service.store.journal.mark, name, source, boot)
+    mark = await context.service.threads.journal(context.journal.mark, name, source, boot)
     return mark is not None and verdict(mark, seq).outcome is Outcome.DUPLICATE
 
 

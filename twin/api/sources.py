@@ -41,7 +41,7 @@ def add_sources(app: FastAPI, context: Context) -> None:
     ) -> Response:
         """The numbers that each source has delivered, those missing, and how far the twin is."""
         found = context.component(site, component)
-        marks_of = service.store.journal.marks_of
+        marks_of = context.journal.marks_of
         known = await context.reads.ask(marks_of, found.name)  # at HTTP, each inspection is one
         known = [(key, mark) for key, mark in known if key not in REGISTRATIONS]
         behind = known if after is None else known[bisect_right(known, _key(after), key=_first) :]

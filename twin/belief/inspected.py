@@ -12,11 +12,19 @@ from models.crack.state import mean
 from sensors.observation import Confirmation, Inspection
 from twin.belief.assimilate import Assigned
 from twin.belief.cohort import Cohort
+from twin.belief.fleet import Fleet
 from twin.belief.inspection_gate import Belief, Verdict, doubted, identity, timed, verdicts
 from twin.belief.segments import Note
 from twin.kinds.catalogue import AnyCrack
 
 CLIPPED = 1e-9  # a belief so far off what was measured is another length [of the length]
+
+
+def broke_after(fleet: Fleet, name: str, t_ns: int) -> bool:
+    """Whether a part has broken behind an instant: what was measured then is of it no more."""
+    place = fleet.places[name]
+    state = fleet.cohorts[place.cohort].state
+    return bool(state.fractured[place.row]) and t_ns < int(state.t_broken_ns[place.row])
 
 
 def judged(
