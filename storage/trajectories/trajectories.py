@@ -74,6 +74,7 @@ class Trajectories:
         with disk():
             make_directory(path)
             remove_leftovers(path)
+            remove_leftovers(self._copies)
             document = path / DOCUMENT
             if not document.exists():
                 write_whole(document, root_document())
@@ -232,7 +233,8 @@ class Trajectories:
         copies = {kept / DOCUMENT: self._path / name / DOCUMENT}
         for axis in (TIME, NAMES):
             for path in sorted((kept / axis).glob("*")):
-                copies[path] = self._path / name / axis / "c" / path.name
+                if path.name.isdigit():  # not what a crash left half-written
+                    copies[path] = self._path / name / axis / "c" / path.name
         return {copy: path for copy, path in copies.items() if copy.exists()}
 
     def _restored(self, name: str, told: Sequence[str]) -> Path | None:
@@ -471,8 +473,8 @@ def _remove(directory: Path, first: int) -> None:
     if not directory.exists():
         return
     for entry in directory.iterdir():
-        if int(entry.name) < first:
-            continue
+        if not entry.name.isdigit() or int(entry.name) < first:
+            continue  # what a crash left half-written goes at a start
         if entry.is_dir():
             for file in entry.iterdir():
                 file.unlink()

@@ -19,7 +19,7 @@ from storage.trajectories.layout import (
     TIME_CHUNK,
     Field,
 )
-from storage.trajectories.trajectories import Trajectories
+from storage.trajectories.trajectories import Trajectories, copies_of
 from tests.storage.conftest import files_bounded
 
 STEP = 10**9  # ns
@@ -244,6 +244,24 @@ def test_truncated_rows_can_be_written_again(
     np.testing.assert_array_equal(found[start:], lengths(start, TICKS, 4)[:, 3])
     with pytest.raises(ValueError, match="cannot keep"):
         trajectories.truncate("crack", start + TICKS + 1)
+
+
+def test_what_a_crash_left_half_written_is_nobodys_copy(
+    trajectories: Trajectories, path: Path
+) -> None:
+    """A check called it a wrong copy, and cutting rows behind it ended in a ValueError."""
+    write(trajectories, 0, TICKS)
+    copied = copies_of(path) / "crack"
+    left = [copied / "time" / "0.aside", copied / "component" / "0.aside"]
+    left += [path / "crack" / "time" / "c" / "0.aside", copied / "zarr.json.aside"]
+    for file in left:
+        assert file.parent.is_dir()
+        file.write_bytes(b"half")
+    assert Trajectories(path, is_look=True).verify("crack") == []
+    trajectories.truncate("crack", 1)
+    assert trajectories.verify("crack") == []
+    assert Trajectories(path).mend("crack") == []
+    assert [file for file in left if file.exists()] == []
 
 
 def test_xarray_reads_units_times_and_names(trajectories: Trajectories, path: Path) -> None:
