@@ -76,14 +76,13 @@ def state(
 
 def _beside(fleet: Fleet, name: str) -> dict[str, dict[str, Any]]:
     """What is believed of a component beside its crack, by kind."""
-    return {
-        group: {
-            k: time_or_none(int(v or 0)) if k in instants(group) else v
-            for k, v in one(section, name).items()
-        }
-        for group, section in fleet.sections.items()
-        if group != GROUP and name in section.places
-    }
+    found = dict[str, dict[str, Any]]()
+    for group, section in fleet.sections.items():
+        if group != GROUP and name in section.places:
+            found[group] = dict(one(section, name))
+            for field in instants(group):
+                found[group][field] = time_or_none(int(found[group][field] or 0))
+    return found
 
 
 def history_is(fleet: Fleet, name: str, *, can_catch_up: bool) -> str:

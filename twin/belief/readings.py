@@ -26,6 +26,7 @@ from twin.belief.inspected import (
 )
 from twin.belief.notes import doubt_note, reading_note
 from twin.belief.segments import Note
+from twin.kinds.catalogue import AnyState
 
 # Calibration may have changed since the observation was judged, so that it is infinite now, or a
 # strain without a modulus. It is in the journal: what it raises would be raised at every start.
@@ -93,13 +94,7 @@ def _ran(cohort: Cohort, group: list[Assigned], inlet: Inlet, notes: list[Note])
     length = mean(along.length)
     beyond = (length >= state.a_limit[which]) | along.fractured
     last = torch.cat((which.diff() != 0, torch.ones(1, dtype=torch.bool)))
-    after = replace(
-        cohort,
-        state=tree.with_rows(cohort.state, index, state, before),
-        limit_passed=cohort.limit_passed.index_copy(0, index, beyond[last]),
-        evidence=cohort.evidence.index_fill(0, index, value=True),
-        pending=cohort.pending.index_fill(0, index, value=True),
-    )
+    after = _after(cohort, index, (before, state), beyond[last])
     happened = {
         "limit": beyond & ~_preceding(beyond, cohort.limit_passed[index], which),
         "fractured": along.fractured & ~_preceding(along.fractured, before.fractured, which),
@@ -121,13 +116,7 @@ def _taken(cohort: Cohort, group: list[Assigned], inlet: Inlet, notes: list[Note
     load = kind.load(accepted, [r.observation for r in group])
     state = cohort.stepper.step(before, load)
     beyond, ended = over(kind, state), kind.flags(state).ended
-    after = replace(
-        cohort,
-        state=tree.with_rows(cohort.state, index, state, before),
-        limit_passed=cohort.limit_passed.index_copy(0, index, beyond),
-        evidence=cohort.evidence.index_fill(0, index, value=True),
-        pending=cohort.pending.index_fill(0, index, value=True),
-    )
+    after = _after(cohort, index, (before, state), beyond)
     happened = {
         "limit": beyond & ~cohort.limit_passed[index],
         "ended": ended & ~kind.flags(before).ended,
@@ -137,6 +126,20 @@ def _taken(cohort: Cohort, group: list[Assigned], inlet: Inlet, notes: list[Note
             reading_note(what, after, group[i]) for i in torch.nonzero(where).flatten().tolist()
         ]
     return after
+
+
+def _after(
+    cohort: Cohort, index: Tensor, states: tuple[AnyState, AnyState], beyond: Tensor
+) -> Cohort:
+    """The cohort whose rows at `index` had the first of the states and have the second."""
+    before, state = states
+    return replace(
+        cohort,
+        state=tree.with_rows(cohort.state, index, state, before),
+        limit_passed=cohort.limit_passed.index_copy(0, index, beyond),
+        evidence=cohort.evidence.index_fill(0, index, value=True),
+        pending=cohort.pending.index_fill(0, index, value=True),
+    )
 
 
 def _preceding(values: Tensor, start: Tensor, which: Tensor) -> Tensor:
@@ -167,13 +170,7 @@ def _advanced(
     passed = beyond & ~cohort.limit_passed[index]
     counts = timely(load, rows)
     off = (length - load.length).abs() > CLIPPED * load.length
-    after = replace(
-        cohort,
-        state=tree.with_rows(cohort.state, index, state, rows),
-        limit_passed=cohort.limit_passed.index_copy(0, index, beyond),
-        evidence=cohort.evidence.index_fill(0, index, value=True),
-        pending=cohort.pending.index_fill(0, index, value=True),
-    )
+    after = _after(cohort, index, (rows, state), beyond)
     happened = {
         "inspection": counts,
         "late": load.inspected & ~counts,
