@@ -25,6 +25,8 @@ class CrackLoad(NamedTuple):
     inspected: Tensor  # (n,) bool
     length: Tensor  # (n,) measured length, zero where not inspected [m]
     length_sd: Tensor  # (n,) zero where not stated or not inspected [m]
+    confirmed: Tensor  # (n,) bool, somebody or another inspection agrees with this one
+    epoch: Tensor  # (n,) int64 that names the line of evidence: draws hang on it
 
 
 def no_load(n: int) -> CrackLoad:
@@ -41,6 +43,8 @@ def no_load(n: int) -> CrackLoad:
         inspected=torch.zeros(n, dtype=torch.bool),
         length=zeros,
         length_sd=zeros,
+        confirmed=torch.zeros(n, dtype=torch.bool),
+        epoch=torch.zeros(n, dtype=torch.int64),
     )
 
 
@@ -115,6 +119,34 @@ def _of_row(cycles: Cycles, i: int) -> Cycles:
     start, end = cycles.offset[i : i + 2].tolist()
     span, mean, count, shear, shear_mean = (leaf[start:end] for leaf in cycles[:5])
     return Cycles(span, mean, count, shear, shear_mean, torch.tensor([0, end - start]))
+
+
+def chosen_of(load: CrackLoad, index: Tensor) -> CrackLoad:
+    """The messages of a load at `index` (k,) int64."""
+    samples, offset = _ragged(load.sample_offset, index)
+    spectra, ends = _ragged(load.blocks.offset, index)
+    span, mean, count, shear, shear_mean = (leaf[spectra] for leaf in load.blocks[:5])
+    return CrackLoad(
+        t_ns=load.t_ns[index],
+        samples=load.samples[samples],
+        companion=load.companion[samples],
+        sample_offset=offset,
+        continues=load.continues[index],
+        blocks=Cycles(span, mean, count, shear, shear_mean, ends),
+        inspected=load.inspected[index],
+        length=load.length[index],
+        length_sd=load.length_sd[index],
+        confirmed=load.confirmed[index],
+        epoch=load.epoch[index],
+    )
+
+
+def _ragged(offset: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """The places of the entries of ragged rows at `index`, and their offset."""
+    first, last = offset[index], offset[index + 1]
+    places = [torch.arange(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+    ends = torch.cat((offset.new_zeros(1), (last - first).cumsum(0)))
+    return torch.cat(places) if places else offset.new_zeros(0), ends
 
 
 def parts_of(load: CrackLoad, many: int) -> list[CrackLoad]:

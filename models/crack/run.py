@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.compiled import stamp
 from models.crack.load import CrackLoad, check
 from models.crack.state import CrackState
 from models.crack.walk import Counters, Cracks, Memories, Messages, walk
@@ -49,17 +48,7 @@ class Along(NamedTuple):
     fractured: Tensor  # (k,) bool
 
 
-def _stamp() -> int:
-    """A number of the sources, so that after a release nothing old is found in the cache.
-
-    Numba looks at the file of a function alone, and not at what it calls elsewhere.
-    """
-    models = Path(__file__).parents[1]
-    texts = ((models / f"{name}.py").read_bytes() for name in COMPILED + CONSTANTS)
-    return int.from_bytes(hashlib.sha256(b"".join(texts)).digest()[:7], "big")
-
-
-def _compiled(stamp: int) -> Callable[..., None]:
+def _compiled(sources: int) -> Callable[..., None]:
     @njit(cache=True, nogil=True, error_model="numpy")
     def walked(
         kinds: Kinds,
@@ -71,13 +60,13 @@ def _compiled(stamp: int) -> Callable[..., None]:
         length: Floats,
         fractured: Bools,
     ) -> None:
-        if stamp >= 0:  # what a function closes over is part of its key in the cache
+        if sources >= 0:  # what a function closes over is part of its key in the cache
             walk(kinds, constants, cracks, counter, memory, load, length, fractured)
 
     return walked  # type: ignore[no-any-return]
 
 
-_walked = _compiled(_stamp())
+_walked = _compiled(stamp(*COMPILED, *CONSTANTS))
 
 
 def ran(state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Along]:
@@ -97,16 +86,24 @@ def ran(state: CrackState, load: CrackLoad, row: Tensor) -> tuple[CrackState, Al
     cracks = tuple(map(_copy, _written(state)))
     length = state.a.new_empty(len(row), state.a.shape[1])
     along = Along(length, torch.empty(len(row), dtype=torch.bool))
+    kinds, constants, messages = compiled_form(state, load, row)
     _walked(
-        _kinds(state),
-        _constants(state),
+        kinds,
+        constants,
         Cracks(*map(_array, cracks)),
         Counters(*map(_array, counter)),
         Memories(*map(_array, memory)),
-        _messages(load, row),
+        messages,
         *map(_array, along),
     )
     return _with(state, cracks)._replace(counter=counter, exposure=memory), along
+
+
+def compiled_form(
+    state: CrackState, load: CrackLoad, row: Tensor
+) -> tuple[Kinds, Floats, Messages]:
+    """What the parts of the cracks are, their constants (n, q, c), and the loads on their rows."""
+    return _kinds(state), _constants(state), _messages(load, row)
 
 
 def _written(state: CrackState) -> tuple[Tensor, ...]:

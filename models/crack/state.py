@@ -43,6 +43,11 @@ class CrackState(NamedTuple):
     t_broken_ns: Tensor  # (n,) int64 of what broke it, 0: never
     t_ns: Tensor  # (n,) int64 last evidence
 
+    @property
+    def length_sd(self) -> Tensor:
+        """(n,) over the particles [m]."""
+        return torch.sqrt(mean((self.length - mean(self.length)[:, None]) ** 2))
+
 
 class CrackBelief(NamedTuple):
     """What is told of each crack; all (n,)."""
@@ -65,6 +70,8 @@ class _Believed(Protocol):
 
     @property
     def length(self) -> Tensor: ...
+    @property
+    def length_sd(self) -> Tensor: ...
     @property
     def rate(self) -> Tensor: ...
     @property
@@ -90,7 +97,7 @@ def belief(state: _Believed) -> CrackBelief:
     a = mean(state.length)
     return CrackBelief(
         crack_length=a,
-        crack_length_sd=torch.sqrt(mean((state.length - a[:, None]) ** 2)),
+        crack_length_sd=state.length_sd,
         growth_rate=mean(state.rate),
         cycles=state.cycles,
         open_growth=mean(state.open_growth),

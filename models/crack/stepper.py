@@ -112,27 +112,37 @@ def _inspected(state: CrackState, load: CrackLoad) -> CrackState:
     A crack that is measured behind a break begins anew.
     """
     seen, length = timely(load, state), load.length.to(state.a.dtype)
-    limit = limit_of(state).view_as(state.a)
-    state = _anew(state, seen & state.replace & state.fractured)
-    taken = (seen & state.replace)[:, None]
-    measured = torch.minimum(length[:, None], limit).expand_as(state.a)
+    taken = seen & state.replace
+    state = forgotten_cracks(state, taken & state.fractured)
+    after = placed(state, taken, length[:, None])
+    return after._replace(
+        measured=torch.where(seen, length, state.measured),
+        measured_sd=torch.where(seen, load.length_sd.to(state.a.dtype), state.measured_sd),
+        innovation=torch.where(seen, length - mean(state.length), state.innovation),
+        t_inspected_ns=torch.where(seen, load.t_ns, state.t_inspected_ns),
+    )
+
+
+def placed(state: CrackState, which: Tensor, length: Tensor) -> CrackState:
+    """The cracks, those at `which` (n,) with other lengths, (n, 1) or (n, p) [m], and their past.
+
+    The growth of the open residue is in the length: closing, it must not count again.
+    """
+    limit, taken = limit_of(state).view_as(state.a), which[:, None]
+    measured = torch.minimum(length, limit).expand_as(state.a)
     overload = _moved(state, torch.where(taken, measured - state.length, 0.0))
     after = state._replace(length=torch.where(taken, measured, state.length), overload=overload)
-    after = remarked(after, taken[:, 0])
+    after = remarked(after, which)
     more = torch.minimum(open_growth(after), MOST_OPEN * measured)
     a = torch.where(taken, torch.where(measured < limit, measured - more, limit), state.a)
     return after._replace(
         a=a,
         open_growth=torch.where(taken, measured - a, state.open_growth),
         fractured=(a >= limit).all(1),
-        measured=torch.where(seen, length, state.measured),
-        measured_sd=torch.where(seen, load.length_sd.to(a.dtype), state.measured_sd),
-        innovation=torch.where(seen, length - mean(state.length), state.innovation),
-        t_inspected_ns=torch.where(seen, load.t_ns, state.t_inspected_ns),
     )
 
 
-def _anew(state: CrackState, which: Tensor) -> CrackState:
+def forgotten_cracks(state: CrackState, which: Tensor) -> CrackState:
     """The cracks, those at `which` (n,) without what happened before: it was another one's."""
     counter, memory = forgotten(which, state.counter, state.exposure)
     none = Overload(state.length, torch.zeros_like(state.length))

@@ -41,8 +41,10 @@ from models.fatigue.scalar_retardation import NONE, felt, reaches_further
 # [Pa √m]; of the length AT [m], K of a unit stress by mode [√m] and the net section [1]; and of
 # the length that a peak met last K again, for the ranges on both sides of a peak ask one after
 # the other, and the cycle that they close does.
+# At last its length by the mean of all when the message came: marks tell the mean of all.
 LENGTH, COUNTED_A, GROWN, A_OVER, K_OVER, AT, UNIT, UNIT_II, BEARS, MET, MET_I, MET_II = range(12)
-HELD = MET_II + 1
+SHARE = MET_II + 1
+HELD = SHARE + 1
 NEVER = -1.0  # a length that no crack has
 
 
@@ -119,8 +121,15 @@ def walk(
         c, judged = constants[i], _judged(constants[i])
         if i != before or p > 1:
             before, known = i, none
-        _begin(w, cracks, i)
+        _begin(c, w, cracks, i)
         first, last, total = load.sample_offset[j], load.sample_offset[j + 1], 0.0
+        is_none = last == first and load.continues[j] and load.offset[j] == load.offset[j + 1]
+        if is_none and p > 1:  # what is open hangs on all particles, and would be told anew
+            for k in range(p):
+                length[j, k] = w[k, LENGTH]
+            fractured[j] = cracks.fractured[i]
+            known = none
+            continue
         if last > first or not load.continues[j]:
             total, known = _series(
                 kinds, c, w, met, opened, known, counter, memory, load, i, j, out, judged
@@ -145,9 +154,16 @@ def walk(
 
 
 @part
-def _begin(w: Floats, cracks: Cracks, i: int) -> None:
+def _begin(c: Floats, w: Floats, cracks: Cracks, i: int) -> None:
     """Have row `i` at hand."""
+    total, whole = 0.0, 0
     for k in range(len(w)):
+        if cracks.length[i, k] < c[_own(c, k)][LIMIT]:
+            total, whole = total + cracks.length[i, k], whole + 1
+    for k in range(len(w)):
+        w[k, SHARE] = 1.0
+        if whole > 1 and cracks.length[i, k] < c[_own(c, k)][LIMIT]:
+            w[k, SHARE] = cracks.length[i, k] * whole / total
         w[k, LENGTH], w[k, COUNTED_A] = cracks.length[i, k], cracks.a[i, k]
         w[k, GROWN], w[k, AT], w[k, MET] = 0.0, NEVER, NEVER
         w[k, A_OVER], w[k, K_OVER] = cracks.a_over[i, k], cracks.K_over[i, k]
@@ -445,7 +461,7 @@ def _past(
     feels: float,
 ) -> float:
     """Growth [m] by a cycle whose peak has passed: what it grew then. It breaks nothing now."""
-    a = mark
+    a = mark * w[k, SHARE]
     if mark < 0.0:
         slot = int(-1.0 - mark)
         a, feels = met[slot, k, 0], met[slot, k, 1]
@@ -461,12 +477,19 @@ def _past(
 
 @part
 def _mark(kinds: Kinds, c: Floats, w: Floats, met: Floats, marks: Floats, d: int) -> None:
-    """Mark the open points that have none yet with what they meet; several particles, the mean."""
+    """Mark the open points that have none yet with what they meet.
+
+    Of several particles, the mean of those that are not broken.
+    """
+    is_over = _ended(c, w)
     for i in range(d):
-        mark, length, feels = marks[i, 0], 0.0, 0.0
+        mark, length, feels, whole = marks[i, 0], 0.0, 0.0, 0
         if mark > 0.0:
             continue
         for k in range(len(w)):
+            if not (is_over or w[k, LENGTH] < c[_own(c, k)][LIMIT]):
+                continue
+            whole += 1
             if mark < 0.0:
                 slot = int(-1.0 - mark)
                 length += met[slot, k, 0]
@@ -475,7 +498,7 @@ def _mark(kinds: Kinds, c: Floats, w: Floats, met: Floats, marks: Floats, d: int
                 a = w[k, LENGTH]
                 length += a
                 feels += felt(kinds.retardation, c[_own(c, k)], w[k, A_OVER], w[k, K_OVER], a)
-        marks[i, 0], marks[i, 1] = length / len(w), feels / len(w)
+        marks[i, 0], marks[i, 1] = length / whole, feels / whole
 
 
 @part
@@ -502,8 +525,8 @@ def _open(
         for k in range(len(w)):
             own, mark, feels = c[_own(c, k)], out[5, 0], out[6, 0]
             if mark == 0.0:
-                mark = w[k, LENGTH]
-                feels = felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], mark)
+                mark = w[k, LENGTH] / w[k, SHARE]
+                feels = felt(kinds.retardation, own, w[k, A_OVER], w[k, K_OVER], w[k, LENGTH])
             more = _past(kinds, own, w, met, k, cycle, mark, feels)
             opened[k, r + 1] = opened[k, r] + more
 

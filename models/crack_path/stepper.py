@@ -86,6 +86,11 @@ class PathState(NamedTuple):
     t_broken_ns: Tensor  # (n,) int64 of what broke it, 0: never
     t_ns: Tensor  # (n,) int64 last evidence
 
+    @property
+    def length_sd(self) -> Tensor:
+        """(n,) of one particle: 0 [m]."""
+        return torch.zeros_like(self.length[:, 0])
+
 
 @dataclass(frozen=True)
 class PathStepper:

@@ -13,7 +13,7 @@ the toughness. Parameters are floats or tensors that broadcast over (component, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -241,3 +241,11 @@ LAWS: dict[str, type[Law]] = {
     "nasgro": NasgroLaw,
     "nasgro4": Nasgro4Law,
 }
+
+
+def scaled(law: Law, factor: Tensor) -> Law:
+    """The law whose growth is `factor` times as fast; the constants of `law` are tensors."""
+    if isinstance(law, TableLaw):
+        return replace(law, growth=law.growth + torch.log(factor)[..., None])
+    found: Law = replace(law, C=law.C * factor)  # type: ignore[type-var, call-arg, attr-defined]
+    return found

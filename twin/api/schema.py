@@ -61,6 +61,7 @@ def _unit_said(values: Any, what: str, known: Collection[str]) -> Any:  # noqa: 
 Quantiles = Annotated[
     dict[Literal["0.05", "0.5", "0.95"], float | None], Field(description="By probability.")
 ]
+Told = Literal["0.05", "0.25", "0.5", "0.75", "0.95"]
 Reason = Literal["null", "range", "rail", "spike", "clipping", "stuck"]
 Remaining = Literal["finite", "unbounded", "unknown"]
 HistoryIs = Literal["complete", "catching_up", "incomplete"]
@@ -141,6 +142,20 @@ class Quality(Page):
     stuck: bool = Field(description="The channel says the same all the time, until it moves.")
 
 
+class Spread(Page):
+    """What is uncertain of a crack; quantiles by probability."""
+
+    particles: int = Field(description="Possible cracks by which the crack is believed.")
+    crack_length: dict[Told, float] = Field(description="[m]")
+    remaining_cycles: dict[Told, float | None] | None = Field(
+        description="Cycles left to the limit under the load so far, each null: unbounded; null as "
+        "long as no load was seen."
+    )
+    probability_beyond_limit: float = Field(
+        description="That the crack has reached the limit, or has broken the part."
+    )
+
+
 class State(Page):
     """What is believed of a component."""
 
@@ -151,6 +166,9 @@ class State(Page):
     status: Status | None = Field(description="Null for an earlier time.")
     crack_length: float | None = Field(description="Believed length [m].")
     crack_length_sd: float | None = Field(description="Its standard deviation [m].")
+    uncertainty: Spread | None = Field(
+        description="Quantiles, where `uncertainty` is registered; null for an earlier time."
+    )
     crack_limit: float = Field(description="Alarm length [m].")
     growth_rate: float | None = Field(description="Growth under the last load [m/cycle].")
     open_growth: float | None = Field(description="Growth if the open residue closed now [m].")

@@ -11,7 +11,7 @@ from twin.api.responses import time_or_none
 from twin.belief.cohort import Beliefs, Cohort
 from twin.belief.fleet import Fleet
 from twin.belief.inspection_gate import identity, instrument
-from twin.belief.life import reason, remaining
+from twin.belief.life import reason, remaining, spread
 from twin.belief.overview import Views
 from twin.belief.record import one
 from twin.belief.status import StatusInputs, status
@@ -56,6 +56,7 @@ def state(
         "status": status(signs, time.time_ns()),
         "crack_length": length,
         "crack_length_sd": float(r.crack_length_sd[i]),
+        "uncertainty": spread(cohort, i),
         "crack_limit": limit,
         "growth_rate": float(r.growth_rate[i]),
         "open_growth": float(r.open_growth[i]),
@@ -128,6 +129,7 @@ def recorded_state(component: Component, columns: dict[str, Any]) -> dict[str, A
         "status": None,
         "crack_length": last["crack_length"],
         "crack_length_sd": last["crack_length_sd"],
+        "uncertainty": None,
         "crack_limit": component.registration.crack.crack_limit,
         "growth_rate": last["growth_rate"],
         "open_growth": last["open_growth"],

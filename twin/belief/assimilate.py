@@ -94,6 +94,15 @@ def origin(observation: AnyObservation) -> int:
     return zlib.crc32(observation.source.encode()) << 31 ^ (observation.boot + 1)
 
 
+def epoch(observation: AnyObservation) -> int:
+    """A number that stands for the observation among those of its component, for draws.
+
+    It is the same wherever the line stands in the journal, so that one which is put in its place
+    later changes no other's draws.
+    """
+    return (origin(observation) * 0x9E3779B97F4A7C15 + observation.seq) % 2**64 - 2**63
+
+
 def duration_ns(observation: AnyObservation) -> int:
     """How long the observation lasts after its `t_ns` [ns]."""
     if isinstance(observation, Series):
@@ -201,6 +210,8 @@ def crack_load(readings: Sequence[Assigned], inlet: Inlet) -> tuple[CrackLoad, l
         inspected=torch.from_numpy(lengths > 0.0),
         length=torch.from_numpy(lengths),
         length_sd=torch.from_numpy(length_sds),
+        confirmed=torch.zeros(n, dtype=torch.bool),
+        epoch=torch.tensor([epoch(r.observation) for r in readings], dtype=torch.int64),
     )
     return load, findings
 

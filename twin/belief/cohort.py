@@ -71,6 +71,10 @@ class Cohort:
         """Whether the part is broken or at its limit, so that no life is left under any load."""
         return bool(over(self.kind, tree.rows(self.state, torch.tensor([row])))[0])
 
+    def outlook(self) -> NDArray[np.float64]:
+        """Quantiles (n, 3) of the cycles left; see `Kind.outlook`."""
+        return self.kind.outlook(self.state, self.remaining.numpy())
+
     def view(self) -> Beliefs:
         """What can be read of every crack, as arrays."""
         b = belief(self.state)
@@ -115,7 +119,7 @@ def newcomers(
         kind=kind,
         stepper=steppers[0],
         members=tuple(c.name for c in components),
-        state=kind.beginnings(steppers),
+        state=kind.beginnings(steppers, [c.name for c in components]),
         feed=Feed(*(torch.zeros(n, dtype=torch.int64) for _ in Feed._fields)),
         watched=Watched(*map(torch.from_numpy, watch(n))),
         remaining=torch.full((n,), torch.nan, dtype=torch.float64),
@@ -184,7 +188,7 @@ def manner(before: Component, after: Component, group: str) -> Manner | None:
     was, now = kind_of(old), kind_of(new)
     is_calibrated = after.registration.calibration == before.registration.calibration
     return Manner(
-        was is now and now.start(new) == was.start(old),
+        now.takes_over(was) and now.start(new) == was.start(old),
         is_calibrated and now.stressed(new) == was.stressed(old),
         _channel(after) == _channel(before),
     )
@@ -201,7 +205,7 @@ def changed(old: Cohort, rows: Sequence[int], fresh: Cohort, how: Manner | None)
         return replace(fresh, evidence=new, pending=new)
     history = tree.rows(old.state, index)
     state, passed = fresh.state, fresh.limit_passed
-    if old.kind is fresh.kind and how.start:
+    if fresh.kind.takes_over(old.kind) and how.start:
         state = fresh.kind.carried(history, state, how)
         passed = old.limit_passed[index] & over(fresh.kind, state)
     watched = tree.rows(old.watched, index)
@@ -246,8 +250,13 @@ def with_present_lives(cohort: Cohort) -> Cohort:
     index = torch.nonzero(cohort.pending).flatten()
     if not len(index):
         return cohort
-    left = _renewed(cohort, index, {}).remaining
-    return replace(cohort, remaining=left, pending=torch.zeros_like(cohort.pending))
+    found = _renewed(cohort, index, {})
+    return replace(
+        cohort,
+        state=cohort.kind.with_outlook(cohort.state, found.state),
+        remaining=found.remaining,
+        pending=torch.zeros_like(cohort.pending),
+    )
 
 
 def out_of_memory(exc: Exception) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 KINDS = {
     "registered": "A component was registered, changed, or brought back.",
@@ -32,7 +32,7 @@ KINDS = {
     "missed": "The stream alone: events before this one are gone.",
 }
 
-Value: TypeAlias = float | str | int | Sequence[str] | None  # of what is told
+Value: TypeAlias = float | str | int | Sequence[str] | Mapping[str, Any] | None  # of what is told
 
 PAGE = 200  # events that a listener gets at a time
 

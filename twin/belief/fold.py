@@ -100,9 +100,7 @@ def _dated(fleet: Fleet, dates: Sequence[tuple[str, int]]) -> Fleet:
             place = section.places.get(name)
             if place is not None:
                 cohort = found[group][place.cohort]
-                state_ns = cohort.state.t_ns.clone()
-                state_ns[place.row] = max(int(state_ns[place.row]), t_ns)
-                state = cohort.state._replace(t_ns=state_ns)
+                state = cohort.kind.dated(cohort.state, place.row, t_ns)
                 found[group][place.cohort] = replace(cohort, state=state)
     return fleet.with_cohorts(found)
 

@@ -38,7 +38,8 @@ def judged(
     if not any(isinstance(r.observation, Inspection | Confirmation) for r in group):
         return {}
     leaves = mean(rows.length), rows.a_limit, rows.fractured, rows.t_inspected_ns
-    known = zip(*(leaf.tolist() for leaf in (*leaves, timely(load, rows))), strict=True)
+    spread = rows.length_sd if cohort.kind.is_weighed else torch.full_like(rows.a_limit, math.inf)
+    known = zip(*(x.tolist() for x in (*leaves, timely(load, rows), spread)), strict=True)
     beliefs = [Belief(*each) for each in known]
     return verdicts(group, beliefs, held, lambda r: cohort.members[r.row])
 
@@ -51,12 +52,14 @@ def with_believed(load: CrackLoad, jumps: dict[int, Verdict]) -> CrackLoad:
     believed = [verdict.believed for verdict in jumps.values()]
     pairs = [(o.crack_length, o.crack_length_sd) if o else (0.0, 0.0) for o in believed]
     lengths, sds = torch.tensor(pairs, dtype=torch.float64).T
+    sure = [any(fate == "confirmed" for fate, _ in verdict.told) for verdict in jumps.values()]
     times = [o.t_ns if o else int(load.t_ns[i]) for i, o in zip(jumps, believed, strict=True)]
     return load._replace(
         t_ns=load.t_ns.index_copy(0, index, torch.tensor(times)),
         inspected=load.inspected.index_copy(0, index, lengths > 0.0),
         length=load.length.index_copy(0, index, lengths),
         length_sd=load.length_sd.index_copy(0, index, sds),
+        confirmed=load.confirmed.index_copy(0, index, torch.tensor(sure)),
     )
 
 

@@ -26,6 +26,8 @@ from twin.reserved import CONFIRMATION
 # apart, so that a wrong unit is not confirmed by the right one.
 AGREE = 2.0
 DAY_NS = 86_400 * 10**9  # after which an instrument may confirm what it said itself
+FAR = 3.5  # standard deviations of belief and reading together, where it is weighed
+UNSTATED = 1e-3  # standard deviation of a reading that states none, where that is asked [m]
 SURE = 3.0  # standard deviations by which a length has to differ to contradict another
 YEAR_NS = 366 * 86_400 * 10**9
 SOURCE = CONFIRMATION  # of the stream that a confirmation is
@@ -42,6 +44,7 @@ class Belief(NamedTuple):
     is_broken: bool
     t_inspected_ns: int
     is_timely: bool  # the inspection is no older than the last one, or than a break
+    sd: float = math.inf  # of the length, where it is weighed [m]
 
 
 class Verdict(NamedTuple):
@@ -89,9 +92,11 @@ def judged(
     waiting: Inspection | None,
     factor: float,
     longest: float = math.inf,
+    sd: float = math.inf,
 ) -> Verdict:
-    """What becomes of a timely inspection where `belief` [m] is believed."""
-    if not far(new.crack_length, belief, factor):
+    """What becomes of a timely inspection where `belief` ± `sd` [m] is believed."""
+    off = abs(new.crack_length - belief) > FAR * math.hypot(sd, new.crack_length_sd or UNSTATED)
+    if not (off or far(new.crack_length, belief, factor)):
         if waiting is None or new.t_ns < waiting.t_ns:
             return Verdict(new, waiting)
         return Verdict(new, None, (("dropped", waiting),))
@@ -215,5 +220,7 @@ def verdicts(
         elif not isinstance(o, Inspection) or not belief.is_timely:
             continue
         elif waiting is not None or reading.surprise < math.inf:
-            found[i] = judged(o, belief.length, waiting, reading.surprise, reading.longest)
+            found[i] = judged(
+                o, belief.length, waiting, reading.surprise, reading.longest, belief.sd
+            )
     return found

@@ -18,6 +18,17 @@ def remaining(cycles: float) -> dict[str, Any]:
     return {"remaining_cycles": cycles, "remaining_cycles_is": "finite"}
 
 
+def spread(cohort: Cohort, row: int) -> dict[str, Any] | None:
+    """What is uncertain of a component, JSON knowing no ∞; see `schema.Spread`."""
+    found = cohort.kind.spread(cohort.state, row)
+    if found is None:
+        return None
+    lives: dict[str, float] | None = found["remaining_cycles"]
+    if lives is not None:
+        found["remaining_cycles"] = {q: n if math.isfinite(n) else None for q, n in lives.items()}
+    return found
+
+
 def reason(cohort: Cohort, row: int, *, at_limit: bool) -> str | None:
     """Why there is no number of remaining cycles, or none left, in a sentence."""
     left = float(cohort.remaining[row])

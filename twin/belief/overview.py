@@ -46,6 +46,7 @@ class Overview(NamedTuple):
     channels: ChannelStatus
     crack_limit: NDArray[np.float64]  # [m]
     remaining: NDArray[np.float64]  # [1], NaN: unknown, ∞: no growth
+    outlook: NDArray[np.float64]  # (n, 3) quantiles of that, see `Kind.outlook`
     flags: NDArray[np.bool_]  # (n, FLAGS); none of what is retired
 
     def statuses(self, now_ns: int) -> NDArray[np.int64]:
@@ -111,6 +112,7 @@ class Views:
             channels,
             _taken([cohort.state.a_limit.numpy() for cohort in cohorts], roll.at),
             _taken([cohort.remaining.numpy() for cohort in cohorts], roll.at),
+            _taken([cohort.outlook() for cohort in cohorts], roll.at),
             _flags(fleet, roll, channels.doubtful),
         )
         self._overview = (fleet, made)

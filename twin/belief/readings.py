@@ -174,7 +174,7 @@ def _advanced(
     happened = {
         "inspection": counts,
         "late": load.inspected & ~counts,
-        "clipped": counts & state.replace & off,
+        "clipped": counts & state.replace & off & (not cohort.kind.is_weighed),
         "limit": passed,
         "fractured": state.fractured & ~rows.fractured,
     }

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from models.crack import stepper as crack
 from models.crack.state import CrackState
 from models.crack.stepper import CrackStepper
+from models.crack.uncertain import UncertainCrack, UncertainCrackStepper
 from models.crack_path.stepper import PathState, PathStepper
 from models.fatigue import exposure, rainflow
 from models.stepper import Stepper
@@ -17,15 +18,17 @@ from twin.kinds.crack import CrackKind
 from twin.kinds.crack_path import CrackPathKind
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.kind import Kind
+from twin.kinds.uncertain_crack import UncertainCrackKind
 
 AnyKind = Kind[Any, Any, Any]
 AnyStepper = Stepper[Any, Any]
 AnyState = Any  # of any kind
-AnyCrack = CrackState | PathState
+AnyCrack = CrackState | PathState | UncertainCrack
 
 CRACK: Final = CrackKind()
 CRACK_PATH: Final = CrackPathKind()
-KINDS: Final[dict[str, AnyKind]] = {kind.name: kind for kind in (CRACK, CRACK_PATH)}
+UNCERTAIN: Final = UncertainCrackKind(CRACK)
+KINDS: Final[dict[str, AnyKind]] = {kind.name: kind for kind in (CRACK, CRACK_PATH, UNCERTAIN)}
 
 
 def groups() -> dict[str, type[BaseModel]]:
@@ -49,9 +52,11 @@ def kind_of(settings: BaseModel) -> AnyKind:
     return next(kind for kind in some if kind.fits(settings))
 
 
-def stepper_of(settings: CrackSettings) -> CrackStepper | PathStepper:
+def stepper_of(settings: CrackSettings) -> CrackStepper | PathStepper | UncertainCrackStepper:
     """The time-stepper that a crack asks for."""
-    stepper: CrackStepper | PathStepper = kind_of(settings).stepper(settings)
+    stepper: CrackStepper | PathStepper | UncertainCrackStepper = kind_of(settings).stepper(
+        settings
+    )
     return stepper
 
 

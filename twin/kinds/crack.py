@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from models.crack.load import CrackLoad, blocks
 from models.crack.run import Along
 from models.crack.state import CrackState, limit_of
 from models.crack.stepper import CrackStepper
+from models.crack.uncertain import UncertainCrack, as_certain
 from models.fatigue.effort import at_most
 from models.fatigue.geometry import GEOMETRIES
 from models.fatigue.integration import STRIDE, advanced, strides
@@ -26,7 +27,7 @@ from twin.kinds.crack_constants import key, law, toughness, yield_stress
 from twin.kinds.crack_like import CrackLike, known_lives, with_history
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.growth_checks import check_growth, grows
-from twin.kinds.kind import Manner
+from twin.kinds.kind import Kind, Manner
 from twin.parameters import PlateParameters
 
 LIFE_POINTS = 65  # of the quadrature of remaining lives, once a record tick for every component
@@ -45,6 +46,10 @@ class CrackKind(CrackLike[CrackStepper, CrackState]):
     runs_together: ClassVar[bool] = True
 
     def fits(self, settings: CrackSettings) -> bool:
+        """Whether the geometry has a formula or a table, and nothing is said to be uncertain."""
+        return settings.uncertainty is None and self.is_straight(settings)
+
+    def is_straight(self, settings: CrackSettings) -> bool:
         """Whether the geometry has a formula or a table."""
         return not isinstance(settings.geometry, PlateParameters)
 
@@ -80,7 +85,7 @@ class CrackKind(CrackLike[CrackStepper, CrackState]):
             "retardation": type(stepper.retardation).__name__,
         }
 
-    def beginnings(self, steppers: Sequence[CrackStepper]) -> CrackState:
+    def beginnings(self, steppers: Sequence[CrackStepper], names: Sequence[str] = ()) -> CrackState:
         """Cracks that have seen nothing, made together."""
         return joint(steppers).init(len(steppers))
 
@@ -95,8 +100,16 @@ class CrackKind(CrackLike[CrackStepper, CrackState]):
         """The state after loads, each on its `row` (k,), and what each of them has left."""
         return stepper.run(state, load, row)
 
-    def carried(self, history: CrackState, fresh: CrackState, how: Manner) -> CrackState:
+    def takes_over(self, other: Kind[Any, Any, Any]) -> bool:
+        """From a crack with particles, too: their mean."""
+        return other is self or (other.is_weighed and other.group == self.group)
+
+    def carried(
+        self, history: CrackState | UncertainCrack, fresh: CrackState, how: Manner
+    ) -> CrackState:
         """The new constants with the old history; no zone stays where ΔK comes from elsewhere."""
+        if isinstance(history, UncertainCrack):
+            history = as_certain(history)
         state: CrackState = with_history(history, fresh, overload=history.overload)
         if not how.stressed:
             state = state._replace(overload=Overload(state.length, torch.zeros_like(state.length)))

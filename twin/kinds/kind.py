@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from sensors.observation import AnyObservation, Observation, Series, Spectrum
 from storage.trajectories.layout import Field
 from twin.kinds.ahead import Ahead, Question
 
+TOLD = ("0.05", "0.5", "0.95")  # probabilities of the quantiles in metrics and forecasts
 PORTION = 256  # newcomers that are made at a time
 LOAD_S = 1e-4  # of stepping a load, about
 
@@ -59,6 +60,7 @@ class Kind(ABC, Generic[Settings, Own, State]):
     fields: ClassVar[tuple[Field, ...]]  # what is recorded; history and metrics follow from it
     takes: ClassVar[tuple[type[Observation], ...]] = (Series, Spectrum)
     is_inspected: ClassVar[bool] = False  # inspections are of what it believes
+    is_weighed: ClassVar[bool] = False  # an inspection is weighed, and does not replace the belief
     runs_together: ClassVar[bool] = False  # consecutive loads can be stepped in one go (`ran`)
     networks: ClassVar[frozenset[str]] = frozenset()  # whose weights it asks
 
@@ -106,8 +108,11 @@ class Kind(ABC, Generic[Settings, Own, State]):
         """What a stepper consists of, for people."""
         return {}
 
-    def beginnings(self, steppers: Sequence[Own]) -> State:
-        """The first state of each stepper, one row each; they have one key."""
+    def beginnings(self, steppers: Sequence[Own], names: Sequence[str] = ()) -> State:
+        """The first state of each stepper, one row each; they have one key.
+
+        `names` are those of the components, where they are known: draws may hang on them.
+        """
         # joined in portions, as many small tensors take much memory
         portions = [steppers[i : i + PORTION] for i in range(0, len(steppers), PORTION)]
         found: State = tree.joined([tree.joined([s.init(1) for s in some]) for some in portions])
@@ -124,6 +129,29 @@ class Kind(ABC, Generic[Settings, Own, State]):
     def ran(self, stepper: Own, state: State, load: CrackLoad, row: Tensor) -> tuple[State, Along]:
         """The state after loads, each on its `row` (k,), and what each of them has left."""
         raise NotImplementedError(f"{self.name} does not run together")
+
+    def takes_over(self, other: Kind[Any, Any, Any]) -> bool:
+        """Whether `carried` takes the history of that kind."""
+        return other is self
+
+    def dated(self, state: State, row: int, t_ns: int) -> State:
+        """The state with the last evidence of a component no earlier than `t_ns`."""
+        after: Any = state
+        times = after.t_ns.clone()
+        times[row] = max(int(times[row]), t_ns)
+        return cast(State, after._replace(t_ns=times))
+
+    def with_outlook(self, state: State, asked: State) -> State:
+        """The state with what `lives` has found out and is told of it, and nothing else."""
+        return state
+
+    def outlook(self, state: State, remaining: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Quantiles (n, 3) of what is left, at `TOLD`, where `remaining` (n,) is the median."""
+        return np.repeat(remaining[:, None], len(TOLD), axis=1)
+
+    def spread(self, state: State, row: int) -> dict[str, Any] | None:
+        """What is uncertain of a component, for people; None: nothing is."""
+        return None
 
     def lives(self, stepper: Own, state: State) -> tuple[State, Tensor]:
         """The state after the question, and the cycles (n,) left to the limit; NaN: unknown."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from twin.belief.cohort import TROUBLE, Beliefs, out_of_memory
 from twin.belief.events import Value
 from twin.belief.fleet import Fleet
-from twin.belief.life import reason, remaining
+from twin.belief.life import reason, remaining, spread
 from twin.belief.segments import Line, Note
 from twin.belief.status import Status, StatusInputs, status
 from twin.belief.validity import outside, strayed
@@ -182,6 +182,7 @@ def _note(fleet: Fleet, name: str, view: Beliefs, now: Sign, *, is_outside: bool
         "growth_rate": float(view.growth_rate[i]),
         "cycles": float(view.cycles[i]),
         "crack_length_sd": float(view.crack_length_sd[i]),
+        "uncertainty": spread(cohort, i),
         "crack_limit": fleet.components[name].registration.crack.crack_limit,
         "open_growth": float(view.open_growth[i]),
         "status": now.status,

@@ -17,10 +17,10 @@ from twin.belief.overview import Overview
 from twin.belief.record import flagged, recorded
 from twin.kinds.catalogue import fields_of
 from twin.kinds.crack_fields import GROUP
+from twin.kinds.kind import TOLD
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-PROBABILITIES = ("0.05", "0.5", "0.95")  # equal as long as nothing is uncertain
 
 
 def exposition(registry: CollectorRegistry, overview: Overview, fleet: Fleet) -> bytes:
@@ -70,6 +70,9 @@ def components(overview: Overview) -> str:
     r, t_ns = overview.readings, overview.readings.t_ns[rows]
     at_limit, life_alert = overview.at_limit[rows], roll.life_alert[rows]
     remaining = np.where(at_limit, 0.0, overview.remaining[rows])
+    outlook = overview.outlook[rows] if len(rows) else np.empty((0, len(TOLD)))
+    beyond = outlook > overview.remaining[rows][:, None]  # no particle of these is at the limit
+    outlook = np.where(at_limit[:, None] & ~beyond, 0.0, outlook)
     lines: list[str] = []
     lines += _gauge("crack_length_meters", "Believed crack length.", labels, r.crack_length[rows])
     lines += _gauge(
@@ -141,8 +144,8 @@ def components(overview: Overview) -> str:
     lines += _gauge(
         "remaining_cycles",
         "Cycles left to the limit under the load so far, fewer with the given probability.",
-        [f'{label},probability="{p}"' for p in PROBABILITIES for label in _kept(labels, known)],
-        np.tile(remaining[known], len(PROBABILITIES)),
+        [f'{label},probability="{p}"' for p in TOLD for label in _kept(labels, known)],
+        outlook[known].T.ravel(),
     )
     return "".join(lines)
 

@@ -22,6 +22,7 @@ from twin.belief.fleet import EMPTY, Clock, Fleet
 from twin.belief.fold import Folded, concluded, late, walked
 from twin.belief.record import RecordRow
 from twin.belief.segments import Line, Note, Segment, planned
+from twin.component import Component
 from twin.ingest.queue import BYTES, LineQueue
 from twin.pace import Pace
 from twin.publish.changes import StateChanges
@@ -31,6 +32,7 @@ from twin.stepping.level import Level
 TICK_S = 0.02  # least time between two folds: under load a fold takes more lines, not more time
 LINES_AT_ONCE = 20_000  # that are looked at together to see whose take long
 LINES_WAITING = 200_000  # of laggards, beyond which nothing overtakes them
+SHARE = 8  # registrations up to this part of the fleet together: each fold copies the fleet
 BYTES_WAITING = 256 << 20  # of record rows, for a disk that does not obey, and for laggards
 
 T = TypeVar("T")
@@ -152,7 +154,7 @@ class Stepping:
             began = time.perf_counter()
             slow = await self._in(self.thread, chosen, self.fleet, lines, set(self.laggards))
             while lines:
-                some = _portion(lines, slow, self._pace.lines)
+                some = _portion(lines, slow, self._pace.lines, len(self.fleet.members) // SHARE)
                 await self._go(some, slow)
                 await self.room(BYTES_WAITING)
                 lines = lines[len(some) :]
@@ -249,9 +251,15 @@ async def _always(_: int) -> None:
     """There is room."""
 
 
-def _portion(lines: list[Line], slow: Collection[str], most: int) -> list[Line]:
-    """The first lines, so many of them of components that are not slow."""
-    left = most
+def _portion(lines: list[Line], slow: Collection[str], most: int, registrations: int) -> list[Line]:
+    """The first lines, so many of them of components that are not slow.
+
+    Where it begins with more registrations, up to so many of those.
+    """
+    first = next(
+        (i for i, each in enumerate(lines) if not isinstance(each.what, Component)), len(lines)
+    )
+    left = max(most, min(first, registrations))
     for i, line in enumerate(lines):
         if line.component not in slow:
             left -= 1

@@ -1,0 +1,278 @@
+"""Uncertain cracks against exact ones, particle by particle, and what readings make of them."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models import tree
+from models.crack.forecast import life as exact_life
+from models.crack.load import (
+    CrackLoad,
+    blocks,
+    inspection_load,
+    no_load,
+    series_load,
+    spectrum_load,
+)
+from models.crack.run import ran
+from models.crack.stepper import CrackStepper
+from models.crack.uncertain import (
+    GUIDES,
+    Scatter,
+    UncertainCrack,
+    UncertainCrackStepper,
+    as_certain,
+    carried,
+    quantiles_of,
+    taken_over,
+)
+from models.crack.uncertain_ahead import life, remaining, rollout
+from models.fatigue.geometry import CentreCrack, EdgeCrack
+from models.fatigue.laws import NasgroLaw, ParisLaw, WalkerLaw, scaled, si_coefficient
+from models.fatigue.retardation import ZONES, NoRetardation, Wheeler
+
+WALKER = WalkerLaw(si_coefficient(1.42e-11, 3.59), 3.59, 0.68)
+PARIS = ParisLaw(si_coefficient(9.7e-12, 3.0), 3.0)
+NASGRO = NasgroLaw(
+    si_coefficient(1.545e-10, 3.284), 3.284, 0.5, 1.0, 3.187e6, 1.5, 72.5e6, 1.5, 0.3
+)
+NO_LOCAL = Scatter(0.03, 0.15, 0.0, 0.1, 0.01)
+ROW = torch.tensor([1])
+
+
+def centre(law: object = WALKER, retardation: object = None) -> CrackStepper:
+    return CrackStepper(
+        law,  # type: ignore[arg-type]
+        CentreCrack(0.1524),
+        retardation or NoRetardation(),  # type: ignore[arg-type]
+        0.009,
+        0.0498,
+        K_c=70e6,
+    )
+
+
+def load(*rows: tuple[float, float, float]) -> CrackLoad:
+    return spectrum_load(ROW, blocks([rows]))
+
+
+def exact_particles(stepper: UncertainCrackStepper, state: UncertainCrack) -> CrackStepper:
+    """A crack of its own for each particle, with its growth factor."""
+    p = state.particles
+    law = tree.mapped(lambda leaf: torch.as_tensor(leaf), stepper.exact.law)
+    return replace(
+        stepper.exact,
+        particles=stepper.particles,
+        a_0=p.a,
+        law=scaled(law, torch.exp(p.growth)),
+    )
+
+
+def told(length: Tensor) -> np.ndarray:
+    return np.quantile(length[0].numpy(), (0.05, 0.25, 0.5, 0.75, 0.95))
+
+
+@pytest.mark.parametrize("law", [WALKER, PARIS, NASGRO], ids=lambda law: type(law).__name__)
+def test_particles_grow_as_cracks_of_their_own_would(law: object) -> None:
+    stepper = UncertainCrackStepper(centre(law), NO_LOCAL, 200)
+    state = stepper.init(1)
+    exact = exact_particles(stepper, state)
+    own = exact.init(1)
+    draw = np.random.default_rng(1)
+    for _ in range(60):
+        some = load(*((float(s), 0.75 * float(s), 250.0) for s in draw.uniform(30e6, 60e6, 8)))
+        state, own = stepper.step(state, some), exact.step(own, some)
+    assert float(own.length.median()) > 0.0095
+    assert told(state.particles.a) == pytest.approx(told(own.length), rel=1e-2)
+
+
+def test_particles_grow_by_series_as_cracks_of_their_own_would() -> None:
+    stepper = UncertainCrackStepper(centre(), NO_LOCAL, 200)
+    state = stepper.init(1)
+    exact = exact_particles(stepper, state)
+    own = exact.init(1)
+    draw = np.random.default_rng(2)
+    for k in range(40):
+        samples = torch.from_numpy(90e6 * draw.beta(2, 2, 3000))
+        some = series_load(ROW + k, [samples])
+        state, own = stepper.step(state, some), exact.step(own, some)
+    assert float(own.length.median()) > 0.0093
+    grown, grown_own = (told(x - exact.a_0) for x in (state.particles.a, own.length))
+    assert grown == pytest.approx(grown_own, rel=1e-2)
+
+
+def test_particles_feel_overloads_as_cracks_of_their_own_do() -> None:
+    wheeler = Wheeler(1.5, 365e6, ZONES["plane_stress"])
+    stepper = UncertainCrackStepper(centre(retardation=wheeler), NO_LOCAL, 200)
+    state = stepper.init(1)
+    exact = exact_particles(stepper, state)
+    own = exact.init(1)
+    for k in range(80):
+        over = (110e6, 60e6, 1.0) if k % 8 == 0 else (48e6, 36e6, 1.0)
+        some = load(over, *((48e6, 36e6, 500.0) for _ in range(4)))
+        state, own = stepper.step(state, some), exact.step(own, some)
+    assert float(own.length.median()) > 0.0095
+    grown, grown_own = (told(x - exact.a_0) for x in (state.particles.a, own.length))
+    assert grown == pytest.approx(grown_own, rel=2e-2)
+
+
+def test_lives_are_those_of_cracks_of_their_own() -> None:
+    stepper = UncertainCrackStepper(centre(), NO_LOCAL, 100)
+    some = load((48e6, 36e6, 100.0), (30e6, 36e6, 300.0))
+    state = stepper.step(stepper.init(1), some)
+    own = exact_particles(stepper, state).init(1)
+    expected = exact_life(own, some.blocks, 0.0498)
+    assert torch.allclose(life(state, some.blocks), expected, rtol=2e-3)
+    assert torch.allclose(remaining(state), expected, rtol=2e-3)
+
+
+def test_lives_with_factors_that_wander_are_those_of_stepping_on() -> None:
+    scatter = Scatter(0.0, 0.0, 0.3, 0.2, 0.0)
+    stepper = UncertainCrackStepper(centre(), scatter, 1000)
+    start = stepper.init(1)
+    some = load((48e6, 36e6, 2000.0))
+    forecast = np.sort(life(start, some.blocks)[0].numpy())
+    state, lives = start, torch.full((1000,), math.nan, dtype=torch.float64)
+    for k in range(400):
+        before, state = state, stepper.step(state, some)
+        passed = (state.particles.a[0] >= 0.0498) & torch.isnan(lives)
+        share = (0.0498 - before.particles.a[0]) / (state.particles.a[0] - before.particles.a[0])
+        lives = torch.where(passed, 2000.0 * (k + share), lives)
+        if not torch.isnan(lives).any():
+            break
+    stepped = np.sort(lives.numpy())
+    assert np.median(forecast) == pytest.approx(np.median(stepped), rel=0.02)
+    assert np.log(forecast).std() == pytest.approx(np.log(stepped).std(), rel=0.1)
+
+
+def test_lengths_ahead_reach_the_limit_when_lives_end_and_are_those_of_stepping_on() -> None:
+    stepper = UncertainCrackStepper(centre(), NO_LOCAL, 60)
+    some = load((48e6, 36e6, 50_000.0))
+    state = stepper.init(1)
+    ahead = rollout(state, some.blocks, torch.tensor([0.0, 50_000.0]).double(), lambda: None)
+    assert torch.equal(ahead[:, 0], state.particles.a[0])
+    stepped = stepper.step(state, some).particles.a[0]
+    assert torch.allclose(ahead[:, 1], stepped, rtol=2e-3)
+
+
+def inspected(
+    stepper: UncertainCrackStepper, state: UncertainCrack, length: float, sd: float, epoch: int
+) -> UncertainCrack:
+    found = inspection_load(
+        ROW + epoch, torch.tensor([length]).double(), torch.tensor([sd]).double()
+    )
+    return stepper.step(state, found._replace(epoch=torch.tensor([epoch])))
+
+
+def test_readings_teach_the_growth_factor_of_a_part() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.02, 0.3, 0.1, 0.1, 0.01), 256)
+    truth = replace(stepper.exact, law=replace(WALKER, C=WALKER.C * math.exp(0.4)))
+    state, own = stepper.init(1), truth.init(1)
+    for k in range(8):
+        some = load((48e6, 36e6, 10_000.0))
+        state, own = stepper.step(state, some), truth.step(own, some)
+        state = inspected(stepper, state, float(own.length), 1e-4, k)
+        assert float(state.length) == pytest.approx(float(own.length), abs=3e-4)
+    assert float(state.particles.growth.mean()) == pytest.approx(0.4, abs=0.12)
+    left = quantiles_of(state, remaining(state))[0]
+    true_left = float(exact_life(own, some.blocks, 0.0498))
+    assert left[0] < true_left < left[-1]
+
+
+def test_one_wrong_reading_moves_little_and_lives_hardly() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.05, 0.2, 0.1, 0.1, 0.01), 128)
+    state = stepper.step(stepper.init(1), load((48e6, 36e6, 20_000.0)))
+    after = inspected(stepper, state, 10.0 * float(state.length), 1e-3, 4)
+    before, now = (quantiles_of(s, remaining(s))[0, 0] for s in (state, after))
+    assert now == pytest.approx(before, rel=0.2)
+    assert float(after.length) == pytest.approx(float(state.length), rel=0.02)
+
+
+def test_a_confirmed_reading_beyond_the_limit_breaks_and_a_later_one_begins_anew() -> None:
+    stepper = UncertainCrackStepper(centre(), NO_LOCAL, 64)
+    start = stepper.init(1)
+    doubted = inspected(stepper, start, 0.2, 1e-3, 1)
+    assert float(doubted.length) == pytest.approx(float(start.length), rel=1e-3)
+    found = inspection_load(ROW, torch.tensor([0.2]).double())
+    broken = stepper.step(start, found._replace(confirmed=torch.tensor([True])))
+    assert bool(broken.fractured)
+    anew = inspected(stepper, broken, 0.01, 5e-4, 2)
+    assert not bool(anew.fractured)
+    assert float(anew.length) == pytest.approx(0.01, abs=3e-4)
+    again = stepper.step(anew, load((48e6, 36e6, 1000.0)))
+    assert float(again.length) > float(anew.length)
+
+
+def test_runs_of_loads_are_messages_one_by_one_to_the_bit() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.05, 0.2, 0.15, 0.1, 0.01), 48)
+    draw = np.random.default_rng(5)
+    loads = [
+        series_load(ROW + k, [torch.from_numpy(70e6 * draw.beta(2, 2, 50 * (k % 3)))])._replace(
+            blocks=blocks([[(40e6, 30e6, 200.0)] * (k % 4)])
+        )
+        for k in range(12)
+    ]
+    state, lengths = stepper.init(1), []
+    for each in loads:
+        state, along = stepper.run(state, each, torch.tensor([0]))
+        lengths.append(along.length)
+    many = joined(loads)
+    together, along = stepper.run(stepper.init(1), many, torch.zeros(12, dtype=torch.int64))
+    assert torch.equal(along.length, torch.cat(lengths))
+    for (path, one), (_, other) in zip(tree.leaves(together), tree.leaves(state), strict=True):
+        assert torch.equal(one, other), path
+
+
+def joined(loads: list[CrackLoad]) -> CrackLoad:
+    k = len(loads)
+    counts = torch.tensor([0, *(len(each.samples) for each in loads)])
+    spectra = torch.tensor([0, *(len(each.blocks.range) for each in loads)])
+    cycles = [torch.cat([each.blocks[i] for each in loads]) for i in range(5)]
+    return no_load(k)._replace(
+        t_ns=torch.cat([each.t_ns for each in loads]),
+        samples=torch.cat([each.samples for each in loads]),
+        companion=torch.cat([each.companion for each in loads]),
+        sample_offset=counts.cumsum(0),
+        continues=torch.cat([each.continues for each in loads]),
+        blocks=loads[0].blocks._make([*cycles, spectra.cumsum(0)]),
+    )
+
+
+def test_guides_are_exact_cracks() -> None:
+    stepper = UncertainCrackStepper(centre(), NO_LOCAL, 32)
+    state, some = stepper.init(1), load((48e6, 36e6, 5000.0))
+    after = stepper.step(state, some)
+    alone, _ = ran(state.guides, some, torch.tensor([0]))
+    assert torch.equal(after.guides.length, alone.length)
+    assert after.guides.length.shape == (1, GUIDES)
+
+
+def test_a_history_is_carried_to_other_constants_and_between_one_crack_and_many() -> None:
+    stepper = UncertainCrackStepper(centre(), NO_LOCAL, 64)
+    state = stepper.step(stepper.init(1), load((48e6, 36e6, 30_000.0)))
+    fewer = replace(stepper, particles=16, exact=replace(stepper.exact, a_limit=0.03))
+    changed = carried(state, fewer.init(1), stressed=True)
+    assert changed.particles.a.shape == (1, 16)
+    assert float(changed.length) == pytest.approx(float(state.length), rel=5e-3)
+    assert float(changed.guides.a_limit) == 0.03
+    assert float(changed.cycles) == 30_000.0
+    certain = as_certain(state)
+    assert torch.equal(certain.length, state.length)
+    grown = centre().step(certain, load((48e6, 36e6, 100.0)))
+    assert float(grown.length) > float(certain.length)
+    back = taken_over(grown, stepper.init(1), stressed=True)
+    assert float(back.length) == pytest.approx(float(grown.length), rel=5e-3)
+    assert float(stepper.step(back, load((48e6, 36e6, 100.0))).length) > float(back.length)
+
+
+def test_a_crack_that_does_not_grow_lasts_for_ever() -> None:
+    law = replace(PARIS, dK_th=50e6)
+    stepper = UncertainCrackStepper(
+        CrackStepper(law, EdgeCrack(0.1), NoRetardation(), 0.001, 0.01), NO_LOCAL, 32
+    )
+    state = stepper.step(stepper.init(1), load((1e6, 1e6, 1000.0)))
+    assert torch.isinf(remaining(state)).all()
+    assert torch.isinf(remaining(stepper.init(1))).all()
