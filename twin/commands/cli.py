@@ -33,6 +33,7 @@ from rich.console import Console
 from sensors.errors import BrokerError, SensorError
 from storage.errors import InUseError, MissingError, StorageError
 from twin import logs
+from twin.commands import fitting as fitting_commands
 from twin.commands import library as library_commands
 from twin.commands import training as training_commands
 from twin.errors import SettingsError, TwinError, UnknownError
@@ -62,6 +63,7 @@ app = typer.Typer(
 letters = typer.Typer(help="Messages that were refused.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
 app.add_typer(library_commands.app, name="library")
+app.add_typer(fitting_commands.app, name="fit")
 app.command()(training_commands.train)
 app.command()(training_commands.evaluate)
 

@@ -174,13 +174,14 @@ def svg(subject: Subject) -> bytes:
         f'width="{WIDTH}" height="{HEIGHT}" font-family="system-ui, sans-serif">',
         f"<title>{escape(subject.component)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-        *(_element(shape) for shape in shapes(subject)),
+        *(element(shape) for shape in shapes(subject)),
         "</svg>",
     ]
     return "\n".join(lines).encode()
 
 
-def _element(shape: Shape) -> str:
+def element(shape: Shape) -> str:
+    """A shape as an element of SVG."""
     if isinstance(shape, Text):
         (x, y), colour, words = shape.at, COLOURS[shape.paint], escape(shape.words)
         return (
