@@ -28,7 +28,7 @@ from models.filters.draws import normal
 CELL = 0.05  # of ln a, in which the wandering factor of a particle is constant
 STEEPEST = 60.0  # power of the length by which growth may rise or fall between guides
 APART = 1e-4  # of ln a: guides nearer to each other do not tell how growth hangs on length
-OFF = 0.05  # of ln a, that the middle guide may be off the particles
+OFF = 0.2  # of ln a, that the middle guide may be off the particles
 FEW = 0.02  # weight of particles that are no longer told apart
 LITTLE = 1e-3  # growth by a message, relative to the crack, that is taken in one piece
 
@@ -90,7 +90,7 @@ def follow(
 
 @part
 def _ended(kinds: Kinds, c: Floats, a: Floats, before: Floats, load: Messages, j: int) -> None:
-    """Break all particles with the last guides, but for those too short for a peak that broke these.
+    """Break all particles with the last guides, but for those that a peak is too low for.
 
     Where guides have grown until they broke, nobody knows how far the others did.
     """
@@ -149,7 +149,7 @@ def _slopes(particles: Followers, i: int, pace: Floats, live: int) -> bool:
     if span > APART and low > 0.0 and high > 0.0:
         slope = math.log(high / low) / span
         particles.slope[i] = min(max(slope, -STEEPEST), STEEPEST)
-    for k in range(live):
+    for k in range(live):  # noqa: SIM110  compiled
         if pace[SPEED, k] > 0.0:
             return True
     return False

@@ -3,143 +3,48 @@
 The guides are a `CrackState` with three cracks to a row; see `models.crack.follow`.
 """
 
+# Over 300 lines: the stepper and how it seats guides; what stays of a change stands elsewhere.
+
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numba import njit
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models import tree
 from models.compiled import stamp
 from models.crack.follow import CELL, Followers, Trails, follow, working_space
 from models.crack.load import CrackLoad, broken_at, chosen_of, dated, timely
-from models.crack.run import CONSTANTS, COMPILED, Along, compiled_form, ran
-from models.crack.state import CrackState, limit_of
+from models.crack.run import COMPILED, CONSTANTS, Along, compiled_form, ran
+from models.crack.state import limit_of
 from models.crack.stepper import CrackStepper, forgotten_cracks, placed
+from models.crack.uncertain_state import (
+    GUIDES,
+    PROBABILITIES,
+    UNKNOWN,
+    Particles,
+    UncertainCrack,
+    array,
+    exp,
+    told,
+)
 from models.crack.walk import Messages
 from models.fatigue.laws import scaled
-from models.fatigue.exposure import Exposure
-from models.fatigue.rainflow import Floats, Ints, Turning
-from models.fatigue.retardation import Overload
+from models.fatigue.rainflow import Floats, Ints
 from models.fatigue.scalar_laws import Kinds
 from models.filters import elementary
 from models.filters.draws import normals
 from models.filters.reading import AHEAD, AT_FIRST, Ensemble, Readings, assimilate
-from models.filters.weights import mean_and_sd, normalised, quantiles, resampled
+from models.filters.weights import mean_and_sd, normalised
 from models.tree import mapped
 
-GUIDES = 3
-UNKNOWN = -1.0  # of cycles left
-MEDIAN = 2  # of `PROBABILITIES`
 REACH = 1.25  # standard deviations of the particles that the outer guides stand off the middle one
 NARROWEST = 0.005  # of ln a, so that guides tell how growth hangs on length
-PROBABILITIES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])  # of the quantiles that are told
-
-
-class Particles(NamedTuple):
-    """What is believed of each crack: possible cracks; axis 1 the particle."""
-
-    a: Tensor  # (n, p) length, at the geometry's limit once broken [m]
-    growth: Tensor  # (n, p) ln of a factor on growth that stays [1]
-    local: Tensor  # (n, p) ln of the factor in the cell of ln a where the crack is [1]
-    edge: Tensor  # (n, p) where that cell ends [m]
-    least: Tensor  # (n, p) length at the last evidence: no particle shrinks below it [m]
-    ahead: Tensor  # (n, p) what the factor of cells ahead will be like, standard normal [1]
-    log_weight: Tensor  # (n, p) normalised
-    slope: Tensor  # (n,) power by which growth rises with length, when it was last told
-    factor: Tensor  # (n, guides) ln of the factor on growth of each guide
-    key: Tensor  # (n,) int64 that draws are made with
-    epoch: Tensor  # (n,) int64 of the evidence that made the particles
-    local_sd: Tensor  # (n,)
-    local_length: Tensor  # (n,) of ln a
-    wrong: Tensor  # (n,) probability that a reading is wrong altogether
-    reading_sd: Tensor  # (n,) of a reading that states none [m]
-
-
-class UncertainCrack(NamedTuple):
-    """A crack as guides and particles, and what is told of them."""
-
-    guides: CrackState
-    particles: Particles
-    length: Tensor  # (n, 1) mean of the particles [m]
-    length_sd: Tensor  # (n,) of the particles [m]
-    outlook: Tensor  # (n, PROBABILITIES) quantiles of the cycles left, below 0: not known
-
-    @property
-    def a_limit(self) -> Tensor:
-        """(n,) length at which the part is to be taken out [m]."""
-        return self.guides.a_limit
-
-    @property
-    def rate(self) -> Tensor:
-        """(n, guides) mean growth of the last load [m/cycle]."""
-        return self.guides.rate
-
-    @property
-    def cycles(self) -> Tensor:
-        """(n,) seen so far."""
-        return self.guides.cycles
-
-    @property
-    def open_growth(self) -> Tensor:
-        """(n, guides) growth of the open residue [m]."""
-        return self.guides.open_growth
-
-    @property
-    def fractured(self) -> Tensor:
-        """(n,) bool, all guides at the limit."""
-        return self.guides.fractured
-
-    @property
-    def replace(self) -> Tensor:
-        """(n,) bool, inspections are weighed, or only recorded."""
-        return self.guides.replace
-
-    @property
-    def counter(self) -> Turning:
-        """What is open of the series."""
-        return self.guides.counter
-
-    @property
-    def exposure(self) -> Exposure:
-        """The load so far."""
-        return self.guides.exposure
-
-    @property
-    def measured(self) -> Tensor:
-        """(n,) last inspected length [m]."""
-        return self.guides.measured
-
-    @property
-    def measured_sd(self) -> Tensor:
-        """(n,) [m]."""
-        return self.guides.measured_sd
-
-    @property
-    def innovation(self) -> Tensor:
-        """(n,) measured − believed just before [m]."""
-        return self.guides.innovation
-
-    @property
-    def t_inspected_ns(self) -> Tensor:
-        """(n,) int64, 0: never."""
-        return self.guides.t_inspected_ns
-
-    @property
-    def t_broken_ns(self) -> Tensor:
-        """(n,) int64 of what broke it, 0: never."""
-        return self.guides.t_broken_ns
-
-    @property
-    def t_ns(self) -> Tensor:
-        """(n,) int64 last evidence."""
-        return self.guides.t_ns
 
 
 @dataclass(frozen=True)
@@ -180,13 +85,13 @@ class UncertainCrackStepper:
             torch.from_numpy(normals(key.numpy(), epoch.numpy(), p, purpose))
             for purpose in (AT_FIRST, AT_FIRST + 1, AT_FIRST + 2, AHEAD)
         )
-        a = (guides.a[:, :1] * _exp(length_sd * length)).minimum(0.999 * limit)
+        a = (guides.a[:, :1] * exp(length_sd * length)).minimum(0.999 * limit)
         ones = torch.ones(n, dtype=torch.float64)
         particles = Particles(
             a=a,
             growth=growth_sd * growth,
             local=local_sd * local,
-            edge=_edges(a),
+            edge=edges(a),
             least=a.clone(),
             ahead=ahead,
             log_weight=torch.full((n, p), -math.log(p), dtype=torch.float64),
@@ -199,7 +104,7 @@ class UncertainCrackStepper:
             wrong=wrong[:, 0],
             reading_sd=reading_sd[:, 0],
         )
-        guides = guides._replace(law=mapped(_wide, guides.law))
+        guides = guides._replace(law=mapped(wide, guides.law))
         outlook = torch.full((n, len(PROBABILITIES)), UNKNOWN, dtype=torch.float64)
         state = UncertainCrack(guides, particles, guides.a[:, :1], ones, outlook)
         return told(seated(state, torch.ones(n, dtype=torch.bool)))
@@ -264,7 +169,9 @@ class UncertainCrackStepper:
         start = state.guides.length
         guides, trail = ran(state.guides, load, row)
         p = state.particles
-        moved = [_array(leaf, copied=True) for leaf in (p.a, p.local, p.edge, p.slope)]
+        a, local, edge, slope = (
+            array(leaf, copied=True) for leaf in (p.a, p.local, p.edge, p.slope)
+        )
         along = np.empty((len(row), p.a.shape[1]))
         stop = np.full(len(start), len(row))
         kinds, constants, messages = compiled_form(guides, load, row)
@@ -272,20 +179,32 @@ class UncertainCrackStepper:
             kinds,
             constants,
             Followers(
-                *moved,
-                *map(_array, (p.growth, p.key, p.epoch, p.factor, p.local_sd, p.local_length)),
-                _array(p.log_weight),
+                a=a,
+                local=local,
+                edge=edge,
+                slope=slope,
+                growth=array(p.growth),
+                key=array(p.key),
+                epoch=array(p.epoch),
+                factor=array(p.factor),
+                local_sd=array(p.local_sd),
+                local_length=array(p.local_length),
+                log_weight=array(p.log_weight),
             ),
-            Trails(_array(start), _array(trail.length)),
+            Trails(array(start), array(trail.length)),
             messages,
             along,
             stop,
             working_space(GUIDES),
         )
-        a, local, edge, slope = map(torch.from_numpy, moved)
-        particles = p._replace(a=a, local=local, edge=edge, slope=slope)
+        particles = p._replace(
+            a=torch.from_numpy(a),
+            local=torch.from_numpy(local),
+            edge=torch.from_numpy(edge),
+            slope=torch.from_numpy(slope),
+        )
         after = told(state._replace(guides=guides, particles=particles))
-        weight = _array(p.log_weight[row])
+        weight = array(p.log_weight[row])
         length = torch.from_numpy(mean_and_sd(along, weight)[0])[:, None]
         return after, Along(length, trail.fractured), torch.from_numpy(stop)
 
@@ -314,27 +233,25 @@ class UncertainCrackStepper:
         p = state.particles
         limit = limit_of(state.guides).view(-1, GUIDES)[rows, 0]
         x, growth, local, weight, least = (
-            _array(leaf, copied=True) for leaf in (p.a, p.growth, p.local, p.log_weight, p.least)
+            array(leaf, copied=True) for leaf in (p.a, p.growth, p.local, p.log_weight, p.least)
         )
         parent = np.zeros(x.shape, np.int64)
         readings = Readings(
-            row=_array(rows),
-            value=_array(load.length[rows]),
-            sd=_array(_sds(state, load)[rows]),
-            wrong=_array(p.wrong[rows]),
-            epoch=_array(epoch[rows]),
-            most=_array(limit),
+            row=array(rows),
+            value=array(load.length[rows]),
+            sd=array(_sds(state, load)[rows]),
+            wrong=array(p.wrong[rows]),
+            epoch=array(epoch[rows]),
+            most=array(limit),
         )
-        made = assimilate(
-            Ensemble(x, growth, local, weight, least, parent, _array(p.key)), readings
-        )
+        made = assimilate(Ensemble(x, growth, local, weight, least, parent, array(p.key)), readings)
         new = rows[torch.from_numpy(made)]
         a = torch.from_numpy(x)
         least_, ahead, edge, epochs = (leaf.clone() for leaf in (p.least, p.ahead, p.edge, p.epoch))
         epochs[new] = epoch[new]
-        least_[new], edge[new] = a[new], _edges(a[new])
+        least_[new], edge[new] = a[new], edges(a[new])
         ahead[new] = torch.from_numpy(
-            normals(_array(p.key[new]), _array(epoch[new]), x.shape[1], AHEAD)
+            normals(array(p.key[new]), array(epoch[new]), x.shape[1], AHEAD)
         )
         particles = p._replace(
             a=a,
@@ -381,7 +298,7 @@ def _anew(state: UncertainCrack, which: Tensor, load: CrackLoad) -> UncertainCra
     even = torch.full_like(p.log_weight, -math.log(a.shape[1]))
     particles = p._replace(
         a=a,
-        edge=torch.where(which[:, None], _edges(a), p.edge),
+        edge=torch.where(which[:, None], edges(a), p.edge),
         least=torch.where(which[:, None], a, p.least),
         log_weight=torch.where(which[:, None], even, p.log_weight),
     )
@@ -393,126 +310,27 @@ def _anew(state: UncertainCrack, which: Tensor, load: CrackLoad) -> UncertainCra
 def seated(state: UncertainCrack, which: Tensor) -> UncertainCrack:
     """The guides at `which` (n,) where they span what is believed, of length and of growth."""
     guides, p = state.guides, state.particles
-    weight = _array(p.log_weight)
+    weight = array(p.log_weight)
     whole = (p.a < limit_of(guides).view(-1, GUIDES)[:, :1]).numpy()
     weight = normalised(np.where(whole, weight, -math.inf))
-    middle, sd = map(torch.from_numpy, mean_and_sd(elementary.log(_array(p.a)), weight))
-    growth, growth_sd = map(torch.from_numpy, mean_and_sd(_array(p.growth), weight))
-    local = torch.from_numpy(mean_and_sd(_array(p.local), weight)[0])
+    middle, sd = map(torch.from_numpy, mean_and_sd(elementary.log(array(p.a)), weight))
+    growth, growth_sd = map(torch.from_numpy, mean_and_sd(array(p.growth), weight))
+    local = torch.from_numpy(mean_and_sd(array(p.local), weight)[0])
     off = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
     spread = (REACH * sd).clamp(min=NARROWEST)[:, None]
-    length = _exp(middle[:, None] + off * spread)
+    length = exp(middle[:, None] + off * spread)
     limit = limit_of(guides).view(-1, GUIDES)
     length = torch.where(torch.from_numpy(whole.any(1))[:, None], length, limit)
     factor = (growth + local)[:, None] + off * (REACH * growth_sd)[:, None]
     factor = torch.where(which[:, None], factor, p.factor)
-    guides = guides._replace(law=scaled(guides.law, _exp(factor - p.factor)))
+    guides = guides._replace(law=scaled(guides.law, exp(factor - p.factor)))
     guides = placed(guides, which, length)
     return state._replace(guides=guides, particles=p._replace(factor=factor))
 
 
-def carried(history: UncertainCrack, fresh: UncertainCrack, *, stressed: bool) -> UncertainCrack:
-    """What is believed with the constants of `fresh`; no zone stays where ΔK comes from elsewhere.
-
-    `fresh` may have another number of particles: then some stand twice, or not any more.
-    """
-    old, new = history.particles, fresh.particles
-    some = _some(old, new.a.shape[1])
-    guides = kept(history.guides, fresh.guides, stressed=stressed)
-    factor = new.factor  # that the fresh law has in it
-    particles = some._replace(
-        slope=old.slope,
-        factor=factor,
-        local_sd=new.local_sd,
-        local_length=new.local_length,
-        wrong=new.wrong,
-        reading_sd=new.reading_sd,
-    )
-    limit = limit_of(guides).view(-1, GUIDES)[:, :1]
-    particles = particles._replace(a=particles.a.minimum(limit))
-    state = fresh._replace(guides=guides, particles=particles)
-    return told(seated(state, ~guides.fractured))
-
-
-def taken_over(history: CrackState, fresh: UncertainCrack, *, stressed: bool) -> UncertainCrack:
-    """An uncertain crack where a certain one was: about as long, and with what it has seen."""
-    was, limit = history.length[:, :1], limit_of(history).view(-1, history.a.shape[1])[:, :1]
-    h = history
-    wide = h._replace(
-        a=_wide(h.a),
-        length=_wide(h.length),
-        open_growth=_wide(h.open_growth),
-        rate=_wide(h.rate),
-        overload=Overload(*map(_wide, h.overload)),
-    )
-    guides = kept(wide, fresh.guides, stressed=stressed)
-    p = fresh.particles
-    off = elementary.log(_array(p.a)) - elementary.log(_array(p.a)).mean(1, keepdims=True)
-    a = torch.where(was < limit, (was * _exp(torch.from_numpy(off))).minimum(0.999 * limit), was)
-    p = p._replace(a=a, edge=_edges(a), least=a.clone())
-    return told(seated(fresh._replace(guides=guides, particles=p), ~guides.fractured))
-
-
-def as_certain(history: UncertainCrack) -> CrackState:
-    """One crack of each row, as long as the mean, with what the middle guide has seen."""
-    g, middle = history.guides, GUIDES // 2
-
-    def one(leaf: Tensor) -> Tensor:
-        return leaf[:, middle : middle + 1].clone()
-
-    return g._replace(
-        a=torch.where(g.fractured[:, None], history.length, history.length - one(g.open_growth)),
-        length=history.length,
-        open_growth=one(g.open_growth),
-        rate=one(g.rate),
-        overload=Overload(*map(one, g.overload)),
-    )
-
-
-def kept(history: CrackState, fresh: CrackState, *, stressed: bool) -> CrackState:
-    """The history of cracks with the constants of `fresh`."""
-    state = history._replace(
-        law=fresh.law,
-        geometry=fresh.geometry,
-        retardation=fresh.retardation,
-        strength=fresh.strength,
-        counter=history.counter._replace(gate=fresh.counter.gate),
-        a_limit=fresh.a_limit,
-        replace=fresh.replace,
-    )
-    if not stressed:
-        state = state._replace(overload=Overload(state.length, torch.zeros_like(state.length)))
-    return state
-
-
-def _some(old: Particles, many: int) -> Particles:
-    """So many of the particles, by their weights, if there are others."""
-    if old.a.shape[1] == many:
-        return old
-    middle = np.full(len(old.a), 0.5)
-    chosen = torch.from_numpy(resampled(_array(old.log_weight), middle, many))
-    each = {
-        name: getattr(old, name).gather(1, chosen)
-        for name in ("a", "growth", "local", "edge", "least", "ahead")
-    }
-    even = torch.full(chosen.shape, -math.log(many), dtype=torch.float64)
-    return old._replace(log_weight=even, **each)
-
-
-def told(state: UncertainCrack) -> UncertainCrack:
-    """The cracks with what is told of their particles."""
-    mean, sd = mean_and_sd(_array(state.particles.a), _array(state.particles.log_weight))
-    return state._replace(length=torch.from_numpy(mean)[:, None], length_sd=torch.from_numpy(sd))
-
-
-def quantiles_of(state: UncertainCrack, value: Tensor) -> Floats:
-    """Quantiles (n, PROBABILITIES) of a value (n, p) of each particle."""
-    return quantiles(_array(value), _array(state.particles.log_weight), PROBABILITIES)
-
-
-def _edges(a: Tensor) -> Tensor:
+def edges(a: Tensor) -> Tensor:
     """Where the cell of ln a ends that a crack is in [m]."""
-    cells = np.floor(elementary.log(_array(a)) / CELL) + 1.0
+    cells = np.floor(elementary.log(array(a)) / CELL) + 1.0
     return torch.from_numpy(elementary.exp(CELL * cells))
 
 
@@ -521,18 +339,9 @@ def _column(value: float | Tensor, n: int) -> Tensor:
     return torch.as_tensor(value, dtype=torch.float64).reshape(-1, 1).expand(n, 1).clone()
 
 
-def _wide(leaf: Tensor) -> Tensor:
+def wide(leaf: Tensor) -> Tensor:
     """A constant, with axes behind a table, of each guide."""
     return leaf.expand(len(leaf), GUIDES, *leaf.shape[2:]).clone()
-
-
-def _exp(x: Tensor) -> Tensor:
-    return torch.from_numpy(elementary.exp(_array(x)))
-
-
-def _array(leaf: Tensor, *, copied: bool = False) -> NDArray[Any]:
-    found: NDArray[Any] = leaf.contiguous().numpy()
-    return found.copy() if copied else found
 
 
 def _compiled(stamp_: int) -> Any:  # noqa: ANN401  a dispatcher

@@ -17,7 +17,8 @@ from torch import Tensor
 from models.crack.forecast import load_so_far, mix
 from models.crack.growth import lanes
 from models.crack.state import CrackState, limit_of
-from models.crack.uncertain import GUIDES, NARROWEST, UncertainCrack
+from models.crack.uncertain import NARROWEST
+from models.crack.uncertain_state import GUIDES, UncertainCrack
 from models.fatigue.laws import scaled
 from models.fatigue.rainflow import Cycles, Floats
 from models.fatigue.retardation import NoRetardation

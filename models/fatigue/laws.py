@@ -247,5 +247,5 @@ def scaled(law: Law, factor: Tensor) -> Law:
     """The law whose growth is `factor` times as fast; the constants of `law` are tensors."""
     if isinstance(law, TableLaw):
         return replace(law, growth=law.growth + torch.log(factor)[..., None])
-    found: Law = replace(law, C=law.C * factor)  # type: ignore[type-var, call-arg, attr-defined]
+    found: Law = replace(law, C=law.C * factor)  # type: ignore[type-var, attr-defined]
     return found

@@ -1,5 +1,7 @@
-"""Exponentials and logarithms number by number: vectorised ones treat the last of an array
-by other code, so that what happens to a row would hang on the batch it is in.
+"""Exponentials and logarithms number by number.
+
+Vectorised ones treat the last of an array by other code, so that what happens to a row would hang
+on the batch it is in.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def _log(x: Floats, out: Floats) -> None:
 
 
 def exp(x: Floats) -> Floats:
-    """e to the power of each number."""
+    """E to the power of each number."""
     flat = np.ascontiguousarray(x).ravel()
     out = np.empty_like(flat)
     _exp(flat, out)

@@ -32,18 +32,17 @@ def _taken(width: Floats, slowness: Floats, out: Floats) -> None:
 def _ahead(
     taken: Floats, width: float, first: int, sd: float, length: float
 ) -> tuple[float, float, float]:
-    """What factors that wander make of the way from point `first` on: ln of the mean, what the
-    present one counts, and the standard deviation of ln.
+    """What factors that wander make of the way from point `first` on.
 
-    All of e^−w, w a stationary Gaussian process of first order; to second order in `sd`.
+    ln of the mean, what the present one counts, and the standard deviation of ln: all of e^−w, w a
+    stationary Gaussian process of first order; to second order in `sd`.
     """
     m = len(taken)
     total = taken[m - 1] - taken[first]
     if not total > 0.0 or not total < math.inf:
         return 0.0, 1.0, 0.0
     stays = math.exp(-width / length)
-    now, mean, reach, square, passed = 1.0, 0.0, 0.0, 0.0, 0.0
-    kept, twice = 0.0, 0.0
+    now, mean, reach, square, kept = 1.0, 0.0, 0.0, 0.0, 0.0
     for k in range(first, m - 1):
         share = (taken[k + 1] - taken[k]) / total
         mean += share * 0.5 * sd * sd * (1.0 - now * now)
@@ -52,9 +51,7 @@ def _ahead(
         square += share * share + 2.0 * share * kept
         kept += share
         now *= stays
-        passed += share
-    twice = sd * sd * max(square - reach * reach, 0.0)
-    return mean, reach, math.sqrt(twice)
+    return mean, reach, sd * math.sqrt(max(square - reach * reach, 0.0))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -1,11 +1,12 @@
 """What a measured length says of particles, in compiled code.
 
 A reading that tells the particles hardly apart changes their weights alone. One that is more exact
-than what is believed, or leaves less than half of them of any worth, makes new ones: each particle stands for a normal kernel (Musso,
-Oudjane and Le Gland 2001), whose centres are drawn together so far that all of them have the mean
-and the covariance that the particles have (West 1993; Liu and West 2001). Kernels are updated
-by the reading as in a Kalman filter, and particles drawn from them. So no parameter collapses, and
-a reading far more exact than what is believed leaves no single particle.
+than what is believed, or leaves less than half of them of any worth, makes new ones: each particle
+stands for a normal kernel (Musso, Oudjane and Le Gland 2001), whose centres are drawn together so
+far that all of them have the mean and the covariance that the particles have (West 1993; Liu and
+West 2001). Kernels are updated by the reading as in a Kalman filter, and particles drawn from them.
+So no parameter collapses, and a reading far more exact than what is believed leaves no single
+particle.
 
 A reading can be wrong altogether: then it says nothing. How likely that is, and how far a wrong
 one may lie, is part of what it says.
@@ -14,17 +15,20 @@ one may lie, is part of what it says.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.compiled import cached_part
+from models.compiled import part, stamp
 from models.filters.draws import normal, uniform
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+_njit: Any = njit(nogil=True, error_model="numpy")  # found in the cache with `_assimilate` alone
 
 KERNEL = 0.3  # width of a kernel, relative to the spread of all particles
 ENOUGH = 0.5  # of the particles that have to be of worth for them to stay as they are
@@ -32,7 +36,7 @@ WIDE = 1.5  # standard deviation of ln of a wrong reading about what is believed
 SURELY_WRONG = 1e-6  # probability that a reading is right, up to which it changes nothing
 DIMENSIONS = 3
 # What a draw is for, beyond the cells of a crack
-START, WRONG, FIRST, SECOND, THIRD, AHEAD, AT_FIRST = (2**24 + k for k in range(7))
+START, WRONG, AHEAD, AT_FIRST, NOISE = (2**24 + 8 * k for k in range(5))
 
 
 class Ensemble(NamedTuple):
@@ -58,19 +62,19 @@ class Readings(NamedTuple):
     most: Floats  # `x` is always below
 
 
-@cached_part
+@part
 def _log_density(off: float, variance: float) -> float:
     return -0.5 * (off * off / variance + math.log(2.0 * math.pi * variance))
 
 
-@cached_part
+@part
 def _added(one: float, other: float) -> float:
     """ln(e^one + e^other)."""
     high, low = max(one, other), min(one, other)
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_njit
 def _moments(ensemble: Ensemble, i: int, mean: Floats, cov: Floats) -> None:
     x, first, second, weight = (
         ensemble.x[i], ensemble.first[i], ensemble.second[i], ensemble.log_weight[i],
@@ -90,7 +94,7 @@ def _moments(ensemble: Ensemble, i: int, mean: Floats, cov: Floats) -> None:
                 cov[r, s] += w * off[r] * off[s]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_njit
 def _root(cov: Floats, root: Floats) -> None:
     """The lower root of a covariance that may lack a dimension."""
     root[:] = 0.0
@@ -105,22 +109,22 @@ def _root(cov: Floats, root: Floats) -> None:
                 root[r, s] = value / root[s, s]
 
 
-@cached_part
+@part
 def _probability(log_right: float, wrong: float, value: float, about: float) -> float:
     """That a reading is right which has the density e^`log_right` if it is."""
     no = _wrong(wrong, value, about)
     return math.exp(math.log1p(-wrong) + log_right - _added(math.log1p(-wrong) + log_right, no))
 
 
-@cached_part
+@part
 def _wrong(wrong: float, value: float, about: float) -> float:
-    """ln of the density of a wrong reading where lengths `about` are believed."""
+    """Ln of the density of a wrong reading where lengths `about` are believed."""
     if not (wrong > 0.0 and value > 0.0 and about > 0.0):
         return -math.inf
     return math.log(wrong) + _log_density(math.log(value / about), WIDE * WIDE) - math.log(value)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_njit
 def _right(x: Floats, prior: Floats, value: float, variance: float, out: Floats) -> float:
     """Normalised log weights after a right reading in `out`; ln of its density."""
     highest, total = -math.inf, 0.0
@@ -137,7 +141,7 @@ def _right(x: Floats, prior: Floats, value: float, variance: float, out: Floats)
     return highest + math.log(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_njit
 def _weighed(
     x: Floats, prior: Floats, value: float, variance: float, wrong: float, about: float, out: Floats
 ) -> float:
@@ -159,69 +163,94 @@ def _weighed(
     return total * total / square
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _assimilate(ensemble: Ensemble, readings: Readings, made: NDArray[np.bool_]) -> None:
+@_njit
+def _all_of_them(ensemble: Ensemble, readings: Readings, made: NDArray[np.bool_]) -> None:
     p = ensemble.x.shape[1]
     mean, cov = np.empty(DIMENSIONS), np.empty((DIMENSIONS, DIMENSIONS))
-    root = np.empty((DIMENSIONS, DIMENSIONS))
     centre, weight = np.empty((p, DIMENSIONS)), np.empty(p)
-    post, floor, new = np.empty((DIMENSIONS, DIMENSIONS)), np.empty(p), np.empty((p, DIMENSIONS))
     for n in range(len(readings.row)):
         i, value, variance = readings.row[n], readings.value[n], readings.sd[n] ** 2
-        wrong, epoch, key = readings.wrong[n], readings.epoch[n], ensemble.key[readings.row[n]]
-        x = ensemble.x[i]
+        x, prior = ensemble.x[i], ensemble.log_weight[i]
         _moments(ensemble, i, mean, cov)
-        worth = _weighed(x, ensemble.log_weight[i], value, variance, wrong, mean[0], weight)
-        made[n] = worth < ENOUGH * p or variance < cov[0, 0]
-        if not made[n]:
-            ensemble.log_weight[i, :] = weight
+        worth = _weighed(x, prior, value, variance, readings.wrong[n], mean[0], weight)
+        if worth >= ENOUGH * p and variance >= cov[0, 0]:
+            prior[:] = weight
             continue
-        shrink = math.sqrt(1.0 - KERNEL * KERNEL)
-        for j in range(p):
-            centre[j, 0] = mean[0] + shrink * (x[j] - mean[0])
-            centre[j, 1] = mean[1] + shrink * (ensemble.first[i, j] - mean[1])
-            centre[j, 2] = mean[2] + shrink * (ensemble.second[i, j] - mean[2])
-        all_of_them = _log_density(value - mean[0], cov[0, 0] + variance)
+        _drawn_together(ensemble, i, mean, centre)
+        gauss = _log_density(value - mean[0], cov[0, 0] + variance)
         cov *= KERNEL * KERNEL
-        total, prior = cov[0, 0] + variance, ensemble.log_weight[i]
-        near = _right(centre[:, 0], prior, value, total, weight)
-        right = _probability(max(near, all_of_them), wrong, value, mean[0])
-        if right < SURELY_WRONG:
-            made[n] = False
-            continue
+        near = _right(centre[:, 0], prior, value, cov[0, 0] + variance, weight)
+        right = _probability(max(near, gauss), readings.wrong[n], value, mean[0])
+        made[n] = right >= SURELY_WRONG
+        if made[n]:
+            _renew(ensemble, readings, n, right, weight, centre, cov)
+
+
+@_njit
+def _drawn_together(ensemble: Ensemble, i: int, mean: Floats, centre: Floats) -> None:
+    """The centres of the kernels: with these, all has the covariance of the particles."""
+    shrink = math.sqrt(1.0 - KERNEL * KERNEL)
+    for j in range(len(centre)):
+        centre[j, 0] = mean[0] + shrink * (ensemble.x[i, j] - mean[0])
+        centre[j, 1] = mean[1] + shrink * (ensemble.first[i, j] - mean[1])
+        centre[j, 2] = mean[2] + shrink * (ensemble.second[i, j] - mean[2])
+
+
+@_njit
+def _renew(
+    ensemble: Ensemble, readings: Readings, n: int, right: float, weight: Floats, centre: Floats,
+    cov: Floats,
+) -> None:  # fmt: skip
+    """New particles: with the probability `right` from kernels after the reading, else before."""
+    i, epoch, value = readings.row[n], readings.epoch[n], readings.value[n]
+    key, prior, p = ensemble.key[i], ensemble.log_weight[i], len(weight)
+    total = cov[0, 0] + readings.sd[n] ** 2
+    after = np.empty((DIMENSIONS, DIMENSIONS))
+    for r in range(DIMENSIONS):
+        for s in range(DIMENSIONS):
+            after[r, s] = cov[r, s] - cov[r, 0] * cov[0, s] / total
+    roots = np.empty((2, DIMENSIONS, DIMENSIONS))
+    _root(after, roots[0])
+    _root(cov, roots[1])
+    floor, new, z = np.empty(p), np.empty((p, DIMENSIONS)), np.empty(DIMENSIONS)
+    start = uniform(key, epoch, 0, START)
+    sure, unsure, one, other = math.exp(weight[0]), math.exp(prior[0]), 0, 0
+    for j in range(p):
+        mark = (j + start) / p
+        while sure < mark and one < p - 1:
+            one += 1
+            sure += math.exp(weight[one])
+        while unsure < mark and other < p - 1:
+            other += 1
+            unsure += math.exp(prior[other])
+        is_right = uniform(key, epoch, j, WRONG) < right
+        k, root = (one, roots[0]) if is_right else (other, roots[1])
+        off = (value - centre[k, 0]) / total if is_right else 0.0
         for r in range(DIMENSIONS):
-            for s in range(DIMENSIONS):
-                post[r, s] = cov[r, s] - cov[r, 0] * cov[0, s] / total
-        start = uniform(key, epoch, 0, START)
-        sure, unsure = math.exp(weight[0]), math.exp(prior[0])
-        one = other = 0
-        for j in range(p):
-            mark = (j + start) / p
-            while sure < mark and one < p - 1:
-                one += 1
-                sure += math.exp(weight[one])
-            while unsure < mark and other < p - 1:
-                other += 1
-                unsure += math.exp(prior[other])
-            is_right = uniform(key, epoch, j, WRONG) < right
-            k = one if is_right else other
-            _root(post if is_right else cov, root)
-            z0, z1, z2 = (
-                normal(key, epoch, j, FIRST),
-                normal(key, epoch, j, SECOND),
-                normal(key, epoch, j, THIRD),
-            )
-            off = (value - centre[k, 0]) / total if is_right else 0.0
-            for r in range(DIMENSIONS):
-                noise = root[r, 0] * z0 + root[r, 1] * z1 + root[r, 2] * z2
-                new[j, r] = centre[k, r] + cov[r, 0] * off + noise
-            floor[j] = ensemble.least[i, k]
-            ensemble.parent[i, j] = k
-        for j in range(p):
-            ensemble.x[i, j] = min(max(new[j, 0], floor[j]), readings.most[n])
-            ensemble.first[i, j], ensemble.second[i, j] = new[j, 1], new[j, 2]
-            ensemble.least[i, j] = floor[j]
-            ensemble.log_weight[i, j] = -math.log(p)
+            z[r] = normal(key, epoch, j, NOISE + r)
+        for r in range(DIMENSIONS):
+            new[j, r] = centre[k, r] + cov[r, 0] * off
+            for s in range(r + 1):
+                new[j, r] += root[r, s] * z[s]
+        floor[j] = ensemble.least[i, k]
+        ensemble.parent[i, j] = k
+    for j in range(p):
+        ensemble.x[i, j] = min(max(new[j, 0], floor[j]), readings.most[n])
+        ensemble.first[i, j], ensemble.second[i, j] = new[j, 1], new[j, 2]
+        ensemble.least[i, j] = floor[j]
+        ensemble.log_weight[i, j] = -math.log(p)
+
+
+def _compiled(sources: int) -> Callable[[Ensemble, Readings, NDArray[np.bool_]], None]:
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def assimilated(ensemble: Ensemble, readings: Readings, made: NDArray[np.bool_]) -> None:
+        if sources >= 0:
+            _all_of_them(ensemble, readings, made)
+
+    return assimilated
+
+
+_assimilate = _compiled(stamp("compiled", "filters/draws", "filters/reading"))
 
 
 def assimilate(ensemble: Ensemble, readings: Readings) -> NDArray[np.bool_]:

@@ -8,9 +8,8 @@ from pydantic import BaseModel
 
 from models.crack import stepper as crack
 from models.crack.state import CrackState
-from models.crack.stepper import CrackStepper
-from models.crack.uncertain import UncertainCrack, UncertainCrackStepper
-from models.crack_path.stepper import PathState, PathStepper
+from models.crack.uncertain_state import UncertainCrack
+from models.crack_path.stepper import PathState
 from models.fatigue import exposure, rainflow
 from models.stepper import Stepper
 from storage.trajectories.layout import INSTANT, Field
@@ -52,12 +51,9 @@ def kind_of(settings: BaseModel) -> AnyKind:
     return next(kind for kind in some if kind.fits(settings))
 
 
-def stepper_of(settings: CrackSettings) -> CrackStepper | PathStepper | UncertainCrackStepper:
+def stepper_of(settings: CrackSettings) -> Any:  # noqa: ANN401  of any kind
     """The time-stepper that a crack asks for."""
-    stepper: CrackStepper | PathStepper | UncertainCrackStepper = kind_of(settings).stepper(
-        settings
-    )
-    return stepper
+    return kind_of(settings).stepper(settings)
 
 
 def warm() -> None:

@@ -15,7 +15,8 @@ from models.crack.load import CrackLoad, blocks
 from models.crack.run import Along
 from models.crack.state import CrackState, limit_of
 from models.crack.stepper import CrackStepper
-from models.crack.uncertain import UncertainCrack, as_certain
+from models.crack.uncertain_changes import as_certain
+from models.crack.uncertain_state import UncertainCrack
 from models.fatigue.effort import at_most
 from models.fatigue.geometry import GEOMETRIES
 from models.fatigue.integration import STRIDE, advanced, strides

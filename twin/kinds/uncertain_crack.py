@@ -16,18 +16,16 @@ from models.crack.joint import joint
 from models.crack.load import CrackLoad
 from models.crack.run import Along
 from models.crack.state import CrackState
-from models.crack.uncertain import (
+from models.crack.uncertain import Scatter, UncertainCrackStepper
+from models.crack.uncertain_ahead import life, remaining, rollout
+from models.crack.uncertain_changes import carried, taken_over
+from models.crack.uncertain_state import (
     MEDIAN,
     PROBABILITIES,
     UNKNOWN,
-    Scatter,
     UncertainCrack,
-    UncertainCrackStepper,
-    carried,
     quantiles_of,
-    taken_over,
 )
-from models.crack.uncertain_ahead import life, remaining, rollout
 from models.fatigue.rainflow import Cycles
 from sensors.observation import Series, Spectrum
 from twin.kinds.ahead import Ahead, Question

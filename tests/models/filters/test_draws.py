@@ -1,5 +1,7 @@
 """Counter-based draws: known answers, a normal distribution, and nothing that hangs on a batch."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numba import njit
@@ -19,7 +21,7 @@ KNOWN = [  # of the authors' distribution (Random123, kat_vectors)
 
 
 @njit
-def words(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
+def words(a: int, b: int, c: int, d: int, e: int, f: int) -> Any:
     return philox(a, b, c, d, e, f)
 
 
@@ -49,8 +51,8 @@ def test_a_draw_hangs_on_what_it_is_for_alone() -> None:
 
 def test_the_inverse_of_the_normal_distribution_is_exact() -> None:
     @njit
-    def inverse(p):  # type: ignore[no-untyped-def]
-        return inverse_normal(p)
+    def inverse(p: float) -> float:
+        return float(inverse_normal(p))
 
     p = np.concatenate((np.logspace(-300, -2, 400), np.linspace(0.01, 0.99, 400)))
     found = np.array([inverse(each) for each in p])

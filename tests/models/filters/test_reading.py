@@ -88,7 +88,7 @@ def test_a_row_has_the_same_bits_in_any_batch_and_other_draws_by_another_line() 
     assimilate(together, readings(9, MEAN + 0.7, 0.05, 0.01))
     for i in (0, 4, 8):
         e = ensemble(9, 64)
-        alone = Ensemble(*(leaf[i : i + 1].copy() for leaf in e))
+        alone = Ensemble._make(leaf[i : i + 1].copy() for leaf in e)
         assimilate(alone, readings(1, MEAN + 0.7, 0.05, 0.01))
         pairs = zip(alone, together, strict=True)
         assert all(np.array_equal(one[0], all_[i]) for one, all_ in pairs)

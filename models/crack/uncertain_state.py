@@ -1,0 +1,143 @@
+"""What is believed of uncertain cracks: guides, particles, and what is told of both."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.crack.state import CrackState
+from models.fatigue.exposure import Exposure
+from models.fatigue.rainflow import Floats, Turning
+from models.filters import elementary
+from models.filters.weights import mean_and_sd, quantiles
+
+GUIDES = 3  # cracks to a row that are stepped exactly
+UNKNOWN = -1.0  # of cycles left
+PROBABILITIES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])  # of the quantiles that are told
+MEDIAN = 2  # of `PROBABILITIES`
+
+
+class Particles(NamedTuple):
+    """What is believed of each crack: possible cracks; axis 1 the particle."""
+
+    a: Tensor  # (n, p) length, at the geometry's limit once broken [m]
+    growth: Tensor  # (n, p) ln of a factor on growth that stays [1]
+    local: Tensor  # (n, p) ln of the factor in the cell of ln a where the crack is [1]
+    edge: Tensor  # (n, p) where that cell ends [m]
+    least: Tensor  # (n, p) length at the last evidence: no particle shrinks below it [m]
+    ahead: Tensor  # (n, p) what the factor of cells ahead will be like, standard normal [1]
+    log_weight: Tensor  # (n, p) normalised
+    slope: Tensor  # (n,) power by which growth rises with length, when it was last told
+    factor: Tensor  # (n, guides) ln of the factor on growth of each guide
+    key: Tensor  # (n,) int64 that draws are made with
+    epoch: Tensor  # (n,) int64 of the evidence that made the particles
+    local_sd: Tensor  # (n,)
+    local_length: Tensor  # (n,) of ln a
+    wrong: Tensor  # (n,) probability that a reading is wrong altogether
+    reading_sd: Tensor  # (n,) of a reading that states none [m]
+
+
+class UncertainCrack(NamedTuple):
+    """A crack as guides and particles, and what is told of them."""
+
+    guides: CrackState
+    particles: Particles
+    length: Tensor  # (n, 1) mean of the particles [m]
+    length_sd: Tensor  # (n,) of the particles [m]
+    outlook: Tensor  # (n, PROBABILITIES) quantiles of the cycles left, below 0: not known
+
+    @property
+    def a_limit(self) -> Tensor:
+        """(n,) length at which the part is to be taken out [m]."""
+        return self.guides.a_limit
+
+    @property
+    def rate(self) -> Tensor:
+        """(n, guides) mean growth of the last load [m/cycle]."""
+        return self.guides.rate
+
+    @property
+    def cycles(self) -> Tensor:
+        """(n,) seen so far."""
+        return self.guides.cycles
+
+    @property
+    def open_growth(self) -> Tensor:
+        """(n, guides) growth of the open residue [m]."""
+        return self.guides.open_growth
+
+    @property
+    def fractured(self) -> Tensor:
+        """(n,) bool, all guides at the limit."""
+        return self.guides.fractured
+
+    @property
+    def replace(self) -> Tensor:
+        """(n,) bool, inspections are weighed, or only recorded."""
+        return self.guides.replace
+
+    @property
+    def counter(self) -> Turning:
+        """What is open of the series."""
+        return self.guides.counter
+
+    @property
+    def exposure(self) -> Exposure:
+        """The load so far."""
+        return self.guides.exposure
+
+    @property
+    def measured(self) -> Tensor:
+        """(n,) last inspected length [m]."""
+        return self.guides.measured
+
+    @property
+    def measured_sd(self) -> Tensor:
+        """(n,) [m]."""
+        return self.guides.measured_sd
+
+    @property
+    def innovation(self) -> Tensor:
+        """(n,) measured − believed just before [m]."""
+        return self.guides.innovation
+
+    @property
+    def t_inspected_ns(self) -> Tensor:
+        """(n,) int64, 0: never."""
+        return self.guides.t_inspected_ns
+
+    @property
+    def t_broken_ns(self) -> Tensor:
+        """(n,) int64 of what broke it, 0: never."""
+        return self.guides.t_broken_ns
+
+    @property
+    def t_ns(self) -> Tensor:
+        """(n,) int64 last evidence."""
+        return self.guides.t_ns
+
+
+def told(state: UncertainCrack) -> UncertainCrack:
+    """The cracks with what is told of their particles."""
+    mean, sd = mean_and_sd(array(state.particles.a), array(state.particles.log_weight))
+    return state._replace(length=torch.from_numpy(mean)[:, None], length_sd=torch.from_numpy(sd))
+
+
+def quantiles_of(state: UncertainCrack, value: Tensor) -> Floats:
+    """Quantiles (n, PROBABILITIES) of a value (n, p) of each particle."""
+    return quantiles(array(value), array(state.particles.log_weight), PROBABILITIES)
+
+
+def exp(x: Tensor) -> Tensor:
+    """E to the power of each number; see `models.filters.elementary`."""
+    return torch.from_numpy(elementary.exp(array(x)))
+
+
+def array(leaf: Tensor, *, copied: bool = False) -> NDArray[Any]:
+    """A leaf as compiled code takes it."""
+    found: NDArray[Any] = leaf.contiguous().numpy()
+    return found.copy() if copied else found
