@@ -172,7 +172,7 @@ class UncertainCrackStepper:
         a, local, edge, slope = (
             array(leaf, copied=True) for leaf in (p.a, p.local, p.edge, p.slope)
         )
-        along = np.empty((len(row), p.a.shape[1]))
+        along = np.zeros((len(row), p.a.shape[1]))
         stop = np.full(len(start), len(row))
         kinds, constants, messages = compiled_form(guides, load, row)
         _follow(
