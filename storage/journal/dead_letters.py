@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from copy import copy
 from typing import NamedTuple
 from zlib import crc32
@@ -177,10 +177,11 @@ class DeadLetters:
         reason: str | None = None,
         newest_first: bool = False,
         most_bytes: int = TOTAL_BYTES,
+        damaged: MutableSequence[int] | None = None,
     ) -> list[KeptLetter]:
         """At most `limit` letters with after < id < before, oldest first unless told otherwise.
 
-        Damaged ones are left out; `problems` names them.
+        Damaged ones are left out; their numbers are added to `damaged`.
 
         Fewer where their bodies would be larger than `most_bytes` in all, but never none.
         """
@@ -205,14 +206,14 @@ class DeadLetters:
             f"SELECT id, crc32, body FROM letters WHERE {which} ORDER BY id {order}",
             (first - 1, last + 1, *named),
         )
-        return [kept for row in rows if (kept := _kept_if_whole(row)) is not None]
-
-
-def _kept_if_whole(row: Row) -> KeptLetter | None:
-    try:
-        return _kept(row)
-    except CorruptError:
-        return None
+        found = []
+        for row in rows:
+            try:
+                found.append(_kept(row))
+            except CorruptError:
+                if damaged is not None:
+                    damaged.append(typed(row[:1], int)[0])
+        return found
 
 
 def _body(letter: DeadLetter, most: int) -> bytes:

@@ -229,7 +229,7 @@ def seen(service: Service) -> State:
     state: State = {"state": _digest((sorted(leaves.items()), fleet_.watermark_ns))}
     state["components"] = sorted(fleet_.components)
     state["marks"] = [_told(partial(store.journal.marks_of, name)) for name in NAMES]
-    state["letters"] = _told(lambda: [x.letter for x in store.journal.dead_letters.list(1000)])
+    state["letters"] = _told(partial(_letters, store))
     state["images"] = {name: _told(partial(_image, store, name)) for name in store.images.names()}
     for name in NAMES:
         state[f"history of {name}"] = _told(partial(_history, service, name))
@@ -237,6 +237,13 @@ def seen(service: Service) -> State:
         lambda: [e for _, part in store.journal.read(store.journal.start) for e in part]
     )
     return state | {"offset": fleet_.offset, "page": len(page) > 0}
+
+
+def _letters(store: Store) -> list[Any]:
+    """The letters as they are listed, those that are told to be damaged among them."""
+    damaged = list[int]()
+    whole = [x.letter for x in store.journal.dead_letters.list(1000, damaged=damaged)]
+    return [*whole, *(f"refused: dead letter {number} is damaged" for number in damaged)]
 
 
 def _image(store: Store, name: str) -> str:

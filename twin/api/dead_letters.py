@@ -82,12 +82,13 @@ def add_letters(app: FastAPI, context: Context) -> None:
             raise ProblemError("invalid", f"before {before} is not above after {after}")
         counts = await context.reads.ask(context.journal.letters_beside.reasons)
         _check_reason(reason, counts)
-        found, following = await _found(context, wanted, _Span(after, before))
+        found, damaged, following = await _found(context, wanted, _Span(after, before))
         census = context.journal.dead_letters.census
         return json_answer(
             {
                 "items": found,
                 "next": following,
+                "damaged": damaged,
                 "total": census.letters,
                 "dropped": census.dropped,
                 "counts": counts,
@@ -149,25 +150,30 @@ class _Slice(NamedTuple):
     looked: int  # letters, 0 at the end
     size: int  # of them [byte]
     is_full: bool  # nothing more fits on the page
+    damaged: list[int]  # of those that were looked through
 
 
 async def _found(
     context: Context, wanted: _Wanted, span: _Span
-) -> tuple[list[msgspec.Raw], int | None]:
-    """A page, and where the next one begins: others have their turns between the slices."""
+) -> tuple[list[msgspec.Raw], list[int], int | None]:
+    """A page, what is damaged there, and where the next one begins.
+
+    Others have their turns between the slices.
+    """
     letters = context.journal.letters_beside
-    found, looked, size, told = list[msgspec.Raw](), 0, 0, 0
+    found, looked, size, told, damaged = list[msgspec.Raw](), 0, 0, 0, list[int]()
     while True:
         left = _Room(wanted.limit - len(found), PAGE_BYTES - told)
         slice_ = await context.reads.ask(_slice, letters, wanted, span, left)
         if not slice_.looked:
-            return found, None
+            return found, damaged, None
+        damaged += slice_.damaged
         found += slice_.items
         told += sum(map(len, slice_.items))
         span = slice_.span
         looked, size = looked + slice_.looked, size + slice_.size
         if slice_.is_full or looked >= LOOKED or size >= LOOKED_BYTES:
-            return found, _edge(span, newest_first=wanted.newest_first)
+            return found, damaged, _edge(span, newest_first=wanted.newest_first)
 
 
 class _Room(NamedTuple):
@@ -179,23 +185,29 @@ class _Room(NamedTuple):
 
 def _slice(letters: DeadLetters, wanted: _Wanted, span: _Span, room: _Room) -> _Slice:
     """Some letters, those that suit written at once so that their payloads can go."""
-    found, told, size = list[msgspec.Raw](), 0, 0
+    found, told, size, damaged = list[msgspec.Raw](), 0, 0, list[int]()
     listed = letters.list(
         SLICE,
         *span,
         reason=wanted.reason,
         newest_first=wanted.newest_first,
         most_bytes=SLICE_BYTES,
+        damaged=damaged,
     )
     for i, kept in enumerate(listed):
         if wanted.suits(kept.letter):
             if len(found) == room.letters or told >= room.size:
-                return _Slice(found, span, max(i, 1), size, is_full=True)
+                behind = [n for n in damaged if not span.after < n < span.before]
+                return _Slice(found, span, max(i, 1), size, is_full=True, damaged=behind)
             found.append(msgspec.Raw(msgspec.json.encode(_letter(kept))))
             told += len(found[-1])
         span = span.behind(kept.id, newest_first=wanted.newest_first)
         size += _size(kept)
-    return _Slice(found, span, len(listed), size, is_full=False)
+    for number in damaged:
+        if span.after < number < span.before:
+            span = span.behind(number, newest_first=wanted.newest_first)
+    looked = len(listed) + len(damaged)
+    return _Slice(found, span, looked, size, is_full=False, damaged=damaged)
 
 
 def _size(kept: KeptLetter) -> int:

@@ -39,6 +39,9 @@ class Letters(Page):
     next: int | None = Field(
         description="`before` of the next page, `after` if `order` is `asc`; null on the last."
     )
+    damaged: list[int] = Field(
+        description="Numbers of letters that belong here and are damaged on disk: `twin check`."
+    )
     total: int = Field(description="Letters that are kept, whatever is asked for.")
     counts: dict[str, int] = Field(description="Letters that are kept, by reason.")
     dropped: int = Field(description="Letters that made room for newer ones.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -214,3 +216,24 @@ async def test_a_stray_that_is_submitted_twice_is_refused_twice(home: House) -> 
     for _ in range(2):
         answer = await home.http.post("/api/v1/dead-letters/1/resubmit")
         assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("order", ["desc", "asc"])
+async def test_damaged_letters_are_named_and_hide_no_others(home: House, order: str) -> None:
+    await refuse(home, *(letter(i) for i in range(7)))
+    with contextlib.closing(sqlite3.connect(home.service.store.directory / "journal.sqlite")) as it:
+        it.execute("UPDATE letters SET crc32 = crc32 + 1 WHERE id IN (2, 6, 7)")
+        it.commit()
+    whole, damaged = ["4", "3", "2", "0"], list[int]()
+    assert await sentences(home, f"order={order}") == (whole if order == "desc" else whole[::-1])
+    assert await sentences(home, f"order={order}&limit=2") == (
+        whole if order == "desc" else whole[::-1]
+    )
+    way, following = ("after" if order == "asc" else "before"), ""
+    while True:
+        page = await home.json(f"dead-letters?limit=2&order={order}{following}")
+        damaged += page["damaged"]
+        if page["next"] is None:
+            break
+        following = f"&{way}={page['next']}"
+    assert sorted(damaged) == [2, 6, 7]

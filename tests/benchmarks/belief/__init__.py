@@ -1,0 +1,1 @@
+"""How far beliefs can be trusted."""
