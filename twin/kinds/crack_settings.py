@@ -123,6 +123,12 @@ class CrackSettings(BaseModel):
             raise ValueError(
                 f"crack_limit {self.crack_limit} m is not beyond crack_length {self.crack_length} m"
             )
+        sd = self.uncertainty.crack_length_sd if self.uncertainty else 0.0
+        if sd > 0.5 * self.crack_length:
+            raise ValueError(
+                f"uncertainty.crack_length_sd {sd:g} m is more than half of crack_length "
+                f"{self.crack_length:g} m: such a crack may be of any length"
+            )
         if isinstance(self.geometry, PlateParameters):
             self.geometry.checked(self.crack_length, self.crack_limit)
             if self.retardation is not None and self.retardation.kind != "none":

@@ -97,7 +97,14 @@ def test_a_plate_says_that_it_cannot_be_uncertain_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("growth_sd", -0.1), ("particles", 3), ("reading_sd", 0.0), ("sd", 1.0)]
+    ("field", "value"),
+    [
+        ("crack_length_sd", 6e-4),
+        ("growth_sd", -0.1),
+        ("particles", 3),
+        ("reading_sd", 0.0),
+        ("sd", 1.0),
+    ],
 )
 def test_what_cannot_be_meant_is_refused(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
