@@ -15,8 +15,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from models.compiled import part
 from models.crack.cycle import breaks
 from models.crack.walk import Messages
@@ -270,8 +268,3 @@ def _peak(load: Messages, j: int) -> tuple[float, float]:
 def _breaks(kinds: Kinds, c: Floats, peak: float, shear: float, a: float) -> bool:
     unit, unit_II, bears = units(kinds, c, a)
     return breaks(c, peak, shear, unit, unit_II, bears)
-
-
-def working_space(guides: int) -> Floats:
-    """What `follow` works in."""
-    return np.empty((3, guides))

@@ -103,22 +103,10 @@ def inspection_load(t_ns: Tensor, length: Tensor, length_sd: Tensor | None = Non
 
 def series_of(load: CrackLoad, row: Tensor) -> CrackLoad:
     """Samples and blocks of one `row` (1,), without its inspection."""
-    i = int(row)
-    first, last = load.sample_offset[i : i + 2].tolist()
-    return no_load(1)._replace(
-        t_ns=load.t_ns[i : i + 1],
-        samples=load.samples[first:last],
-        companion=load.companion[first:last],
-        sample_offset=torch.tensor([0, last - first]),
-        continues=load.continues[i : i + 1],
-        blocks=_of_row(load.blocks, i),
+    none = no_load(1)
+    return chosen_of(load, row)._replace(
+        inspected=none.inspected, length=none.length, length_sd=none.length_sd
     )
-
-
-def _of_row(cycles: Cycles, i: int) -> Cycles:
-    start, end = cycles.offset[i : i + 2].tolist()
-    span, mean, count, shear, shear_mean = (leaf[start:end] for leaf in cycles[:5])
-    return Cycles(span, mean, count, shear, shear_mean, torch.tensor([0, end - start]))
 
 
 def chosen_of(load: CrackLoad, index: Tensor) -> CrackLoad:

@@ -142,6 +142,25 @@ def placed(state: CrackState, which: Tensor, length: Tensor) -> CrackState:
     )
 
 
+def with_constants(history: CrackState, fresh: CrackState, *, stressed: bool) -> CrackState:
+    """The history of cracks with the constants of `fresh`.
+
+    Unless they are `stressed` as before, no zone stays of what came from elsewhere.
+    """
+    state = history._replace(
+        law=fresh.law,
+        geometry=fresh.geometry,
+        retardation=fresh.retardation,
+        strength=fresh.strength,
+        counter=history.counter._replace(gate=fresh.counter.gate),
+        a_limit=fresh.a_limit,
+        replace=fresh.replace,
+    )
+    if not stressed:
+        state = state._replace(overload=Overload(state.length, torch.zeros_like(state.length)))
+    return state
+
+
 def forgotten_cracks(state: CrackState, which: Tensor) -> CrackState:
     """The cracks, those at `which` (n,) without what happened before: it was another one's."""
     counter, memory = forgotten(which, state.counter, state.exposure)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models import tree
 from models.compiled import stamp
-from models.crack.follow import CELL, Followers, Trails, follow, working_space
+from models.crack.follow import CELL, Followers, Trails, follow
 from models.crack.load import CrackLoad, broken_at, chosen_of, dated, timely
 from models.crack.run import COMPILED, CONSTANTS, Along, compiled_form, ran
 from models.crack.state import limit_of
@@ -135,29 +135,31 @@ class UncertainCrackStepper:
         after, along, stop = self._followed(state, load, row)
         if (stop >= len(row)).all():
             return after, along
-        # guides of some rows have to be seated anew on the way: those go on from there
         for i in torch.nonzero(stop < len(row)).flatten().tolist():
-            messages = torch.nonzero(row == i).flatten()
-            own, lengths, ended = _row(state, i), list[Tensor](), list[Tensor]()
-            while len(messages):
-                some, reached, halt = self._followed(own, chosen_of(load, messages), 0 * messages)
-                many = min(int(halt) + 1, len(messages))
-                if many < len(messages):
-                    first = messages[:many]
-                    some, reached, _ = self._followed(own, chosen_of(load, first), 0 * first)
-                if int(halt) < len(messages):
-                    some = _reseated(own, some)
-                    reached.fractured[-1] = some.fractured[0]
-                own, messages = some, messages[many:]
-                lengths.append(reached.length)
-                ended.append(reached.fractured)
             here = torch.nonzero(row == i).flatten()
+            own, reached = self._with_stops(_row(state, i), chosen_of(load, here))
             after = tree.with_rows(after, torch.tensor([i]), own)
             along = Along(
-                along.length.index_copy(0, here, torch.cat(lengths)),
-                along.fractured.index_copy(0, here, torch.cat(ended)),
+                along.length.index_copy(0, here, reached.length),
+                along.fractured.index_copy(0, here, reached.fractured),
             )
         return after, along
+
+    def _with_stops(self, state: UncertainCrack, load: CrackLoad) -> tuple[UncertainCrack, Along]:
+        """One crack after the messages of `load`, its guides seated anew where they stray."""
+        lengths, ended, left = list[Tensor](), list[Tensor](), torch.arange(len(load.t_ns))
+        while len(left):
+            after, along, stop = self._followed(state, chosen_of(load, left), 0 * left)
+            many = int(stop) + 1
+            if many <= len(left):
+                first = left[:many]  # the guides have gone on: they are those of these alone
+                after, along, _ = self._followed(state, chosen_of(load, first), 0 * first)
+                after = _reseated(state, after)
+                along.fractured[-1] = after.fractured[0]
+            lengths.append(along.length)
+            ended.append(along.fractured)
+            state, left = after, left[many:]
+        return state, Along(torch.cat(lengths), torch.cat(ended))
 
     def _followed(
         self, state: UncertainCrack, load: CrackLoad, row: Tensor
@@ -195,7 +197,6 @@ class UncertainCrackStepper:
             messages,
             along,
             stop,
-            working_space(GUIDES),
         )
         particles = p._replace(
             a=torch.from_numpy(a),
@@ -217,7 +218,8 @@ class UncertainCrackStepper:
         rows = torch.nonzero(taken & ~anew).flatten()
         if len(rows):
             state = self._weighed(state, rows, load)
-        state = seated(state, taken)
+        if taken.any():
+            state = seated(state, taken)
         guides = state.guides
         guides = guides._replace(
             measured=torch.where(seen, load.length, guides.measured),
@@ -348,9 +350,10 @@ def _compiled(stamp_: int) -> Any:  # noqa: ANN401  a dispatcher
     @njit(cache=True, nogil=True, error_model="numpy")
     def followed(
         kinds: Kinds, constants: Floats, particles: Followers, trails: Trails, load: Messages,
-        length: Floats, stop: Ints, pace: Floats,
+        length: Floats, stop: Ints,
     ) -> None:  # fmt: skip
         if stamp_ >= 0:
+            pace = np.empty((3, trails.start.shape[1]))
             follow(kinds, constants, particles, trails, load, length, stop, pace)
 
     return followed

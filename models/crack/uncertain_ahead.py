@@ -37,12 +37,6 @@ class Table(NamedTuple):
     width: Floats  # (n,) of ln a between points
     slowness: Floats  # (n, m) cycles for a unit of ln a; ∞: no growth, 0: it breaks
 
-    @property
-    def end(self) -> Floats:
-        """(n,) ln of the length at the last point."""
-        last: Floats = self.start + (self.slowness.shape[1] - 1) * self.width
-        return last
-
 
 def table(
     state: UncertainCrack, blocks: Cycles, to: Tensor, points: int, go_on: Callable[[], None]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.crack.state import CrackState, limit_of
+from models.crack.stepper import with_constants
 from models.crack.uncertain import edges, seated, wide
 from models.crack.uncertain_state import GUIDES, Particles, UncertainCrack, array, exp, told
 from models.fatigue.retardation import Overload
@@ -23,7 +24,7 @@ def carried(history: UncertainCrack, fresh: UncertainCrack, *, stressed: bool) -
     """
     old, new = history.particles, fresh.particles
     some = _some(old, new.a.shape[1])
-    guides = kept(history.guides, fresh.guides, stressed=stressed)
+    guides = with_constants(history.guides, fresh.guides, stressed=stressed)
     factor = new.factor  # that the fresh law has in it
     particles = some._replace(
         slope=old.slope,
@@ -50,7 +51,7 @@ def taken_over(history: CrackState, fresh: UncertainCrack, *, stressed: bool) ->
         rate=wide(h.rate),
         overload=Overload(*map(wide, h.overload)),
     )
-    guides = kept(three, fresh.guides, stressed=stressed)
+    guides = with_constants(three, fresh.guides, stressed=stressed)
     p = fresh.particles
     off = elementary.log(array(p.a)) - elementary.log(array(p.a)).mean(1, keepdims=True)
     a = torch.where(was < limit, (was * exp(torch.from_numpy(off))).minimum(0.999 * limit), was)
@@ -72,22 +73,6 @@ def as_certain(history: UncertainCrack) -> CrackState:
         rate=one(g.rate),
         overload=Overload(*map(one, g.overload)),
     )
-
-
-def kept(history: CrackState, fresh: CrackState, *, stressed: bool) -> CrackState:
-    """The history of cracks with the constants of `fresh`."""
-    state = history._replace(
-        law=fresh.law,
-        geometry=fresh.geometry,
-        retardation=fresh.retardation,
-        strength=fresh.strength,
-        counter=history.counter._replace(gate=fresh.counter.gate),
-        a_limit=fresh.a_limit,
-        replace=fresh.replace,
-    )
-    if not stressed:
-        state = state._replace(overload=Overload(state.length, torch.zeros_like(state.length)))
-    return state
 
 
 def _some(old: Particles, many: int) -> Particles:

@@ -14,6 +14,7 @@ from torch import Tensor
 from models.crack.load import (
     CrackLoad,
     blocks,
+    chosen_of,
     inspection_load,
     no_load,
     series_load,
@@ -33,7 +34,6 @@ from models.fatigue.laws import (
     WalkerLaw,
     si_coefficient,
 )
-from models.fatigue.rainflow import Cycles
 from models.fatigue.retardation import ZONES, GeneralisedWillenborg, NoRetardation, Wheeler
 from models.fatigue.tables import table_geometry, table_law
 from models.stepper import Stepper
@@ -74,26 +74,8 @@ class Case:
     accuracy: tuple[float, float] = (1e-4, 1e-5)  # at steps of 1, and of 1/16
 
 
-def ragged(offset: Tensor, i: int) -> slice:
-    return slice(int(offset[i]), int(offset[i + 1]))
-
-
 def one_row(load: CrackLoad, i: int) -> CrackLoad:
-    series, block = ragged(load.sample_offset, i), ragged(load.blocks.offset, i)
-    ends = torch.tensor([0, block.stop - block.start])
-    return CrackLoad(
-        t_ns=load.t_ns[i : i + 1],
-        samples=load.samples[series],
-        companion=load.companion[series],
-        sample_offset=torch.tensor([0, series.stop - series.start]),
-        continues=load.continues[i : i + 1],
-        blocks=Cycles._make([*(leaf[block] for leaf in load.blocks[:-1]), ends]),
-        inspected=load.inspected[i : i + 1],
-        length=load.length[i : i + 1],
-        length_sd=load.length_sd[i : i + 1],
-        confirmed=load.confirmed[i : i + 1],
-        epoch=load.epoch[i : i + 1],
-    )
+    return chosen_of(load, torch.tensor([i]))
 
 
 def crack_loads(n: int) -> list[CrackLoad]:

@@ -188,7 +188,7 @@ def crack_load(readings: Sequence[Assigned], inlet: Inlet) -> tuple[CrackLoad, l
     n = len(readings)
     findings: list[Finding] = []
     continues = np.array([is_next(inlet.track, r) for r in readings], np.bool_)
-    lengths, length_sds = np.zeros(n), np.zeros(n)
+    lengths, length_sds, epochs = np.zeros(n), np.zeros(n), np.zeros(n, np.int64)
     series: list[_Placed] = []
     spectra: list[_Placed] = []
     for i, reading in enumerate(readings):
@@ -198,7 +198,7 @@ def crack_load(readings: Sequence[Assigned], inlet: Inlet) -> tuple[CrackLoad, l
         elif isinstance(o, Series):
             series.append(_placed(i, reading, o))
         elif isinstance(o, Inspection):
-            lengths[i], length_sds[i] = o.crack_length, o.crack_length_sd
+            lengths[i], length_sds[i], epochs[i] = o.crack_length, o.crack_length_sd, epoch(o)
     samples = _samples(n, series, continues, inlet.watch, findings)
     load = CrackLoad(
         t_ns=torch.tensor([r.t_end_ns for r in readings]),
@@ -211,7 +211,7 @@ def crack_load(readings: Sequence[Assigned], inlet: Inlet) -> tuple[CrackLoad, l
         length=torch.from_numpy(lengths),
         length_sd=torch.from_numpy(length_sds),
         confirmed=torch.zeros(n, dtype=torch.bool),
-        epoch=torch.tensor([epoch(r.observation) for r in readings], dtype=torch.int64),
+        epoch=torch.from_numpy(epochs),
     )
     return load, findings
 

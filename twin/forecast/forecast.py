@@ -20,8 +20,9 @@ from sensors.errors import MalformedError
 from sensors.observation import Spectrum
 from twin.belief.cohort import Cohort
 from twin.kinds.ahead import Question
+from twin.kinds.kind import TOLD
 
-QUANTILES = (0.05, 0.5, 0.95)
+QUANTILES = tuple(map(float, TOLD))
 
 
 def mix(rows: list[tuple[float, float, float]], shear_ratio: float) -> Cycles:

@@ -14,18 +14,18 @@ from models.crack.joint import joint
 from models.crack.load import CrackLoad, blocks
 from models.crack.run import Along
 from models.crack.state import CrackState, limit_of
-from models.crack.stepper import CrackStepper
+from models.crack.stepper import CrackStepper, with_constants
 from models.crack.uncertain_changes import as_certain
 from models.crack.uncertain_state import UncertainCrack
 from models.fatigue.effort import at_most
 from models.fatigue.geometry import GEOMETRIES
 from models.fatigue.integration import STRIDE, advanced, strides
 from models.fatigue.rainflow import Cycles
-from models.fatigue.retardation import RETARDATIONS, NoRetardation, Overload
+from models.fatigue.retardation import RETARDATIONS, NoRetardation
 from sensors.observation import Series, Spectrum
 from twin.kinds.ahead import Ahead, Question
 from twin.kinds.crack_constants import key, law, toughness, yield_stress
-from twin.kinds.crack_like import CrackLike, known_lives, with_history
+from twin.kinds.crack_like import CrackLike, known_lives
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.growth_checks import check_growth, grows
 from twin.kinds.kind import Kind, Manner
@@ -111,9 +111,7 @@ class CrackKind(CrackLike[CrackStepper, CrackState]):
         """The new constants with the old history; no zone stays where ΔK comes from elsewhere."""
         if isinstance(history, UncertainCrack):
             history = as_certain(history)
-        state: CrackState = with_history(history, fresh, overload=history.overload)
-        if not how.stressed:
-            state = state._replace(overload=Overload(state.length, torch.zeros_like(state.length)))
+        state = with_constants(history, fresh, stressed=how.stressed)
         return remarked(state, torch.ones(len(state.t_ns), dtype=torch.bool))
 
     def lives(self, stepper: CrackStepper, state: CrackState) -> tuple[CrackState, Tensor]:

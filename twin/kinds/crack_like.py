@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,11 +17,6 @@ from storage.trajectories.layout import Field
 from twin.kinds.crack_fields import FIELDS, GROUP
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.kind import Columns, Flags, Kind, Own, State
-
-HISTORY: Final = (  # fields of a state that stay with a crack whose registration changes
-    *("a", "length", "open_growth", "fractured", "counter", "exposure", "cycles", "rate"),
-    *("measured", "measured_sd", "innovation", "t_inspected_ns", "t_broken_ns", "t_ns"),
-)
 
 
 class CrackLike(Kind[CrackSettings, Own, State]):
@@ -58,10 +53,3 @@ _RECORDED = {field.name for field in FIELDS}
 def known_lives(state: Any, life: Tensor) -> Tensor:  # noqa: ANN401  of either kind
     """The mean life (n,) of the particles (n, p), unknown where no load was seen."""
     return torch.where(has_load(state), mean(life), torch.nan)
-
-
-def with_history(history: Any, fresh: Any, **own: Any) -> Any:  # noqa: ANN401  of either kind
-    """The constants of `fresh` with what stays of a history; the gate is that of `fresh`."""
-    kept = {name: getattr(history, name) for name in HISTORY}
-    gate, state = fresh.counter.gate, fresh._replace(**kept, **own)
-    return state._replace(counter=state.counter._replace(gate=gate))

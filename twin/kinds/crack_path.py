@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from models.fatigue.retardation import NoRetardation
 from sensors.observation import Series, Spectrum
 from twin.kinds.ahead import Ahead, Question
 from twin.kinds.crack_constants import key, law, toughness
-from twin.kinds.crack_like import CrackLike, known_lives, with_history
+from twin.kinds.crack_like import CrackLike, known_lives
 from twin.kinds.crack_settings import CrackSettings
 from twin.kinds.growth_checks import check_growth
 from twin.kinds.kind import Manner
@@ -26,6 +26,10 @@ from twin.kinds.path_ahead import paths
 from twin.networks import intensities
 from twin.parameters import PlateParameters
 
+HISTORY: Final = (  # fields of a state that stay with a crack whose registration changes
+    *("a", "length", "open_growth", "fractured", "exposure", "cycles", "rate"),
+    *("measured", "measured_sd", "innovation", "t_inspected_ns", "t_broken_ns", "t_ns", "front"),
+)
 PATH_S = 8e-3  # of stepping a load, about
 
 
@@ -73,8 +77,8 @@ class CrackPathKind(CrackLike[PathStepper, PathState]):
 
     def carried(self, history: PathState, fresh: PathState, how: Manner) -> PathState:
         """The new constants with the old history."""
-        state: PathState = with_history(history, fresh, front=history.front)
-        return state
+        kept = {name: getattr(history, name) for name in HISTORY}
+        return fresh._replace(**kept, counter=history.counter._replace(gate=fresh.counter.gate))
 
     def lives(self, stepper: PathStepper, state: PathState) -> tuple[PathState, Tensor]:
         """The state that remembers its outlook, and the cycles (n,) left to the limit."""

@@ -6,35 +6,29 @@ python -m tests.benchmarks.belief.costs
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 
 import torch
 
 from models import tree
 from models.crack.forecast import remaining as life_of_one
-from models.crack.load import blocks, inspection_load, spectrum_load
+from models.crack.load import CrackLoad, blocks, inspection_load, spectrum_load
 from models.crack.stepper import CrackStepper
 from models.crack.uncertain import Scatter, UncertainCrackStepper
 from models.crack.uncertain_ahead import POINTS, remaining
 from models.fatigue.geometry import CentreCrack
 from models.fatigue.laws import WalkerLaw, si_coefficient
 from models.fatigue.retardation import NoRetardation
+from tests.benchmarks.report import least_seconds
 
 WALKER = WalkerLaw(si_coefficient(1.42e-11, 3.59), 3.59, 0.68)
 EXACT = CrackStepper(WALKER, CentreCrack(0.1524), NoRetardation(), 0.009, 0.0498)
 ROWS = ((20e6, 20e6, 20.0), (10e6, 20e6, 100.0))
 
 
-def best_ms(work: Callable[[], object], times: int = 4) -> float:
-    """The shortest of some runs after a first one [ms]."""
-    work()
-    took = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return 1e3 * min(took)
+def best_ms(work: Callable[[], object]) -> float:
+    """The shortest of some runs [ms]."""
+    return 1e3 * least_seconds(work, 4)
 
 
 def bytes_of(state: object, n: int) -> int:
@@ -42,9 +36,10 @@ def bytes_of(state: object, n: int) -> int:
     return sum(leaf.nbytes for _, leaf in tree.leaves(state)) // n
 
 
-def spectrum(i: int) -> list[tuple[float, float, float]]:
-    """The cycles of a component."""
-    return [(30e6 + i % 7 * 1e6, 20e6, 10.0), *ROWS]
+def loads(n: int) -> CrackLoad:
+    """A spectrum of each component."""
+    rows = [[(30e6 + i % 7 * 1e6, 20e6, 10.0), *ROWS] for i in range(n)]
+    return spectrum_load(torch.ones(n, dtype=torch.int64), blocks(rows))
 
 
 def main() -> None:
@@ -53,10 +48,7 @@ def main() -> None:
     parser.add_argument("--components", type=int, default=10_000)
     n = parser.parse_args().components
     torch.set_num_threads(1)
-    row, when = torch.arange(n), torch.ones(n, dtype=torch.int64)
-    load = spectrum_load(
-        when, blocks([[(30e6 + i % 7 * 1e6, 20e6, 10.0), *ROWS] for i in range(n)])
-    )
+    row, load = torch.arange(n), loads(n)
     print(f"{n:,} components    step [ms]  lives [ms]  inspection [ms]  [byte] a component")
     one = EXACT.init(n)
     after = EXACT.run(one, load, row)[0]
@@ -70,14 +62,11 @@ def main() -> None:
 
 def times(stepper: UncertainCrackStepper, n: int) -> None:
     """Print the line of a number of particles."""
-    row, when = torch.arange(n), torch.ones(n, dtype=torch.int64)
-    load = spectrum_load(
-        when, blocks([[(30e6 + i % 7 * 1e6, 20e6, 10.0), *ROWS] for i in range(n)])
-    )
+    row, load = torch.arange(n), loads(n)
     state = stepper.init(n, row)
     after = stepper.run(state, load, row)[0]
     sd = torch.full((n,), 1e-4, dtype=torch.float64)
-    seen = inspection_load(when + 1, after.length[:, 0], sd)
+    seen = inspection_load(load.t_ns + 1, after.length[:, 0], sd)
     found = (
         best_ms(lambda: stepper.run(state, load, row)),
         best_ms(lambda: remaining(after)),

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -49,7 +48,7 @@ from models.training import parameters
 from models.xfem.crack import PolylineCrack
 from storage.artifacts import weights
 from tests.benchmarks.intensity.far import sharper
-from tests.benchmarks.report import Figure, at_least, at_most, middle, table
+from tests.benchmarks.report import Figure, at_least, at_most, least_seconds, middle, table
 from twin import networks
 from twin.learning.library_fields import Library
 
@@ -232,11 +231,11 @@ def rows(arrays: Arrays, count: int) -> tuple[Tensor, Tensor, Tensor, list[Polyl
 def of_speed(operator: CrackOperator, arrays: Arrays) -> list[Figure]:
     """A batch of the operator against single solves of XFEM, on one thread."""
     path, nodes, width, cracks = rows(arrays, max(BATCHES))
-    solve = middle([_least(partial(PLATE.K, crack), 2) for crack in cracks])
+    solve = middle([least_seconds(partial(PLATE.K, crack), 2) for crack in cracks])
     found = []
     for count in BATCHES:
         call = partial(intensity, operator, path[:count], nodes[:count], width[:count])
-        per_row = _least(call, REPEATS) / count
+        per_row = least_seconds(call, REPEATS) / count
         target, met = at_least(1000.0, solve / per_row)
         text = f"a solve {1e3 * solve:.2f} ms"
         what = f"a row of {count:,}, CPU"
@@ -256,7 +255,7 @@ def of_edge(operator: CrackOperator, arrays: Arrays) -> list[Figure]:
         program = torch.export.export(deployed, small, dynamic_shapes=shapes).module()
         got, want = program(*given), intensity(operator, *given)
         gap = float((got[0] - want.k_unit).norm(dim=(1, 2)).div(want.k_unit.norm(dim=(1, 2))).max())
-        taken = _least(partial(program, *given), REPEATS)
+        taken = least_seconds(partial(program, *given), REPEATS)
     target, met = at_most(1e-5, gap)
     size = sum(leaf.numel() * leaf.element_size() for leaf in operator.state_dict().values())
     return [
@@ -264,17 +263,6 @@ def of_edge(operator: CrackOperator, arrays: Arrays) -> list[Figure]:
         Figure("edge", "1,000 components, CPU", 1e3 * taken, "ms"),
         Figure("edge", "learned numbers", float(parameters(operator)), "", f"{size:,} bytes"),
     ]
-
-
-def _least(call: Callable[[], object], repeats: int) -> float:
-    """The least CPU-seconds of some calls; the first does not count."""
-    call()
-    taken = []
-    for _ in range(repeats):
-        started = time.process_time()
-        call()
-        taken.append(time.process_time() - started)
-    return min(taken)
 
 
 def figures(library: Path, files: Sequence[Path]) -> list[Figure]:
