@@ -27,7 +27,7 @@ CELL = 0.05  # of ln a, in which the wandering factor of a particle is constant
 STEEPEST = 60.0  # power of the length by which growth may rise or fall between guides
 APART = 1e-4  # of ln a: guides nearer to each other do not tell how growth hangs on length
 OFF = 0.2  # of ln a, that the middle guide may be off the particles
-FEW = 0.02  # weight of particles that are no longer told apart
+FEW = 0.02  # of the particles, that are no longer told apart
 LITTLE = 1e-3  # growth by a message, relative to the crack, that is taken in one piece
 
 
@@ -44,7 +44,6 @@ class Followers(NamedTuple):
     factor: Floats  # (n, g)
     local_sd: Floats  # (n,)
     local_length: Floats  # (n,)
-    log_weight: Floats  # (n, p)
 
 
 class Trails(NamedTuple):
@@ -108,13 +107,12 @@ def _astray(particles: Followers, i: int, guides: Floats, limit: float, live: in
 
     Particles that are hardly any more are given up: they break with the last guide.
     """
-    whole, middle, weight = 0.0, 0.0, 0.0
+    whole, middle = 0, 0.0
     for q in range(particles.a.shape[1]):
         if particles.a[i, q] < limit:
-            weight = math.exp(particles.log_weight[i, q])
-            whole += weight
-            middle += weight * math.log(particles.a[i, q])
-    if whole <= FEW:
+            whole += 1
+            middle += math.log(particles.a[i, q])
+    if whole <= FEW * particles.a.shape[1]:
         if live == 0:
             particles.a[i, :] = limit
         return False

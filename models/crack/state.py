@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models.fatigue.exposure import Exposure
 from models.fatigue.geometry import Geometry
 from models.fatigue.laws import Law
-from models.fatigue.rainflow import Turning
+from models.fatigue.rainflow import Floats, Turning
 from models.fatigue.retardation import Overload, Retardation
 from models.fatigue.strength import Strength
 from models.fatigue.value import Value
+from models.filters.quantiles import quantiles
 
 MOST_OPEN = 0.1  # of a measured length that may be growth of the open residue
 
@@ -130,3 +132,13 @@ def columns(value: Value, n: int) -> Tensor:
     if leaf.ndim < 2:
         leaf = leaf.reshape(-1, 1)
     return leaf.expand(n, *leaf.shape[1:]).clone()
+
+
+def lengths_told(a: Floats, a_limit: Floats, probabilities: Floats) -> Floats:
+    """Quantiles of lengths (n, p); those beyond `a_limit` (n,) have come to an end."""
+    return quantiles(a, probabilities, np.full(len(a), -np.inf), a_limit)
+
+
+def lives_told(left: Floats, probabilities: Floats) -> Floats:
+    """Quantiles of the cycles left (n, p); 0 and ∞ are ends."""
+    return quantiles(left, probabilities, np.zeros(len(left)), np.full(len(left), np.inf))

@@ -7,7 +7,6 @@ The guides are a `CrackState` with three cracks to a row; see `models.crack.foll
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,16 +20,18 @@ from models.compiled import stamp
 from models.crack.follow import CELL, Followers, Trails, follow
 from models.crack.load import CrackLoad, broken_at, chosen_of, dated, timely
 from models.crack.run import COMPILED, CONSTANTS, Along, compiled_form, ran
-from models.crack.state import limit_of
+from models.crack.state import lengths_told, limit_of
 from models.crack.stepper import CrackStepper, forgotten_cracks, placed
 from models.crack.uncertain_state import (
     GUIDES,
+    HALF,
     PROBABILITIES,
     UNKNOWN,
     Particles,
     UncertainCrack,
     array,
     exp,
+    limits,
     told,
 )
 from models.crack.walk import Messages
@@ -38,13 +39,14 @@ from models.fatigue.laws import scaled
 from models.fatigue.rainflow import Floats, Ints
 from models.fatigue.scalar_laws import Kinds
 from models.filters import elementary
-from models.filters.draws import normals
-from models.filters.reading import AHEAD, AT_FIRST, Ensemble, Readings, assimilate
-from models.filters.weights import mean_and_sd, normalised
+from models.filters.draws import scores
+from models.filters.quantiles import mean_and_sd
+from models.filters.reading import ANEW, AT_FIRST, Ensemble, Readings, assimilate
 from models.tree import mapped
 
 REACH = 1.25  # standard deviations of the particles that the outer guides stand off the middle one
 NARROWEST = 0.005  # of ln a, so that guides tell how growth hangs on length
+SHORT = 0.999  # of the length that the geometry allows: what is drawn of a crack that is not broken
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Scatter:
 
 @dataclass(frozen=True)
 class UncertainCrackStepper:
-    """Many possible cracks of each component, moved by loads and told apart by readings."""
+    """Many possible cracks of each component, moved by loads and by readings."""
 
     exact: CrackStepper  # of the median crack, one particle
     scatter: Scatter
@@ -81,24 +83,20 @@ class UncertainCrackStepper:
         key = torch.zeros(n, dtype=torch.int64) if key is None else key
         epoch = torch.zeros(n, dtype=torch.int64)
         limit = limit_of(guides).view(n, GUIDES)[:, :1]
-        length, growth, local, ahead = (
-            torch.from_numpy(normals(key.numpy(), epoch.numpy(), p, purpose))
-            for purpose in (AT_FIRST, AT_FIRST + 1, AT_FIRST + 2, AHEAD)
-        )
-        a = (guides.a[:, :1] * exp(length_sd * length)).minimum(0.999 * limit)
+        length, growth, local, ahead = standard(key, epoch, p, AT_FIRST)
+        a = (guides.a[:, :1] * exp(length_sd * length)).minimum(SHORT * limit)
         ones = torch.ones(n, dtype=torch.float64)
         particles = Particles(
             a=a,
             growth=growth_sd * growth,
             local=local_sd * local,
             edge=edges(a),
-            least=a.clone(),
             ahead=ahead,
-            log_weight=torch.full((n, p), -math.log(p), dtype=torch.float64),
             slope=torch.zeros(n, dtype=torch.float64),
             factor=torch.zeros(n, GUIDES, dtype=torch.float64),
             key=key,
             epoch=epoch,
+            growth_sd=growth_sd[:, 0],
             local_sd=local_sd[:, 0],
             local_length=local_length[:, 0],
             wrong=wrong[:, 0],
@@ -106,7 +104,7 @@ class UncertainCrackStepper:
         )
         guides = guides._replace(law=mapped(wide, guides.law))
         outlook = torch.full((n, len(PROBABILITIES)), UNKNOWN, dtype=torch.float64)
-        state = UncertainCrack(guides, particles, guides.a[:, :1], ones, outlook)
+        state = UncertainCrack(guides, particles, guides.a[:, :1], ones, ones, outlook)
         return told(seated(state, torch.ones(n, dtype=torch.bool)))
 
     def step(self, state: UncertainCrack, load: CrackLoad) -> UncertainCrack:
@@ -191,7 +189,6 @@ class UncertainCrackStepper:
                 factor=array(p.factor),
                 local_sd=array(p.local_sd),
                 local_length=array(p.local_length),
-                log_weight=array(p.log_weight),
             ),
             Trails(array(start), array(trail.length)),
             messages,
@@ -205,19 +202,18 @@ class UncertainCrackStepper:
             slope=torch.from_numpy(slope),
         )
         after = told(state._replace(guides=guides, particles=particles))
-        weight = array(p.log_weight[row])
-        length = torch.from_numpy(mean_and_sd(along, weight)[0])[:, None]
+        length = torch.from_numpy(lengths_told(along, array(state.a_limit[row]), HALF))
         return after, Along(length, trail.fractured), torch.from_numpy(stop)
 
     def _inspected(self, state: UncertainCrack, load: CrackLoad) -> UncertainCrack:
-        guides, believed = state.guides, state.length[:, 0]
+        guides, believed = state.guides, state.expected
         seen = timely(load, guides)
         taken = seen & guides.replace
         anew = taken & (guides.fractured | load.confirmed)
         state = _anew(state, anew, load)
         rows = torch.nonzero(taken & ~anew).flatten()
         if len(rows):
-            state = self._weighed(state, rows, load)
+            state = _moved(state, rows, load)
         if taken.any():
             state = seated(state, taken)
         guides = state.guides
@@ -229,43 +225,29 @@ class UncertainCrackStepper:
         )
         return told(state._replace(guides=guides))
 
-    def _weighed(self, state: UncertainCrack, rows: Tensor, load: CrackLoad) -> UncertainCrack:
-        """The particles after readings of `rows`."""
-        epoch = load.epoch
-        p = state.particles
-        limit = limit_of(state.guides).view(-1, GUIDES)[rows, 0]
-        x, growth, local, weight, least = (
-            array(leaf, copied=True) for leaf in (p.a, p.growth, p.local, p.log_weight, p.least)
-        )
-        parent = np.zeros(x.shape, np.int64)
-        readings = Readings(
-            row=array(rows),
-            value=array(load.length[rows]),
-            sd=array(_sds(state, load)[rows]),
-            wrong=array(p.wrong[rows]),
-            epoch=array(epoch[rows]),
-            most=array(limit),
-        )
-        made = assimilate(Ensemble(x, growth, local, weight, least, parent, array(p.key)), readings)
-        new = rows[torch.from_numpy(made)]
-        a = torch.from_numpy(x)
-        least_, ahead, edge, epochs = (leaf.clone() for leaf in (p.least, p.ahead, p.edge, p.epoch))
-        epochs[new] = epoch[new]
-        least_[new], edge[new] = a[new], edges(a[new])
-        ahead[new] = torch.from_numpy(
-            normals(array(p.key[new]), array(epoch[new]), x.shape[1], AHEAD)
-        )
-        particles = p._replace(
-            a=a,
-            growth=torch.from_numpy(growth),
-            local=torch.from_numpy(local),
-            log_weight=torch.from_numpy(weight),
-            least=least_,
-            ahead=ahead,
-            edge=edge,
-            epoch=epochs,
-        )
-        return state._replace(particles=particles)
+
+def _moved(state: UncertainCrack, rows: Tensor, load: CrackLoad) -> UncertainCrack:
+    """The particles after readings of `rows`."""
+    p = state.particles
+    x, growth, local = (
+        elementary.log(array(p.a)),
+        array(p.growth, copied=True),
+        array(p.local, copied=True),
+    )
+    limit = limits(state)
+    ensemble = Ensemble(x, growth, local, elementary.log(limit)[:, 0], array(p.key))
+    readings = Readings(
+        row=array(rows),
+        value=array(load.length[rows]),
+        sd=array(_sds(state, load)[rows]),
+        wrong=array(p.wrong[rows]),
+        epoch=array(load.epoch[rows]),
+    )
+    moved = torch.zeros(len(p.a), dtype=torch.bool)
+    moved[rows] = torch.from_numpy(assimilate(ensemble, readings))
+    a = np.where(x < ensemble.end[:, None], elementary.exp(x), limit)
+    particles = p._replace(growth=torch.from_numpy(growth), local=torch.from_numpy(local))
+    return state._replace(particles=at(particles, moved, torch.from_numpy(a), load.epoch))
 
 
 def _sds(state: UncertainCrack, load: CrackLoad) -> Tensor:
@@ -292,32 +274,44 @@ def _anew(state: UncertainCrack, which: Tensor, load: CrackLoad) -> UncertainCra
     """
     if not which.any():
         return state
-    p = state.particles
-    sd = _sds(state, load)[:, None]
-    limit = limit_of(state.guides).view(-1, GUIDES)[:, :1]
-    a = (load.length[:, None] + sd * p.ahead).clamp(min=1e-3 * load.length[:, None])
-    a = torch.where(which[:, None], a.minimum(limit), p.a)
-    even = torch.full_like(p.log_weight, -math.log(a.shape[1]))
-    particles = p._replace(
-        a=a,
-        edge=torch.where(which[:, None], edges(a), p.edge),
-        least=torch.where(which[:, None], a, p.least),
-        log_weight=torch.where(which[:, None], even, p.log_weight),
-    )
+    p, length, limit = state.particles, load.length[:, None], torch.from_numpy(limits(state))
+    spread = torch.sqrt(torch.log1p((_sds(state, load)[:, None] / length) ** 2))
+    against = np.stack([array(each) for each in (p.growth, p.local, p.ahead)], 1)
+    score = scores(array(p.key), array(load.epoch), ANEW, against)
+    score -= np.median(score, 1, keepdims=True)  # what is told is what was measured
+    a = (length * exp(spread * torch.from_numpy(score))).minimum(SHORT * limit)
+    particles = at(p, which, torch.where(length < limit, a, limit), load.epoch)
     return state._replace(
         guides=forgotten_cracks(state.guides, which & state.fractured), particles=particles
     )
 
 
+def at(p: Particles, which: Tensor, a: Tensor, epoch: Tensor) -> Particles:
+    """The particles, those of the rows `which` (n,) with lengths (n, p) by an `epoch` (n,)."""
+    rows = which[:, None]
+    return p._replace(
+        a=torch.where(rows, a, p.a),
+        edge=torch.where(rows, edges(a), p.edge),
+        epoch=torch.where(which, epoch, p.epoch),
+    )
+
+
+def standard(key: Tensor, epoch: Tensor, particles: int, purpose: int) -> list[Tensor]:
+    """Four standard normal scores (n, p) that are not correlated, the last of them for `ahead`."""
+    found = list[np.ndarray[Any, Any]]()
+    for more in range(4):
+        against = np.stack(found, 1) if found else np.empty((len(key), 0, particles))
+        found.append(scores(array(key), array(epoch), purpose + more, against))
+    return [torch.from_numpy(each) for each in found]
+
+
 def seated(state: UncertainCrack, which: Tensor) -> UncertainCrack:
     """The guides at `which` (n,) where they span what is believed, of length and of growth."""
     guides, p = state.guides, state.particles
-    weight = array(p.log_weight)
-    whole = (p.a < limit_of(guides).view(-1, GUIDES)[:, :1]).numpy()
-    weight = normalised(np.where(whole, weight, -math.inf))
-    middle, sd = map(torch.from_numpy, mean_and_sd(elementary.log(array(p.a)), weight))
-    growth, growth_sd = map(torch.from_numpy, mean_and_sd(array(p.growth), weight))
-    local = torch.from_numpy(mean_and_sd(array(p.local), weight)[0])
+    whole = array(p.a) < limits(state)
+    middle, sd = map(torch.from_numpy, mean_and_sd(elementary.log(array(p.a)), whole))
+    growth, growth_sd = map(torch.from_numpy, mean_and_sd(array(p.growth), whole))
+    local = torch.from_numpy(mean_and_sd(array(p.local), whole)[0])
     off = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
     spread = (REACH * sd).clamp(min=NARROWEST)[:, None]
     length = exp(middle[:, None] + off * spread)

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.crack.state import CrackState, limit_of
 from models.crack.stepper import with_constants
-from models.crack.uncertain import edges, seated, wide
-from models.crack.uncertain_state import GUIDES, Particles, UncertainCrack, array, exp, told
+from models.crack.uncertain import SHORT, at, edges, seated, standard, wide
+from models.crack.uncertain_state import (
+    GUIDES,
+    Particles,
+    UncertainCrack,
+    array,
+    exp,
+    limits,
+    told,
+)
+from models.fatigue.rainflow import Floats
 from models.fatigue.retardation import Overload
 from models.filters import elementary
-from models.filters.weights import resampled
+from models.filters.quantiles import mean_and_sd
+from models.filters.reading import REDRAWN
+
+SMALLEST = 1e-150  # what numbers are divided by
 
 
 def carried(history: UncertainCrack, fresh: UncertainCrack, *, stressed: bool) -> UncertainCrack:
     """What is believed with the constants of `fresh`; no zone stays where ΔK comes from elsewhere.
 
-    `fresh` may have another number of particles: then some stand twice, or not any more.
+    `fresh` may have another number of particles: then they are drawn anew, with the mean and the
+    covariance that they have. Another scatter of growth is another belief beforehand: what was
+    learned stays. Broken particles stay broken.
     """
     old, new = history.particles, fresh.particles
-    some = _some(old, new.a.shape[1])
+    limit, broken = torch.from_numpy(limits(history)), old.a >= torch.from_numpy(limits(history))
+    old = _with_growth_sd(old, new.growth_sd, limit)
+    if old.a.shape[1] != new.a.shape[1]:
+        old, broken = _redrawn(old, ~broken, new.a.shape[1])
     guides = with_constants(history.guides, fresh.guides, stressed=stressed)
-    factor = new.factor  # that the fresh law has in it
-    particles = some._replace(
-        slope=old.slope,
-        factor=factor,
-        local_sd=new.local_sd,
-        local_length=new.local_length,
-        wrong=new.wrong,
-        reading_sd=new.reading_sd,
-    )
     limit = limit_of(guides).view(-1, GUIDES)[:, :1]
-    particles = particles._replace(a=particles.a.minimum(limit))
+    a = torch.where(broken, limit, old.a.minimum(limit))
+    particles = new._replace(
+        a=a,
+        growth=old.growth,
+        local=old.local,
+        edge=torch.where(old.edge > a, old.edge, edges(a)),
+        ahead=old.ahead,
+        slope=old.slope,
+        epoch=old.epoch,
+    )
     state = fresh._replace(guides=guides, particles=particles)
     return told(seated(state, ~guides.fractured))
 
@@ -52,38 +68,87 @@ def taken_over(history: CrackState, fresh: UncertainCrack, *, stressed: bool) ->
         overload=Overload(*map(wide, h.overload)),
     )
     guides = with_constants(three, fresh.guides, stressed=stressed)
-    p = fresh.particles
-    off = elementary.log(array(p.a)) - elementary.log(array(p.a)).mean(1, keepdims=True)
-    a = torch.where(was < limit, (was * exp(torch.from_numpy(off))).minimum(0.999 * limit), was)
-    p = p._replace(a=a, edge=edges(a), least=a.clone())
+    p, begun = fresh.particles, fresh.guides.a[:, GUIDES // 2 : GUIDES // 2 + 1]
+    a = torch.where(was < limit, (was * p.a / begun).minimum(SHORT * limit), was)
+    p = at(p, torch.ones(len(a), dtype=torch.bool), a, p.epoch)
     return told(seated(fresh._replace(guides=guides, particles=p), ~guides.fractured))
 
 
 def as_certain(history: UncertainCrack) -> CrackState:
-    """One crack of each row, as long as the mean, with what the middle guide has seen."""
+    """One crack of each row, as long as the median, with what the middle guide has seen."""
     g, middle = history.guides, GUIDES // 2
+    broken = history.length >= torch.from_numpy(limits(history))
 
     def one(leaf: Tensor) -> Tensor:
         return leaf[:, middle : middle + 1].clone()
 
     return g._replace(
-        a=torch.where(g.fractured[:, None], history.length, history.length - one(g.open_growth)),
+        a=torch.where(broken, history.length, history.length - one(g.open_growth)),
         length=history.length,
-        open_growth=one(g.open_growth),
+        open_growth=torch.where(broken, 0.0, one(g.open_growth)),
         rate=one(g.rate),
         overload=Overload(*map(one, g.overload)),
+        fractured=broken[:, 0],
     )
 
 
-def _some(old: Particles, many: int) -> Particles:
-    """So many of the particles, by their weights, if there are others."""
-    if old.a.shape[1] == many:
-        return old
-    middle = np.full(len(old.a), 0.5)
-    chosen = torch.from_numpy(resampled(array(old.log_weight), middle, many))
-    each = {
-        name: getattr(old, name).gather(1, chosen)
-        for name in ("a", "growth", "local", "edge", "least", "ahead")
-    }
-    even = torch.full(chosen.shape, -math.log(many), dtype=torch.float64)
-    return old._replace(log_weight=even, **each)
+def _with_growth_sd(p: Particles, growth_sd: Tensor, limit: Tensor) -> Particles:
+    """The particles as if growth had had another scatter beforehand; see `carried`.
+
+    What was learned is the precision that has been added to that beforehand; the rest of a
+    particle moves with its growth, by regression.
+    """
+    changed = growth_sd != p.growth_sd
+    if not changed.any():
+        return p
+    whole, x = array(p.a < limit), elementary.log(array(p.a))
+    growth, local, rows = array(p.growth), array(p.local), array(changed)[:, None]
+    mean, sd = mean_and_sd(growth, whole)
+    mean, variance = mean[:, None], sd[:, None] ** 2
+    was, now = array(p.growth_sd)[:, None] ** 2, array(growth_sd)[:, None] ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        learned = np.maximum(1.0 / variance - 1.0 / was, 0.0)
+        after = 1.0 / (1.0 / now + learned)
+        moved = mean * after / variance + np.sqrt(after / variance) * (growth - mean)
+    score = array(standard(p.key, p.epoch, growth.shape[1], REDRAWN)[1])
+    moved = np.where(variance > 0.0, moved, np.sqrt(now) * score)
+    by = np.where(rows & whole, moved - growth, 0.0) / np.maximum(variance, SMALLEST)
+    a = exp(torch.from_numpy(x + _covariance(x, growth, whole) * by)).minimum(SHORT * limit)
+    a = torch.where(torch.from_numpy(rows & whole), a, p.a)
+    return p._replace(
+        a=a,
+        growth=torch.from_numpy(np.where(rows, moved, growth)),
+        local=torch.from_numpy(local + _covariance(local, growth, whole) * by),
+        edge=torch.where(a == p.a, p.edge, edges(a)),
+    )
+
+
+def _redrawn(p: Particles, whole: Tensor, many: int) -> tuple[Particles, Tensor]:
+    """So many particles like those that are `whole`, and which are broken, as many as before.
+
+    They have the mean and the covariance that those have: each score gives what is left of one
+    quantity, and its share of the others (Cholesky).
+    """
+    among, drawn = array(whole), standard(p.key, p.epoch, many, REDRAWN)
+    given = [elementary.log(array(p.a)), array(p.growth), array(p.local)]
+    means = [mean_and_sd(each, among)[0][:, None] for each in given]
+    left = [each - mean for each, mean in zip(given, means, strict=True)]
+    made = [np.repeat(mean, many, axis=1) for mean in means]
+    for k in range(len(given)):
+        size = np.sqrt(_covariance(left[k], left[k], among))
+        unit = left[k] / np.maximum(size, SMALLEST)
+        for other in range(k, len(given)):
+            share = _covariance(left[other], unit, among)
+            left[other] = left[other] - share * unit
+            made[other] += share * array(drawn[k])
+    x, growth, local = map(torch.from_numpy, made)
+    a, gone = exp(x), np.round((1.0 - among.mean(1)) * many)[:, None]
+    after = p._replace(a=a, growth=growth, local=local, edge=edges(a), ahead=drawn[3])
+    return after, torch.from_numpy(np.arange(many) >= many - gone)
+
+
+def _covariance(one: Floats, other: Floats, among: NDArray[np.bool_]) -> Floats:
+    """The covariance (n, 1) of values (n, p), of those that count."""
+    means = (mean_and_sd(each, among)[0][:, None] for each in (one, other))
+    first, second = (each - mean for each, mean in zip((one, other), means, strict=True))
+    return mean_and_sd(first * second, among)[0][:, None]

@@ -9,32 +9,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.crack.state import CrackState
+from models.crack.state import CrackState, lengths_told, limit_of
 from models.fatigue.exposure import Exposure
 from models.fatigue.rainflow import Floats, Turning
 from models.filters import elementary
-from models.filters.weights import mean_and_sd, quantiles
+from models.filters.quantiles import mean_and_sd
 
 GUIDES = 3  # cracks to a row that are stepped exactly
 UNKNOWN = -1.0  # of cycles left
 PROBABILITIES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])  # of the quantiles that are told
 MEDIAN = 2  # of `PROBABILITIES`
+HALF = PROBABILITIES[MEDIAN : MEDIAN + 1]
 
 
 class Particles(NamedTuple):
-    """What is believed of each crack: possible cracks; axis 1 the particle."""
+    """What is believed of each crack: possible cracks, all as likely; axis 1 the particle."""
 
     a: Tensor  # (n, p) length, at the geometry's limit once broken [m]
     growth: Tensor  # (n, p) ln of a factor on growth that stays [1]
     local: Tensor  # (n, p) ln of the factor in the cell of ln a where the crack is [1]
     edge: Tensor  # (n, p) where that cell ends [m]
-    least: Tensor  # (n, p) length at the last evidence: no particle shrinks below it [m]
     ahead: Tensor  # (n, p) what the factor of cells ahead will be like, standard normal [1]
-    log_weight: Tensor  # (n, p) normalised
     slope: Tensor  # (n,) power by which growth rises with length, when it was last told
     factor: Tensor  # (n, guides) ln of the factor on growth of each guide
     key: Tensor  # (n,) int64 that draws are made with
-    epoch: Tensor  # (n,) int64 of the evidence that made the particles
+    epoch: Tensor  # (n,) int64 of the evidence that moved the particles last
+    growth_sd: Tensor  # (n,) of `growth`, before any evidence
     local_sd: Tensor  # (n,)
     local_length: Tensor  # (n,) of ln a
     wrong: Tensor  # (n,) probability that a reading is wrong altogether
@@ -46,8 +46,9 @@ class UncertainCrack(NamedTuple):
 
     guides: CrackState
     particles: Particles
-    length: Tensor  # (n, 1) mean of the particles [m]
-    length_sd: Tensor  # (n,) of the particles [m]
+    length: Tensor  # (n, 1) median of the particles [m]
+    expected: Tensor  # (n,) mean of those that are not broken: what an inspection should find [m]
+    length_sd: Tensor  # (n,) of those that are not broken [m]
     outlook: Tensor  # (n, PROBABILITIES) quantiles of the cycles left, below 0: not known
 
     @property
@@ -123,13 +124,19 @@ class UncertainCrack(NamedTuple):
 
 def told(state: UncertainCrack) -> UncertainCrack:
     """The cracks with what is told of their particles."""
-    mean, sd = mean_and_sd(array(state.particles.a), array(state.particles.log_weight))
-    return state._replace(length=torch.from_numpy(mean)[:, None], length_sd=torch.from_numpy(sd))
+    a, limit = array(state.particles.a), limits(state)
+    whole = a < limit
+    expected, sd = mean_and_sd(a, whole)
+    median = torch.from_numpy(lengths_told(a, array(state.a_limit), HALF))
+    expected = np.where(whole.any(1), expected, limit[:, 0])
+    return state._replace(
+        length=median, expected=torch.from_numpy(expected), length_sd=torch.from_numpy(sd)
+    )
 
 
-def quantiles_of(state: UncertainCrack, value: Tensor) -> Floats:
-    """Quantiles (n, PROBABILITIES) of a value (n, p) of each particle."""
-    return quantiles(array(value), array(state.particles.log_weight), PROBABILITIES)
+def limits(state: UncertainCrack) -> Floats:
+    """(n, 1) length that the geometry allows, where broken particles are [m]."""
+    return array(limit_of(state.guides).view(-1, GUIDES)[:, :1])
 
 
 def exp(x: Tensor) -> Tensor:

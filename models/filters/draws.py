@@ -115,28 +115,32 @@ def _ratio(r: float, which: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _normals(key: Keys, epoch: Keys, purpose: int, out: Floats) -> None:
-    for i in range(len(out)):
-        for j in range(out.shape[1]):
-            out[i, j] = normal(key[i], epoch[i], j, purpose)
+def _scores(key: Keys, epoch: Keys, purpose: int, against: Floats, out: Floats) -> None:
+    n, many, p = against.shape
+    drawn, others = np.empty(p), np.empty((many, p))
+    for i in range(n):
+        for j in range(p):
+            drawn[j] = uniform(key[i], epoch[i], j, purpose)
+        order = np.argsort(drawn, kind="mergesort")
+        for r in range(p):
+            out[i, order[r]] = inverse_normal((r + 0.5) / p)
+        for d in range(many):
+            others[d] = against[i, d] - against[i, d].mean()
+            size = math.sqrt((others[d] ** 2).sum())
+            for e in range(d):
+                others[d] -= (others[d] * others[e]).sum() * others[e]
+            rest = math.sqrt((others[d] ** 2).sum())
+            others[d] *= 1.0 / rest if rest > 1e-9 * size else 0.0
+            out[i] -= (out[i] * others[d]).sum() * others[d]
+        out[i] *= math.sqrt(p / (out[i] ** 2).sum())
 
 
-@njit(cache=True, nogil=True)
-def _uniforms(key: Keys, epoch: Keys, purpose: int, out: Floats) -> None:
-    for i in range(len(out)):
-        for j in range(out.shape[1]):
-            out[i, j] = uniform(key[i], epoch[i], j, purpose)
+def scores(key: Keys, epoch: Keys, purpose: int, against: Floats) -> Floats:
+    """Standard normal scores (n, p) in an order drawn for keys and epochs (n,) int64.
 
-
-def normals(key: Keys, epoch: Keys, particles: int, purpose: int) -> Floats:
-    """Standard normal numbers (n, particles) for keys and epochs (n,) int64."""
-    out = np.empty((len(key), particles))
-    _normals(key, epoch, purpose, out)
-    return out
-
-
-def uniforms(key: Keys, epoch: Keys, particles: int, purpose: int) -> Floats:
-    """Uniform numbers (n, particles) within 0 … 1 for keys and epochs (n,) int64."""
-    out = np.empty((len(key), particles))
-    _uniforms(key, epoch, purpose, out)
+    Each row has the mean 0 and the variance 1 (over p), and no correlation with the rows `against`
+    (n, d, p), d < p − 2, whatever they are. Against none it is the p middle quantiles, exactly.
+    """
+    out = np.empty((len(key), against.shape[2]))
+    _scores(key, epoch, purpose, np.ascontiguousarray(against), out)
     return out

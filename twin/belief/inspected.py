@@ -37,8 +37,8 @@ def judged(
     """What becomes of inspections, by their place in the round."""
     if not any(isinstance(r.observation, Inspection | Confirmation) for r in group):
         return {}
-    leaves = mean(rows.length), rows.a_limit, rows.fractured, rows.t_inspected_ns
-    spread = rows.length_sd if cohort.kind.is_weighed else torch.full_like(rows.a_limit, math.inf)
+    length, spread = cohort.kind.expected(rows)
+    leaves = length, rows.a_limit, rows.fractured, rows.t_inspected_ns
     known = zip(*(x.tolist() for x in (*leaves, timely(load, rows), spread)), strict=True)
     beliefs = [Belief(*each) for each in known]
     return verdicts(group, beliefs, held, lambda r: cohort.members[r.row])

@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from models import tree
 from models.crack.forecast import load_so_far
+from models.crack.state import lengths_told, lives_told
 from models.fatigue.rainflow import Cycles
-from models.filters.weights import quantiles
 from sensors.calibration import Calibration
 from sensors.errors import MalformedError
 from sensors.observation import Spectrum
@@ -71,14 +69,16 @@ def forecast(
     state = tree.rows(cohort.state, torch.tensor([row]))
     load = load_so_far(state) if question.blocks is None else question.blocks
     ahead = cohort.kind.ahead(cohort.stepper, state, load, question, go_on)
-    lengths = _quantiles(ahead.lengths, ahead.log_weight)
-    lives = _quantiles(ahead.left[:, None], ahead.log_weight)[:, 0]
+    probabilities, limit = np.array(QUANTILES), float(state.a_limit[0])
+    each = np.ascontiguousarray(ahead.lengths.numpy().T)
+    lengths = lengths_told(each, np.full(len(each), limit), probabilities).T
+    lives = lives_told(ahead.left.numpy()[None], probabilities)[0]
     page = {
         "paths": ahead.paths,
         "deterministic": len(ahead.left) == 1,
         "cycles": ahead.cycles.tolist(),
         "crack_length": {str(q): each.tolist() for q, each in zip(QUANTILES, lengths, strict=True)},
-        "crack_limit": float(state.a_limit[0]),
+        "crack_limit": limit,
         "remaining_cycles": {str(q): float(x) for q, x in zip(QUANTILES, lives, strict=True)},
         "remaining_cycles_is": _is(float(lives[QUANTILES.index(0.5)])),
     }
@@ -87,12 +87,3 @@ def forecast(
 
 def _is(median: float) -> str:
     return "finite" if math.isfinite(median) else "unbounded"
-
-
-def _quantiles(x: Tensor, log_weight: Tensor | None) -> NDArray[np.float64]:
-    """The quantiles (QUANTILES, T) of particles (p, T), as the state tells them."""
-    values = np.ascontiguousarray(x.numpy().T)
-    even = np.full(values.shape[1], -math.log(values.shape[1]))
-    weight = even if log_weight is None else log_weight.numpy()
-    weights = np.repeat(weight[None], len(values), axis=0)
-    return quantiles(values, weights, np.array(QUANTILES)).T

@@ -42,4 +42,3 @@ class Ahead(NamedTuple):
     paths: dict[str, Any] | None = None  # see `schema.Paths`
     operator: int = 0  # stress intensities that the operator found
     xfem: int = 0  # and those that XFEM found
-    log_weight: Tensor | None = None  # (p,) of what is told, if not all are as likely

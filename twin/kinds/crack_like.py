@@ -36,6 +36,10 @@ class CrackLike(Kind[CrackSettings, Own, State]):
         """Whose mean length has reached the limit, and which parts are broken."""
         return Flags(mean(state.length) >= state.a_limit, state.fractured)
 
+    def expected(self, state: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401  of either kind
+        """The believed length."""
+        return mean(state.length), torch.full_like(state.a_limit, torch.inf)
+
     def said(self, state: Any, row: int) -> dict[str, float]:  # noqa: ANN401  of either kind
         """The believed length [m]."""
         return {"crack_length": float(mean(state.length[row : row + 1]))}

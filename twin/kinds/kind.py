@@ -175,6 +175,10 @@ class Kind(ABC, Generic[Settings, Own, State]):
         """How the only row of a state goes on; `go_on` is called before what takes long."""
         raise NotImplementedError(f"{self.name} has no forecast")
 
+    def expected(self, state: State) -> tuple[Tensor, Tensor]:
+        """What inspections should find, and its standard deviation (n,) [m]; ∞: nobody knows it."""
+        raise NotImplementedError(f"{self.name} is not inspected")
+
     def path(self, state: State, row: int) -> list[tuple[float, float]] | None:
         """The nodes [m] of the crack, mouth first; None for one that is straight."""
         return None

@@ -15,7 +15,7 @@ from models.crack.forecast import has_load
 from models.crack.joint import joint
 from models.crack.load import CrackLoad
 from models.crack.run import Along
-from models.crack.state import CrackState
+from models.crack.state import CrackState, lengths_told, lives_told
 from models.crack.uncertain import Scatter, UncertainCrackStepper
 from models.crack.uncertain_ahead import life, remaining, rollout
 from models.crack.uncertain_changes import carried, taken_over
@@ -24,7 +24,7 @@ from models.crack.uncertain_state import (
     PROBABILITIES,
     UNKNOWN,
     UncertainCrack,
-    quantiles_of,
+    array,
 )
 from models.fatigue.rainflow import Cycles
 from sensors.observation import Series, Spectrum
@@ -99,6 +99,10 @@ class UncertainCrackKind(CrackLike[UncertainCrackStepper, UncertainCrack]):
         """The state after loads, each on its `row` (k,), and what each of them has left."""
         return stepper.run(state, load, row)
 
+    def expected(self, state: UncertainCrack) -> tuple[Tensor, Tensor]:
+        """The mean of the particles that are not broken: a broken part is not inspected."""
+        return state.expected, state.length_sd
+
     def takes_over(self, other: Kind[Any, Any, Any]) -> bool:
         """From a crack without particles, too."""
         return other is self or other is self._exact
@@ -119,10 +123,8 @@ class UncertainCrackKind(CrackLike[UncertainCrackStepper, UncertainCrack]):
         self, stepper: UncertainCrackStepper, state: UncertainCrack
     ) -> tuple[UncertainCrack, Tensor]:
         """The state with the quantiles of the cycles left, and their median (n,)."""
-        found = torch.from_numpy(quantiles_of(state, remaining(state)))
-        known, low = has_load(state), torch.arange(len(PROBABILITIES)) <= MEDIAN
-        is_over = self.flags(state).at_limit[:, None] & low  # of the mean: nothing is left
-        found = torch.where(is_over, 0.0, found)
+        found = torch.from_numpy(lives_told(array(remaining(state)), PROBABILITIES))
+        known = has_load(state)
         outlook = torch.where(known[:, None], found, UNKNOWN)
         return state._replace(outlook=outlook), torch.where(known, found[:, MEDIAN], torch.nan)
 
@@ -137,18 +139,14 @@ class UncertainCrackKind(CrackLike[UncertainCrackStepper, UncertainCrack]):
 
     def spread(self, state: UncertainCrack, row: int) -> dict[str, Any]:
         """Quantiles of length and cycles left, and how many particles they are of."""
-        some = state.particles
-        one = state._replace(particles=some._replace(a=some.a[row : row + 1]))
-        one = one._replace(particles=one.particles._replace(log_weight=some.log_weight[row:][:1]))
-        lengths = quantiles_of(one, one.particles.a)[0].tolist()
+        a, limit = state.particles.a[row : row + 1], state.a_limit[row : row + 1]
+        lengths = lengths_told(array(a), array(limit), PROBABILITIES)[0].tolist()
         lives = dict(zip(_TOLD, state.outlook[row].tolist(), strict=True))
-        broken = some.a[row] >= state.guides.a_limit[row]
-        weight = some.log_weight[row].exp()
         return {
-            "particles": some.a.shape[1],
+            "particles": a.shape[1],
             "crack_length": dict(zip(_TOLD, lengths, strict=True)),
             "remaining_cycles": None if state.outlook[row, MEDIAN] < 0.0 else lives,
-            "probability_beyond_limit": min(float(weight[broken].sum()), 1.0),
+            "probability_beyond_limit": float((a >= limit).double().mean()),
         }
 
     def ahead(
@@ -161,14 +159,8 @@ class UncertainCrackKind(CrackLike[UncertainCrackStepper, UncertainCrack]):
     ) -> Ahead:
         """Lives and lengths of the particles under `load`."""
         left = life(state, load, go_on)
-        median = torch.from_numpy(quantiles_of(state, left))[0, -1:]
-        cycles = question.cycles(median)
-        return Ahead(
-            left[0],
-            cycles,
-            rollout(state, load, cycles, go_on),
-            log_weight=state.particles.log_weight[0],
-        )
+        cycles = question.cycles(torch.from_numpy(lives_told(array(left), PROBABILITIES))[0, -1:])
+        return Ahead(left[0], cycles, rollout(state, load, cycles, go_on))
 
     def check_sizes(self, settings: CrackSettings) -> None:
         """Raise ValueError for lengths and sizes that no crack can have or be followed over."""

@@ -19,14 +19,15 @@ from models.crack.load import (
     spectrum_load,
 )
 from models.crack.run import ran
+from models.crack.state import lives_told
 from models.crack.stepper import CrackStepper
 from models.crack.uncertain import Scatter, UncertainCrackStepper
 from models.crack.uncertain_ahead import life, remaining, rollout
 from models.crack.uncertain_changes import as_certain, carried, taken_over
-from models.crack.uncertain_state import GUIDES, UncertainCrack, quantiles_of
+from models.crack.uncertain_state import GUIDES, PROBABILITIES, UncertainCrack, limits
 from models.fatigue.geometry import CentreCrack, EdgeCrack
 from models.fatigue.laws import NasgroLaw, ParisLaw, WalkerLaw, scaled, si_coefficient
-from models.fatigue.rainflow import Cycles
+from models.fatigue.rainflow import Cycles, Floats
 from models.fatigue.retardation import ZONES, NoRetardation, Wheeler
 
 WALKER = WalkerLaw(si_coefficient(1.42e-11, 3.59), 3.59, 0.68)
@@ -69,6 +70,14 @@ def told(length: Tensor) -> np.ndarray:
     return np.asarray(np.quantile(length[0].numpy(), (0.05, 0.25, 0.5, 0.75, 0.95)))
 
 
+def outlook(state: UncertainCrack) -> Floats:
+    return np.asarray(lives_told(remaining(state).numpy(), PROBABILITIES)[0])
+
+
+def distinct(state: UncertainCrack) -> int:
+    return len(np.unique(state.particles.a))
+
+
 @pytest.mark.parametrize("law", [WALKER, PARIS, NASGRO], ids=lambda law: type(law).__name__)
 def test_particles_grow_as_cracks_of_their_own_would(law: object) -> None:
     stepper = UncertainCrackStepper(centre(law), NO_LOCAL, 200)
@@ -81,8 +90,7 @@ def test_particles_grow_as_cracks_of_their_own_would(law: object) -> None:
         state, own = stepper.step(state, some), exact.step(own, some)
     assert float(own.length.median()) > 0.0095
     found, expected = told(state.particles.a), told(own.length)
-    assert found[1:-1] == pytest.approx(expected[1:-1], rel=1e-2)
-    assert found == pytest.approx(expected, rel=5e-2)  # where guides are wide apart and ΔK is high
+    assert found == pytest.approx(expected, rel=1e-2)
 
 
 def test_particles_grow_by_series_as_cracks_of_their_own_would() -> None:
@@ -100,10 +108,11 @@ def test_particles_grow_by_series_as_cracks_of_their_own_would() -> None:
     assert grown == pytest.approx(grown_own, rel=1e-2)
 
 
-def test_particles_feel_overloads_as_cracks_of_their_own_do() -> None:
+@pytest.mark.parametrize("key", [0, 1, 2])
+def test_particles_feel_overloads_as_cracks_of_their_own_do(key: int) -> None:
     wheeler = Wheeler(1.5, 365e6, ZONES["plane_stress"])
     stepper = UncertainCrackStepper(centre(retardation=wheeler), NO_LOCAL, 200)
-    state = stepper.init(1)
+    state = stepper.init(1, torch.tensor([key]))
     exact = exact_particles(stepper, state)
     own = exact.init(1)
     for k in range(80):
@@ -112,7 +121,8 @@ def test_particles_feel_overloads_as_cracks_of_their_own_do() -> None:
         state, own = stepper.step(state, some), exact.step(own, some)
     assert float(own.length.median()) > 0.0095
     grown, grown_own = (told(x - exact.a_0) for x in (state.particles.a, own.length))
-    assert grown == pytest.approx(grown_own, rel=2e-2)
+    assert grown[1:-1] == pytest.approx(grown_own[1:-1], rel=2e-2)
+    assert grown == pytest.approx(grown_own, rel=4e-2)  # guides are long and fast, or neither
 
 
 def test_lives_are_those_of_cracks_of_their_own() -> None:
@@ -173,16 +183,187 @@ def test_readings_teach_the_growth_factor_of_a_part() -> None:
         state = inspected(stepper, state, float(own.length), 1e-4, k)
         assert float(state.length) == pytest.approx(float(own.length), abs=3e-4)
     assert float(state.particles.growth.mean()) == pytest.approx(0.4, abs=0.12)
-    left = quantiles_of(state, remaining(state))[0]
+    left = outlook(state)
     true_left = float(exact_life(own, some.blocks, 0.0498))
     assert left[0] < true_left < left[-1]
+
+
+def test_many_readings_are_worth_one_that_is_as_exact() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.03, 0.3, 0.1, 0.1, 0.0), 128)
+    start = stepper.step(stepper.init(1), load((48e6, 36e6, 30_000.0)))
+    length, sd = float(start.length) * 1.02, 2e-4
+    many = start
+    for epoch in range(25):
+        many = inspected(stepper, many, length, sd, epoch + 1)
+    one = inspected(stepper, start, length, sd / 5.0, 1)
+    assert float(many.length) == pytest.approx(float(one.length), abs=0.02 * sd)
+    assert float(many.length_sd) == pytest.approx(float(one.length_sd), rel=0.02)
+    for name in ("growth", "local"):
+        found, expected = (getattr(s.particles, name) for s in (many, one))
+        assert torch.allclose(found, expected, atol=0.02 * float(expected.std()))
+    assert outlook(many) == pytest.approx(outlook(one), rel=0.01)
+
+
+def test_readings_without_any_load_teach_nothing_of_growth() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.03, 0.3, 0.1, 0.1, 0.01), 128)
+    start = stepper.init(1)
+    state, draw = start, np.random.default_rng(3)
+    for epoch in range(100):
+        state = inspected(stepper, state, 0.009 + 1e-4 * draw.normal(), 1e-4, epoch + 1)
+    for name in ("growth", "local", "ahead"):
+        old, new = (getattr(each.particles, name) for each in (start, state))
+        sd = float(old.std())
+        assert torch.allclose(old.mean(), new.mean(), atol=0.02 * sd), name
+        assert float(new.std()) == pytest.approx(sd, rel=0.02), name
+    assert distinct(state) == 128
+
+
+def test_a_reading_shorter_than_what_was_registered_is_believed_as_it_says() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.1, 0.3, 0.1, 0.1, 0.0), 128)
+    state = inspected(stepper, stepper.init(1), 0.007, 1e-4, 1)
+    assert float(state.length) == pytest.approx(0.00703, abs=2e-5)
+    assert float(state.length_sd) == pytest.approx(1e-4, rel=0.03)
+    assert distinct(state) == 128
+
+
+def test_what_is_told_at_first_is_what_was_registered() -> None:
+    for particles in (16, 128):
+        state = UncertainCrackStepper(centre(), Scatter(0.1, 0.3, 0.1, 0.1, 0.01), particles).init(
+            3
+        )
+        assert torch.allclose(state.length, torch.tensor(0.009).double(), rtol=1e-3)
+        assert torch.allclose(state.length_sd, torch.tensor(9e-4).double(), rtol=0.02)
+
+
+def broken_in_part(seen: float = 0.3) -> tuple[UncertainCrackStepper, UncertainCrack]:
+    """A crack of whose particles at least so many are broken, and not all."""
+    stepper = UncertainCrackStepper(centre(), Scatter(0.05, 0.6, 0.1, 0.1, 0.01), 128)
+    state = stepper.init(1)
+    while float(broken_share(state)) < seen:
+        state = stepper.step(state, load((48e6, 36e6, 5_000.0)))
+    assert float(broken_share(state)) < 0.9
+    return stepper, state
+
+
+def broken_share(state: UncertainCrack) -> Tensor:
+    return (state.particles.a >= torch.from_numpy(limits(state))).double().mean()
+
+
+@pytest.mark.parametrize("seen", [0.3, 0.6])
+def test_an_inspection_finds_the_crack_that_is_not_broken(seen: float) -> None:
+    stepper, state = broken_in_part(seen)
+    whole = state.particles.a < torch.from_numpy(limits(state))
+    own = state.particles.a[whole]
+    assert float(state.expected) == pytest.approx(float(own.mean()))
+    assert float(state.length_sd) == pytest.approx(float(own.std(correction=0)))
+    after = inspected(stepper, state, float(state.expected), 5e-4, 7)
+    assert float(broken_share(after)) <= 0.01  # one that says the reading is wrong
+    assert float(after.length) == pytest.approx(float(state.expected), abs=5e-4)
+    assert distinct(after) > 64 * (1.0 - seen)
+
+
+def test_the_median_is_at_the_limit_when_no_cycles_are_left_at_any_instant() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.05, 0.5, 0.1, 0.1, 0.01), 32)
+    state, over = stepper.init(1), list[bool]()
+    while not bool(state.fractured):
+        state = stepper.step(state, load((48e6, 36e6, 2_000.0)))
+        beyond = float((state.particles.a >= state.a_limit).double().mean())
+        over.append(bool(state.length >= state.a_limit))
+        assert over[-1] == (outlook(state)[2] == 0.0) == (beyond >= 0.5)
+    assert over[-1]
+    assert not over[0]
+
+
+def test_broken_particles_stay_broken_in_another_geometry() -> None:
+    stepper, state = broken_in_part()
+    for width in (0.12, 0.1524, 0.25):
+        other = replace(stepper, exact=replace(stepper.exact, geometry=CentreCrack(width)))
+        changed = carried(state, other.init(1), stressed=False)
+        after = other.step(changed, load((48e6, 36e6, 100.0)))
+        assert float(broken_share(changed)) >= float(broken_share(state))
+        assert (after.particles.a >= changed.particles.a).all()
+        assert (changed.particles.edge > changed.particles.a)[:, :8].any()
+
+
+def test_a_crack_that_begins_anew_has_a_length_that_hangs_on_nothing() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.05, 0.3, 0.1, 0.1, 0.01), 128)
+    state = stepper.step(stepper.init(1), load((48e6, 36e6, 30_000.0)))
+    found = inspection_load(ROW, torch.tensor([0.02]).double(), torch.tensor([0.002]).double())
+    state = stepper.step(state, found._replace(confirmed=torch.tensor([True])))
+    p = state.particles
+    assert float(state.length) == pytest.approx(0.02, rel=1e-3)
+    assert float(state.length_sd) == pytest.approx(0.002, rel=0.02)
+    for other in (p.growth, p.local, p.ahead):
+        assert abs(np.corrcoef(p.a[0].log(), other[0])[0, 1]) < 0.05
+
+
+def test_a_rough_reading_that_is_confirmed_breaks_nothing() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.05, 0.3, 0.1, 0.1, 0.01), 128)
+    found = inspection_load(ROW, torch.tensor([0.03]).double(), torch.tensor([0.03]).double())
+    state = stepper.step(stepper.init(1), found._replace(confirmed=torch.tensor([True])))
+    assert float(broken_share(state)) == 0.0
+
+
+def test_particles_that_are_drawn_anew_are_distinct_and_have_what_was_learned() -> None:
+    stepper = UncertainCrackStepper(centre(), Scatter(0.05, 0.3, 0.1, 0.1, 0.01), 128)
+    state = stepper.step(stepper.init(1), load((48e6, 36e6, 30_000.0)))
+    state = inspected(stepper, state, float(state.length) * 1.02, 2e-4, 3)
+    fewer = carried(state, replace(stepper, particles=16).init(1), stressed=True)
+    more = carried(fewer, replace(stepper, particles=1024).init(1), stressed=True)
+    assert distinct(more) == 1024
+    for name in ("a", "growth", "local"):
+        was, now = (getattr(s.particles, name) for s in (state, more))
+        sd = float(was.std(correction=0))
+        assert float(now.mean()) == pytest.approx(float(was.mean()), abs=0.02 * sd)
+        assert float(now.std(correction=0)) == pytest.approx(sd, rel=0.02)
+    assert together(more) == pytest.approx(together(state), abs=0.02)
+    stepper, part = broken_in_part()
+    assert broken_share(carried(part, replace(stepper, particles=64).init(1), stressed=True)) == (
+        pytest.approx(float(broken_share(part)), abs=1 / 128)
+    )
+
+
+def together(state: UncertainCrack) -> float:
+    return float(np.corrcoef(state.particles.a[0], state.particles.growth[0])[0, 1])
+
+
+def test_another_scatter_of_growth_is_as_if_it_had_been_registered_at_first() -> None:
+    def stepper(growth_sd: float) -> UncertainCrackStepper:
+        return UncertainCrackStepper(centre(), Scatter(0.02, growth_sd, 0.0, 0.1, 0.0), 128)
+
+    def grown(growth_sd: float) -> UncertainCrack:
+        own = stepper(growth_sd)
+        state = own.step(own.init(1), load((48e6, 36e6, 15_000.0)))
+        return inspected(own, state, 0.01, 1e-4, 3)
+
+    for was, now in ((0.3, 0.1), (0.1, 0.3)):
+        changed = carried(grown(was), stepper(now).init(1), stressed=True)
+        expected = grown(now)
+        growth, other = changed.particles.growth, expected.particles.growth
+        assert float(growth.mean()) == pytest.approx(
+            float(other.mean()), abs=0.2 * float(other.std())
+        )
+        assert float(growth.std()) == pytest.approx(float(other.std()), rel=0.1)
+        assert float(changed.length) == pytest.approx(float(expected.length), rel=2e-3)
+    none = carried(grown(0.3), stepper(0.0).init(1), stressed=True)
+    assert torch.equal(none.particles.growth, torch.zeros_like(none.particles.growth))
+    again = carried(none, stepper(0.2).init(1), stressed=True)
+    assert float(again.particles.growth.std(correction=0)) == pytest.approx(0.2)
+
+
+def test_without_uncertainty_again_a_part_is_as_long_as_was_told() -> None:
+    for seen in (0.3, 0.6):
+        _, state = broken_in_part(seen)
+        certain = as_certain(state)
+        assert torch.equal(certain.length, state.length)
+        assert bool(certain.fractured) == (seen > 0.5)
 
 
 def test_one_wrong_reading_moves_little_and_lives_hardly() -> None:
     stepper = UncertainCrackStepper(centre(), Scatter(0.05, 0.2, 0.1, 0.1, 0.01), 128)
     state = stepper.step(stepper.init(1), load((48e6, 36e6, 20_000.0)))
     after = inspected(stepper, state, 10.0 * float(state.length), 1e-3, 4)
-    before, now = (quantiles_of(s, remaining(s))[0, 0] for s in (state, after))
+    before, now = (outlook(s)[0] for s in (state, after))
     assert now == pytest.approx(before, rel=0.2)
     assert float(after.length) == pytest.approx(float(state.length), rel=0.02)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from models import tree
+from models.crack.uncertain_state import UncertainCrack, limits
 from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from twin.belief.fleet import EMPTY, Fleet
@@ -70,6 +71,24 @@ def test_a_surprise_is_held_and_believed_once_another_instrument_agrees() -> Non
     two = folded(one.fleet, [inspection(1, 0.0031, 120.0, source="other")], CLOCK)
     assert [n.data["outcome"] for n in two.notes if n.kind == "surprise"] == ["confirmed"]
     assert float(state(two.fleet).length) == pytest.approx(0.0031, abs=2e-4)
+
+
+def broken_share(believed: UncertainCrack) -> float:
+    return float((believed.particles.a >= torch.from_numpy(limits(believed))).double().mean())
+
+
+def test_an_inspection_of_an_unbroken_part_is_no_surprise_where_it_may_have_broken() -> None:
+    uncertain = UNCERTAIN | {"growth_sd": 0.6, "particles": 128}
+    value, k = fleet(component(uncertainty=uncertain, surprise_factor=5.0)), 0
+    while broken_share(state(value)) < 0.3:
+        k += 1
+        value = folded(value, [spectrum(k, 60.0 * k, cycles=((1e8, 6e7, 5000.0),))], CLOCK).fleet
+    now = state(value)
+    assert broken_share(now) < 0.8
+    seen = folded(value, [inspection(0, float(now.expected), 60.0 * k + 30.0)], CLOCK)
+    assert [n for n in seen.notes if n.kind == "surprise"] == []
+    assert float(state(seen.fleet).length) == pytest.approx(float(now.expected), rel=0.05)
+    assert broken_share(state(seen.fleet)) <= 0.01
 
 
 def test_a_change_of_the_registration_keeps_the_history_with_particles_and_without() -> None:
