@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,15 +24,21 @@ from tests.benchmarks.service import queries as asking
 from tests.benchmarks.service.ingest import QUICK, Bench, Size, started
 from tests.end_to_end.disk import Disk
 
-ITEMS = "abcdefghij"
+ITEMS = "abcdefghijk"
 FEW, MANY = 1_000, 10_000  # components
 
 Measure = Callable[[Bench, Size], Iterator[Figure]]
 
-# What shares a service: its number of components, and the items in their order.
-BENCHES: tuple[tuple[int, dict[str, Measure]], ...] = (
-    (MANY, {"f": residence.memory, "a": ingest.small, "i": asking.scrape, "h": residence.flush}),
-    (FEW, {"a": ingest.small, "c": ingest.latency, "b": ingest.large, "d": asking.states}),
+# What shares a service: its number of components, whether they are uncertain, and the items in
+# their order.
+BENCHES: tuple[tuple[int, bool, dict[str, Measure]], ...] = (
+    (
+        MANY,
+        False,
+        {"f": residence.memory, "a": ingest.small, "i": asking.scrape, "h": residence.flush},
+    ),
+    (FEW, False, {"a": ingest.small, "c": ingest.latency, "b": ingest.large, "d": asking.states}),
+    (MANY, True, {"k": partial(ingest.small, item="k", of="uncertain components")}),
 )
 
 
@@ -44,10 +51,10 @@ ALONE: dict[str, tuple[Callable[[Path, int, Size], Iterator[Figure]], int, int]]
 
 def figures(wanted: str, size: Size) -> Iterator[Figure]:
     """Everything that is wanted, as it is found."""
-    for parts, measures in BENCHES:
+    for parts, uncertain, measures in BENCHES:
         chosen = [measure for item, measure in measures.items() if item in wanted]
         if chosen:
-            with started(parts) as bench:
+            with started(parts, uncertain=uncertain) as bench:
                 for measure in chosen:
                     yield from measure(bench, size)
     if "e" in wanted:

@@ -94,14 +94,14 @@ def rates(bench: Bench, size: Size) -> Rates:
     return Rates(*(middle(column) for column in zip(*rounds, strict=True)))
 
 
-def small(bench: Bench, size: Size) -> Iterator[Figure]:
+def small(bench: Bench, size: Size, item: str = "a", of: str = "components") -> Iterator[Figure]:
     """(a) for one fleet."""
     found = rates(bench, size)
     ratio = found.stepped / found.plain
-    what = f"200-byte messages durable and stepped, {bench.parts:,} components"
+    what = f"200-byte messages durable and stepped, {bench.parts:,} {of}"
     unit = "messages/s"
     yield Figure(
-        "a",
+        item,
         what,
         found.stepped,
         unit,
@@ -110,7 +110,7 @@ def small(bench: Bench, size: Size) -> Iterator[Figure]:
         *at_least(0.8, ratio),
     )
     yield Figure(
-        "a",
+        item,
         what,
         found.stepped,
         unit,
@@ -229,12 +229,12 @@ def latency(bench: Bench, size: Size) -> Iterator[Figure]:
 
 
 @contextmanager
-def started(parts: int) -> Iterator[Bench]:
+def started(parts: int, *, uncertain: bool = False) -> Iterator[Bench]:
     """A fresh broker and a fresh service with some components, in a directory of their own."""
     root = f"speed-{parts}/v1"
     with (
         TemporaryDirectory() as name,
         quiet_broker(Path(name)) as broker,
-        Hall(Arrangement(Path(name) / "data", broker.port, root, parts)) as hall,
+        Hall(Arrangement(Path(name) / "data", broker.port, root, parts, uncertain)) as hall,
     ):
         yield Bench(broker.port, hall, root, parts, Path(name))

@@ -15,9 +15,9 @@ REGISTRATION: dict[str, Any] = {
 }
 
 
-def components(parts: int) -> list[Component]:
-    """Components that all grow by the same law."""
-    registration = parsed(REGISTRATION)
+def components(parts: int, *, uncertain: bool = False) -> list[Component]:
+    """Components that all grow by the same law; uncertain ones have 128 particles each."""
+    registration = parsed(REGISTRATION | ({"uncertainty": {}} if uncertain else {}))
     return [
         Component(name=name(i), revision=1, registered_by="api", registration=registration)
         for i in range(parts)

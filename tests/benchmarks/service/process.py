@@ -24,6 +24,7 @@ from tests.benchmarks.service.publishing import SPAWN
 from twin import logs, serving
 from twin.api.application import application
 from twin.belief.record import row
+from twin.component import Component
 from twin.service import Service
 from twin.serving import prepare, running
 from twin.settings import Settings, settings
@@ -40,6 +41,7 @@ class Arrangement(NamedTuple):
     port: int  # of the broker
     root: str
     parts: int
+    uncertain: bool = False
 
 
 class Commits(NamedTuple):
@@ -133,7 +135,7 @@ async def _served(pipe: Connection, a: Arrangement) -> None:
         async with running(_settings(a), store) as (service, url):
             await service.ready.wait()
             questions = Questions(service, log)
-            await questions.register(a.parts)
+            await questions.register(components(a.parts, uncertain=a.uncertain))
             assert service.source is not None
             await service.source.ready()
             pipe.send(url)
@@ -175,11 +177,11 @@ class Questions:
         self._before = 0
         self._recorded_ns = time.time_ns()
 
-    async def register(self, parts: int) -> None:
+    async def register(self, wanted: list[Component]) -> None:
         """Register components, a few to warm up with before memory is looked at."""
         known = self._service.fleet.components
-        fresh = [c for c in components(parts) if c.name not in known]
-        warm = parts // 20
+        fresh = [c for c in wanted if c.name not in known]
+        warm = len(wanted) // 20
         await self._service.register(fresh[:warm])
         self._before = _resident()
         await self._service.register(fresh[warm:])
