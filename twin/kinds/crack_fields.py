@@ -15,5 +15,9 @@ FIELDS: Final = (
     Field("open_growth", "m", "growth if the open residue closed now", "float32"),
     Field("remaining_cycles", "1", "cycles left to the limit under the load so far", "float64"),
     Field("innovation", "m", "measured less believed length at the last inspection", "float32"),
+    Field("crack_length_low", "m", "quantile 0.05 of the crack length", "float32"),
+    Field("crack_length_high", "m", "quantile 0.95 of the crack length", "float32"),
+    Field("remaining_cycles_low", "1", "quantile 0.05 of the cycles left", "float32"),
+    Field("remaining_cycles_high", "1", "quantile 0.95 of the cycles left", "float32"),
     Field("last_evidence", INSTANT, "time of the last evidence", "int64", 0),
 )

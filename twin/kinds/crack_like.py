@@ -16,7 +16,7 @@ from sensors.observation import Observation
 from storage.trajectories.layout import Field
 from twin.kinds.crack_fields import FIELDS, GROUP
 from twin.kinds.crack_settings import CrackSettings
-from twin.kinds.kind import Columns, Flags, Kind, Own, State
+from twin.kinds.kind import TOLD, Columns, Flags, Kind, Own, State
 
 
 class CrackLike(Kind[CrackSettings, Own, State]):
@@ -46,9 +46,21 @@ class CrackLike(Kind[CrackSettings, Own, State]):
 
     def columns(self, state: Any, remaining: NDArray[np.float64]) -> Columns:  # noqa: ANN401
         """What is believed of cracks."""
-        b = belief(state)
+        b, lengths = belief(state), self.lengths(state)
+        lives = self.outlook(state, remaining)
         named = {f: getattr(b, f).numpy() for f in b._fields if f in _RECORDED}
-        return named | {"remaining_cycles": remaining, "last_evidence": b.t_ns.numpy()}
+        return named | {
+            "remaining_cycles": remaining,
+            "crack_length_low": lengths[:, 0],
+            "crack_length_high": lengths[:, -1],
+            "remaining_cycles_low": lives[:, 0],
+            "remaining_cycles_high": lives[:, -1],
+            "last_evidence": b.t_ns.numpy(),
+        }
+
+    def lengths(self, state: Any) -> NDArray[np.float64]:  # noqa: ANN401  of either kind
+        """Quantiles (n, 3) of the length, at `TOLD` [m]."""
+        return np.repeat(mean(state.length).numpy()[:, None], len(TOLD), axis=1)
 
 
 _RECORDED = {field.name for field in FIELDS}

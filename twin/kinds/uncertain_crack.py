@@ -137,6 +137,10 @@ class UncertainCrackKind(CrackLike[UncertainCrackStepper, UncertainCrack]):
         some = state.outlook[:, :: len(PROBABILITIES) // 2].numpy()
         return np.where(some < 0.0, np.nan, some)
 
+    def lengths(self, state: UncertainCrack) -> NDArray[np.float64]:
+        """Those of the particles."""
+        return lengths_told(array(state.particles.a), array(state.a_limit), _OUTER)
+
     def spread(self, state: UncertainCrack, row: int) -> dict[str, Any]:
         """Quantiles of length and cycles left, and how many particles they are of."""
         a, limit = state.particles.a[row : row + 1], state.a_limit[row : row + 1]
@@ -179,6 +183,7 @@ class UncertainCrackKind(CrackLike[UncertainCrackStepper, UncertainCrack]):
         self._exact.live([stepper.exact for stepper in steppers])
 
 
+_OUTER = PROBABILITIES[:: len(PROBABILITIES) // 2]
 _TOLD = [str(probability) for probability in PROBABILITIES.tolist()]
 
 

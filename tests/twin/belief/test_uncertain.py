@@ -91,6 +91,22 @@ def test_an_inspection_of_an_unbroken_part_is_no_surprise_where_it_may_have_brok
     assert broken_share(state(seen.fleet)) <= 0.01
 
 
+def test_what_is_recorded_has_the_quantiles_that_the_state_tells() -> None:
+    names = ("plant/press-1", "plant/press-2")
+    certain = [Line(names[1], component(names[1])), spectrum(1, 60.0, names[1])]
+    value = folded(EMPTY, [*lines(names[0]), *certain], CLOCK).fleet
+    for name in names:
+        place = value.places[name]
+        cohort, row = value.cohorts[place.cohort], place.row
+        columns = cohort.kind.columns(cohort.state, cohort.remaining.numpy())
+        told = cohort.kind.spread(cohort.state, row)
+        for field in ("crack_length", "remaining_cycles"):
+            one = float(columns[field][row])
+            ends = [told[field][p] if told else one for p in ("0.05", "0.95")]
+            assert [float(columns[f"{field}_{end}"][row]) for end in ("low", "high")] == ends
+            assert ends[0] <= one <= ends[1]
+
+
 def test_a_change_of_the_registration_keeps_the_history_with_particles_and_without() -> None:
     value = folded(EMPTY, lines("plant/press-1"), CLOCK).fleet
     length, cycles = float(state(value).length), float(state(value).cycles)
