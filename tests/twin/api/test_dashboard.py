@@ -97,3 +97,24 @@ async def test_the_page_of_a_part_says_why_it_is_marked(
     home: House, chromium: str, tmp_path: Path, part: str, what: str
 ) -> None:
     assert told(await seen(home, chromium, tmp_path, part))[0].startswith(what)
+
+
+async def test_an_uncertain_crack_is_told_and_drawn_with_its_band(
+    chromium: str, tmp_path: Path
+) -> None:
+    async with house(tmp_path / "data") as home:
+        await home.register("lab/sure")
+        await home.register("lab/unsure", uncertainty={"crack_length_sd": 1e-4, "growth_sd": 0.4})
+        for minute in range(8):
+            for name in ("lab/sure", "lab/unsure"):
+                await home.load(name, minute=float(minute))
+        unsure = await seen(home, chromium, tmp_path, "lab/unsure")
+        sure = await seen(home, chromium, tmp_path, "lab/sure")
+        state = await home.json("components/lab/unsure/state")
+    (line,) = [each for each in told(unsure) if each.startswith("Of 128 possible cracks")]
+    ends = [f"{1e3 * state['uncertainty']['crack_length'][p]:.3f}" for p in ("0.05", "0.95")]
+    assert f"{ends[0]} to {ends[1]} mm long and last" in line
+    assert "0.0 % are at the limit" in line
+    assert "<polygon" in unsure
+    assert "<polygon" not in sure
+    assert not [each for each in told(sure) if each.startswith("Of ")]
