@@ -162,6 +162,28 @@ def _power(pace: Floats, k: int, slope: float) -> float:
 
 
 @part
+def _power_at(pace: Floats, live: int, a: float, k: int, slope: float) -> float:
+    """The power from guide `k` to a crack.
+
+    Beyond three guides it goes by the parabola through them, as growth bends upwards where the net
+    section ends. Where growth bends downwards, by a threshold, that is left out: nobody knows
+    where it ends.
+    """
+    if live == 1:
+        return slope
+    power = _power(pace, min(k, live - 2), slope)
+    is_below, is_above = a < pace[MIDDLE, 0], a > pace[MIDDLE, live - 1]
+    if live < 3 or not (is_below or is_above):
+        return power
+    other = _power(pace, 1 if is_below else 0, slope)
+    span = math.log(pace[MIDDLE, 2] / pace[MIDDLE, 0])
+    if not (span > APART and min(pace[SPEED, 0], pace[SPEED, 1], pace[SPEED, 2]) > 0.0):
+        return power
+    bend = max(power - other if is_above else other - power, 0.0) / span
+    return min(max(power + bend * math.log(a / pace[MIDDLE, 1]), -STEEPEST), STEEPEST)
+
+
+@part
 def _move(particles: Followers, i: int, q: int, pace: Floats, live: int, limit: float) -> None:
     """Move one particle by a message, cell by cell."""
     a = particles.a[i, q]
@@ -170,9 +192,9 @@ def _move(particles: Followers, i: int, q: int, pace: Floats, live: int, limit: 
     k = 0
     while k < live - 1 and pace[MIDDLE, k + 1] <= a:
         k += 1
-    power = particles.slope[i]
-    if live > 1:
-        power = _power(pace, min(k, live - 2), power)
+    if a > pace[MIDDLE, k] and pace[SPEED, k] <= 0.0 and k < live - 1:
+        k += 1  # growth begins between the two: nobody knows where
+    power = _power_at(pace, live, a, k, particles.slope[i])
     middle, left = pace[MIDDLE, k], _reach(pace[SPEED, k], pace[MIDDLE, k], pace[REACH, k], power)
     while True:
         own = math.exp(particles.growth[i, q] + particles.local[i, q])

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.crack.follow import CELL
 from models.crack.forecast import load_so_far, mix
 from models.crack.growth import lanes
 from models.crack.state import CrackState, limit_of
@@ -103,7 +104,7 @@ def _lives(state: UncertainCrack, found: Table, points: int) -> Floats:
     growth, local, ahead = (x.contiguous().numpy() for x in (p.growth, p.local, p.ahead))
     slowness = np.ascontiguousarray(found.slowness[:, :points])
     left = lives(
-        found.x, found.start, found.width, slowness, growth, local, ahead,
+        found.x, found.start, found.width, slowness, CELL, growth, local, ahead,
         p.local_sd.numpy(), p.local_length.numpy(),
     )  # fmt: skip
     end = found.start + (points - 1) * found.width

@@ -25,7 +25,9 @@ from models.filters import elementary
 from models.filters.quantiles import mean_and_sd
 from models.filters.reading import REDRAWN
 
-SMALLEST = 1e-150  # what numbers are divided by
+ROUNDING = 1e-9  # standard deviation of the logarithm of anything, below which all are alike
+KERNEL = 0.2  # standard deviation of a new particle about an old one, of that of all
+SHRUNK = (1.0 - KERNEL**2) ** 0.5
 
 
 def carried(history: UncertainCrack, fresh: UncertainCrack, *, stressed: bool) -> UncertainCrack:
@@ -111,8 +113,8 @@ def _with_growth_sd(p: Particles, growth_sd: Tensor, limit: Tensor) -> Particles
         after = 1.0 / (1.0 / now + learned)
         moved = mean * after / variance + np.sqrt(after / variance) * (growth - mean)
     score = array(standard(p.key, p.epoch, growth.shape[1], REDRAWN)[1])
-    moved = np.where(variance > 0.0, moved, np.sqrt(now) * score)
-    by = np.where(rows & whole, moved - growth, 0.0) / np.maximum(variance, SMALLEST)
+    moved = np.where(sd[:, None] > ROUNDING, moved, np.sqrt(now) * score)
+    by = np.where(rows & whole, moved - growth, 0.0) / np.maximum(variance, ROUNDING**2)
     a = exp(torch.from_numpy(x + _covariance(x, growth, whole) * by)).minimum(SHORT * limit)
     a = torch.where(torch.from_numpy(rows & whole), a, p.a)
     return p._replace(
@@ -126,25 +128,44 @@ def _with_growth_sd(p: Particles, growth_sd: Tensor, limit: Tensor) -> Particles
 def _redrawn(p: Particles, whole: Tensor, many: int) -> tuple[Particles, Tensor]:
     """So many particles like those that are `whole`, and which are broken, as many as before.
 
-    They have the mean and the covariance that those have: each score gives what is left of one
-    quantity, and its share of the others (Cholesky).
+    Each comes from one of those, chosen evenly along ln a, off by a narrow kernel; all have the
+    mean and the covariance that those have: each score gives what is left of one quantity, and its
+    share of the others (Cholesky).
     """
     among, drawn = array(whole), standard(p.key, p.epoch, many, REDRAWN)
     given = [elementary.log(array(p.a)), array(p.growth), array(p.local)]
+    gone = np.round((1.0 - among.mean(1)) * many)[:, None]
+    place, kept = np.arange(many) + 0.5, np.maximum(many - gone, 1.0)
+    is_whole = place < many - gone
+    order = np.argsort(np.where(among, given[0], np.inf), axis=1, kind="stable")
+    count = np.maximum(among.sum(1), 1)[:, None]
+    rank = np.minimum((place / kept * count).astype(np.int64), count - 1)
+    chosen = np.take_along_axis(order, rank, 1)
     means = [mean_and_sd(each, among)[0][:, None] for each in given]
     left = [each - mean for each, mean in zip(given, means, strict=True)]
     made = [np.repeat(mean, many, axis=1) for mean in means]
+    scores = list[Floats]()
     for k in range(len(given)):
-        size = np.sqrt(_covariance(left[k], left[k], among))
-        unit = left[k] / np.maximum(size, SMALLEST)
+        unit = _unit(left[k], among)
+        score = SHRUNK * np.take_along_axis(unit, chosen, 1) + KERNEL * array(drawn[k])
+        score = score - mean_and_sd(score, is_whole)[0][:, None]
+        for before in scores:
+            score = score - _covariance(score, before, is_whole) * before
+        scores.append(_unit(score, is_whole))
         for other in range(k, len(given)):
             share = _covariance(left[other], unit, among)
             left[other] = left[other] - share * unit
-            made[other] += share * array(drawn[k])
+            made[other] += share * scores[k]
     x, growth, local = map(torch.from_numpy, made)
-    a, gone = exp(x), np.round((1.0 - among.mean(1)) * many)[:, None]
+    a = exp(x)
     after = p._replace(a=a, growth=growth, local=local, edge=edges(a), ahead=drawn[3])
-    return after, torch.from_numpy(np.arange(many) >= many - gone)
+    return after, torch.from_numpy(~is_whole)
+
+
+def _unit(value: Floats, among: NDArray[np.bool_]) -> Floats:
+    """Values (n, p) of mean 0 by their standard deviation; 0 where it is but rounding."""
+    size = np.sqrt(_covariance(value, value, among))
+    return np.where(size > ROUNDING, value / np.maximum(size, ROUNDING), 0.0)
 
 
 def _covariance(one: Floats, other: Floats, among: NDArray[np.bool_]) -> Floats:

@@ -58,8 +58,8 @@ class UncertainCrack(NamedTuple):
 
     @property
     def rate(self) -> Tensor:
-        """(n, guides) mean growth of the last load [m/cycle]."""
-        return self.guides.rate
+        """(n, 1) mean growth of the middle guide by the last load [m/cycle]."""
+        return self.guides.rate[:, GUIDES // 2 : GUIDES // 2 + 1]
 
     @property
     def cycles(self) -> Tensor:
@@ -68,8 +68,8 @@ class UncertainCrack(NamedTuple):
 
     @property
     def open_growth(self) -> Tensor:
-        """(n, guides) growth of the open residue [m]."""
-        return self.guides.open_growth
+        """(n, 1) growth of the middle guide if the open residue closed now [m]."""
+        return self.guides.open_growth[:, GUIDES // 2 : GUIDES // 2 + 1]
 
     @property
     def fractured(self) -> Tensor:

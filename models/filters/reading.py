@@ -2,8 +2,8 @@
 
 An ensemble adjustment filter (Anderson 2001): belief and reading together give the mean and the
 variance of ln of the length, and all particles are moved so that they have both; what else a
-particle has moves with its length, by regression over the particles. Nothing is drawn, weighed or
-resampled, so that no particle is lost, no parameter collapses, and a reading far more exact than
+particle has moves with its length, by regression over the particles, less what chance makes of it.
+Nothing is weighed or resampled, so that no parameter collapses, and a reading far more exact than
 what is believed leaves no single particle. Where all is normal it is a Kalman filter.
 
 The error of a reading is normal and additive. Where both together are densest is found by the
@@ -11,7 +11,7 @@ iterated Kalman filter (Bell and Cathey 1993), mean and variance by sums about i
 
 A reading can be wrong altogether: then it says nothing. How likely that is, and how far a wrong one
 may lie, is part of what it says: so many particles stay as they are. Those that have come to an end
-cannot be what was measured short of it: others stand in for them.
+are not what was measured short of it: others stand in for them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.compiled import part, stamp
-from models.filters.draws import uniform
+from models.filters.draws import normal, uniform
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,6 +37,7 @@ SURELY_WRONG = 1e-6  # probability that a reading is right, up to which it chang
 LARGEST_STEP = 1.0  # of ln of the length, in an iteration
 ITERATIONS = 50
 STEP, STEPS = 0.4, 20  # of a standard deviation, to each side: what sums instead of integrals take
+NEARLY = -1e-3  # of ln of the length, from its end: so long is what was measured and is not there
 CERTAIN = 1e-12  # standard deviation of ln of a length about which nothing is left to learn
 # What a draw is for, beyond the cells of a crack
 AT_FIRST, WRONG, ANEW, REDRAWN = (2**24 + 8 * k for k in range(4))
@@ -107,75 +108,129 @@ def _after(mean: float, variance: float, value: float, sd: float) -> tuple[float
 
 
 @_njit
-def _moments(x: Floats, other: Floats, end: float) -> tuple[int, float, float, float]:
-    """How many have not come to an end; their mean, variance, and covariance with `other`."""
-    count, mean, mean_other, variance, covariance = 0, 0.0, 0.0, 0.0, 0.0
+def _moments(x: Floats, other: Floats, end: float) -> tuple[int, float, float, float, float]:
+    """How many have not ended; their mean and variance, covariance with `other`, and its own."""
+    count, mean, mean_other, variance, covariance, beside = 0, 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(len(x)):
         if x[j] < end:
             count += 1
             mean += x[j]
             mean_other += other[j]
     if count == 0:
-        return 0, 0.0, 0.0, 0.0
+        return 0, 0.0, 0.0, 0.0, 0.0
     mean, mean_other = mean / count, mean_other / count
     for j in range(len(x)):
         if x[j] < end:
             variance += (x[j] - mean) ** 2 / count
             covariance += (x[j] - mean) * (other[j] - mean_other) / count
-    return count, mean, variance, covariance
+            beside += (other[j] - mean_other) ** 2 / count
+    return count, mean, variance, covariance, beside
 
 
 @_njit
 def _all_of_them(ensemble: Ensemble, readings: Readings, moved: NDArray[np.bool_]) -> None:
-    p = ensemble.x.shape[1]
-    was = np.empty(p)
+    was = np.empty(ensemble.x.shape[1])
     for n in range(len(readings.row)):
         i, value, sd, wrong = readings.row[n], readings.value[n], readings.sd[n], readings.wrong[n]
         x, end = ensemble.x[i], ensemble.end[i]
-        count, mean, variance, first = _moments(x, ensemble.first[i], end)
-        if count == 0 or not variance > CERTAIN**2:
+        count, mean, variance = _moments(x, x, end)[:3]
+        if count == 0:
             continue
-        second = _moments(x, ensemble.second[i], end)[3]
-        middle, left, density = _after(mean, variance, value, sd)
-        whole = math.log(count / p) + density
-        ended = -math.inf  # ln of the density of the reading where it has come to an end
-        if count < p:
-            off = min(value - math.exp(end), 0.0)
-            ended = math.log(1.0 - count / p) + _log_density(off, sd * sd)
-        right = math.log1p(-wrong) + _added(whole, ended)
-        no = -math.inf
-        if wrong > 0.0:
-            off = math.log(value) - mean
-            no = math.log(wrong) + _log_density(off, WIDE * WIDE) - math.log(value)
-        right = math.exp(right - _added(right, no)) if right > -math.inf else 0.0
-        if right < SURELY_WRONG:
+        was[:] = x
+        key, epoch = ensemble.key[i], readings.epoch[n]
+        is_certain = not variance > CERTAIN**2
+        if is_certain:
+            middle, left = mean, math.log1p((sd / value) ** 2)
+            density = _log_density(value - math.exp(mean), sd * sd)
+        else:
+            middle, left, density = _after(mean, variance, value, sd)
+        right = _probability_right(density, wrong, value, mean)
+        if right < SURELY_WRONG or (is_certain and count == len(x)):
             continue
         moved[n] = True
-        shrink = math.sqrt(left / variance)
-        was[:] = x
-        for j in range(p):
-            if was[j] < end and uniform(ensemble.key[i], readings.epoch[n], j, WRONG) < right:
-                x[j] = min(middle + shrink * (was[j] - mean), end)
-                by = (x[j] - was[j]) / variance
-                ensemble.first[i, j] += first * by
-                ensemble.second[i, j] += second * by
-        if count < p:
-            excluded = -math.expm1(min(ended - _added(whole, ended) - math.log(1 - count / p), 0.0))
-            _stand_in(ensemble, i, readings.epoch[n], was, right * excluded)
+        longest = end if math.log(value) >= end else end + NEARLY
+        if not is_certain:
+            shrink = math.sqrt(left / variance)
+            for leaf in (ensemble.first[i], ensemble.second[i]):
+                _regress(leaf, was, end, shrink, middle - mean, right, key, epoch)
+            for j in range(len(x)):
+                if was[j] < end and _is_right(key, epoch, j, right):
+                    x[j] = min(middle + shrink * (was[j] - mean), longest)
+        if count < len(x) and longest < end:
+            _stand_in(ensemble, i, epoch, was, count, middle, left, longest)
+
+
+@part
+def _is_right(key: int, epoch: int, j: int, right: float) -> bool:
+    """Whether the reading is right by this particle."""
+    return uniform(key, epoch, j, WRONG) < right
+
+
+@part
+def _probability_right(density: float, wrong: float, value: float, mean: float) -> float:
+    """That a reading is right, by ln of its density if it is."""
+    if not density > -math.inf:
+        return 0.0
+    if not wrong > 0.0:
+        return 1.0
+    yes = math.log1p(-wrong) + density
+    no = math.log(wrong) + _log_density(math.log(value) - mean, WIDE * WIDE) - math.log(value)
+    return math.exp(yes - _added(yes, no))
 
 
 @_njit
-def _stand_in(ensemble: Ensemble, i: int, epoch: int, was: Floats, chance: float) -> None:
-    """Replace those that had come to an end, with a `chance` each, by the others in turn."""
+def _regress(
+    leaf: Floats, x: Floats, end: float, shrink: float, shift: float, right: float, key: int,
+    epoch: int,
+) -> None:  # fmt: skip
+    """Move a parameter with the lengths `x`, which shift and are drawn together.
+
+    Of the correlation that the particles have, as much is left out as chance makes: else each of
+    many readings would teach what no evidence says.
+    """
+    count, mean, variance, covariance, beside = _moments(x, leaf, end)
+    if not beside > 0.0:
+        return
+    square = min(covariance * covariance / (variance * beside), 1.0)
+    if not square > 0.0:
+        return
+    known = max(1.0 - (1.0 - square) / (square * max(count - 1, 1)), 0.0)
+    slope = known * covariance / variance
+    for j in range(len(x)):
+        if x[j] < end and _is_right(key, epoch, j, right):
+            leaf[j] += slope * (shift + (shrink - 1.0) * (x[j] - mean))
+
+
+@_njit
+def _stand_in(
+    ensemble: Ensemble, i: int, epoch: int, was: Floats, count: int, middle: float, left: float,
+    longest: float,
+) -> None:  # fmt: skip
+    """Put others in the place of those that had come to an end.
+
+    Lengths are as believed after the reading; parameters are those of the others in turn, as unsure
+    as the mean of so few is.
+    """
     p, end, key = len(was), ensemble.end[i], ensemble.key[i]
+    spread = 1.0 / math.sqrt(count)
     k = int(p * uniform(key, epoch, p, WRONG))
+    for number, leaf in enumerate((ensemble.first[i], ensemble.second[i])):
+        mean = square = 0.0
+        for j in range(p):
+            mean += leaf[j] / p
+        for j in range(p):
+            square += (leaf[j] - mean) ** 2 / p
+        width, at = spread * math.sqrt(square), k
+        for j in range(p):
+            if was[j] >= end:
+                while was[at % p] >= end:
+                    at += 1
+                leaf[j] = leaf[at % p] + width * normal(key, epoch, j, WRONG + 1 + number)
+                at += 1
     for j in range(p):
-        if was[j] >= end and uniform(key, epoch, j, WRONG) < chance:
-            while was[k % p] >= end:
-                k += 1
-            for leaf in (ensemble.x[i], ensemble.first[i], ensemble.second[i]):
-                leaf[j] = leaf[k % p]
-            k += 1
+        if was[j] >= end:
+            z = normal(key, epoch, j, WRONG + 3)
+            ensemble.x[i, j] = min(middle + math.sqrt(left) * z, longest)
 
 
 def _compiled(sources: int) -> Callable[[Ensemble, Readings, NDArray[np.bool_]], None]:

@@ -147,9 +147,9 @@ def uncertain(exact: CrackStepper) -> Case:
         off = grown(round(1.0 / share)) - reference
         return float(off.abs().max() / (reference.mean() - 0.005))
 
-    # particles follow in power laws, message by message; the furthest of the particles of 12 keys
-    # was 3.3e-4 off in 16 messages, of most 1.3e-4
-    accuracy = 5e-2, 4e-4
+    # particles follow in power laws, message by message; the furthest particle is 5.2e-2 off by
+    # one message that grows a crack by half, and 3.3e-4 of 12 keys by 16 messages (most: 1.3e-4)
+    accuracy = 6e-2, 4e-4
     return Case(stepper, no_load, crack_loads, one_row, spoilt_cracks, size, order, accuracy)
 
 

@@ -37,9 +37,9 @@ def judged(
     """What becomes of inspections, by their place in the round."""
     if not any(isinstance(r.observation, Inspection | Confirmation) for r in group):
         return {}
-    length, spread = cohort.kind.expected(rows)
-    leaves = length, rows.a_limit, rows.fractured, rows.t_inspected_ns
-    known = zip(*(x.tolist() for x in (*leaves, timely(load, rows), spread)), strict=True)
+    length, *unsure = cohort.kind.expected(rows)
+    leaves = length, rows.a_limit, rows.fractured, rows.t_inspected_ns, timely(load, rows), *unsure
+    known = zip(*(x.tolist() for x in leaves), strict=True)
     beliefs = [Belief(*each) for each in known]
     return verdicts(group, beliefs, held, lambda r: cohort.members[r.row])
 

@@ -27,7 +27,6 @@ from twin.reserved import CONFIRMATION
 AGREE = 2.0
 DAY_NS = 86_400 * 10**9  # after which an instrument may confirm what it said itself
 FAR = 3.5  # standard deviations of belief and reading together, where it is weighed
-UNSTATED = 1e-3  # standard deviation of a reading that states none, where that is asked [m]
 SURE = 3.0  # standard deviations by which a length has to differ to contradict another
 YEAR_NS = 366 * 86_400 * 10**9
 SOURCE = CONFIRMATION  # of the stream that a confirmation is
@@ -45,6 +44,7 @@ class Belief(NamedTuple):
     t_inspected_ns: int
     is_timely: bool  # the inspection is no older than the last one, or than a break
     sd: float = math.inf  # of the length, where it is weighed [m]
+    reading_sd: float = math.inf  # of an inspection that states none [m]
 
 
 class Verdict(NamedTuple):
@@ -88,15 +88,15 @@ def far(one: float, other: float, factor: float) -> bool:
 
 def judged(
     new: Inspection,
-    belief: float,
+    belief: Belief,
     waiting: Inspection | None,
     factor: float,
     longest: float = math.inf,
-    sd: float = math.inf,
 ) -> Verdict:
-    """What becomes of a timely inspection where `belief` ± `sd` [m] is believed."""
-    off = abs(new.crack_length - belief) > FAR * math.hypot(sd, new.crack_length_sd or UNSTATED)
-    if not (off or far(new.crack_length, belief, factor)):
+    """What becomes of a timely inspection, further off than a `factor` or than is likely."""
+    unsure = math.hypot(belief.sd, new.crack_length_sd or belief.reading_sd)
+    off = abs(new.crack_length - belief.length) > FAR * unsure
+    if not (off or far(new.crack_length, belief.length, factor)):
         if waiting is None or new.t_ns < waiting.t_ns:
             return Verdict(new, waiting)
         return Verdict(new, None, (("dropped", waiting),))
@@ -220,7 +220,5 @@ def verdicts(
         elif not isinstance(o, Inspection) or not belief.is_timely:
             continue
         elif waiting is not None or reading.surprise < math.inf:
-            found[i] = judged(
-                o, belief.length, waiting, reading.surprise, reading.longest, belief.sd
-            )
+            found[i] = judged(o, belief, waiting, reading.surprise, reading.longest)
     return found

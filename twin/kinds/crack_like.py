@@ -16,7 +16,7 @@ from sensors.observation import Observation
 from storage.trajectories.layout import Field
 from twin.kinds.crack_fields import FIELDS, GROUP
 from twin.kinds.crack_settings import CrackSettings
-from twin.kinds.kind import TOLD, Columns, Flags, Kind, Own, State
+from twin.kinds.kind import TOLD, Columns, Expected, Flags, Kind, Own, State
 
 
 class CrackLike(Kind[CrackSettings, Own, State]):
@@ -36,9 +36,10 @@ class CrackLike(Kind[CrackSettings, Own, State]):
         """Whose mean length has reached the limit, and which parts are broken."""
         return Flags(mean(state.length) >= state.a_limit, state.fractured)
 
-    def expected(self, state: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401  of either kind
+    def expected(self, state: Any) -> Expected:  # noqa: ANN401  of either kind
         """The believed length."""
-        return mean(state.length), torch.full_like(state.a_limit, torch.inf)
+        unknown = torch.full_like(state.a_limit, torch.inf)
+        return Expected(mean(state.length), unknown, unknown)
 
     def said(self, state: Any, row: int) -> dict[str, float]:  # noqa: ANN401  of either kind
         """The believed length [m]."""

@@ -47,6 +47,14 @@ class Flags(NamedTuple):
     ended: Tensor  # nothing is left, whatever the limit
 
 
+class Expected(NamedTuple):
+    """What inspections should find; (n,) [m]."""
+
+    length: Tensor
+    sd: Tensor  # of that; ∞: nobody knows it
+    reading_sd: Tensor  # of an inspection that states none
+
+
 class Kind(ABC, Generic[Settings, Own, State]):
     """What must be known of one sort of belief, to step, keep, record and show it.
 
@@ -175,8 +183,8 @@ class Kind(ABC, Generic[Settings, Own, State]):
         """How the only row of a state goes on; `go_on` is called before what takes long."""
         raise NotImplementedError(f"{self.name} has no forecast")
 
-    def expected(self, state: State) -> tuple[Tensor, Tensor]:
-        """What inspections should find, and its standard deviation (n,) [m]; ∞: nobody knows it."""
+    def expected(self, state: State) -> Expected:
+        """What inspections should find."""
         raise NotImplementedError(f"{self.name} is not inspected")
 
     def path(self, state: State, row: int) -> list[tuple[float, float]] | None:

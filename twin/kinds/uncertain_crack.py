@@ -32,7 +32,7 @@ from twin.kinds.ahead import Ahead, Question
 from twin.kinds.crack import CrackKind
 from twin.kinds.crack_like import CrackLike
 from twin.kinds.crack_settings import CrackSettings, Uncertainty
-from twin.kinds.kind import Kind, Manner
+from twin.kinds.kind import Expected, Kind, Manner
 
 PARTICLE_S = 2e-7  # of stepping a load, for each particle, about
 
@@ -99,9 +99,9 @@ class UncertainCrackKind(CrackLike[UncertainCrackStepper, UncertainCrack]):
         """The state after loads, each on its `row` (k,), and what each of them has left."""
         return stepper.run(state, load, row)
 
-    def expected(self, state: UncertainCrack) -> tuple[Tensor, Tensor]:
+    def expected(self, state: UncertainCrack) -> Expected:
         """The mean of the particles that are not broken: a broken part is not inspected."""
-        return state.expected, state.length_sd
+        return Expected(state.expected, state.length_sd, state.particles.reading_sd)
 
     def takes_over(self, other: Kind[Any, Any, Any]) -> bool:
         """From a crack without particles, too."""

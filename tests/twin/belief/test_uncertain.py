@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
 from models import tree
 from models.crack.uncertain_state import UncertainCrack, limits
+from sensors.observation import Inspection
 from tests.twin.fakes import PRESS, house
 from tests.twin.fleets import CLOCK, component, fleet, inspection, spectrum
 from twin.belief.fleet import EMPTY, Fleet
@@ -71,6 +73,27 @@ def test_a_surprise_is_held_and_believed_once_another_instrument_agrees() -> Non
     two = folded(one.fleet, [inspection(1, 0.0031, 120.0, source="other")], CLOCK)
     assert [n.data["outcome"] for n in two.notes if n.kind == "surprise"] == ["confirmed"]
     assert float(state(two.fleet).length) == pytest.approx(0.0031, abs=2e-4)
+
+
+@pytest.mark.parametrize(("reading_sd", "outcome"), [(5e-5, ["held"]), (5e-3, [])])
+def test_a_reading_that_states_no_error_is_judged_by_the_one_that_is_registered(
+    reading_sd: float, outcome: list[str]
+) -> None:
+    uncertain = UNCERTAIN | {"reading_sd": reading_sd}
+    start = fleet(component(uncertainty=uncertain, surprise_factor=5.0))
+    start = folded(start, [spectrum(0)], CLOCK).fleet
+    found = folded(start, [unstated(0, 0.0018, 60.0)], CLOCK)  # 0.8 mm off
+    assert [n.data["outcome"] for n in found.notes if n.kind == "surprise"] == outcome
+    two = folded(found.fleet, [unstated(1, 0.0018, 120.0, source="other")], CLOCK)
+    if outcome:
+        assert [n.data["outcome"] for n in two.notes if n.kind == "surprise"] == ["confirmed"]
+        assert float(state(two.fleet).length) == pytest.approx(0.0018, rel=0.01)
+
+
+def unstated(*args: Any, **changes: Any) -> Line:
+    line = inspection(*args, **changes)
+    assert isinstance(line.what, Inspection)
+    return line._replace(what=msgspec.structs.replace(line.what, crack_length_sd=0.0))
 
 
 def broken_share(believed: UncertainCrack) -> float:
