@@ -25,7 +25,8 @@ LONGEST_LOG_PAGES = 32_000  # where nobody calls it, a commit does it, which tak
 PAGE = 4096  # bytes
 LOG_PART, LONGEST_LOG_PART = 64, 16  # of a small disk: what the log may take of it
 PORTIONS = (256, 64, 16, 4, 1)  # rows that are inserted at a time
-SMALL_TABLES = ("bounds", "streams", "marks", "catalogue")  # checked in full at every opening
+# Checked in full at every opening.
+SMALL_TABLES = ("bounds", "streams", "marks", "catalogue", "sqlite_sequence")
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 # What SQLite says when the disk is full, broken, gone or in use by somebody else.

@@ -1,18 +1,24 @@
-"""Messages that were refused, kept for a look and another try; bounded in number and size."""
+"""Messages that were refused, kept for a look and another try; bounded in number and size.
+
+A damaged row is named by its number and hides no other: nothing beside its body is believed of it.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import MutableSequence, Sequence
+from collections import Counter
+from collections.abc import Generator, MutableSequence, Sequence
+from contextlib import closing, suppress
 from copy import copy
 from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
-from storage.errors import CorruptError, MissingError
+from storage.errors import CorruptError, MissingError, UnavailableError
 from storage.journal.database import Database, Row, typed
 from storage.journal.entry import DeadLetter
+from storage.journal.letter_numbers import Numbering, numbering
 from storage.space import space
 
 PAYLOAD_BYTES = 1 << 20  # a longer payload is cut
@@ -20,6 +26,15 @@ TOTAL_BYTES = 1 << 30  # the oldest make room
 DISK_PART, FREE_PART = 20, 4  # of the disk, and of what they take and is free, they take no more
 LEAST_BYTES = 64 << 10  # whatever the disk: a few sentences
 NO_ID = 2**63 - 1  # no letter has this number
+LARGEST_BODY = 2 * PAYLOAD_BYTES  # with topic, sentence and properties; no row counts more
+
+# SQLite gives any value in any column, and no row of a query behind a text that is not UTF-8.
+_REASON = "CASE typeof(reason) WHEN 'text' THEN CAST(reason AS BLOB) END"
+_SIZE = f"CAST(coalesce(min(max(size, 0), {LARGEST_BODY}), 0) AS INTEGER)"
+LETTER = (
+    f"{_REASON}, CASE typeof(size) WHEN 'integer' THEN size END, "
+    "CASE typeof(crc32) WHEN 'integer' THEN crc32 END, CASE typeof(body) WHEN 'blob' THEN body END"
+)
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -52,6 +67,7 @@ class Census(NamedTuple):
     letters: int
     size: int  # [byte]
     dropped: int  # letters that made room for newer ones
+    last: int  # the number of the last letter that was ever kept, 0 before the first
 
 
 class DeadLetters:
@@ -63,10 +79,11 @@ class DeadLetters:
         self._database = database
         self._kept = kept
         self._total_bytes = total_bytes
-        rows = database.rows("SELECT count(*), coalesce(sum(size), 0) FROM letters")
-        letters, size = typed(rows[0], int, int)
+        self._words: set[str] = set()  # reasons that a whole letter has
+        (letters,) = database.rows("SELECT count(*) FROM letters")[0]
         (dropped,) = typed(database.rows("SELECT letters_dropped FROM bounds")[0], int)
-        self.census = Census(letters, size, dropped)
+        self.numbering = numbering(database.rows)
+        self.census = Census(letters, self._size(), dropped, self.numbering.last)
 
     def read_by(self, database: Database) -> DeadLetters:
         """The same letters by another connection, to be listed in any thread; not their census."""
@@ -80,8 +97,14 @@ class DeadLetters:
     @property
     def last(self) -> int:
         """The number of the last letter that was ever kept, 0 before the first."""
-        rows = self._database.rows("SELECT seq FROM sqlite_sequence")
-        return typed(rows[0], int)[0] if rows else 0
+        return self.census.last
+
+    def number_behind(self, last: int, *, is_look: bool) -> None:
+        """Let new letters have numbers above `last`, and count from there on disk too if it can."""
+        self.census = self.census._replace(last=max(self.census.last, last))
+        if not is_look:
+            with suppress(UnavailableError), self._database.transaction() as connection:
+                Numbering(self.census.last).write(connection)
 
     def insert(self, connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> Census:
         """Add letters within a transaction; the census that holds once it is committed.
@@ -95,17 +118,16 @@ class DeadLetters:
         while fit and len(bodies) - fit < self._kept and sizes + len(bodies[fit - 1]) <= most:
             fit -= 1
             sizes += len(bodies[fit])
-        room = Census(self._kept - (len(bodies) - fit), most - sizes, 0)
-        kept, size, dropped = self._bounded(connection, room)
+        room = (self._kept - (len(bodies) - fit), most - sizes)
+        kept, size, dropped, last = self._bounded(connection, *room)
         if dropped + fit != self.census.dropped:
             connection.execute("UPDATE bounds SET letters_dropped = ?", (dropped + fit,))
-        sequence = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
-        first = 1 + (sequence[0] if sequence else 0)
         for at in range(fit, len(bodies)):
-            i, body = first + at, bodies[at]
+            i, body = last + 1 + at, bodies[at]
             row = (i, letters[at].reason, len(body), _crc(i, body), body)
             connection.execute("INSERT INTO letters VALUES (?, ?, ?, ?, ?)", row)
-        return Census(kept + len(bodies) - fit, size + sizes, dropped + fit)
+        last += len(bodies) if fit < len(bodies) else 0
+        return Census(kept + len(bodies) - fit, size + sizes, dropped + fit, last)
 
     def _most_bytes(self) -> int:
         """What letters may take, by the disk as it is now."""
@@ -117,16 +139,17 @@ class DeadLetters:
         return min(self._total_bytes, max(LEAST_BYTES, min(found.size // DISK_PART, spare)))
 
     def get(self, id: int) -> KeptLetter:  # noqa: A002  the column's and the API's name
-        """One letter; raises MissingError."""
-        rows = self._database.rows("SELECT id, crc32, body FROM letters WHERE id = ?", (id,))
-        if not rows:
-            raise MissingError(f"there is no dead letter {id}")
-        return _kept(rows[0])
+        """One letter; raises MissingError, CorruptError."""
+        for _, row in self._walk(LETTER, id - 1, id + 1):
+            return whole_letter(id, row)
+        raise MissingError(f"there is no dead letter {id}")
 
     def remove(self, id: int) -> None:  # noqa: A002  the column's and the API's name
         """Forget a letter, once it was submitted again; raises MissingError."""
         with self._database.transaction() as connection:
-            found = connection.execute("SELECT size FROM letters WHERE id = ?", (id,)).fetchone()
+            found = connection.execute(
+                f"SELECT {_SIZE} FROM letters WHERE id = ?", (id,)
+            ).fetchone()
             if found is None:
                 raise MissingError(f"there is no dead letter {id}")
             connection.execute("DELETE FROM letters WHERE id = ?", (id,))
@@ -137,36 +160,55 @@ class DeadLetters:
     def problems(self) -> list[str]:
         """The letters that are not those that were written."""
         found = []
-        after = 0
-        while ids := self._database.rows(
-            "SELECT id FROM letters WHERE id > ? ORDER BY id LIMIT 1000", (after,)
-        ):
-            for (letter,) in ids:
-                try:
-                    self.get(letter)
-                except CorruptError as exc:
-                    found.append(str(exc))
-            after = ids[-1][0]
+        for number, row in self._walk(LETTER, -NO_ID):
+            try:
+                whole_letter(number, row)
+            except CorruptError as exc:
+                found.append(str(exc))
         return found
 
-    def _bounded(self, connection: sqlite3.Connection, room: Census) -> Census:
+    def _size(self) -> int:
+        """The bytes of all bodies."""
+        try:
+            rows = self._database.rows(f"SELECT coalesce(sum({_SIZE}), 0) FROM letters")
+        except CorruptError:
+            return sum(row[0] for _, row in self._walk(_SIZE, -NO_ID) if row)
+        return int(rows[0][0])
+
+    def _bounded(self, connection: sqlite3.Connection, most: int, most_bytes: int) -> Census:
         """Drop the oldest until no more are left than there is room for."""
-        letters, size, dropped = self.census
+        letters, size, dropped, last = self.census
         doomed = []
-        for letter, bytes_ in connection.execute("SELECT id, size FROM letters ORDER BY id"):
-            if letters <= room.letters and size <= room.size:
-                break
-            doomed.append((letter,))
-            letters, size, dropped = letters - 1, size - bytes_, dropped + 1
+        with closing(self._walk(_SIZE, -NO_ID)) as walk:
+            for number, row in walk:
+                if letters <= most and size <= most_bytes:
+                    break
+                doomed.append((number,))
+                letters, size, dropped = letters - 1, size - (row[0] if row else 0), dropped + 1
         connection.executemany("DELETE FROM letters WHERE id = ?", doomed)
-        return Census(letters, size, dropped)
+        return Census(letters, size, dropped, last)
 
     def reasons(self) -> dict[str, int]:
-        """How many letters are kept of each reason, the commonest first."""
-        rows = self._database.rows(
-            "SELECT reason, count(*) FROM letters GROUP BY reason ORDER BY count(*) DESC, reason"
-        )
-        return dict(typed(row, str, int) for row in rows)
+        """How many letters are kept of each reason, the commonest first.
+
+        Of a reason that no whole letter has, as damage makes one of another, none are counted.
+        """
+        counts: Counter[bytes | None]
+        try:
+            sql = f"SELECT {_REASON}, count(*) FROM letters GROUP BY 1"
+            counts = Counter(dict(self._database.rows(sql)))
+        except CorruptError:
+            counts = Counter(row[0] for _, row in self._walk(_REASON, -NO_ID) if row)
+        words = {data.decode(errors="replace"): count for data, count in counts.items() if data}
+        found = {word: count for word, count in words.items() if self._is_reason(word)}
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def _is_reason(self, word: str) -> bool:
+        if word not in self._words:
+            with closing(self._walk(LETTER, which=("reason = ?", (word,)))) as walk:
+                if any(_has_reason(number, row, word) for number, row in walk):
+                    self._words.add(word)
+        return word in self._words
 
     def list(
         self,
@@ -181,39 +223,79 @@ class DeadLetters:
     ) -> list[KeptLetter]:
         """At most `limit` letters with after < id < before, oldest first unless told otherwise.
 
-        Damaged ones are left out; their numbers are added to `damaged`.
+        Damaged ones are left out; their numbers are added to `damaged`, whatever their reason.
 
         Fewer where their bodies would be larger than `most_bytes` in all, but never none.
         """
-        which = "id > ? AND id < ?" + ("" if reason is None else " AND reason = ?")
-        order = "DESC" if newest_first else "ASC"
-        named = () if reason is None else (reason,)
-        sizes = self._database.rows(
-            f"SELECT id, size FROM letters WHERE {which} ORDER BY id {order} LIMIT ?",
-            (after, before, *named, limit),
-        )
-        size = 0
-        ids: list[int] = []
-        for letter, bytes_ in sizes:
-            size += bytes_
-            if ids and size > most_bytes:
-                break
-            ids.append(letter)
-        if not ids:
-            return []
-        first, last = sorted((ids[0], ids[-1]))
-        rows = self._database.rows(
-            f"SELECT id, crc32, body FROM letters WHERE {which} ORDER BY id {order}",
-            (first - 1, last + 1, *named),
-        )
-        found = []
-        for row in rows:
-            try:
-                found.append(_kept(row))
-            except CorruptError:
-                if damaged is not None:
-                    damaged.append(typed(row[:1], int)[0])
+        found, size, looked = [], 0, 0
+        which = None if reason is None else self._may_have(reason)
+        with closing(
+            self._walk(LETTER, after, before, newest_first=newest_first, which=which)
+        ) as walk:
+            for number, row in walk:
+                size += len(row[3]) if row and isinstance(row[3], bytes) else 0
+                if looked and size > most_bytes:
+                    break
+                try:
+                    kept = whole_letter(number, row)
+                except CorruptError:
+                    if damaged is not None:
+                        damaged.append(number)
+                else:
+                    if reason is not None and kept.letter.reason != reason:
+                        continue
+                    found.append(kept)
+                looked += 1
+                if looked == limit:
+                    break
         return found
+
+    def _may_have(self, reason: str) -> tuple[str, tuple[str, ...]]:
+        """Which rows may be letters of a reason: those that have it, and those whose is unknown."""
+        words = tuple(self._words)
+        known = ", ".join("?" * len(words))
+        which = f"(reason = ? OR typeof(reason) <> 'text' OR reason NOT IN ({known}))"
+        return which, (reason, *words)
+
+    def _walk(
+        self,
+        columns: str,
+        after: int = 0,
+        before: int = NO_ID,
+        *,
+        newest_first: bool = False,
+        which: tuple[str, tuple[str, ...]] | None = None,
+    ) -> Generator[tuple[int, Row | None]]:
+        """Number and columns of each letter, None for those of a row that SQLite cannot read.
+
+        From the first such row on, those come as well that `which` leaves out.
+        """
+        order = "DESC" if newest_first else "ASC"
+        span = "FROM letters WHERE id > ? AND id < ?"
+        while True:
+            filter_, named = ("", ()) if which is None else (f"AND {which[0]}", which[1])
+            sql = f"SELECT id, {columns} {span} {filter_} ORDER BY id {order}"
+            try:
+                with self._database.cursor(sql, (after, before, *named)) as rows:
+                    for number, *row in rows:
+                        after, before = (after, number) if newest_first else (number, before)
+                        yield number, tuple(row)
+                return
+            except CorruptError:
+                sql = f"SELECT id {span} ORDER BY id {order} LIMIT 1"  # reads no columns
+                ids = self._database.rows(sql, (after, before))
+                if not ids:
+                    raise
+            number, which = ids[0][0], None
+            after, before = (after, number) if newest_first else (number, before)
+            yield number, self._alone(columns, number)
+
+    def _alone(self, columns: str, number: int) -> Row | None:
+        try:
+            rows = self._database.rows(f"SELECT {columns} FROM letters WHERE id = ?", (number,))
+        except CorruptError:
+            return None
+        return rows[0] if rows else None
 
 
 def _body(letter: DeadLetter, most: int) -> bytes:
@@ -234,8 +316,24 @@ def letter_of(number: int, body: bytes) -> KeptLetter:
     return KeptLetter(number, kept.letter, kept.payload_size)
 
 
-def _kept(row: Row) -> KeptLetter:
-    letter, crc, body = typed(row, int, int, bytes)
-    if crc != _crc(letter, body):
-        raise CorruptError(f"dead letter {letter} does not match its checksum")
-    return letter_of(letter, body)
+def whole_letter(number: int, row: Row | None) -> KeptLetter:
+    """The letter of a row, whose columns are `LETTER`; raises CorruptError.
+
+    The checksum is of the body alone, which says what the reason and the size have to be.
+    """
+    try:
+        reason, size, crc, body = typed(row or (), bytes, int, int, bytes)
+        if crc == _crc(number, body) and size == len(body):
+            kept = letter_of(number, body)
+            if kept.letter.reason.encode() == reason:
+                return kept
+    except CorruptError:
+        pass
+    raise CorruptError(f"dead letter {number} is not as it was written")
+
+
+def _has_reason(number: int, row: Row | None, word: str) -> bool:
+    try:
+        return whole_letter(number, row).letter.reason == word
+    except CorruptError:
+        return False

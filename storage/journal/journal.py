@@ -460,6 +460,7 @@ class Journal:
     def _compare(self, seal: Seal | None, *, is_look: bool) -> None:
         """Hold the journal against the seal of what was acknowledged last."""
         path = self._database.path
+        self._compare_letters(seal, is_look=is_look)
         if seal is None:
             if self._is_sealed and not self.damage:
                 self.damage.append(
@@ -489,6 +490,13 @@ class Journal:
                 self.catalogue.put_losses(lost)
             # from here on what counts is what there is: it is sealed with the next commit
             self._seal = Seal(seal.number, self._end, -1, letters)
+
+    def _compare_letters(self, seal: Seal | None, *, is_look: bool) -> None:
+        """Where the count of the dead letters is damaged, the seal knows how far it went."""
+        if (said := self.dead_letters.numbering.damage) is None:
+            return
+        self.damage.append(f"{self._database.path}: {said}")
+        self.dead_letters.number_behind(0 if seal is None else seal.letters, is_look=is_look)
 
     def _crc_before(self, offset: int) -> int | None:
         """The checksum of the commit that ends at an offset, None if it is damaged or not there."""

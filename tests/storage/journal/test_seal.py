@@ -169,4 +169,4 @@ def test_a_damaged_refused_message_hides_no_other(path: Path) -> None:
     flip(path, path.read_bytes().index(b"marker-2") + 2)
     with Journal(path) as journal:
         assert [x.letter.payload for x in journal.dead_letters.list()] == [b"first", b"third"]
-        assert journal.dead_letters.problems() == ["dead letter 2 does not match its checksum"]
+        assert journal.dead_letters.problems() == ["dead letter 2 is not as it was written"]

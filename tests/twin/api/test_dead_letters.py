@@ -19,6 +19,7 @@ from tests.twin.test_one_bad_line import image
 from twin.api.readable import LARGEST, SHOWN, readable
 from twin.api.schema_service import Letters
 from twin.archive.rebuild import rebuild
+from twin.archive.verify import checked
 from twin.metrics import DEAD
 
 SECOND_NS = 10**9
@@ -237,3 +238,44 @@ async def test_damaged_letters_are_named_and_hide_no_others(home: House, order: 
             break
         following = f"&{way}={page['next']}"
     assert sorted(damaged) == [2, 6, 7]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "reason = 'jsoo'",
+        "reason = CAST(x'ea736f6e' AS TEXT)",
+        "size = -1",
+        "size = CAST(x'ff' AS TEXT)",
+        "body = CAST(body AS TEXT)",
+    ],
+)
+@pytest.mark.parametrize("query", ["", "?reason=json", "?order=asc"])
+async def test_whatever_is_damaged_in_a_letter_it_is_named(
+    home: House, damage: str, query: str
+) -> None:
+    await refuse(home, *(letter(i) for i in range(3)))
+    with contextlib.closing(sqlite3.connect(home.service.store.directory / "journal.sqlite")) as it:
+        it.execute(f"UPDATE letters SET {damage} WHERE id = 2")
+        it.commit()
+    page = await home.json(f"dead-letters{query}")
+    assert sorted(item["id"] for item in page["items"]) == [1, 3]
+    assert page["damaged"] == [2]
+    assert set(page["counts"]) == {"json"}
+    answer = await home.http.post("/api/v1/dead-letters/2/resubmit")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/damaged")
+    assert "dead letter 2 is not as it was written" in answer.text
+
+
+async def test_a_damaged_count_of_refused_messages_ends_no_service(tmp_path: Path) -> None:
+    async with house(tmp_path / "data") as home:
+        await refuse(home, *(letter(i) for i in range(3)))
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "journal.sqlite")) as it:
+        it.execute("UPDATE sqlite_sequence SET seq = 1")
+        it.commit()
+    assert (
+        "number of the last refused message is damaged" in checked(tmp_path / "data")["problems"][0]
+    )
+    async with house(tmp_path / "data") as home:
+        await refuse(home, letter(3))
+        assert await sentences(home) == list("3210")
