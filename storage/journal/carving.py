@@ -9,6 +9,7 @@ Format: https://www.sqlite.org/fileformat2.html
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -174,4 +175,7 @@ def _value(record: bytes, kind: int, at: int) -> tuple[Any, int]:
         raise ValueError(f"{kind} is not a kind that we write")
     size = (kind - 12) // 2
     data = record[at : at + size]
-    return (data if kind % 2 == 0 else data.decode()), at + size
+    if kind % 2:
+        with suppress(UnicodeDecodeError):  # else it is no text, whatever the record says
+            return data.decode(), at + size
+    return data, at + size

@@ -22,12 +22,13 @@ from storage.errors import CorruptError, UnavailableError
 from storage.journal.catalogue import Checkpoint, LatestRegistration, Order
 from storage.journal.commits import COLUMNS, commit_crc
 from storage.journal.database import Row, create, inserted, translated
+from storage.journal.letter_numbers import Numbering, numbering
+from storage.journal.letter_rows import LETTER, whole_letter
 from storage.journal.log_mending import settled_log
 from storage.journal.looking import looking
 from storage.journal.seal import SUFFIX, Seal, SealFile
 
 PORTION = 4 << 20  # bytes of rows that are held in memory, beside one row
-_LETTERS = "id, reason, size, crc32, body"
 _PAGES = ("page_count", "freelist_count", "page_size")
 _SMALL = ("streams", "marks", "catalogue")
 
@@ -150,7 +151,7 @@ class JournalCopy:
         return Moment(
             start=start,
             end=last[0],
-            letters=self._sequence(),
+            letters=self._numbering().last,
             committed_ns=last[1],
             checkpoints=self._kind("checkpoint", Checkpoint),
             rows={name: rows for name, (rows,) in self._named("array", tuple[int])},
@@ -171,10 +172,6 @@ class JournalCopy:
         except msgspec.MsgspecError as exc:
             raise CorruptError(f"{self._source}: a {kind} in the catalogue is damaged") from exc
 
-    def _sequence(self) -> int:
-        row = self._from.execute("SELECT seq FROM sqlite_sequence").fetchone()
-        return int(row[0]) if row else 0
-
     def _portion(self) -> bool:
         """Copy some commits; whether there may be more."""
         rows, is_all = _some(
@@ -194,14 +191,48 @@ class JournalCopy:
 
     def _portion_of_letters(self) -> bool:
         """Copy some dead letters; whether there may be more."""
-        rows, is_all = _some(
-            self._from.execute(
-                f"SELECT {_LETTERS} FROM letters WHERE id > ? ORDER BY id", (self._letters,)
+        try:
+            rows, is_all = _some(
+                self._from.execute(
+                    f"SELECT id, {LETTER} FROM letters WHERE id > ? ORDER BY id", (self._letters,)
+                )
             )
-        )
-        self._put("letters", rows)
+        except sqlite3.DatabaseError as exc:
+            if not isinstance(translated(exc, self._source), CorruptError):
+                raise
+            rows, is_all = self._next_letter(exc), False
+        self._put("letters", [self._as_found(row) for row in rows])
         self._letters = rows[-1][0] if rows else self._letters
         return not is_all
+
+    def _next_letter(self, exc: sqlite3.DatabaseError) -> list[Row]:
+        """The next letter alone, of whose row only the number may be readable."""
+        where = "FROM letters WHERE id > ? ORDER BY id LIMIT 1"
+        try:
+            return self._from.execute(f"SELECT id, {LETTER} {where}", (self._letters,)).fetchall()
+        except sqlite3.DatabaseError:
+            ids = self._from.execute(f"SELECT id {where}", (self._letters,)).fetchall()
+            if not ids:  # it is the table that is damaged
+                raise exc from None
+            return [(*ids[0], None, None, None, None)]
+
+    def _as_found(self, row: Row) -> Row:
+        """The row, with something that is no letter either where SQLite takes nothing else."""
+        number, reason, size, crc, body = row
+        try:
+            return (number, whole_letter(number, row[1:]).letter.reason, size, crc, body)
+        except CorruptError as exc:
+            if str(exc) not in self.damage:
+                self.damage.append(str(exc))
+        text = (reason or b"").decode(errors="replace")
+        return (number, text, size or 0, crc or 0, body or b"")
+
+    def _numbering(self) -> Numbering:
+        """The numbers of the letters; damage of their count is told, the copy gets a good one."""
+        found = numbering(lambda sql: self._from.execute(sql).fetchall())
+        if found.damage is not None and found.damage not in self.damage:
+            self.damage.append(found.damage)
+        return Numbering(found.last)
 
     def _let_go(self) -> None:
         """What retention, or another try, has removed from the source since it was copied."""
@@ -218,9 +249,7 @@ class JournalCopy:
         with self._writing():
             bounds = self._from.execute("SELECT * FROM bounds").fetchone()
             self._into.execute("REPLACE INTO bounds VALUES (?, ?, ?)", bounds)
-            self._into.execute("DELETE FROM sqlite_sequence")
-            sequences = self._from.execute("SELECT name, seq FROM sqlite_sequence").fetchall()
-            self._into.executemany("INSERT INTO sqlite_sequence VALUES (?, ?)", sequences)
+            self._numbering().write(self._into)
         for table in _SMALL:
             with self._writing():
                 self._into.execute(f"DELETE FROM {table}")
@@ -306,11 +335,16 @@ def _some(rows: sqlite3.Cursor) -> tuple[list[Row], bool]:
     """Some megabytes of rows, and whether these were all."""
     found, size = list[Row](), 0
     with closing(rows):
-        for row in rows:
-            found.append(row)
-            size += len(row[4])
-            if size >= PORTION or len(found) >= 4096:
-                return found, False
+        try:
+            for row in rows:
+                found.append(row)
+                size += len(row[4] or b"")
+                if size >= PORTION or len(found) >= 4096:
+                    return found, False
+        except sqlite3.DatabaseError:
+            if not found:  # else those before the damage first
+                raise
+            return found, False
     return found, True
 
 

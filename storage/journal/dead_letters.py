@@ -11,54 +11,27 @@ from collections.abc import Generator, MutableSequence, Sequence
 from contextlib import closing, suppress
 from copy import copy
 from typing import NamedTuple
-from zlib import crc32
-
-import msgspec
 
 from storage.errors import CorruptError, MissingError, UnavailableError
 from storage.journal.database import Database, Row, typed
 from storage.journal.entry import DeadLetter
 from storage.journal.letter_numbers import Numbering, numbering
+from storage.journal.letter_rows import (
+    LETTER,
+    REASON,
+    SIZE,
+    KeptLetter,
+    body_of,
+    has_reason,
+    letter_crc,
+    whole_letter,
+)
 from storage.space import space
 
-PAYLOAD_BYTES = 1 << 20  # a longer payload is cut
 TOTAL_BYTES = 1 << 30  # the oldest make room
 DISK_PART, FREE_PART = 20, 4  # of the disk, and of what they take and is free, they take no more
 LEAST_BYTES = 64 << 10  # whatever the disk: a few sentences
 NO_ID = 2**63 - 1  # no letter has this number
-LARGEST_BODY = 2 * PAYLOAD_BYTES  # with topic, sentence and properties; no row counts more
-
-# SQLite gives any value in any column, and no row of a query behind a text that is not UTF-8.
-_REASON = "CASE typeof(reason) WHEN 'text' THEN CAST(reason AS BLOB) END"
-_SIZE = f"CAST(coalesce(min(max(size, 0), {LARGEST_BODY}), 0) AS INTEGER)"
-LETTER = (
-    f"{_REASON}, CASE typeof(size) WHEN 'integer' THEN size END, "
-    "CASE typeof(crc32) WHEN 'integer' THEN crc32 END, CASE typeof(body) WHEN 'blob' THEN body END"
-)
-
-
-class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    letter: DeadLetter
-    payload_size: int
-
-
-class KeptLetter(NamedTuple):
-    """A dead letter as it is kept."""
-
-    id: int
-    letter: DeadLetter
-    payload_size: int  # [byte] as it came; the kept payload is shorter if it was cut
-
-    @property
-    def cut(self) -> bool:
-        """Whether the payload is incomplete, so that it cannot be submitted again."""
-        return self.payload_size > len(self.letter.payload)
-
-    @property
-    def as_it_came(self) -> DeadLetter:
-        """The letter for another store, which shall know what it lacks."""
-        size = self.payload_size if self.cut else 0
-        return msgspec.structs.replace(self.letter, cut_from=size)
 
 
 class Census(NamedTuple):
@@ -113,7 +86,7 @@ class DeadLetters:
         so the file never grows beyond the bound.
         """
         most = self._most_bytes()
-        bodies, sizes = [_body(letter, most) for letter in letters], 0
+        bodies, sizes = [body_of(letter, most) for letter in letters], 0
         fit = len(bodies)
         while fit and len(bodies) - fit < self._kept and sizes + len(bodies[fit - 1]) <= most:
             fit -= 1
@@ -124,7 +97,7 @@ class DeadLetters:
             connection.execute("UPDATE bounds SET letters_dropped = ?", (dropped + fit,))
         for at in range(fit, len(bodies)):
             i, body = last + 1 + at, bodies[at]
-            row = (i, letters[at].reason, len(body), _crc(i, body), body)
+            row = (i, letters[at].reason, len(body), letter_crc(i, body), body)
             connection.execute("INSERT INTO letters VALUES (?, ?, ?, ?, ?)", row)
         last += len(bodies) if fit < len(bodies) else 0
         return Census(kept + len(bodies) - fit, size + sizes, dropped + fit, last)
@@ -147,9 +120,7 @@ class DeadLetters:
     def remove(self, id: int) -> None:  # noqa: A002  the column's and the API's name
         """Forget a letter, once it was submitted again; raises MissingError."""
         with self._database.transaction() as connection:
-            found = connection.execute(
-                f"SELECT {_SIZE} FROM letters WHERE id = ?", (id,)
-            ).fetchone()
+            found = connection.execute(f"SELECT {SIZE} FROM letters WHERE id = ?", (id,)).fetchone()
             if found is None:
                 raise MissingError(f"there is no dead letter {id}")
             connection.execute("DELETE FROM letters WHERE id = ?", (id,))
@@ -170,16 +141,16 @@ class DeadLetters:
     def _size(self) -> int:
         """The bytes of all bodies."""
         try:
-            rows = self._database.rows(f"SELECT coalesce(sum({_SIZE}), 0) FROM letters")
+            rows = self._database.rows(f"SELECT coalesce(sum({SIZE}), 0) FROM letters")
         except CorruptError:
-            return sum(row[0] for _, row in self._walk(_SIZE, -NO_ID) if row)
+            return sum(row[0] for _, row in self._walk(SIZE, -NO_ID) if row)
         return int(rows[0][0])
 
     def _bounded(self, connection: sqlite3.Connection, most: int, most_bytes: int) -> Census:
         """Drop the oldest until no more are left than there is room for."""
         letters, size, dropped, last = self.census
         doomed = []
-        with closing(self._walk(_SIZE, -NO_ID)) as walk:
+        with closing(self._walk(SIZE, -NO_ID)) as walk:
             for number, row in walk:
                 if letters <= most and size <= most_bytes:
                     break
@@ -195,10 +166,10 @@ class DeadLetters:
         """
         counts: Counter[bytes | None]
         try:
-            sql = f"SELECT {_REASON}, count(*) FROM letters GROUP BY 1"
+            sql = f"SELECT {REASON}, count(*) FROM letters GROUP BY 1"
             counts = Counter(dict(self._database.rows(sql)))
         except CorruptError:
-            counts = Counter(row[0] for _, row in self._walk(_REASON, -NO_ID) if row)
+            counts = Counter(row[0] for _, row in self._walk(REASON, -NO_ID) if row)
         words = {data.decode(errors="replace"): count for data, count in counts.items() if data}
         found = {word: count for word, count in words.items() if self._is_reason(word)}
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
@@ -206,7 +177,7 @@ class DeadLetters:
     def _is_reason(self, word: str) -> bool:
         if word not in self._words:
             with closing(self._walk(LETTER, which=("reason = ?", (word,)))) as walk:
-                if any(_has_reason(number, row, word) for number, row in walk):
+                if any(has_reason(number, row, word) for number, row in walk):
                     self._words.add(word)
         return word in self._words
 
@@ -296,44 +267,3 @@ class DeadLetters:
         except CorruptError:
             return None
         return rows[0] if rows else None
-
-
-def _body(letter: DeadLetter, most: int) -> bytes:
-    """A letter as it is kept: all of it, or its beginning if that would take much of `most`."""
-    size, kept = max(len(letter.payload), letter.cut_from), min(PAYLOAD_BYTES, most // 4)
-    if len(letter.payload) > kept:
-        letter = msgspec.structs.replace(letter, payload=letter.payload[:kept])
-    return msgspec.msgpack.encode(_Body(letter, size))
-
-
-def _crc(letter: int, body: bytes) -> int:
-    return crc32(body, crc32(str(letter).encode()))
-
-
-def letter_of(number: int, body: bytes) -> KeptLetter:
-    """What the body of a letter says, which is as it was written."""
-    kept = msgspec.msgpack.decode(body, type=_Body)
-    return KeptLetter(number, kept.letter, kept.payload_size)
-
-
-def whole_letter(number: int, row: Row | None) -> KeptLetter:
-    """The letter of a row, whose columns are `LETTER`; raises CorruptError.
-
-    The checksum is of the body alone, which says what the reason and the size have to be.
-    """
-    try:
-        reason, size, crc, body = typed(row or (), bytes, int, int, bytes)
-        if crc == _crc(number, body) and size == len(body):
-            kept = letter_of(number, body)
-            if kept.letter.reason.encode() == reason:
-                return kept
-    except CorruptError:
-        pass
-    raise CorruptError(f"dead letter {number} is not as it was written")
-
-
-def _has_reason(number: int, row: Row | None, word: str) -> bool:
-    try:
-        return whole_letter(number, row).letter.reason == word
-    except CorruptError:
-        return False

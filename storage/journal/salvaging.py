@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -14,12 +16,21 @@ from storage.errors import CorruptError
 from storage.journal.carving import Cell, Pages
 from storage.journal.catalogue import Checkpoint, LatestRegistration, Order
 from storage.journal.commits import commit_crc, decoded
-from storage.journal.dead_letters import KeptLetter, letter_of
 from storage.journal.entry import Entry
 from storage.journal.forgetting import Key
+from storage.journal.letter_numbers import numbering
+from storage.journal.letter_rows import KeptLetter, letter_crc, letter_of
+from storage.journal.looking import looking
 from storage.journal.sequences import StreamMark, unsealed
 
 BOUNDS_PAGE = 2  # the first table that is made: one row, which says where the journal begins
+
+
+class LostLetters(NamedTuple):
+    """Refused messages that cannot be read."""
+
+    numbers: list[int]
+    unknown: int  # at most so many more, where not even their numbers can be read
 
 
 @dataclass
@@ -94,15 +105,24 @@ class Salvaged:
             if found is not None:
                 yield letter_of(number, found[1][4])
 
+    def letters_lost(self, end: int) -> LostLetters:
+        """The refused messages that are not whole; `end` is the number of the last, by the seal."""
+        whole = self._letters.keys()
+        listed, last = _listed(self.path)
+        if last is not None:
+            return LostLetters(sorted({*listed, *range(last + 1, end + 1)} - whole), 0)
+        lost = sorted(set(listed) - whole)
+        return LostLetters(lost, max(0, max(end, *whole, 0) - len(whole) - len(lost)))
+
     def _take(self, cell: Cell, number: int, values: tuple[Any, ...]) -> None:
         kinds = tuple(type(value) for value in values)
         if not cell.is_index and kinds == (type(None), int, int, int, bytes):
             _, count, committed_ns, crc, blob = values
             if crc == commit_crc(number, count, committed_ns, blob) and len(decoded(blob)) == count:
                 self._commits[number] = (count, cell)
-        elif not cell.is_index and kinds == (type(None), str, int, int, bytes):
-            if values[3] == crc32(values[4], crc32(str(number).encode())):
-                self._letters[number] = cell
+        elif not cell.is_index and kinds[3:] == (int, bytes):
+            if values[3] == letter_crc(number, values[4]):
+                self._letters[number] = cell  # its body says what the rest of the row has to be
         elif not cell.is_index and kinds == (type(None), str, str, int):
             self._streams.setdefault(number, []).append((values[1], values[2], values[3]))
         elif not cell.is_index and kinds == (type(None), bytes):
@@ -127,3 +147,19 @@ class Salvaged:
                     self.order = order
         except msgspec.DecodeError:
             return
+
+
+def _listed(path: Path) -> tuple[list[int], int | None]:
+    """The numbers of all refused messages, and of the last that was ever kept.
+
+    None where the tree or the count of them is damaged, so that there may have been more.
+    """
+    try:
+        with closing(looking(path)) as opened:
+            listed = [row[0] for row in opened.execute("SELECT id FROM letters")]
+            counted = numbering(lambda sql: opened.execute(sql).fetchall())
+            said = opened.execute("PRAGMA integrity_check(letters)").fetchall()
+    except sqlite3.Error:
+        return [], None
+    is_whole = counted.damage is None and not any(text.startswith("***") for (text,) in said)
+    return listed, counted.last if is_whole else None

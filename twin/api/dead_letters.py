@@ -12,8 +12,9 @@ from fastapi import FastAPI, Path, Query, Response
 
 from sensors.instant import rfc3339
 from sensors.refusal import shown
-from storage.journal.dead_letters import DeadLetters, KeptLetter
+from storage.journal.dead_letters import DeadLetters
 from storage.journal.entry import DeadLetter
+from storage.journal.letter_rows import KeptLetter
 from twin.api.context import PREFIX, Context
 from twin.api.listing import Direction
 from twin.api.problems import ProblemError, documented

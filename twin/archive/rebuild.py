@@ -22,7 +22,7 @@ from twin.archive.checkpoint import clock_in, metadata, tensors
 from twin.archive.opening import absent
 from twin.archive.refolding import Refold
 from twin.archive.release import unreadable
-from twin.archive.remedies import remedied
+from twin.archive.remedies import left_out, remedied
 from twin.belief.fleet import Clock, Fleet, clock_of
 from twin.broker_session import FILE as SESSION
 from twin.errors import SettingsError, TwinError, UnreadableError
@@ -145,10 +145,20 @@ def _copy_rest(store: Store, new: Store) -> None:
     session = store.directory / SESSION  # what the broker holds for us is held for the new one
     if session.exists():
         shutil.copy(session, new.directory)
-    after = 0
-    while letters := store.journal.dead_letters.list(1000, after, most_bytes=LETTERS_BYTES):
-        new.journal.append((), [kept.as_it_came for kept in letters], now_ns=time.time_ns())
-        after = letters[-1].id
+    after, left = 0, set[int]()
+    while True:
+        damaged = list[int]()
+        letters = store.journal.dead_letters.list(
+            1000, after, most_bytes=LETTERS_BYTES, damaged=damaged
+        )
+        if not letters and not damaged:
+            break
+        if letters:
+            new.journal.append((), [kept.as_it_came for kept in letters], now_ns=time.time_ns())
+        left.update(damaged)
+        after = letters[-1].id if letters else max(damaged)
+    if left:
+        new.journal.catalogue.put_losses([left_out(sorted(left))])
 
 
 def _checkpoint(new: Store, fleet: Fleet, clock: Clock) -> None:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import CorruptError, StorageError
+
+NAMED = 20  # numbers in a sentence
+
+
+def left_out(letters: Sequence[int]) -> str:
+    """That damaged dead letters are not in a new store."""
+    more = f" and {len(letters) - NAMED:,} more" if len(letters) > NAMED else ""
+    return (
+        f"refused messages cannot be read and are left out, by their numbers before: "
+        f"{', '.join(map(str, letters[:NAMED]))}{more}; a copy of the directory may have them"
+    )
 
 
 @contextmanager

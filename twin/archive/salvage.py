@@ -30,6 +30,7 @@ from storage.trajectories.trajectories import copies_of
 from twin.archive.aside import made_aside, take_place
 from twin.archive.checkpoint import carried, clock_in, metadata, tensors
 from twin.archive.mending import unlisted
+from twin.archive.remedies import left_out
 from twin.belief.fleet import Fleet
 from twin.belief.lines import COMPONENT, registration
 from twin.errors import SettingsError
@@ -116,13 +117,14 @@ def _filled(new: Store, source: Salvaged, plan: _Plan, directory: Path) -> dict[
     lines, registrations = _lines(new, source, plan)
     letters = 0
     for kept in source.letters():
-        new.journal.append((), [kept.letter], now_ns=kept.letter.t_ns)
+        new.journal.append((), [kept.as_it_came], now_ns=kept.letter.t_ns)
         letters += 1
     images, bad = _images(new, ImageStore(directory / "images", is_look=True))
     state = _carried_over(new, source, plan, directory)
     losses = [_sentence(gap, plan, held=True) for gap in plan.held]
     losses += [_sentence(gap, plan, held=False) for gap in plan.gone]
     losses += bad
+    losses += _letters_lost(source, directory)
     if losses:
         new.journal.catalogue.put_losses(losses)
     return {
@@ -173,6 +175,18 @@ def _registered(
         new.journal.put_back(entries, now_ns=t_ns)
         put_back += [c.name for c in lost]
     return len(entries)
+
+
+def _letters_lost(source: Salvaged, directory: Path) -> Iterator[str]:
+    seal, _ = SealFile((directory / JOURNAL).with_suffix(SUFFIX)).read()
+    numbers, unknown = source.letters_lost(0 if seal is None else seal.letters)
+    if numbers:
+        yield left_out(numbers)
+    if unknown:
+        yield (
+            f"up to {unknown:,} {'more ' if numbers else ''}refused messages are lost: their table "
+            "is damaged, so that those that were submitted again or made room count among them"
+        )
 
 
 def _images(new: Store, old: ImageStore) -> tuple[int, list[str]]:
