@@ -19,6 +19,11 @@ from storage.space import space
 
 RETRY_S = (0.1, 5.0)  # first and longest wait while the disk does not obey
 TIGHT = 1 << 20  # bytes; with less the disk is full
+WAITING = {  # what does not happen while one of those who write cannot
+    "journal": "nothing is acknowledged until then",
+    "images": "no message behind an image is acknowledged until then",
+    "archive": "history and checkpoints wait until then, everything else continues",
+}
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -50,7 +55,7 @@ class DiskWriter:
 
     def refused(self, exc: StorageError, waiting: int = 0) -> None:
         """Note that a write has failed; the first time it is logged."""
-        self._reason = f"{exc}{_advice(self._directory)}"
+        self._reason = f"{exc}{_advice(self._directory, WAITING[self._writer])}"
         if self.is_available:
             log.error(self._unavailable, reason=self._reason, waiting=waiting)
         self.is_available = False
@@ -76,20 +81,20 @@ class DiskWriter:
                 return result
 
 
-def _advice(directory: Path) -> str:
-    """What a person can do about it, as far as the disk tells."""
+def _advice(directory: Path, waiting: str) -> str:
+    """What a person can do about it, as far as the disk tells, and what waits for it."""
     try:
         found = space(directory)
     except OSError as exc:
         return f"; {directory} cannot be looked at: {exc.strerror}"
     if found.is_read_only:
         return (
-            "; the disk is mounted read-only: mount it for writing; the service answers questions "
-            "and goes on by itself"
+            "; the disk is mounted read-only: mount it for writing; "
+            f"{waiting}, and the service resumes by itself"
         )
     if found.free < max(TIGHT, found.size // 1000):
         return (
             f"; the disk is full, {found.free:,} of {found.size:,} bytes are free: make room; "
-            "nothing is acknowledged until then, and the service goes on by itself"
+            f"{waiting}, and the service resumes by itself"
         )
     return ""

@@ -177,3 +177,18 @@ def test_what_is_told_of_a_disk_names_the_directory_and_not_where_it_is(tmp_path
     assert disk.trouble is not None
     assert disk.trouble.startswith("the journal cannot be written: the data directory was moved")
     assert str(tmp_path) not in disk.trouble
+
+
+@pytest.mark.parametrize("is_read_only", [False, True])
+@pytest.mark.parametrize("writer", disk_writing.WAITING)
+def test_what_is_told_to_wait_is_what_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, is_read_only: bool
+) -> None:
+    found = Space(free=0, size=1 << 30, is_read_only=is_read_only)
+    monkeypatch.setattr(disk_writing, "space", lambda _: found)
+    disk = DiskWriter(writer, tmp_path)
+    disk.refused(UnavailableError("no space"))
+    assert disk.trouble is not None
+    assert ("nothing is acknowledged" in disk.trouble) is (writer == "journal")
+    assert ("history and checkpoints wait" in disk.trouble) is (writer == "archive")
+    assert disk.trouble.endswith("the service resumes by itself")
