@@ -19,7 +19,7 @@ def disk() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise UnavailableError(f"the disk does not obey: {complaint(exc)}") from exc
+        raise UnavailableError(f"the disk reports an error: {complaint(exc)}") from exc
 
 
 def make_directory(path: Path, home: Path | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from storage.durable import disk
 from storage.errors import CorruptError, StorageError, UnavailableError
 from storage.journal.catalogue import Checkpoint
 from storage.store import Store
@@ -117,3 +119,10 @@ def test_what_was_moved_away_in_use_is_not_begun_anew_in_its_old_place(tmp_path:
         store.images.put(b"image")
         store.journal.append([entry(0)], now_ns=NOW)
         assert store.verify() == []
+
+
+def test_what_the_disk_reports_is_told_in_plain_words() -> None:
+    with pytest.raises(UnavailableError) as told, disk():
+        raise OSError(errno.ENOSPC, "No space left on device", "journal.mark")
+    said = "the disk reports an error: No space left on device: journal.mark"
+    assert str(told.value) == said

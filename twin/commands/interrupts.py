@@ -1,4 +1,4 @@
-"""Work that goes on later: stopped by a signal it says how, in one sentence."""
+"""Resumable commands: on SIGINT or SIGTERM, stop cleanly and say how to resume."""
 
 from __future__ import annotations
 
@@ -40,5 +40,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 def _leave(path: Path, number: signal.Signals) -> None:
-    typer.echo(f"twin: {path} was stopped by {number.name}: the same command goes on", err=True)
+    typer.echo(
+        f"twin: interrupted by {number.name}; run the same command to resume {path}", err=True
+    )
     raise typer.Exit(BY_SIGNAL + number)

@@ -25,7 +25,7 @@ Library = Annotated[Path, typer.Argument(help="A library.", exists=True, file_ok
 @app.command()
 def build(
     name: Name,
-    out: Annotated[Path, typer.Option(help="Where it goes; a build that stopped goes on.")],
+    out: Annotated[Path, typer.Option(help="Where it goes; an interrupted build is resumed.")],
     samples: Annotated[int, typer.Option(min=1, help="How many.")] = 908,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all samples.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,

@@ -26,7 +26,7 @@ HeldOut = Annotated[int, typer.Option(min=1, help="Samples at the end that train
 def train(
     name: Name,
     library: LibraryPath,
-    out: Annotated[Path, typer.Option(help="Folder; a training that stopped goes on.")],
+    out: Annotated[Path, typer.Option(help="Folder; an interrupted training is resumed.")],
     seed: Annotated[int, typer.Option(min=0, help="Of first weights, order, validation.")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most; default: its own.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Examples; default: its own.")] = None,

@@ -214,7 +214,7 @@ def test_a_build_is_stopped_by_a_signal_with_its_workers_and_goes_on(
 
     monkeypatch.setattr(WrittenLibrary, "write", stopped)
     assert code(monkeypatch, *command) == 128 + signal.SIGTERM
-    assert f"{out} was stopped by SIGTERM: the same command" in capsys.readouterr().err
+    assert f"SIGTERM; run the same command to resume {out}" in capsys.readouterr().err
     assert active_children() == []
     assert opened(out).attrs["committed"] == 2
     monkeypatch.setattr(WrittenLibrary, "write", written)

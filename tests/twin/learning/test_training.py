@@ -337,7 +337,7 @@ def test_a_training_is_stopped_by_a_signal_and_says_how_it_goes_on(
     command = ["train", "line", "--library", str(order.library), "--held-out", str(HELD_OUT),
                "--out", str(order.out)]  # fmt: skip  # two lines
     assert code(monkeypatch, *command) == 128 + signal.SIGTERM
-    assert "was stopped by SIGTERM: the same command goes on" in capsys.readouterr().err
+    assert "interrupted by SIGTERM; run the same command to resume" in capsys.readouterr().err
     assert order.progress_path().exists()
     monkeypatch.setitem(RECIPES, "line", LINE)
     assert code(monkeypatch, *command) == 0
