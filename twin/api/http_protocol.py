@@ -115,6 +115,9 @@ class Guarded(HttpToolsProtocol):
         self._hoarded = 0
         if len(self.pipeline) >= PIPELINED:
             raise self._refused("overloaded", f"more than {PIPELINED} requests wait behind one")
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise self._refused("bad-request", f"the request has {hosts} Host headers, not one")
         super().on_headers_complete()
         cycle = self.cycle
         self.scope["extensions"] = {HANG_UP: {"now": partial(self._hang_up, cycle)}}

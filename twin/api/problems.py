@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
@@ -70,10 +71,7 @@ _STATUS = {
     413: "body-too-large",
     415: "unsupported-media-type",
 }
-_SAID = {  # what FastAPI says, for people
-    "There was an error parsing the body": "the body is not JSON: it is nested too deeply, or no "
-    "text",
-}
+_UNPARSED = "There was an error parsing the body"  # what FastAPI says, whatever the error was
 _RETRY = {"overloaded": "1", "unavailable": "5", "starting": "1"}
 
 
@@ -136,12 +134,19 @@ async def _refused(request: Request, exc: Exception) -> Response:
         headers["Allow"] = ", ".join(_allowed(request))
         if request.method == "OPTIONS":
             return Response(None, 204, headers)
-    detail = _SAID.get(str(exc.detail), str(exc.detail))
+    detail = _unparsed(exc.__cause__) if exc.detail == _UNPARSED else str(exc.detail)
     if kind == "method-not-allowed":
         detail = f"{request.method} is not known here: {headers['Allow']} are"
     if kind == "unknown-route" and not isinstance(exc, ProblemError):
         detail = f"{request.url.path} is not a route of this service, see /docs"
     return problem(kind, detail, headers)
+
+
+def _unparsed(cause: BaseException | None) -> str:
+    """Why Python does not take a body for JSON."""
+    if isinstance(cause, ValueError) and not isinstance(cause, UnicodeError):
+        return f"an integer in the body has more than {sys.get_int_max_str_digits():,} digits"
+    return "the body is not JSON: it is nested too deeply, or no text"
 
 
 async def _raised(_: Request, exc: Exception) -> Response:

@@ -222,6 +222,24 @@ async def test_what_is_no_http_is_told_so_and_not_logged(
 
 
 @pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (b"GET /healthz HTTP/1.1", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: other", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close", 200),
+        (b"GET /healthz HTTP/1.0", 200),  # which knows no Host
+    ],
+)
+async def test_a_request_names_one_host(tmp_path: Path, lines: bytes, expected: int) -> None:
+    async with served(tmp_path / "data") as (_, port):
+        with Guest(port) as guest:
+            await guest.send(lines + b"\r\n\r\n")
+            answer = await guest.ends()
+    assert status(answer) == expected
+    assert (b"Host headers, not one" in answer) is (expected == 400)
+
+
+@pytest.mark.parametrize(
     ("soft", "hard", "allowed", "raised"),
     [
         (4096, 4096, 1000, None),

@@ -249,6 +249,22 @@ async def test_a_body_that_is_none_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[" * 100_000, "the body is not JSON: it is nested too deeply, or no text"),
+        (b'"\xff"', "the body is not JSON: it is nested too deeply, or no text"),
+        (b'{"W": ' + b"1" * 4301 + b"}", "an integer in the body has more than 4,300 digits"),
+    ],
+)
+async def test_a_body_that_python_does_not_take_is_told_why(
+    home: House, content: bytes, words: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await home.http.put("/api/v1/components/a/b", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (400, words)
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"unit": None}, "unit is null: it must be text"),
