@@ -162,25 +162,22 @@ def _power(pace: Floats, k: int, slope: float) -> float:
 
 
 @part
-def _power_at(pace: Floats, live: int, a: float, k: int, slope: float) -> float:
-    """The power from guide `k` to a crack.
+def _bend(pace: Floats, live: int, a: float, slope: float) -> float:
+    """How the power changes with ln of the length, for a crack beyond the guides; 0 for others.
 
-    Beyond three guides it goes by the parabola through them, as growth bends upwards where the net
-    section ends. Where growth bends downwards, by a threshold, that is left out: nobody knows
-    where it ends.
+    By the parabola through the last three guides, as growth bends upwards where the net section
+    ends. Where it bends downwards, by a threshold, that is left out: nobody knows where it ends.
     """
-    if live == 1:
-        return slope
-    power = _power(pace, min(k, live - 2), slope)
     is_below, is_above = a < pace[MIDDLE, 0], a > pace[MIDDLE, live - 1]
     if live < 3 or not (is_below or is_above):
-        return power
-    other = _power(pace, 1 if is_below else 0, slope)
-    span = math.log(pace[MIDDLE, 2] / pace[MIDDLE, 0])
-    if not (span > APART and min(pace[SPEED, 0], pace[SPEED, 1], pace[SPEED, 2]) > 0.0):
-        return power
-    bend = max(power - other if is_above else other - power, 0.0) / span
-    return min(max(power + bend * math.log(a / pace[MIDDLE, 1]), -STEEPEST), STEEPEST)
+        return 0.0
+    first = 0 if is_below else live - 3
+    span = math.log(pace[MIDDLE, first + 2] / pace[MIDDLE, first])
+    slowest = min(pace[SPEED, first], pace[SPEED, first + 1], pace[SPEED, first + 2])
+    if not (span > APART and slowest > 0.0):
+        return 0.0
+    bend = (_power(pace, first + 1, slope) - _power(pace, first, slope)) / span
+    return max(bend, 0.0)
 
 
 @part
@@ -194,8 +191,16 @@ def _move(particles: Followers, i: int, q: int, pace: Floats, live: int, limit: 
         k += 1
     if a > pace[MIDDLE, k] and pace[SPEED, k] <= 0.0 and k < live - 1:
         k += 1  # growth begins between the two: nobody knows where
-    power = _power_at(pace, live, a, k, particles.slope[i])
-    middle, left = pace[MIDDLE, k], _reach(pace[SPEED, k], pace[MIDDLE, k], pace[REACH, k], power)
+    power, middle = particles.slope[i], pace[MIDDLE, k]
+    if live > 1:
+        power = _power(pace, min(k, live - 2), power)
+    left = _reach(pace[SPEED, k], middle, pace[REACH, k], power)
+    bend = _bend(pace, live, a, particles.slope[i])
+    if bend > 0.0:  # as fast as the parabola says where the crack is, and as steep
+        beside = pace[MIDDLE, 1] if k == 0 else pace[MIDDLE, live - 2]
+        off, on = math.log(a / middle), math.log(a / beside)
+        left *= math.exp((power - 1.0 + bend * on) * off)
+        power, middle = min(max(power + bend * (on + off), -STEEPEST), STEEPEST), a
     while True:
         own = math.exp(particles.growth[i, q] + particles.local[i, q])
         here, edge = a / middle, particles.edge[i, q]

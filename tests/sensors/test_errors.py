@@ -34,7 +34,7 @@ def test_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Errno") as caught:
         (tmp_path / "absent").read_text()
     assert complaint(caught.value) == f"no such file or directory: {tmp_path}/absent"
-    with pytest.raises(UnavailableError, match="obey: No such file or directory: ") as told, disk():
+    with pytest.raises(UnavailableError, match="error: No such file or dir") as told, disk():
         (tmp_path / "absent").read_text()
     assert "Errno" not in str(told.value)
 
