@@ -206,16 +206,11 @@ class UncertainCrackStepper:
         return after, Along(length, trail.fractured), torch.from_numpy(stop)
 
     def _inspected(self, state: UncertainCrack, load: CrackLoad) -> UncertainCrack:
-        guides, believed = state.guides, state.expected
-        seen = timely(load, guides)
-        taken = seen & guides.replace
-        anew = taken & (guides.fractured | load.confirmed)
-        state = _anew(state, anew, load)
-        rows = torch.nonzero(taken & ~anew).flatten()
-        if len(rows):
-            state = _moved(state, rows, load)
-        if taken.any():
-            state = seated(state, taken)
+        seen, believed = timely(load, state.guides), state.expected
+        taken = torch.nonzero(seen & state.guides.replace).flatten()
+        if len(taken):
+            some = _weighed(tree.rows(state, taken), chosen_of(load, taken))
+            state = tree.with_rows(state, taken, some)
         guides = state.guides
         guides = guides._replace(
             measured=torch.where(seen, load.length, guides.measured),
@@ -223,7 +218,16 @@ class UncertainCrackStepper:
             innovation=torch.where(seen, load.length - believed, guides.innovation),
             t_inspected_ns=torch.where(seen, load.t_ns, guides.t_inspected_ns),
         )
-        return told(state._replace(guides=guides))
+        return state._replace(guides=guides)
+
+
+def _weighed(state: UncertainCrack, load: CrackLoad) -> UncertainCrack:
+    """The cracks after a reading of each."""
+    anew = state.guides.fractured | load.confirmed
+    state, rows = _anew(state, anew, load), torch.nonzero(~anew).flatten()
+    if len(rows):
+        state = _moved(state, rows, load)
+    return told(seated(state, torch.ones(len(anew), dtype=torch.bool)))
 
 
 def _moved(state: UncertainCrack, rows: Tensor, load: CrackLoad) -> UncertainCrack:

@@ -38,7 +38,8 @@ def carried(history: UncertainCrack, fresh: UncertainCrack, *, stressed: bool) -
     learned stays. Broken particles stay broken.
     """
     old, new = history.particles, fresh.particles
-    limit, broken = torch.from_numpy(limits(history)), old.a >= torch.from_numpy(limits(history))
+    limit = torch.from_numpy(limits(history))
+    broken = old.a >= limit
     old = _with_growth_sd(old, new.growth_sd, limit)
     if old.a.shape[1] != new.a.shape[1]:
         old, broken = _redrawn(old, ~broken, new.a.shape[1])

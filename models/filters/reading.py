@@ -137,7 +137,7 @@ def _all_of_them(ensemble: Ensemble, readings: Readings, moved: NDArray[np.bool_
         if count == 0:
             continue
         was[:] = x
-        key, epoch = ensemble.key[i], readings.epoch[n]
+        epoch = readings.epoch[n]
         is_certain = not variance > CERTAIN**2
         if is_certain:
             middle, left = mean, math.log1p((sd / value) ** 2)
@@ -151,19 +151,25 @@ def _all_of_them(ensemble: Ensemble, readings: Readings, moved: NDArray[np.bool_
         longest = end if math.log(value) >= end else end + NEARLY
         if not is_certain:
             shrink = math.sqrt(left / variance)
-            for leaf in (ensemble.first[i], ensemble.second[i]):
-                _regress(leaf, was, end, shrink, middle - mean, right, key, epoch)
-            for j in range(len(x)):
-                if was[j] < end and _is_right(key, epoch, j, right):
-                    x[j] = min(middle + shrink * (was[j] - mean), longest)
+            _draw_together(ensemble, i, epoch, was, right, shrink, middle - mean, mean, longest)
         if count < len(x) and longest < end:
             _stand_in(ensemble, i, epoch, was, count, middle, left, longest)
 
 
-@part
-def _is_right(key: int, epoch: int, j: int, right: float) -> bool:
-    """Whether the reading is right by this particle."""
-    return uniform(key, epoch, j, WRONG) < right
+@_njit
+def _draw_together(
+    ensemble: Ensemble, i: int, epoch: int, was: Floats, right: float, shrink: float,
+    shift: float, mean: float, longest: float,
+) -> None:  # fmt: skip
+    """Shift the particles that hold the reading for right, and draw them together."""
+    x, end, believes = ensemble.x[i], ensemble.end[i], np.empty(len(was), np.bool_)
+    for j in range(len(was)):
+        believes[j] = was[j] < end and uniform(ensemble.key[i], epoch, j, WRONG) < right
+    for leaf in (ensemble.first[i], ensemble.second[i]):
+        _regress(leaf, was, end, believes, shrink, shift)
+    for j in range(len(was)):
+        if believes[j]:
+            x[j] = min(mean + shift + shrink * (was[j] - mean), longest)
 
 
 @part
@@ -180,9 +186,8 @@ def _probability_right(density: float, wrong: float, value: float, mean: float) 
 
 @_njit
 def _regress(
-    leaf: Floats, x: Floats, end: float, shrink: float, shift: float, right: float, key: int,
-    epoch: int,
-) -> None:  # fmt: skip
+    leaf: Floats, x: Floats, end: float, believes: NDArray[np.bool_], shrink: float, shift: float
+) -> None:
     """Move a parameter with the lengths `x`, which shift and are drawn together.
 
     Of the correlation that the particles have, as much is left out as chance makes: else each of
@@ -197,7 +202,7 @@ def _regress(
     known = max(1.0 - (1.0 - square) / (square * max(count - 1, 1)), 0.0)
     slope = known * covariance / variance
     for j in range(len(x)):
-        if x[j] < end and _is_right(key, epoch, j, right):
+        if believes[j]:
             leaf[j] += slope * (shift + (shrink - 1.0) * (x[j] - mean))
 
 
